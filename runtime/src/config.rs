@@ -1,0 +1,139 @@
+//! The resolved configuration of a server: what `src/` makes of flags, and the defaults.
+//!
+//! Owns: every limit of the server, each with its unit last in the name. Must not know: flags,
+//! sockets, JavaScript.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Decided by what the app exports: `fetch` makes it HTTP, else a raw handler makes it TCP.
+    Auto,
+    /// HTTP/1.1, answered by the app's `fetch`.
+    Http,
+    /// Raw TCP, answered by the app's `accept`.
+    Tcp,
+}
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub scheme: Scheme,
+    /// Where; port 0 lets the kernel choose one port for all workers.
+    pub addr: SocketAddr,
+}
+
+/// Which I/O backend `--io` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoChoice {
+    /// io_uring where it works, epoll elsewhere.
+    Auto,
+    /// io_uring or a start-up error.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+/// The form of log lines on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text an event.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds on everything that a client or an app could make grow.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request head, request line included; beyond: 431.
+    pub header_bytes_max: usize,
+    /// Fields of a request head; beyond: 431.
+    pub header_fields_max: usize,
+    /// Bytes of a request target; beyond: 414.
+    pub target_bytes_max: usize,
+    /// Bytes of a request body; beyond: 413.
+    pub body_bytes_max: usize,
+    /// From the first byte of a head to its end; beyond: 408 and close.
+    pub header_ms_max: u64,
+    /// Between two pieces of a request body; beyond: 408 and close.
+    pub body_stall_ms_max: u64,
+    /// A connection without a request; beyond: close.
+    pub idle_ms_max: u64,
+    /// A send that makes no progress; beyond: close.
+    pub write_stall_ms_max: u64,
+    /// From a request's head to its response; beyond: 503.
+    pub request_ms_max: u64,
+    /// CPU time of one turn of JavaScript, its jobs included; beyond: 503.
+    pub turn_cpu_ms_max: u64,
+    /// A worker that has not turned for so long is replaced.
+    pub stuck_ms_max: u64,
+    /// Evaluating the app at start; beyond: a start-up error.
+    pub start_ms_max: u64,
+    /// JavaScript heap of one worker; beyond: 503 and a fresh context.
+    pub heap_bytes_max: usize,
+    /// JavaScript stack; beyond: RangeError.
+    pub stack_bytes_max: usize,
+    /// Pipelined requests answered before their responses must be on the wire.
+    pub pipelined_max: usize,
+    /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
+    pub connections_max: Option<usize>,
+    /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
+    pub ring_entries: u32,
+    /// Memory of a worker's provided receive buffers.
+    pub recv_buffer_bytes: usize,
+    /// After SIGTERM; beyond: what is left is closed.
+    pub drain_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            header_bytes_max: 16 << 10,
+            header_fields_max: 100,
+            target_bytes_max: 8 << 10,
+            body_bytes_max: 1 << 20,
+            header_ms_max: 10_000,
+            body_stall_ms_max: 10_000,
+            idle_ms_max: 10_000,
+            write_stall_ms_max: 10_000,
+            request_ms_max: 30_000,
+            turn_cpu_ms_max: 1_000,
+            stuck_ms_max: 3_000,
+            start_ms_max: 30_000,
+            heap_bytes_max: 128 << 20,
+            stack_bytes_max: 256 << 10,
+            pipelined_max: 16,
+            connections_max: None,
+            ring_entries: 1024,
+            recv_buffer_bytes: 1 << 20,
+            drain_ms_max: 10_000,
+        }
+    }
+}
+
+/// Everything a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The app's main module, as named on the command line.
+    pub app: PathBuf,
+    /// Arguments after the app.
+    pub args: Vec<String>,
+    /// Addresses; each is opened by every worker.
+    pub listen: Vec<Listen>,
+    /// Number of workers, one thread each; at least 1.
+    pub workers: usize,
+    /// The I/O backend.
+    pub io: IoChoice,
+    /// Development mode: errors of the app reach the client, with their stack.
+    pub dev: bool,
+    /// No start line, no log below errors.
+    pub quiet: bool,
+    /// The form of log lines.
+    pub log: LogFormat,
+    /// Bounds.
+    pub limits: Limits,
+}
