@@ -11,7 +11,7 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use slab::Slab;
 
-use super::engine::{Engine, State};
+use super::engine::{self, Engine};
 use super::exception;
 use super::held::Held;
 
@@ -140,7 +140,7 @@ pub struct Deferred {
 /// Out of memory.
 pub fn deferred<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Deferred)> {
     let (promise, capability) = pending(ctx)?;
-    let state = State::of(ctx);
+    let state = engine::State::of(ctx);
     let key = state.extension::<InFlight>().0.borrow_mut().insert(capability);
     Ok((promise, Deferred { engine: state.engine(), key }))
 }
@@ -155,7 +155,7 @@ impl Deferred {
 
     /// Settles the promise inside the current turn.
     pub fn settle_within<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>>) {
-        let capability = State::of(ctx).extension::<InFlight>().0.borrow_mut().try_remove(self.key);
+        let capability = engine::State::of(ctx).extension::<InFlight>().0.borrow_mut().try_remove(self.key);
         if let Some(capability) = capability {
             capability.settle(ctx, result);
         }
