@@ -2,7 +2,10 @@
 //!
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
 
+pub mod fetch;
+pub mod iterate;
+
 use crate::js::loader::Table;
 
 /// Every module and global there is.
-pub static TABLE: Table = Table { modules: &[], globals: &[] };
+pub static TABLE: Table = Table { modules: &[], globals: &[fetch::install] };
