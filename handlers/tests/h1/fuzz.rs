@@ -81,7 +81,8 @@ fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
         // A broken head that lacks its end is refused early or late, as the cuts fall; an end settles it.
         return match parser.parse(b"\n\n", &mut head) {
             Err(rejection) => format!("{said}{}", rejection.status),
-            Ok(progress) => panic!("{progress:?} after bare line feeds"),
+            // It lacked no more than the last LF.
+            Ok(progress) => format!("{said}{progress:?} {}", describe(&head)),
         };
     }
     format!("{said}{content:?} {}", body.is_some())
@@ -160,7 +161,7 @@ fn mutated_messages_never_panic_and_cuts_agree() {
         let whole = run(std::iter::once(&message[..]));
         let piece = 1 + random.below(9);
         let cut = run(message.chunks(piece));
-        refused += u32::from(!whole.ends_with("true") && !whole.ends_with("false"));
+        refused += u32::from(whole.ends_with(|last: char| last.is_ascii_digit()));
         assert_eq!(cut, whole, "pieces of {piece}: {:?}", String::from_utf8_lossy(&message));
     }
     assert!(

@@ -87,6 +87,10 @@ impl FramingFields {
     }
 
     fn connection(&mut self, value: &[u8]) {
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
         for member in list_members(value) {
             self.close |= member.eq_ignore_ascii_case(b"close");
             self.keep_alive |= member.eq_ignore_ascii_case(b"keep-alive");
