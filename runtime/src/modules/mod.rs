@@ -1,6 +1,9 @@
 //! What JavaScript can import, and the globals: a room per module, one table of all.
 //!
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
+#![forbid(unsafe_code)]
+
+pub mod iterate;
 
 use crate::js::loader::Table;
 

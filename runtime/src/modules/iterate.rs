@@ -1,0 +1,159 @@
+//! Iteration over pairs: what Web IDL (section 3.7.10) gives an interface declared
+//! `iterable<K, V>`.
+//!
+//! Owns: the iterator class of each such interface, `entries keys values forEach`. Must not know:
+//! any interface. The iterator is live: it asks its source again at every step.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use rquickjs::{Ctx, Object, Result, Value};
+
+use crate::js::class::{self, Class, Member, Scope};
+use crate::js::held::{Held, Tracer};
+use crate::js::{exception, promise, value};
+
+/// An interface whose objects are lists of pairs.
+pub trait PairSource: Class {
+    /// Number of its iterator's class in the engine.
+    const ITERATOR_ID: u32;
+    /// `@@toStringTag` of its iterators: the interface's name, then " Iterator".
+    const ITERATOR_NAME: &'static CStr;
+
+    /// Pair `index` of the list as it is now.
+    fn pair(&self, index: usize) -> Option<(String, String)>;
+}
+
+/// What an iterator yields.
+#[derive(Clone, Copy)]
+enum Kind {
+    Entries,
+    Keys,
+    Values,
+}
+
+/// An iterator over an `S`.
+pub struct PairIterator<S: PairSource> {
+    source: Held,
+    kind: Kind,
+    index: Cell<usize>,
+    done: Cell<bool>,
+    list: std::marker::PhantomData<fn() -> S>,
+}
+
+impl<S: PairSource> Class for PairIterator<S> {
+    const ID: u32 = S::ITERATOR_ID;
+    const NAME: &'static CStr = S::ITERATOR_NAME;
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[Member::Method(c"next", 0, next::<S>)];
+
+    fn trace(&self, tracer: &Tracer) {
+        tracer.mark(&self.source);
+    }
+
+    fn parent<'js>(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
+        let iterator: Object = ctx.globals().get("Iterator")?;
+        iterator.get("prototype")
+    }
+}
+
+/// Registers the iterators of `S`; call it where `S` itself is registered.
+///
+/// # Errors
+/// Out of memory.
+pub fn register<S: PairSource>(ctx: &Ctx<'_>) -> Result<()> {
+    class::register::<PairIterator<S>>(ctx)?;
+    // An iterator prototype has no constructor of its own.
+    let any = iterator::<S>(Value::new_undefined(ctx.clone()), Kind::Keys)?;
+    match any.as_object().and_then(Object::get_prototype) {
+        Some(prototype) => prototype.remove("constructor"),
+        None => Ok(()),
+    }
+}
+
+fn iterator<S: PairSource>(source: Value<'_>, kind: Kind) -> Result<Value<'_>> {
+    let ctx = source.ctx().clone();
+    let data = PairIterator::<S> {
+        source: Held::new(source),
+        kind,
+        index: Cell::new(0),
+        done: Cell::new(false),
+        list: std::marker::PhantomData,
+    };
+    class::instance(&ctx, data)
+}
+
+/// `entries()`, also under `@@iterator`.
+///
+/// # Errors
+/// Out of memory.
+pub fn entries<'js, S: PairSource>(_list: &S, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    iterator::<S>(scope.this(), Kind::Entries)
+}
+
+/// `keys()`.
+///
+/// # Errors
+/// Out of memory.
+pub fn keys<'js, S: PairSource>(_list: &S, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    iterator::<S>(scope.this(), Kind::Keys)
+}
+
+/// `values()`.
+///
+/// # Errors
+/// Out of memory.
+pub fn values<'js, S: PairSource>(_list: &S, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    iterator::<S>(scope.this(), Kind::Values)
+}
+
+/// `forEach(callback, thisArg)`.
+///
+/// # Errors
+/// TypeError for a callback that is none, and what the callback throws.
+pub fn for_each<'js, S: PairSource>(list: &S, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "forEach")?;
+    let callback = scope.arg(0);
+    if !callback.is_function() {
+        return Err(exception::type_error(scope.ctx, "forEach: argument 1 is not a function"));
+    }
+    let (callback, this) = (Held::new(callback), Held::new(scope.arg(1)));
+    let mut index = 0;
+    while let Some((key, value)) = list.pair(index) {
+        let args = [value::string(scope.ctx, &value)?, value::string(scope.ctx, &key)?, scope.this()];
+        promise::call(scope.ctx, &callback, Some(&this), &args)?;
+        index += 1;
+    }
+    Ok(scope.undefined())
+}
+
+fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let source = it.source.get(ctx);
+    let list = class::get::<S>(&source).filter(|_| !it.done.get());
+    let Some((key, value)) = list.and_then(|list| list.pair(it.index.get())) else {
+        // A list that grows after its iterator ended stays ended for it.
+        it.done.set(true);
+        return result(ctx, scope.undefined(), true);
+    };
+    it.index.set(it.index.get() + 1);
+    let item = match it.kind {
+        Kind::Keys => value::string(ctx, &key)?,
+        Kind::Values => value::string(ctx, &value)?,
+        Kind::Entries => {
+            let pair = rquickjs::Array::new(ctx.clone())?;
+            pair.set(0, value::string(ctx, &key)?)?;
+            pair.set(1, value::string(ctx, &value)?)?;
+            pair.into_value()
+        }
+    };
+    result(ctx, item, false)
+}
+
+/// An iterator result object (ECMA-262 section 7.4.14).
+fn result<'js>(ctx: &Ctx<'js>, value: Value<'js>, done: bool) -> Result<Value<'js>> {
+    let object = Object::new(ctx.clone())?;
+    object.prop("value", rquickjs::object::Property::from(value).writable().enumerable().configurable())?;
+    object.prop("done", rquickjs::object::Property::from(done).writable().enumerable().configurable())?;
+    Ok(object.into_value())
+}
