@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Object, Result, Value};
+use rquickjs::atom::PredefinedAtom;
+use rquickjs::object::Property;
+use rquickjs::{Array, Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::held::{Held, Tracer};
@@ -140,12 +142,7 @@ fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Res
     let item = match it.kind {
         Kind::Keys => value::string(ctx, &key)?,
         Kind::Values => value::string(ctx, &value)?,
-        Kind::Entries => {
-            let pair = rquickjs::Array::new(ctx.clone())?;
-            pair.set(0, value::string(ctx, &key)?)?;
-            pair.set(1, value::string(ctx, &value)?)?;
-            pair.into_value()
-        }
+        Kind::Entries => array(ctx, [&key, &value].into_iter().map(|text| value::string(ctx, text)))?,
     };
     result(ctx, item, false)
 }
@@ -153,7 +150,58 @@ fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Res
 /// An iterator result object (ECMA-262 section 7.4.14).
 fn result<'js>(ctx: &Ctx<'js>, value: Value<'js>, done: bool) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
-    object.prop("value", rquickjs::object::Property::from(value).writable().enumerable().configurable())?;
-    object.prop("done", rquickjs::object::Property::from(done).writable().enumerable().configurable())?;
+    object.prop("value", Property::from(value).writable().enumerable().configurable())?;
+    object.prop("done", Property::from(done).writable().enumerable().configurable())?;
     Ok(object.into_value())
+}
+
+/// An array of `items`; they are defined, not assigned, so that no patched prototype sees them.
+///
+/// # Errors
+/// Out of memory, and what making an item throws.
+pub fn array<'js>(ctx: &Ctx<'js>, items: impl Iterator<Item = Result<Value<'js>>>) -> Result<Value<'js>> {
+    let array = Array::new(ctx.clone())?;
+    for (index, item) in items.enumerate() {
+        let item = Property::from(item?).writable().enumerable().configurable();
+        array.as_object().prop(u32::try_from(index).unwrap_or(u32::MAX), item)?;
+    }
+    Ok(array.into_value())
+}
+
+/// The object's `@@iterator` method, if it has one.
+///
+/// # Errors
+/// TypeError for one that is no function, and what its getter throws.
+pub fn method<'js>(object: &Object<'js>) -> Result<Option<Value<'js>>> {
+    let method: Value = object.get(PredefinedAtom::SymbolIterator)?;
+    match method.is_function() {
+        true => Ok(Some(method)),
+        false if method.is_undefined() || method.is_null() => Ok(None),
+        false => Err(exception::type_error(object.ctx(), "@@iterator is not a function")),
+    }
+}
+
+/// Hands each item of `iterable` to `f`, as Web IDL makes a sequence (section 3.2.21.1).
+///
+/// # Errors
+/// TypeError where the iterator protocol is broken; what the iterator or `f` throws.
+pub fn each<'js>(
+    iterable: &Object<'js>,
+    method: Value<'js>,
+    mut f: impl FnMut(Value<'js>) -> Result<()>,
+) -> Result<()> {
+    let ctx = iterable.ctx();
+    let this = Held::new(iterable.clone().into_value());
+    let iterator = promise::call(ctx, &Held::new(method), Some(&this), &[])?;
+    let broken = || exception::type_error(ctx, "an iterator must give objects");
+    let next: Value = iterator.as_object().ok_or_else(broken)?.get("next")?;
+    let (iterator, next) = (Held::new(iterator), Held::new(next));
+    loop {
+        let step = promise::call(ctx, &next, Some(&iterator), &[])?;
+        let step = step.as_object().ok_or_else(broken)?;
+        if step.get::<_, Coerced<bool>>("done")?.0 {
+            return Ok(());
+        }
+        f(step.get("value")?)?;
+    }
 }

@@ -3,9 +3,11 @@
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
 #![forbid(unsafe_code)]
 
+pub mod encoding;
 pub mod iterate;
+pub mod url;
 
 use crate::js::loader::Table;
 
 /// Every module and global there is.
-pub static TABLE: Table = Table { modules: &[], globals: &[] };
+pub static TABLE: Table = Table { modules: &[], globals: &[url::install, encoding::install] };
