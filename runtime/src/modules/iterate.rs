@@ -206,39 +206,32 @@ pub fn each<'js>(
     }
 }
 
-/// Calls `f` with each pair of a `sequence<sequence<T>>` (Web IDL section 3.2.21).
+/// Calls `f` with each pair of a `sequence<sequence<T>>` whose inner sequences are pairs.
 ///
 /// # Errors
-/// TypeError for a sequence whose items are no pairs, and what iteration or `f` throws.
+/// TypeError for an item that is no pair, and what iteration or `f` throws.
 pub fn pairs<'js>(
-    ctx: &Ctx<'js>,
     sequence: &Object<'js>,
+    iterator: Value<'js>,
     what: &str,
-    mut f: impl FnMut(Value<'js>, Value<'js>) -> Result<()>,
+    mut f: impl FnMut(&Value<'js>, &Value<'js>) -> Result<()>,
 ) -> Result<()> {
-    let bad = || exception::type_error(ctx, &format!("{what}: an item of the sequence is not a pair"));
-    for item in steps(ctx, sequence, what)? {
-        let item = item.as_object().ok_or_else(bad)?.clone();
-        let [name, value] = <[Value; 2]>::try_from(steps(ctx, &item, what)?).map_err(|_| bad())?;
-        f(name, value)?;
-    }
-    Ok(())
-}
-
-/// All that an iterable yields.
-fn steps<'js>(ctx: &Ctx<'js>, iterable: &Object<'js>, what: &str) -> Result<Vec<Value<'js>>> {
-    use rquickjs::function::This;
-    let bad = || exception::type_error(ctx, &format!("{what}: an object is not iterable"));
-    let method: Value = iterable.get(rquickjs::atom::PredefinedAtom::SymbolIterator)?;
-    let method = method.as_function().ok_or_else(bad)?;
-    let iterator: Object = method.call((This(iterable.clone()),))?;
-    let next: rquickjs::Function = iterator.get("next")?;
-    let mut all = Vec::new();
-    loop {
-        let step: Object = next.call((This(iterator.clone()),))?;
-        if step.get::<_, rquickjs::Coerced<bool>>("done")?.0 {
-            return Ok(all);
+    let ctx = sequence.ctx();
+    let wrong = || exception::type_error(ctx, &format!("{what}: each item must be a [name, value] pair"));
+    each(sequence, iterator, |item| {
+        let inner = item.as_object().ok_or_else(wrong)?;
+        let iterator = method(inner)?.ok_or_else(wrong)?;
+        let mut parts = Vec::with_capacity(2);
+        each(inner, iterator, |part| {
+            if parts.len() == 2 {
+                return Err(wrong());
+            }
+            parts.push(part);
+            Ok(())
+        })?;
+        match &parts[..] {
+            [name, value] => f(name, value),
+            _ => Err(wrong()),
         }
-        all.push(step.get("value")?);
-    }
+    })
 }

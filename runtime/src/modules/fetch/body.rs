@@ -10,7 +10,8 @@ use rquickjs::{Ctx, Result, Value};
 
 use super::incoming::{IncomingBody, Progress};
 use crate::js::held::{Held, Tracer};
-use crate::js::{exception, promise, value};
+use crate::js::{class, exception, promise, value};
+use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
 pub enum Source {
@@ -62,6 +63,9 @@ impl Body {
         }
         if let Some(bytes) = value::bytes(init)? {
             return Ok((Body::new(Source::Bytes(bytes.to_vec().into())), None));
+        }
+        if let Some(params) = class::get::<SearchParams>(init) {
+            return Ok((Body::new(Source::Bytes(params.serialized().into_bytes().into())), Some(FORM)));
         }
         let text = value::string(ctx, &value::to_string(init)?)?;
         Ok((Body::new(Source::Text(Held::new(text))), Some(TEXT)))

@@ -80,9 +80,8 @@ impl SharedHeaders {
         let Some(object) = init.as_object() else {
             return Err(type_error(ctx, "Headers: the init is neither a sequence nor a record"));
         };
-        let iterator: Value = object.get(rquickjs::atom::PredefinedAtom::SymbolIterator)?;
-        if !iterator.is_undefined() && !iterator.is_null() {
-            return iterate::pairs(ctx, object, "Headers", |name, field| self.append(ctx, &name, &field));
+        if let Some(iterator) = iterate::method(object)? {
+            return iterate::pairs(object, iterator, "Headers", |name, field| self.append(ctx, name, field));
         }
         for key in object.own_keys::<Value>(rquickjs::object::Filter::new().string().enum_only()) {
             let key = key?;
@@ -195,10 +194,10 @@ impl Class for Headers {
         Member::Method(c"getSetCookie", 0, Headers::get_set_cookie),
         Member::Method(c"has", 1, Headers::has),
         Member::Method(c"set", 2, Headers::set),
-        Member::Method(c"forEach", 1, iterate::for_each),
-        Member::Method(c"entries", 0, iterate::entries),
-        Member::Method(c"keys", 0, iterate::keys),
-        Member::Method(c"values", 0, iterate::values),
+        Member::Method(c"forEach", 1, iterate::for_each::<Self>),
+        Member::Method(c"entries", 0, iterate::entries::<Self>),
+        Member::Method(c"keys", 0, iterate::keys::<Self>),
+        Member::Method(c"values", 0, iterate::values::<Self>),
         Member::IteratorIs(c"entries"),
     ];
 
