@@ -24,7 +24,8 @@ use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 
 /// What an app that exports no handler is told.
-const NO_HANDLER: &str = "has no handler: its default export needs a method `fetch` (HTTP) or `accept` (raw TCP)";
+const NO_HANDLER: &str =
+    "has no handler: its default export needs a method `fetch` (HTTP) or `accept` (raw TCP)";
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }";
 
@@ -81,7 +82,10 @@ impl Blueprint {
     fn app_error(&self, thrown: &Thrown) -> Error {
         let mut text = format!("{}: {}", self.config.app.display(), thrown.text);
         if thrown.cause == Cause::Interrupted {
-            text = format!("{}: the module used more CPU time than a turn may (--cpu-max)", self.config.app.display());
+            text = format!(
+                "{}: the module used more CPU time than a turn may (--cpu-max)",
+                self.config.app.display()
+            );
         }
         match thrown.code_frame() {
             Some(frame) => text.push_str(&format!("\n{frame}")),
@@ -240,7 +244,7 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
     let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
     let cell = Rc::new(Outcome::default());
     let started = engine.turn(|ctx| {
-        let mut start = || {
+        let start = || {
             let module = blueprint.code.load_main(ctx)?;
             let (module, evaluated) = module.eval()?;
             promise::observe(ctx, &evaluated.into_value(), Box::new(Settled { cell: cell.clone() }))?;
@@ -267,7 +271,8 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
         Some(Err(thrown)) => return Err(blueprint.app_error(&thrown)),
         None => {
             let ms = blueprint.config.limits.start_ms_max;
-            let text = format!("{}: its top-level await took longer than {ms} ms", blueprint.config.app.display());
+            let text =
+                format!("{}: its top-level await took longer than {ms} ms", blueprint.config.app.display());
             return Err(Error::new(ErrorKind::App, text));
         }
     }
@@ -298,7 +303,9 @@ fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
     let env = Object::new(ctx.clone())?.into_value();
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
         let function: Value = object.get(name)?;
-        Ok(function.is_function().then(|| (Held::new(function), Held::new(app.clone()), Held::new(env.clone()))))
+        Ok(function
+            .is_function()
+            .then(|| (Held::new(function), Held::new(app.clone()), Held::new(env.clone()))))
     };
     let fetch = method("fetch")?.map(|(function, this, env)| FetchHandler::new(function, this, env));
     let accept = method("accept")?.map(|(function, this, env)| AcceptHandler::new(function, this, env));

@@ -21,7 +21,8 @@ pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Vec<(Scheme, TcpLi
         let mut addr = wanted.addr;
         if addr.port() == 0 {
             // `localhost` on port 0 is two addresses and one port.
-            let twin = listen.iter().zip(&addresses).find(|(l, _)| l.addr.port() == 0 && l.scheme == wanted.scheme);
+            let twin =
+                listen.iter().zip(&addresses).find(|(l, _)| l.addr.port() == 0 && l.scheme == wanted.scheme);
             if let Some((_, known)) = twin {
                 addr.set_port(known.port());
             }
@@ -78,7 +79,9 @@ pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Vec<(Scheme, TcpLis
 fn explain(addr: SocketAddr, error: std::io::Error) -> Error {
     let port = addr.port();
     let remedy = match error.kind() {
-        IoKind::AddrInUse => format!("Another program listens on port {port}: stop it, or choose another with --port."),
+        IoKind::AddrInUse => {
+            format!("Another program listens on port {port}: stop it, or choose another with --port.")
+        }
         IoKind::PermissionDenied => format!(
             "Ports below 1024 need a right: choose another with --port, or run \
              `sudo setcap cap_net_bind_service=+ep $(command -v jsserve)` (port {port})."

@@ -156,7 +156,8 @@ impl Server {
             };
             if missing {
                 let text = format!("{} has no handler for {name}://{addr}", self.config.app.display());
-                return Err(Error::new(ErrorKind::App, text).remedy(format!("Its default export needs a method {method}.")));
+                return Err(Error::new(ErrorKind::App, text)
+                    .remedy(format!("Its default export needs a method {method}.")));
             }
         }
         Ok(())
@@ -237,7 +238,10 @@ impl Server {
 
     fn replace(&mut self, number: usize) -> Result<()> {
         let limit = self.config.limits.stuck_ms_max;
-        tracing::error!(worker = number, "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place");
+        tracing::error!(
+            worker = number,
+            "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place"
+        );
         if let Some(old) = self.workers.iter_mut().find(|w| w.number == number && w.stuck) {
             // New connections go to the replacement; the old worker ends when it wakes up.
             for socket in old.sockets.drain(..) {
@@ -247,7 +251,8 @@ impl Server {
         }
         let row = listeners::bind_again(&self.addresses)?;
         let seats = shutdown::raise_descriptor_limit();
-        let seats_max = self.config.limits.connections_max.unwrap_or(seats).div_ceil(self.config.workers).max(1);
+        let seats_max =
+            self.config.limits.connections_max.unwrap_or(seats).div_ceil(self.config.workers).max(1);
         let handle = self.spawn(number, row, seats_max)?;
         self.workers.push(handle);
         Ok(())

@@ -172,7 +172,9 @@ fn pin(number: usize) {
 }
 
 async fn serve(seed: Seed) -> Result<()> {
-    let Seed { number, config, blueprint, protocols, listeners, seats_max, pulse, control, bell, events, .. } = seed;
+    let Seed {
+        number, config, blueprint, protocols, listeners, seats_max, pulse, control, bell, events, ..
+    } = seed;
     let app = App::load(blueprint, pulse, number).await?;
     let abilities = app.current().abilities();
     let worker = Rc::new(Worker {

@@ -6,6 +6,7 @@
 pub mod encoding;
 pub mod fetch;
 pub mod iterate;
+pub mod os;
 pub mod url;
 
 use crate::js::loader::Table;
