@@ -1,0 +1,389 @@
+//! One engine: QuickJS runtime and context of a worker, with its limits.
+//!
+//! Owns: the turn (the only way into JavaScript), the CPU budget, health, state that modules keep
+//! per engine. Must not know: sockets, requests, the modules themselves.
+
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rquickjs::{Context, Ctx, Runtime, qjs};
+
+use super::exception::{Cause, Thrown};
+use super::held::Held;
+use super::loader::{AppLoader, AppResolver, Table};
+use super::{compile, pump};
+
+/// Bounds of one engine.
+#[derive(Clone, Debug)]
+pub struct EngineLimits {
+    /// Bytes of the JavaScript heap.
+    pub heap_bytes_max: usize,
+    /// Bytes of the JavaScript stack.
+    pub stack_bytes_max: usize,
+    /// CPU time of one turn.
+    pub turn_cpu_max: Duration,
+}
+
+/// Whether an engine should go on taking work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It should.
+    Fine,
+    /// Its heap limit was reached.
+    OutOfMemory,
+    /// Its jobs make new jobs without end.
+    Runaway,
+}
+
+/// Odd while JavaScript runs, and one more with each border crossed: what a watchdog watches.
+pub type Pulse = Arc<AtomicU64>;
+
+/// Turns an unhandled rejection, or an exception in a job, into a log line.
+pub type Report = Box<dyn Fn(&Thrown, &str)>;
+
+/// What native code reaches from a context.
+pub struct State {
+    engine: RefCell<Weak<Engine>>,
+    pub(crate) turn_cpu_max: Duration,
+    pub(crate) turn_started: Cell<Option<Duration>>,
+    interrupted: Cell<bool>,
+    health: Cell<Health>,
+    pulse: Pulse,
+    pub(crate) report: Report,
+    pub(crate) rejections: RefCell<Vec<(Held, Held)>>,
+    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    attention: RefCell<Option<Rc<dyn Fn()>>>,
+}
+
+impl State {
+    /// The state of the engine that `ctx` belongs to.
+    pub fn of<'a>(ctx: &'a Ctx<'_>) -> &'a State {
+        // SAFETY: `Engine::new` stores the pointer in the context before anything can run; the Rc
+        // behind it outlives the context.
+        unsafe { &*qjs::JS_GetContextOpaque(ctx.as_raw().as_ptr()).cast::<State>() }
+    }
+
+    /// The engine, to enter it later; empty once it is gone.
+    pub fn engine(&self) -> Weak<Engine> {
+        self.engine.borrow().clone()
+    }
+
+    /// The engine's one `T`, made when first asked for, dropped before the engine.
+    pub fn extension<T: Default + 'static>(&self) -> Rc<T> {
+        let mut all = self.extensions.borrow_mut();
+        let any = all.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default())).clone();
+        any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
+    }
+
+    /// Whether the current turn used up its budget.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.get()
+    }
+
+    /// Whether the engine should go on taking work.
+    pub fn health(&self) -> Health {
+        self.health.get()
+    }
+
+    /// Notes what an exception says about the engine's health.
+    pub fn note(&self, thrown: &Thrown) {
+        if thrown.cause == Cause::OutOfMemory {
+            self.health.set(Health::OutOfMemory);
+        }
+    }
+
+    pub(crate) fn set_runaway(&self) {
+        self.interrupted.set(true);
+        if self.health.get() == Health::Fine {
+            self.health.set(Health::Runaway);
+        }
+    }
+
+    fn begin(&self) {
+        self.turn_started.set(None);
+        self.interrupted.set(false);
+        self.pulse.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the turn is over its budget. The clock starts at the first question, so that short
+    /// turns read none.
+    pub(crate) fn over_budget(&self) -> bool {
+        let now = thread_cpu();
+        match self.turn_started.get() {
+            None => {
+                self.turn_started.set(Some(now));
+                false
+            }
+            Some(start) => now.saturating_sub(start) >= self.turn_cpu_max,
+        }
+    }
+}
+
+/// CPU time of this thread (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID).
+fn thread_cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+}
+
+/// Runtime and context, bound to the thread that made them.
+pub struct Engine {
+    state: Rc<State>,
+    context: Context,
+    runtime: Runtime,
+}
+
+impl Engine {
+    /// A fresh engine with the globals of `table`; modules load from `code`.
+    ///
+    /// # Errors
+    /// Out of memory, or a global that fails to set itself up.
+    pub fn new(
+        limits: &EngineLimits,
+        table: &'static Table,
+        code: Arc<compile::Code>,
+        pulse: Pulse,
+        report: Report,
+    ) -> Result<Rc<Engine>, Thrown> {
+        let failed = |_| Thrown {
+            cause: Cause::OutOfMemory,
+            text: "cannot create a JavaScript context".into(),
+            stack: String::new(),
+        };
+        let runtime = Runtime::new().map_err(failed)?;
+        runtime.set_memory_limit(limits.heap_bytes_max);
+        runtime.set_max_stack_size(limits.stack_bytes_max);
+        let context = Context::full(&runtime).map_err(failed)?;
+        let state = Rc::new(State {
+            engine: RefCell::new(Weak::new()),
+            turn_cpu_max: limits.turn_cpu_max,
+            turn_started: Cell::new(None),
+            interrupted: Cell::new(false),
+            health: Cell::new(Health::Fine),
+            pulse,
+            report,
+            rejections: RefCell::default(),
+            extensions: RefCell::default(),
+            attention: RefCell::default(),
+        });
+        // SAFETY: the context is ours; the pointer stays valid, `Engine` owns the Rc and drops it
+        // after the context.
+        unsafe {
+            qjs::JS_SetContextOpaque(context.as_raw().as_ptr(), Rc::as_ptr(&state).cast_mut().cast());
+        }
+        let watched = state.clone();
+        runtime.set_interrupt_handler(Some(Box::new(move || {
+            let over = watched.over_budget();
+            if over {
+                watched.interrupted.set(true);
+            }
+            over
+        })));
+        let tracked = Rc::downgrade(&state);
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_ctx, promise, reason, handled| {
+            let Some(state) = tracked.upgrade() else { return };
+            let mut all = state.rejections.borrow_mut();
+            match handled {
+                true => all.retain(|(known, _)| !known.is(&promise)),
+                false => all.push((Held::new(promise), Held::new(reason))),
+            }
+        })));
+        runtime.set_loader(AppResolver::new(table), AppLoader::new(table, code));
+        let engine = Rc::new(Engine { state, context, runtime });
+        *engine.state.engine.borrow_mut() = Rc::downgrade(&engine);
+        engine.turn(|ctx| match table.globals.iter().try_for_each(|install| install(ctx)) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                super::exception::raise(ctx, &error);
+                Err(Thrown::take(ctx))
+            }
+        })?;
+        Ok(engine)
+    }
+
+    /// One turn: `f`, then all jobs, then the unhandled rejections. Never called from inside one.
+    pub fn turn<R>(&self, f: impl for<'js> FnOnce(&Ctx<'js>) -> R) -> R {
+        let result = self.context.with(|ctx| {
+            self.state.begin();
+            let result = f(&ctx);
+            pump::jobs(&ctx, &self.state);
+            pump::rejections(&ctx, &self.state);
+            self.state.end();
+            result
+        });
+        if self.state.interrupted.get() || self.state.health.get() != Health::Fine {
+            let attention = self.state.attention.borrow().clone();
+            if let Some(attention) = attention {
+                attention();
+            }
+        }
+        result
+    }
+
+    /// Has `attention` called after each turn that left the engine ill or with jobs to run.
+    pub fn set_attention(&self, attention: Rc<dyn Fn()>) {
+        *self.state.attention.borrow_mut() = Some(attention);
+    }
+
+    /// What native code reaches from a context.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether jobs are left over from a turn that ran out of budget.
+    pub fn has_jobs(&self) -> bool {
+        self.runtime.is_job_pending()
+    }
+
+    /// Bytes that the heap holds now; walks the heap, so not for a request's path.
+    pub fn heap_bytes(&self) -> usize {
+        usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0)
+    }
+
+    /// Collects cyclic garbage now.
+    pub fn collect(&self) {
+        self.runtime.run_gc();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Values held by native state go before the runtime that they point into.
+        drop(self.state.attention.take());
+        drop(self.state.extensions.take());
+        self.state.rejections.borrow_mut().clear();
+        self.runtime.set_host_promise_rejection_tracker(None);
+        self.runtime.set_interrupt_handler(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::loader::Table;
+    use super::super::promise::{self, Observer};
+    use super::super::{compile::Code, exception, value};
+    use super::*;
+    use rquickjs::Value;
+
+    static TABLE: Table = Table { modules: &[], globals: &[] };
+
+    fn engine() -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
+        let limits = EngineLimits {
+            heap_bytes_max: 16 << 20,
+            stack_bytes_max: 256 << 10,
+            turn_cpu_max: Duration::from_millis(100),
+        };
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let log = lines.clone();
+        let report: Report =
+            Box::new(move |thrown, place| log.borrow_mut().push(format!("{place}: {thrown}")));
+        let engine =
+            Engine::new(&limits, &TABLE, Arc::new(Code::new("/app.js".into())), Pulse::default(), report);
+        (engine.expect("an engine"), lines)
+    }
+
+    fn run(engine: &Engine, source: &str) -> Result<String, Thrown> {
+        engine.turn(|ctx| match ctx.eval::<Value, _>(source) {
+            Ok(value) => value::to_string(&value).map_err(|_| Thrown::take(ctx)),
+            Err(_) => {
+                let thrown = Thrown::take(ctx);
+                State::of(ctx).note(&thrown);
+                Err(thrown)
+            }
+        })
+    }
+
+    #[test]
+    fn an_endless_loop_is_interrupted_and_the_context_lives_on() {
+        let (engine, _) = engine();
+        assert_eq!(run(&engine, "for (;;);").unwrap_err().cause, Cause::Interrupted);
+        assert_eq!(
+            run(&engine, "try { for (;;); } catch { 'caught' }").unwrap_err().cause,
+            Cause::Interrupted
+        );
+        assert_eq!(run(&engine, "1 + 1").unwrap(), "2");
+    }
+
+    #[test]
+    fn endless_recursion_is_a_range_error() {
+        let (engine, _) = engine();
+        assert!(run(&engine, "(function f() { f() })()").unwrap_err().text.starts_with("RangeError"));
+    }
+
+    #[test]
+    fn a_full_heap_is_noted_and_collected() {
+        let (engine, _) = engine();
+        let thrown = run(&engine, "const a = []; for (;;) a.push('x'.repeat(1000) + a.length)").unwrap_err();
+        assert_eq!(thrown.cause, Cause::OutOfMemory);
+        assert_eq!(engine.state().health(), Health::OutOfMemory);
+    }
+
+    #[test]
+    fn an_endless_chain_of_jobs_makes_the_engine_a_runaway() {
+        let (engine, _) = engine();
+        run(&engine, "(function f() { Promise.resolve().then(f) })()").unwrap();
+        assert_eq!(engine.state().health(), Health::Runaway);
+        assert!(engine.has_jobs());
+    }
+
+    #[test]
+    fn an_unhandled_rejection_is_reported_once_with_its_stack() {
+        let (engine, lines) = engine();
+        run(&engine, "Promise.reject(new TypeError('no')); const p = Promise.reject(1); p.catch(() => {})")
+            .unwrap();
+        let lines = lines.borrow();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("unhandled rejection: TypeError: no\n    at "), "{lines:?}");
+    }
+
+    struct Note(Rc<RefCell<Vec<String>>>);
+    impl Observer for Note {
+        fn settled<'js>(&self, _ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
+            let (Ok(value) | Err(value)) = result;
+            self.0.borrow_mut().push(value::to_string(&value).unwrap_or_default());
+        }
+        fn abandoned(&self) {
+            self.0.borrow_mut().push("abandoned".into());
+        }
+    }
+
+    #[test]
+    fn observers_hear_of_settled_and_of_abandoned_promises() {
+        let (engine, _) = engine();
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        for source in ["Promise.resolve(7)", "Promise.reject(8)", "new Promise(() => {})"] {
+            engine.turn(|ctx| {
+                let promise: Value = ctx.eval(source).unwrap();
+                promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+            });
+        }
+        let interrupted = "(async () => { await null; for (;;); })()";
+        engine.turn(|ctx| {
+            let promise: Value = ctx.eval(interrupted).unwrap();
+            promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+        });
+        engine.collect();
+        assert_eq!(*heard.borrow(), ["7", "8", "abandoned", "abandoned"]);
+    }
+
+    #[test]
+    fn a_promise_settles_from_rust() {
+        let (engine, _) = engine();
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let capability = engine.turn(|ctx| {
+            let (promise, capability) = promise::pending(ctx).unwrap();
+            promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+            capability
+        });
+        engine.turn(|ctx| capability.settle(ctx, Err(exception::range_error(ctx, "late"))));
+        assert_eq!(*heard.borrow(), ["RangeError: late"]);
+    }
+}

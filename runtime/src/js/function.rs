@@ -1,0 +1,159 @@
+//! Native functions and properties: what puts them on an object.
+//!
+//! Owns: the C entry point of plain functions, property flags. Must not know: any function.
+
+use std::ffi::CStr;
+use std::mem::transmute;
+
+use rquickjs::atom::PredefinedAtom;
+use rquickjs::object::Property;
+use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
+
+use super::class::{self, Class, Member, RawGetter, RawMagic, RawSetter, Static};
+
+type RawFunction =
+    unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32, *mut qjs::JSValue) -> qjs::JSValue;
+
+/// A list of native functions with names and lengths.
+pub trait Functions: 'static {
+    /// Name, `length`, function.
+    const LIST: &'static [(&'static CStr, u8, Static)];
+}
+
+unsafe extern "C" fn call<F: Functions>(
+    ctx: *mut qjs::JSContext,
+    this: qjs::JSValue,
+    argc: i32,
+    argv: *mut qjs::JSValue,
+    magic: i32,
+) -> qjs::JSValue {
+    // SAFETY: the engine calls with a live context and argc values.
+    unsafe {
+        let cx = class::context(ctx);
+        let scope = class::scope(&cx, this, class::arguments(argc, argv));
+        class::enter(&cx, || (F::LIST[magic as usize].2)(&scope))
+    }
+}
+
+/// Function `index` of the list, as a JavaScript function.
+///
+/// # Errors
+/// Out of memory.
+pub fn make<'js, F: Functions>(ctx: &Ctx<'js>, index: usize) -> Result<Value<'js>> {
+    let (name, length, _) = F::LIST[index];
+    magic(ctx, call::<F>, name, length, index)
+}
+
+/// Puts every function of the list on `target`.
+///
+/// # Errors
+/// Out of memory.
+pub fn install<'js, F: Functions>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
+    for (index, (name, _, _)) in F::LIST.iter().enumerate() {
+        define(ctx, target, name, make::<F>(ctx, index)?, true)?;
+    }
+    Ok(())
+}
+
+/// Defines a writable, configurable property.
+///
+/// # Errors
+/// Out of memory.
+pub fn define<'js>(
+    _ctx: &Ctx<'js>,
+    target: &Object<'js>,
+    name: &CStr,
+    value: Value<'js>,
+    enumerable: bool,
+) -> Result<()> {
+    let property = Property::from(value).writable().configurable();
+    let name = name.to_str().map_err(|_| Error::Unknown)?;
+    match enumerable {
+        true => target.prop(name, property.enumerable()),
+        false => target.prop(name, property),
+    }
+}
+
+fn magic<'js>(ctx: &Ctx<'js>, f: RawMagic, name: &CStr, length: u8, index: usize) -> Result<Value<'js>> {
+    // SAFETY: the engine calls a generic_magic function with the five arguments of RawMagic.
+    let f = unsafe { transmute::<RawMagic, RawFunction>(f) };
+    raw(ctx, f, name, length, qjs::JSCFunctionEnum_JS_CFUNC_generic_magic, index)
+}
+
+fn raw<'js>(
+    ctx: &Ctx<'js>,
+    f: RawFunction,
+    name: &CStr,
+    length: u8,
+    kind: qjs::JSCFunctionEnum,
+    index: usize,
+) -> Result<Value<'js>> {
+    // SAFETY: `f` has the signature that `kind` stands for.
+    unsafe {
+        let raw = ctx.as_raw().as_ptr();
+        let value = qjs::JS_NewCFunction2(raw, Some(f), name.as_ptr(), length.into(), kind, index as i32);
+        match qjs::JS_IsException(value) {
+            true => Err(Error::Exception),
+            false => Ok(Value::from_raw(ctx.clone(), value)),
+        }
+    }
+}
+
+fn accessor<'js>(
+    ctx: &Ctx<'js>,
+    target: &Object<'js>,
+    name: &CStr,
+    get: Value<'js>,
+    set: Option<Value<'js>>,
+) -> Result<()> {
+    let flags = (qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE) as i32;
+    // SAFETY: JS_DefinePropertyGetSet takes one reference of getter and setter each, given here.
+    let done = unsafe {
+        let raw = ctx.as_raw().as_ptr();
+        let atom = qjs::JS_NewAtom(raw, name.as_ptr());
+        let set = set.map_or(qjs::JS_UNDEFINED, class::leak);
+        let done =
+            qjs::JS_DefinePropertyGetSet(raw, target.as_value().as_raw(), atom, class::leak(get), set, flags);
+        qjs::JS_FreeAtom(raw, atom);
+        done
+    };
+    if done < 0 { Err(Error::Exception) } else { Ok(()) }
+}
+
+/// Puts the members of `T` where Web IDL has them.
+pub(crate) fn members<'js, T: Class>(ctx: &Ctx<'js>, proto: &Object<'js>, ctor: &Object<'js>) -> Result<()> {
+    let (method, getter, setter) = class::entry_points::<T>();
+    // SAFETY: the engine calls getter_magic and setter_magic functions with the arguments of
+    // RawGetter and RawSetter.
+    let (get, set) =
+        unsafe { (transmute::<RawGetter, RawFunction>(getter), transmute::<RawSetter, RawFunction>(setter)) };
+    for (index, member) in T::MEMBERS.iter().enumerate() {
+        let reader = |name: &CStr| {
+            let label = [b"get ", name.to_bytes_with_nul()].concat();
+            let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
+            raw(ctx, get, label, 0, qjs::JSCFunctionEnum_JS_CFUNC_getter_magic, index)
+        };
+        match member {
+            Member::Get(name, _) => accessor(ctx, proto, name, reader(name)?, None)?,
+            Member::GetSet(name, _, _) => {
+                let label = [b"set ", name.to_bytes_with_nul()].concat();
+                let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
+                let writer = raw(ctx, set, label, 1, qjs::JSCFunctionEnum_JS_CFUNC_setter_magic, index)?;
+                accessor(ctx, proto, name, reader(name)?, Some(writer))?;
+            }
+            Member::Method(name, length, _) | Member::Async(name, length, _) => {
+                define(ctx, proto, name, magic(ctx, method, name, *length, index)?, true)?;
+            }
+            Member::Static(name, length, _) => {
+                define(ctx, ctor, name, magic(ctx, method, name, *length, index)?, true)?;
+            }
+            Member::IteratorIs(name) => {
+                let name = name.to_str().map_err(|_| Error::Unknown)?;
+                let f: Value = proto.get(name)?;
+                proto.prop(PredefinedAtom::SymbolIterator, Property::from(f).writable().configurable())?;
+            }
+        }
+    }
+    let tag = T::NAME.to_str().map_err(|_| Error::Unknown)?;
+    proto.prop(PredefinedAtom::SymbolToStringTag, Property::from(tag).configurable())
+}

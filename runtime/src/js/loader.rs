@@ -1,0 +1,109 @@
+//! The engine's module hooks: names to modules.
+//!
+//! Owns: the form of the table of built-in modules, loading from bytecode, JSON modules,
+//! `import.meta`. Must not know: which built-in modules there are.
+
+use std::sync::Arc;
+
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::{Ctx, Error, Module, Result};
+
+use super::compile::Code;
+use super::{exception, resolve};
+
+/// Makes a native module under the name it was imported by.
+pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
+/// Puts something on `globalThis`.
+pub type Install = for<'js> fn(&Ctx<'js>) -> Result<()>;
+
+/// What every engine has, handed in from above.
+pub struct Table {
+    /// Built-in modules, matched exactly: their names, and what makes one.
+    pub modules: &'static [(&'static [&'static str], Declare)],
+    /// Globals, installed in this order.
+    pub globals: &'static [Install],
+}
+
+impl Table {
+    fn find(&self, name: &str) -> Option<Declare> {
+        self.modules.iter().find(|(names, _)| names.contains(&name)).map(|(_, declare)| *declare)
+    }
+}
+
+/// Resolves specifiers.
+pub struct AppResolver {
+    table: &'static Table,
+}
+
+impl AppResolver {
+    /// A resolver that knows the built-in modules of `table`.
+    pub fn new(table: &'static Table) -> Self {
+        AppResolver { table }
+    }
+}
+
+impl Resolver for AppResolver {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _attributes: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        if self.table.find(name).is_some() {
+            return Ok(name.to_owned());
+        }
+        resolve::resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
+    }
+}
+
+/// Loads modules: built-in ones from the table, files from shared bytecode.
+pub struct AppLoader {
+    table: &'static Table,
+    code: Arc<Code>,
+}
+
+impl AppLoader {
+    /// A loader over `code`, which also takes what is compiled on the way.
+    pub fn new(table: &'static Table, code: Arc<Code>) -> Self {
+        AppLoader { table, code }
+    }
+}
+
+impl Loader for AppLoader {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        attributes: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        if let Some(declare) = self.table.find(name) {
+            return declare(ctx, name);
+        }
+        let json = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
+            None => name.ends_with(".json"),
+            Some("json") => true,
+            Some(other) => {
+                let text = format!("Import attribute type \"{other}\" is not supported (importing {name})");
+                return Err(exception::type_error(ctx, &text));
+            }
+        };
+        self.code.module(ctx, name, json)
+    }
+}
+
+/// Fills in `import.meta` of a file module.
+pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, main: bool) -> Result<()> {
+    let meta = module.meta()?;
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    meta.set("url", format!("file://{name}"))?;
+    meta.set("filename", name)?;
+    meta.set("dirname", if folder.is_empty() { "/" } else { folder })?;
+    meta.set("main", main)
+}
+
+/// An error for a module that cannot be read.
+pub(crate) fn unreadable(ctx: &Ctx<'_>, name: &str, error: &std::io::Error) -> Error {
+    exception::type_error(ctx, &format!("Cannot read module '{name}': {error}"))
+}

@@ -1,0 +1,23 @@
+//! The JavaScript engine: runtime and context of one thread, the job pump, limits, native classes,
+//! compiled apps.
+//!
+//! Owns: every raw call into QuickJS. Must not know: sockets, protocols, which modules exist (the
+//! table of modules is handed in).
+#![allow(unsafe_code)]
+
+pub mod class;
+pub mod compile;
+pub mod engine;
+pub mod exception;
+pub mod function;
+pub mod held;
+pub mod loader;
+pub mod promise;
+pub mod pump;
+pub mod resolve;
+pub mod value;
+
+pub use class::{Class, Member, Scope};
+pub use engine::Engine;
+pub use held::Held;
+pub use rquickjs::{Ctx, Result, Value};
