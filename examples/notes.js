@@ -132,7 +132,7 @@ const page = `<!doctype html>
   ul { list-style: none; padding: 0; display: grid; gap: .75rem; }
   li h2 { font-size: 1.05rem; overflow-wrap: anywhere; }
   li p { white-space: pre-wrap; overflow-wrap: anywhere; margin-top: .35rem; }
-  time, #empty { color: var(--soft); font-size: .85rem; }
+  time { color: var(--soft); font-size: .85rem; }
   #problem { color: var(--bad); min-height: 1.5em; }
 </style>
 <main>
