@@ -108,6 +108,16 @@ impl<'js> Inspector<'js> {
         }
     }
 
+    /// Whether an object without named properties shows nothing at all.
+    pub(super) fn is_bare(&self, object: &Object<'js>, class: &str) -> bool {
+        match class {
+            "Object" => true,
+            "Array" => length(object) == 0,
+            "Map" | "Set" => self.intrinsics.items(object.as_value(), class == "Map", 0).1 == 0,
+            _ => false,
+        }
+    }
+
     fn function(&self, object: &Object<'js>, class: &str, constructor: Option<&str>) -> String {
         let name = function_name(object);
         let source = self.intrinsics.source(object.as_value());
@@ -149,8 +159,7 @@ impl<'js> Inspector<'js> {
         }
         let message = text("message").filter(|message| !message.is_empty());
         let header = message.map_or(name.clone(), |message| format!("{name}: {message}"));
-        let stack = reflect::data(object, "stack").filter(Value::is_string);
-        let stack = stack.and_then(|stack| value::to_string(&stack).ok()).unwrap_or_default();
+        let stack = self.intrinsics.stack(object).unwrap_or_default();
         let text = match stack.trim_end() {
             "" => format!("[{header}]"),
             stack if stack.starts_with(&header) => stack.to_owned(),

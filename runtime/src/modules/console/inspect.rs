@@ -128,7 +128,7 @@ impl<'js> Inspector<'js> {
         if let Some(empty) = shown.empty {
             return empty;
         }
-        if level > self.depth {
+        if level > self.depth && !(keys.is_empty() && self.is_bare(&object, &class)) {
             return match constructor {
                 _ if class == "Array" => "[Array]".into(),
                 Some(name) => format!("[{name}]"),
@@ -162,11 +162,14 @@ impl<'js> Inspector<'js> {
         }
     }
 
-    /// `@@toStringTag` of the object's prototypes.
+    /// The object's `@@toStringTag`, unless it is listed among its properties.
     pub fn tag(&self, object: &Object<'js>) -> Option<String> {
         let key = self.intrinsics.tag(&self.ctx)?;
-        let prototype = object.get_prototype()?;
-        let tag = reflect::data_at(&prototype, &key).filter(Value::is_string)?;
+        let own = reflect::own(object, &key).ok().flatten();
+        if own.is_some_and(|property| property.enumerable) {
+            return None;
+        }
+        let tag = reflect::data_at(object, &key).filter(Value::is_string)?;
         value::to_string(&tag).ok().filter(|tag| !tag.is_empty())
     }
 

@@ -26,6 +26,7 @@ pub(super) struct Intrinsics {
     symbol: Slot,
     bigint: Slot,
     tag: Slot,
+    error_stack: Slot,
 }
 
 /// Keeps them; called before any script runs.
@@ -47,6 +48,7 @@ pub(super) fn capture(ctx: &Ctx<'_>) -> Result<()> {
     keep(&kept.regexp_source, "RegExp", "source")?;
     keep(&kept.regexp_flags, "RegExp", "flags")?;
     keep(&kept.function_text, "Function", "toString")?;
+    keep(&kept.error_stack, "Error", "stack")?;
     keep(&kept.number, "Number", "valueOf")?;
     keep(&kept.string, "String", "valueOf")?;
     keep(&kept.boolean, "Boolean", "valueOf")?;
@@ -107,6 +109,18 @@ impl Intrinsics {
             }
         }
         (items, count)
+    }
+
+    /// An error's stack: a property of its own, or what the engine recorded.
+    pub fn stack(&self, error: &Object<'_>) -> Option<String> {
+        let found = reflect::data(error, "stack").or_else(|| {
+            let key = value::string(error.ctx(), "stack").ok()?;
+            match reflect::own(error, &key) {
+                Ok(None) => call(&self.error_stack, error.as_value()),
+                _ => None,
+            }
+        });
+        text(found.filter(Value::is_string))
     }
 
     /// `Symbol.toStringTag`.

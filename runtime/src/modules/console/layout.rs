@@ -54,7 +54,7 @@ fn columns(entries: Vec<String>, extra: bool, indent: usize) -> Vec<String> {
         return entries;
     }
     let bias = (widest as f64 - total as f64 / entries.len() as f64).sqrt();
-    let biased = (widest as f64 - 2.0 - bias).max(1.0);
+    let biased = (widest as f64 - 3.0 - bias).max(1.0);
     let by_shape = ((2.5 * biased * shown as f64).sqrt() / biased).round() as usize;
     let by_line = (LINE_CHARS_MAX - indent) / widest;
     let per_row = by_shape.min(by_line).min(12).min(15);

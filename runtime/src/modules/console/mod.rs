@@ -107,8 +107,8 @@ fn trace<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let text = format(scope.ctx, &arguments(scope, 0));
     let _ = exception::type_error(scope.ctx, "");
     let here = scope.ctx.catch();
-    let stack = here.as_object().and_then(|here| reflect::data(here, "stack"));
-    let stack = stack.and_then(|stack| value::to_string(&stack).ok()).unwrap_or_default();
+    let kept = State::of(scope.ctx).extension::<intrinsics::Intrinsics>();
+    let stack = here.as_object().and_then(|here| kept.stack(here)).unwrap_or_default();
     // The first frame is this function.
     let frames: Vec<&str> = stack.lines().filter(|line| !line.ends_with("trace (native)")).collect();
     let colon = if text.is_empty() { "" } else { ": " };

@@ -15,12 +15,15 @@ const COLUMNS_MAX: usize = 50;
 /// Rows of a table.
 const ROWS_MAX: usize = ITEMS_MAX * 10;
 
+/// A row: its index, its cells by column, or the one value that it is.
+type Row = (String, Vec<(String, String)>, Option<String>);
+
 /// The table of `data`, limited to `filter`'s columns; none for what has no rows.
 pub(super) fn table(data: &Value<'_>, filter: Option<Vec<String>>) -> Option<String> {
     let object = data.as_object()?;
     let class = reflect::class_name(data);
     let mut names: Vec<String> = filter.clone().unwrap_or_default();
-    let mut rows: Vec<(String, Vec<(String, String)>, Option<String>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let mut keyed = false;
     let items: Vec<(String, Value<'_>)> = match class.as_str() {
         "Map" | "Set" => {
