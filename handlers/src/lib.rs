@@ -2,4 +2,13 @@
 //! the app; none of them sees the ring.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
+use runtime::handler::Protocols;
+
 pub mod http;
+
+/// The protocols that a server speaks.
+pub fn protocols() -> Protocols {
+    Protocols { http: Arc::new(http::Http), tcp: Arc::new(http::Http) }
+}

@@ -18,6 +18,7 @@ use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier};
 use crate::js::engine::Pulse;
 use crate::listeners;
+use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
 use crate::worker::{self, Control, Event, Seed};
 
@@ -31,6 +32,7 @@ struct Handle {
     control: Sender<Control>,
     bell: Notifier,
     pulse: Pulse,
+    serving: Arc<Serving>,
     seen: (u64, Instant),
     stuck: bool,
     sockets: Vec<rustix::fd::OwnedFd>,
@@ -43,6 +45,15 @@ impl Handle {
         let _ = self.control.send(message);
         self.bell.notify();
     }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All that was in flight was finished.
+    Clean,
+    /// Something had to be cut.
+    Cut,
 }
 
 /// A running server.
@@ -99,7 +110,7 @@ impl Server {
         seats_max: usize,
     ) -> Result<Handle> {
         let (control, orders) = unbounded();
-        let (bell, pulse) = (Notifier::new(), Pulse::default());
+        let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
         let seed = Seed {
             number,
@@ -110,6 +121,7 @@ impl Server {
             listeners: row,
             seats_max,
             pulse: pulse.clone(),
+            serving: serving.clone(),
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -120,7 +132,17 @@ impl Server {
             .spawn(move || worker::run(seed))
             .map_err(|e| Error::system("cannot start a thread", e))?;
         let seen = (0, Instant::now());
-        Ok(Handle { number, control, bell, pulse, seen, stuck: false, sockets, thread: Some(thread) })
+        Ok(Handle {
+            number,
+            control,
+            bell,
+            pulse,
+            serving,
+            seen,
+            stuck: false,
+            sockets,
+            thread: Some(thread),
+        })
     }
 
     fn wait_until_ready(&self) -> Result<Abilities> {
@@ -172,17 +194,17 @@ impl Server {
     /// The backend's name, and why it is not io_uring.
     pub fn backend_line(&self) -> String {
         match (self.backend, &self.refused) {
-            (Backend::Uring, _) => "io=uring".into(),
-            (Backend::Epoll, Some(why)) => format!("io=epoll (io_uring refused: {why})"),
-            (Backend::Epoll, None) => "io=epoll".into(),
+            (Backend::Uring, _) => "uring".into(),
+            (Backend::Epoll, Some(why)) => format!("epoll (io_uring refused: {why})"),
+            (Backend::Epoll, None) => "epoll".into(),
         }
     }
 
-    /// Serves until a signal, then drains; true after a clean drain.
+    /// Serves until a signal, then drains.
     ///
     /// # Errors
     /// Every worker has failed.
-    pub fn run(mut self) -> Result<bool> {
+    pub fn run(mut self) -> Result<ExitStatus> {
         loop {
             select! {
                 recv(self.signals) -> signal => {
@@ -243,6 +265,8 @@ impl Server {
             "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place"
         );
         if let Some(old) = self.workers.iter_mut().find(|w| w.number == number && w.stuck) {
+            let what = old.serving.read();
+            tracing::error!(worker = number, "stuck for {limit} ms in {what}: a new worker takes its place");
             // New connections go to the replacement; the old worker ends when it wakes up.
             for socket in old.sockets.drain(..) {
                 let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
@@ -258,8 +282,8 @@ impl Server {
         Ok(())
     }
 
-    /// Ends all workers; true if all ended in time.
-    fn drain(mut self, signal: Signal) -> bool {
+    /// Ends all workers.
+    fn drain(mut self, signal: Signal) -> ExitStatus {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{signal}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
@@ -299,7 +323,7 @@ impl Server {
                 let _ = thread.join();
             }
         }
-        clean
+        if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
 use crate::modules::fetch::context::Background;
+use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Seed {
     pub seats_max: usize,
     /// Counts its turns of JavaScript.
     pub pulse: Pulse,
+    /// What it serves now.
+    pub serving: Arc<Serving>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -74,6 +77,8 @@ pub struct Worker {
     pub config: Arc<Config>,
     /// The app.
     pub app: Rc<App>,
+    /// What it serves now, for the watch.
+    pub serving: Arc<Serving>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -173,7 +178,18 @@ fn pin(number: usize) {
 
 async fn serve(seed: Seed) -> Result<()> {
     let Seed {
-        number, config, blueprint, protocols, listeners, seats_max, pulse, control, bell, events, ..
+        number,
+        config,
+        blueprint,
+        protocols,
+        listeners,
+        seats_max,
+        pulse,
+        serving,
+        control,
+        bell,
+        events,
+        ..
     } = seed;
     let app = App::load(blueprint, pulse, number).await?;
     let abilities = app.current().abilities();
@@ -181,6 +197,7 @@ async fn serve(seed: Seed) -> Result<()> {
         number,
         config,
         app,
+        serving,
         draining: Cell::new(false),
         seats_max,
         seats: RefCell::default(),
