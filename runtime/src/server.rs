@@ -335,7 +335,7 @@ fn choose(config: &Config) -> Result<(Backend, Option<String>)> {
         (IoChoice::Auto, Err(refused)) => Ok((Backend::Epoll, Some(refused.to_string()))),
         (IoChoice::Uring, Err(refused)) => {
             let text = format!("io_uring is refused: {}", refused.cause);
-            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io auto.", refused.remedy)))
+            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io epoll.", refused.remedy)))
         }
     }
 }
