@@ -23,7 +23,8 @@ use super::{Backend, IoOptions, chunk, deadline, timer};
 
 /// Batches of ready tasks between two looks at epoll.
 const BATCHES_MAX: usize = 32;
-/// How long the ring sleeps at most when tokio's own descriptor is not known.
+/// How long the ring sleeps at most while tokio may have timers or unsent operations, or when its
+/// epoll descriptor is not known.
 const BLIND_SLEEP: Duration = Duration::from_millis(4);
 /// Submission entries of tokio-uring's own ring, which carries files only.
 const FILE_RING_ENTRIES: u32 = 32;
@@ -118,18 +119,22 @@ fn uring_turns<T>(ring: &Ring, main: &JoinHandle<T>, cx: &mut Context<'_>) -> Po
         if main.is_finished() {
             return Poll::Ready(Ok(()));
         }
-        if executor::take_tokio_due() {
+        if executor::take_tokio_pass() {
             cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return match ring.turn(None) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            };
         }
+        let blind = !watched || executor::waits_for_tokio();
         let wait = (!executor::has_ready()).then(|| {
             let limit = next().map(|at| at.saturating_duration_since(Instant::now()));
-            if watched { limit } else { Some(limit.map_or(BLIND_SLEEP, |limit| limit.min(BLIND_SLEEP))) }
+            if blind { Some(limit.map_or(BLIND_SLEEP, |limit| limit.min(BLIND_SLEEP))) } else { limit }
         });
         if let Err(error) = ring.turn(wait) {
             return Poll::Ready(Err(error));
         }
-        if !watched && wait.is_some() {
+        if blind && wait.is_some() {
             executor::serve_tokio();
         }
     }
@@ -174,7 +179,7 @@ fn epoll_turns<T>(
         if main.is_finished() {
             return Poll::Ready(());
         }
-        if executor::take_tokio_due() {
+        if executor::take_tokio_pass() {
             break;
         }
         if executor::has_ready() {
