@@ -60,7 +60,7 @@ async fn pauses_lose_nothing() {
     while seen.len() < COUNT as usize {
         // Races the cancellation against connections that come all the time.
         listener.pause();
-        if seen.len() % 3 == 0 {
+        if seen.len().is_multiple_of(3) {
             io::yield_now().await;
         }
         listener.resume();

@@ -296,7 +296,7 @@ async fn starvation() {
                 total += chunk.len() as u64;
                 drop(chunk);
                 // Some are slower than others.
-                if total % 3 == 0 {
+                if total.is_multiple_of(3) {
                     io::sleep(Duration::from_millis(1)).await;
                 }
             }
