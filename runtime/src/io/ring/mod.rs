@@ -70,6 +70,8 @@ struct State {
     over: Vec<usize>,
     /// Connections whose receive ended for want of buffers.
     starved: std::collections::VecDeque<usize>,
+    /// Connections whose send goes with the next submission.
+    sending: Vec<usize>,
     wakes: Vec<Waker>,
     /// Operations in flight, the polls on the two descriptors below aside.
     inflight: usize,
@@ -126,7 +128,8 @@ impl Ring {
     /// sleeps until a completion or for `limit`.
     pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
         self.settle_receives();
-        self.queues.turn(wait)?;
+        let unwatched = self.unwatched_sends();
+        self.queues.turn(wait, unwatched)?;
         self.reap();
         Ok(())
     }
