@@ -30,6 +30,7 @@ on_both!(
     a_full_socket_waits_for_room,
     a_stream_becomes_a_socket,
     a_closed_listener_frees_its_port,
+    raw_echo,
 );
 
 fn tcp() -> Socket {
@@ -285,4 +286,31 @@ async fn a_closed_listener_frees_its_port() {
     let again = TcpListener::bind(addr.as_socket().expect("ip")).expect("bind again");
     assert!(number.is_some() && again.as_raw_fd() >= 0);
     assert!(accept.await.expect("task").is_err());
+}
+
+/// Rounds of question and answer on raw sockets.
+async fn raw_echo() {
+    let (listener, addr) = listen();
+    let peer = thread::spawn(move || {
+        let mut peer = client(addr);
+        for _ in 0..200 {
+            peer.write_all(b"ping").expect("write");
+            peer.read_exact(&mut [0; 4]).expect("read");
+        }
+    });
+    let socket = listener.accept().await.expect("accept").into_socket().expect("socket");
+    let mut buffer = vec![0; 100];
+    loop {
+        let (got, mut bytes) = socket.recv(buffer, 0).await;
+        let got = got.expect("recv");
+        if got == 0 {
+            break;
+        }
+        bytes.truncate(got);
+        let (sent, mut bytes) = socket.send(bytes, 0).await;
+        assert_eq!(sent.expect("send"), got);
+        bytes.resize(100, 0);
+        buffer = bytes;
+    }
+    join(peer).await;
 }
