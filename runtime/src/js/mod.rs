@@ -16,6 +16,7 @@ pub mod promise;
 pub mod pump;
 pub mod reflect;
 pub mod resolve;
+pub mod script;
 pub mod value;
 
 pub use class::{Class, Member, Scope};
