@@ -4,5 +4,9 @@
 
 use crate::js::loader::Table;
 
+pub mod shared;
+pub mod structured_clone;
+
 /// Every module and global there is.
-pub static TABLE: Table = Table { modules: &[], globals: &[] };
+pub static TABLE: Table =
+    Table { modules: &[(&["jsserve:shared"], shared::declare)], globals: &[structured_clone::install] };
