@@ -395,7 +395,12 @@ impl<'js> Encoder<'js> {
             }),
             None => None,
         };
-        let stack = data(value, c"stack")?.filter(Value::is_string);
+        // The engine keeps it behind an accessor, unless something defined a property.
+        let stack = match data(value, c"stack")? {
+            Some(stack) => stack,
+            None => intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?,
+        };
+        let stack = Some(stack).filter(Value::is_string);
         let cause = data(value, c"cause")?;
         let flag = |has: bool, flag: u8| if has { flag } else { 0 };
         let flags = flag(message.is_some(), format::HAS_MESSAGE)

@@ -49,7 +49,7 @@ macro_rules! list {
     ($($name:ident: $global:literal, $kind:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Index { $($name,)* COUNT }
-        $(#[allow(dead_code)] pub(super) const $name: usize = Index::$name as usize;)*
+        $(pub(super) const $name: usize = Index::$name as usize;)*
         const LIST: [(&CStr, Kind); Index::COUNT as usize] = [$(($global, $kind)),*];
     };
 }
@@ -93,6 +93,7 @@ list! {
     DOM_EXCEPTION: c"DOMException", Constructor;
     DOM_EXCEPTION_NAME: c"DOMException", Getter(c"name");
     DOM_EXCEPTION_MESSAGE: c"DOMException", Getter(c"message");
+    ERROR_STACK: c"Error", Getter(c"stack");
     ERROR_PROTOTYPES: c"Error", Prototype;
     EVAL_ERROR: c"EvalError", Prototype;
     RANGE_ERROR: c"RangeError", Prototype;

@@ -320,7 +320,8 @@ fn load<'js>(ctx: &Ctx<'js>, stored: &Stored) -> Result<Value<'js>> {
 }
 
 fn number<'js>(ctx: &Ctx<'js>, n: f64) -> Value<'js> {
-    Value::new_number(ctx.clone(), n)
+    // `new_number` makes 0 of -0.
+    if n == 0.0 { Value::new_float(ctx.clone(), n) } else { Value::new_number(ctx.clone(), n) }
 }
 
 /// An array; its elements are defined, whatever setters the app put on `Array.prototype`.
