@@ -221,7 +221,7 @@ fn patched_prototypes_are_not_seen() {
     all_true(
         r#"
         (() => { globalThis.before = (b => ({ k: [1, 2, -5n], m: /a/g, t: new Uint8Array(b), b, s: Object("s"), v: new DataView(b), x: new DOMException("m", "n") }))(Uint8Array.of(7).buffer); return true })()
-        (() => { const bad = () => { throw "seen" }; for (const C of [Map, Set, Date, RegExp, ArrayBuffer, DataView, Number, String, BigInt, Boolean, Object.getPrototypeOf(Uint8Array), DOMException]) for (const k of Reflect.ownKeys(C.prototype)) if (k !== "constructor" && C.prototype !== k) try { Object.defineProperty(C.prototype, k, { get: bad, set: bad, configurable: true }) } catch {} ; for (let i = 0; i < 3; i++) Object.defineProperty(Array.prototype, i, { get: bad, set: bad, configurable: true }); Object.defineProperty(Object.prototype, "k", { set: bad, get: bad, configurable: true }); for (const n of ["Map", "Set", "RegExp", "ArrayBuffer", "DataView", "BigInt", "Error", "RangeError", "DOMException", "Object"]) globalThis[n] = bad; return true })()
+        (() => { const bad = () => { throw "seen" }; for (const C of [Map, Set, Date, RegExp, ArrayBuffer, DataView, Number, String, BigInt, Boolean, Object.getPrototypeOf(Uint8Array), DOMException]) for (const k of Reflect.ownKeys(C.prototype)) if (k !== "constructor") try { Object.defineProperty(C.prototype, k, { get: bad, set: bad, configurable: true }) } catch {} ; for (let i = 0; i < 3; i++) Object.defineProperty(Array.prototype, i, { get: bad, set: bad, configurable: true }); Object.defineProperty(Object.prototype, "k", { set: bad, get: bad, configurable: true }); for (const n of ["Map", "Set", "RegExp", "ArrayBuffer", "DataView", "BigInt", "Error", "RangeError", "DOMException", "Object"]) globalThis[n] = bad; return true })()
         (v => v.k[2] === -5n && v.t[0] === 7 && v.t !== before.t)(structuredClone(before))
         "#,
     );
@@ -334,13 +334,14 @@ fn bytes_are_bounded_and_move_between_engines() {
 fn the_heap_is_stable_over_100_000_round_trips() {
     let engine = engine();
     run(&engine, &format!("globalThis.sample = {SAMPLE}; globalThis.fn = () => {{}}"));
+    run(&engine, "globalThis.small = { n: 1, list: ['a', new Map([[1, -2n]])], when: new Date(0) }");
     let round = |n: usize| {
-        run(&engine, &format!("for (let i = 0; i < {n}; i++) structuredClone(sample)"));
-        run(
-            &engine,
-            &format!("for (let i = 0; i < {n} / 10; i++) try {{ structuredClone([sample, fn]) }} catch {{}}"),
+        run(&engine, &format!("for (let i = 0; i < {n}; i++) structuredClone(small)"));
+        run(&engine, &format!("for (let i = 0; i < {n} / 20; i++) structuredClone(sample)"));
+        let refused = format!(
+            "globalThis.n = 0; for (let i = 0; i < {n} / 20; i++) try {{ structuredClone([small, fn]) }} catch {{ n++ }}; n"
         );
-        engine.turn(|_| ());
+        assert_eq!(run(&engine, &refused), (n / 20).to_string());
         engine.collect();
         engine.heap_bytes()
     };

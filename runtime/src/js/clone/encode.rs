@@ -4,14 +4,16 @@
 //! bytes are for. Getters run while it works: every object met is kept alive, every property is
 //! looked up when its turn comes, and buffers are copied in one go.
 
+mod object;
+
 use std::collections::HashMap;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, put_varint, zigzag};
-use super::intrinsics::{self, class};
+use super::intrinsics;
 use super::{DEPTH_MAX, address, refused};
-use crate::js::value::{bytes, fresh, to_string};
+use crate::js::value::{fresh, to_string};
 
 /// Why there are no bytes.
 pub(super) enum Stop {
@@ -212,7 +214,7 @@ impl<'js> Encoder<'js> {
             if text.is_null() {
                 return Err(Error::Exception.into());
             }
-            let bytes = std::slice::from_raw_parts(text.cast::<u8>(), len as usize);
+            let bytes = std::slice::from_raw_parts(text.cast::<u8>(), len);
             let whole = std::str::from_utf8(bytes).is_ok();
             let fits = self.room(bytes.len() + 10);
             if whole && fits.is_ok() {
@@ -277,262 +279,6 @@ impl<'js> Encoder<'js> {
             self.out.push(pair.iter().fold(0, |byte, digit| byte << 4 | nibble(*digit)));
         }
         Ok(())
-    }
-
-    fn object(&mut self, value: &Value<'js>) -> Done {
-        // SAFETY: reads the class of a live object.
-        let id = unsafe { qjs::JS_GetClassID(value.as_raw()) };
-        let ctx = self.ctx.clone();
-        match id {
-            class::ARRAY_BUFFER => return self.buffer(value),
-            class::TYPED_ARRAY_FIRST..=class::TYPED_ARRAY_LAST | class::DATA_VIEW => {
-                return self.view(value, id);
-            }
-            _ => self.keep(value),
-        }
-        match id {
-            class::OBJECT | class::ARGUMENTS => {
-                self.out.push(format::OBJECT);
-                let names = Names::of(value)?;
-                self.push(Frame::Properties { object: value.clone(), names, next: 0 })
-            }
-            class::ARRAY => self.array(value),
-            class::MAP | class::SET => {
-                let (tag, for_each, parts) = match id {
-                    class::MAP => (format::MAP, intrinsics::MAP_FOR_EACH, 2),
-                    _ => (format::SET, intrinsics::SET_FOR_EACH, 1),
-                };
-                let items = intrinsics::items(&ctx, for_each, value)?;
-                self.out.push(tag);
-                put_varint(&mut self.out, (items.len() / parts) as u64);
-                self.push(Frame::Items(items.into_iter()))
-            }
-            class::DATE => {
-                let time = intrinsics::call(&ctx, intrinsics::DATE_GET_TIME, value, &[])?;
-                self.out.push(format::DATE);
-                self.out.extend_from_slice(&time.as_number().unwrap_or(f64::NAN).to_le_bytes());
-                Ok(())
-            }
-            class::REGEXP => {
-                let source = intrinsics::call(&ctx, intrinsics::REG_EXP_SOURCE, value, &[])?;
-                let mut flags = String::new();
-                for (getter, letter) in intrinsics::FLAGS {
-                    if intrinsics::call(&ctx, getter, value, &[])?.as_bool() == Some(true) {
-                        flags.push(letter);
-                    }
-                }
-                self.out.push(format::REGEXP);
-                self.string(&source)?;
-                self.text(&flags)
-            }
-            class::NUMBER | class::STRING | class::BOOLEAN | class::BIG_INT => {
-                let value_of = match id {
-                    class::NUMBER => intrinsics::NUMBER_VALUE_OF,
-                    class::STRING => intrinsics::STRING_VALUE_OF,
-                    class::BOOLEAN => intrinsics::BOOLEAN_VALUE_OF,
-                    _ => intrinsics::BIG_INT_VALUE_OF,
-                };
-                let inner = intrinsics::call(&ctx, value_of, value, &[])?;
-                self.out.push(format::BOXED);
-                self.begin(&inner)
-            }
-            class::ERROR => self.error(value),
-            class::DOM_EXCEPTION => {
-                let message = intrinsics::call(&ctx, intrinsics::DOM_EXCEPTION_MESSAGE, value, &[])?;
-                let name = intrinsics::call(&ctx, intrinsics::DOM_EXCEPTION_NAME, value, &[])?;
-                self.out.push(format::DOM_EXCEPTION);
-                self.string(&message)?;
-                self.string(&name)
-            }
-            _ => Err(self.unsupported(value, id)),
-        }
-    }
-
-    fn unsupported(&self, value: &Value<'js>, id: u32) -> Stop {
-        let raw = self.ctx.as_raw().as_ptr();
-        // SAFETY: a live object and its class; the name's references are given back.
-        let name = unsafe {
-            if qjs::JS_IsFunction(raw, value.as_raw()) {
-                "function".to_owned()
-            } else {
-                let atom = qjs::JS_GetClassName(qjs::JS_GetRuntime(raw), id);
-                let name =
-                    fresh(&self.ctx, qjs::JS_AtomToString(raw, atom)).and_then(|name| to_string(&name));
-                qjs::JS_FreeAtom(raw, atom);
-                name.unwrap_or_else(|_| "object".into())
-            }
-        };
-        refused(&self.ctx, &format!("A {name} could not be cloned")).into()
-    }
-
-    fn array(&mut self, value: &Value<'js>) -> Done {
-        let mut length = 0;
-        // SAFETY: an array's length is a data property of its own: no JavaScript runs.
-        if unsafe { qjs::JS_GetLength(self.ctx.as_raw().as_ptr(), value.as_raw(), &mut length) } < 0 {
-            return Err(Error::Exception.into());
-        }
-        let length = u32::try_from(length).map_err(|_| Error::Unknown)?;
-        let names = Names::of(value)?;
-        let object = value.clone();
-        let (tag, frame) = match names.are_indices(length) {
-            true => (format::DENSE, Frame::Elements { object, length, next: 0 }),
-            false => (format::SPARSE, Frame::Properties { object, names, next: 0 }),
-        };
-        self.out.push(tag);
-        put_varint(&mut self.out, u64::from(length));
-        self.push(frame)
-    }
-
-    fn error(&mut self, value: &Value<'js>) -> Done {
-        let object = value.as_object().ok_or(Error::Unknown)?;
-        let name: Value = object.get("name")?;
-        let name = if name.is_undefined() { "Error".into() } else { to_string(&name)? };
-        let index = format::ERROR_NAMES.iter().position(|known| *known == name).unwrap_or(0);
-        let message = match data(value, c"message")? {
-            // SAFETY: ToString of a live value: a string, or an exception.
-            Some(text) => Some(unsafe {
-                fresh(&self.ctx, qjs::JS_ToString(self.ctx.as_raw().as_ptr(), text.as_raw()))?
-            }),
-            None => None,
-        };
-        // The engine keeps it behind an accessor, unless something defined a property.
-        let stack = match data(value, c"stack")? {
-            Some(stack) => stack,
-            None => intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?,
-        };
-        let stack = Some(stack).filter(Value::is_string);
-        let cause = data(value, c"cause")?;
-        let flag = |has: bool, flag: u8| if has { flag } else { 0 };
-        let flags = flag(message.is_some(), format::HAS_MESSAGE)
-            | flag(stack.is_some(), format::HAS_STACK)
-            | flag(cause.is_some(), format::HAS_CAUSE);
-        self.out.extend_from_slice(&[format::ERROR, index as u8, flags]);
-        for text in message.iter().chain(&stack) {
-            self.string(text)?;
-        }
-        match cause {
-            Some(cause) => self.push(Frame::Items(vec![cause].into_iter())),
-            None => Ok(()),
-        }
-    }
-
-    fn buffer(&mut self, value: &Value<'js>) -> Done {
-        let ctx = self.ctx.clone();
-        if let Some(index) = self.transfer.iter().position(|item| address(item) == address(value)) {
-            self.keep(value);
-            self.out.push(format::TRANSFERRED);
-            put_varint(&mut self.out, index as u64);
-            return Ok(());
-        }
-        let flag = |index| Ok::<_, Error>(intrinsics::call(&ctx, index, value, &[])?.as_bool() == Some(true));
-        if flag(intrinsics::BUFFER_DETACHED)? {
-            return Err(refused(&ctx, "An ArrayBuffer is detached and could not be cloned").into());
-        }
-        let content = bytes(value)?.ok_or(Error::Unknown)?;
-        self.room(content.len().saturating_add(20))?;
-        self.keep(value);
-        if flag(intrinsics::BUFFER_RESIZABLE)? {
-            let max = intrinsics::call(&ctx, intrinsics::BUFFER_LENGTH_MAX, value, &[])?;
-            self.out.push(format::RESIZABLE);
-            put_varint(&mut self.out, content.len() as u64);
-            put_varint(&mut self.out, max.as_number().unwrap_or(0.0) as u64);
-        } else {
-            self.out.push(format::BUFFER);
-            put_varint(&mut self.out, content.len() as u64);
-        }
-        content.with(|content| self.out.extend_from_slice(content));
-        Ok(())
-    }
-
-    fn view(&mut self, value: &Value<'js>, id: u32) -> Done {
-        let ctx = self.ctx.clone();
-        let view = View::of(&ctx, value, id).map_err(|_| {
-            drop(ctx.catch());
-            refused(&ctx, "A view of a detached or shrunken ArrayBuffer could not be cloned")
-        })?;
-        self.room(30)?;
-        // SAFETY: type check of a live value.
-        if !unsafe { qjs::JS_IsArrayBuffer(view.buffer.as_raw()) } {
-            return Err(refused(&ctx, "A SharedArrayBuffer could not be cloned").into());
-        }
-        let tracks = view.tracks_length(&ctx, value, id)?;
-        let kind =
-            if id == class::DATA_VIEW { format::DATA_VIEW } else { (id - class::TYPED_ARRAY_FIRST) as u8 };
-        self.out.extend_from_slice(&[format::VIEW, kind, u8::from(tracks)]);
-        put_varint(&mut self.out, view.offset as u64);
-        put_varint(&mut self.out, view.length as u64);
-        self.begin(&view.buffer)?;
-        self.keep(value);
-        Ok(())
-    }
-}
-
-/// What a typed array or DataView covers.
-struct View<'js> {
-    buffer: Value<'js>,
-    /// In bytes.
-    offset: usize,
-    /// In elements.
-    length: usize,
-    /// Bytes of an element.
-    unit: usize,
-}
-
-impl<'js> View<'js> {
-    /// Throws if the view is out of bounds, or its buffer detached.
-    fn of(ctx: &Ctx<'js>, value: &Value<'js>, id: u32) -> Result<Self> {
-        let number = |index| {
-            let n = intrinsics::call(ctx, index, value, &[])?.as_number();
-            n.map(|n| n as usize).ok_or(Error::Unknown)
-        };
-        if id == class::DATA_VIEW {
-            let length = number(intrinsics::DATA_VIEW_LENGTH)?;
-            let offset = number(intrinsics::DATA_VIEW_OFFSET)?;
-            let buffer = intrinsics::call(ctx, intrinsics::DATA_VIEW_BUFFER, value, &[])?;
-            return Ok(View { buffer, offset, length, unit: 1 });
-        }
-        let (mut offset, mut stale, mut unit) = (0, 0, 0);
-        // SAFETY: a live typed array; its buffer comes as a new reference. The byte length given is
-        // not updated for views that track a resizable buffer: the `length` getter is right.
-        let buffer = unsafe {
-            let raw = ctx.as_raw().as_ptr();
-            let buffer = qjs::JS_GetTypedArrayBuffer(raw, value.as_raw(), &mut offset, &mut stale, &mut unit);
-            fresh(ctx, buffer)?
-        };
-        let length = number(intrinsics::TYPED_ARRAY_LENGTH)?;
-        Ok(View { buffer, offset: offset as usize, length, unit: unit as usize })
-    }
-
-    /// Whether the view's length follows its buffer's. Nothing in the engine tells; so the buffer
-    /// is resized by one element and back, with its bytes as they were.
-    fn tracks_length(&self, ctx: &Ctx<'js>, value: &Value<'js>, id: u32) -> Result<bool> {
-        let get = |index| intrinsics::call(ctx, index, &self.buffer, &[]);
-        if get(intrinsics::BUFFER_RESIZABLE)?.as_bool() != Some(true) {
-            return Ok(false);
-        }
-        let max = get(intrinsics::BUFFER_LENGTH_MAX)?.as_number().unwrap_or(0.0) as usize;
-        let content = bytes(&self.buffer)?.ok_or(Error::Unknown)?.to_vec();
-        let len = content.len();
-        if self.offset + (self.length + 1) * self.unit <= len {
-            return Ok(false);
-        }
-        let probe = if len + self.unit <= max { len + self.unit } else { len.saturating_sub(self.unit) };
-        let resize = |n: usize| {
-            let n = Value::new_number(ctx.clone(), n as f64);
-            intrinsics::call(ctx, intrinsics::BUFFER_RESIZE, &self.buffer, &[n])
-        };
-        resize(probe)?;
-        let during = View::of(ctx, value, id);
-        if during.is_err() {
-            drop(ctx.catch());
-        }
-        resize(len)?;
-        bytes(&self.buffer)?.ok_or(Error::Unknown)?.write(&content);
-        Ok(match during {
-            Ok(view) => view.length != self.length,
-            // Shrunk below the view's start: only an empty view at the very end, fixed or not.
-            Err(_) => self.length == 0,
-        })
     }
 }
 

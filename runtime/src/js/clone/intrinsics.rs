@@ -54,7 +54,6 @@ macro_rules! list {
     };
 }
 
-// `ERROR_PROTOTYPES` begins seven in the order of `format::ERROR_NAMES`.
 list! {
     MAP: c"Map", Constructor;
     MAP_FOR_EACH: c"Map", Method(c"forEach");
@@ -94,7 +93,7 @@ list! {
     DOM_EXCEPTION_NAME: c"DOMException", Getter(c"name");
     DOM_EXCEPTION_MESSAGE: c"DOMException", Getter(c"message");
     ERROR_STACK: c"Error", Getter(c"stack");
-    ERROR_PROTOTYPES: c"Error", Prototype;
+    ERROR: c"Error", Prototype;
     EVAL_ERROR: c"EvalError", Prototype;
     RANGE_ERROR: c"RangeError", Prototype;
     REFERENCE_ERROR: c"ReferenceError", Prototype;
@@ -102,6 +101,10 @@ list! {
     TYPE_ERROR: c"TypeError", Prototype;
     URI_ERROR: c"URIError", Prototype;
 }
+
+/// The prototypes of errors, in the order of `format::ERROR_NAMES`.
+pub(super) const ERROR_PROTOTYPES: [usize; 7] =
+    [ERROR, EVAL_ERROR, RANGE_ERROR, REFERENCE_ERROR, SYNTAX_ERROR, TYPE_ERROR, URI_ERROR];
 
 /// The flag getters of regular expressions with their letters, in the order of `flags`.
 pub(super) const FLAGS: [(usize, char); 8] = [
@@ -275,4 +278,39 @@ unsafe extern "C" fn collect(
         items.push(scope.arg(0));
     }
     qjs::JS_UNDEFINED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_numbers_are_those_of_this_engine() {
+        let runtime = rquickjs::Runtime::new().expect("a runtime");
+        rquickjs::Context::full(&runtime).expect("a context").with(|ctx| {
+            for (id, source) in [
+                (class::OBJECT, "({})"),
+                (class::ARRAY, "[]"),
+                (class::ERROR, "new RangeError"),
+                (class::NUMBER, "Object(1)"),
+                (class::STRING, "Object('')"),
+                (class::BOOLEAN, "Object(true)"),
+                (class::ARGUMENTS, "(function () { 'use strict'; return arguments })()"),
+                (class::DATE, "new Date"),
+                (class::REGEXP, "/a/"),
+                (class::ARRAY_BUFFER, "new ArrayBuffer(1)"),
+                (class::TYPED_ARRAY_FIRST, "new Uint8ClampedArray(1)"),
+                (class::TYPED_ARRAY_LAST, "new Float64Array(1)"),
+                (class::DATA_VIEW, "new DataView(new ArrayBuffer(1))"),
+                (class::BIG_INT, "Object(1n)"),
+                (class::MAP, "new Map"),
+                (class::SET, "new Set"),
+                (class::DOM_EXCEPTION, "new DOMException"),
+            ] {
+                let value: Value = ctx.eval(source).expect("a sample");
+                // SAFETY: reads the class of a live object.
+                assert_eq!(unsafe { qjs::JS_GetClassID(value.as_raw()) }, id, "{source}");
+            }
+        });
+    }
 }

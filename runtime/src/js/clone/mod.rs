@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod format;
 mod intrinsics;
+mod view;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
@@ -17,7 +18,7 @@ pub use intrinsics::install;
 /// Objects nested in one another in a value that can be cloned.
 pub const DEPTH_MAX: usize = 100_000;
 /// Bytes of a value in flight inside one `structuredClone`.
-pub const CLONE_BYTES_MAX: usize = 256 << 20;
+pub const CLONE_BYTES_MAX: usize = 128 << 20;
 
 /// The bytes of `value` (StructuredSerializeForStorage), `None` if they are more than `bytes_max`.
 ///

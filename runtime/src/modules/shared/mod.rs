@@ -101,7 +101,7 @@ impl Wish {
         let bytes_max: Value = options.get("bytesMax")?;
         let bytes_max = match bytes_max.as_number() {
             _ if bytes_max.is_undefined() => None,
-            Some(n) if n >= 1.0 && n <= SAFE_INTEGER_MAX && n.fract() == 0.0 => Some(n as u64),
+            Some(n) if (1.0..=SAFE_INTEGER_MAX).contains(&n) && n.fract() == 0.0 => Some(n as u64),
             Some(_) => return Err(exception::range_error(ctx, "bytesMax is not a positive integer")),
             None => return Err(exception::type_error(ctx, "bytesMax is not a number")),
         };
