@@ -5,6 +5,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_void};
+use std::rc::Rc;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
@@ -130,12 +131,16 @@ struct Intrinsics {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    of(ctx).map(drop)
+}
+
+fn of(ctx: &Ctx<'_>) -> Result<Rc<Intrinsics>> {
     let set = State::of(ctx).extension::<Intrinsics>();
     if set.all.get().is_none() {
         let all = LIST.iter().map(|(global, kind)| capture(ctx, global, kind)).collect::<Result<Vec<_>>>()?;
         let _ = set.all.set(all);
     }
-    Ok(())
+    Ok(set)
 }
 
 fn property<'js>(of: &Value<'js>, name: &CStr) -> Result<Value<'js>> {
@@ -179,8 +184,7 @@ fn getter<'js>(of: &Value<'js>, name: &CStr) -> Result<Value<'js>> {
 }
 
 fn with<R>(ctx: &Ctx<'_>, index: usize, f: impl FnOnce(&Held) -> Result<R>) -> Result<R> {
-    install(ctx)?;
-    let set = State::of(ctx).extension::<Intrinsics>();
+    let set = of(ctx)?;
     f(set.all.get().and_then(|all| all.get(index)).ok_or(Error::Unknown)?)
 }
 
@@ -236,7 +240,7 @@ pub(super) fn big_int<'js>(ctx: &Ctx<'js>, negative: bool, digits: Value<'js>) -
     if !negative {
         return Ok(magnitude);
     }
-    let set = State::of(ctx).extension::<Intrinsics>();
+    let set = of(ctx)?;
     if set.negate.get().is_none() {
         let _ = set.negate.set(Held::new(ctx.eval::<Value, _>("(n => -n)")?));
     }
