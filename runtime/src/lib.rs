@@ -4,7 +4,16 @@
 //! The ladder (imports go downward only): `server worker connection handler` over `modules` over
 //! `js` (no sockets) and `io` (no JavaScript) over `config error metrics`.
 
+pub mod app;
 pub mod config;
+pub mod connection;
 pub mod error;
+pub mod handler;
+pub mod io;
 pub mod js;
+mod listeners;
 pub mod modules;
+pub mod server;
+pub mod serving;
+pub mod shutdown;
+pub mod worker;

@@ -49,7 +49,7 @@ pub type Report = Box<dyn Fn(&Thrown, &str)>;
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
-    pub(crate) turn_cpu_max: Duration,
+    pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
     health: Cell<Health>,
@@ -97,6 +97,13 @@ impl State {
         }
     }
 
+    /// Gives the turns of an ill engine less CPU time than those of a healthy one.
+    pub fn ration(&self, health: Health) {
+        if health != Health::Fine {
+            self.turn_cpu_max.set(self.turn_cpu_max.get().min(Duration::from_millis(5)));
+        }
+    }
+
     pub(crate) fn set_runaway(&self) {
         self.interrupted.set(true);
         if self.health.get() == Health::Fine {
@@ -123,7 +130,7 @@ impl State {
                 self.turn_started.set(Some(now));
                 false
             }
-            Some(start) => now.saturating_sub(start) >= self.turn_cpu_max,
+            Some(start) => now.saturating_sub(start) >= self.turn_cpu_max.get(),
         }
     }
 }
@@ -164,7 +171,7 @@ impl Engine {
         let context = Context::full(&runtime).map_err(failed)?;
         let state = Rc::new(State {
             engine: RefCell::new(Weak::new()),
-            turn_cpu_max: limits.turn_cpu_max,
+            turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
             health: Cell::new(Health::Fine),

@@ -15,6 +15,7 @@ pub mod held;
 pub mod loader;
 pub mod promise;
 pub mod pump;
+pub mod reflect;
 pub mod resolve;
 pub mod value;
 

@@ -50,6 +50,17 @@ pub fn to_string(value: &Value<'_>) -> Result<String> {
     with_str(value, str::to_owned)
 }
 
+/// The value's number (ToNumber).
+///
+/// # Errors
+/// What the value's `valueOf` throws.
+pub fn to_number(value: &Value<'_>) -> Result<f64> {
+    let mut number = 0.0;
+    // SAFETY: a live value; the result goes to a local.
+    let done = unsafe { qjs::JS_ToFloat64(value.ctx().as_raw().as_ptr(), &mut number, value.as_raw()) };
+    if done < 0 { Err(Error::Exception) } else { Ok(number) }
+}
+
 /// A JavaScript string.
 ///
 /// # Errors

@@ -1,12 +1,20 @@
 //! What JavaScript can import, and the globals: a room per module, one table of all.
 //!
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
+#![forbid(unsafe_code)]
+
+pub mod encoding;
+pub mod fetch;
+pub mod iterate;
+pub mod os;
+pub mod shared;
+pub mod structured_clone;
+pub mod url;
 
 use crate::js::loader::Table;
 
-pub mod shared;
-pub mod structured_clone;
-
 /// Every module and global there is.
-pub static TABLE: Table =
-    Table { modules: &[(&["jsserve:shared"], shared::declare)], globals: &[structured_clone::install] };
+pub static TABLE: Table = Table {
+    modules: &[(&["jsserve:shared"], shared::declare)],
+    globals: &[structured_clone::install, url::install, encoding::install, fetch::install],
+};

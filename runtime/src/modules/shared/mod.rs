@@ -83,7 +83,7 @@ fn open<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let text = format!("The shared map '{name}' is open with other options: {:?}", map.options());
         return Err(exception::type_error(ctx, &text));
     }
-    class::instance(ctx, SharedMap(map))
+    class::instance(ctx, SharedMap { name, map })
 }
 
 /// The options that a caller gave.
@@ -182,7 +182,10 @@ fn coded(ctx: &Ctx<'_>, message: &str, name: &str, code: &str) -> Error {
 }
 
 /// A map as one worker sees it.
-struct SharedMap(Arc<Map>);
+struct SharedMap {
+    name: String,
+    map: Arc<Map>,
+}
 
 impl SharedMap {
     fn key<'js, R>(&self, scope: &Scope<'_, 'js>, f: impl FnOnce(&str) -> R) -> Result<R> {
@@ -190,7 +193,8 @@ impl SharedMap {
     }
 
     fn full(&self, ctx: &Ctx<'_>) -> Error {
-        let text = format!("The shared map is full: bytesMax is {}", self.0.options().bytes_max);
+        let text =
+            format!("The shared map '{}' is full: bytesMax is {}", self.name, self.map.options().bytes_max);
         coded(ctx, &text, "SharedFullError", "ERR_SHARED_FULL")
     }
 
@@ -198,7 +202,7 @@ impl SharedMap {
         if let Some(number) = value.as_number() {
             return Ok(Stored::Number(number));
         }
-        let bytes_max = usize::try_from(self.0.options().bytes_max).unwrap_or(usize::MAX);
+        let bytes_max = usize::try_from(self.map.options().bytes_max).unwrap_or(usize::MAX);
         match clone::encode(ctx, value, bytes_max)? {
             Some(bytes) => Ok(Stored::Bytes(bytes.into())),
             None => Err(self.full(ctx)),
@@ -206,7 +210,7 @@ impl SharedMap {
     }
 
     fn get<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        match self.key(scope, |key| self.0.get(key))? {
+        match self.key(scope, |key| self.map.get(key))? {
             Some(stored) => load(scope.ctx, &stored),
             None => Ok(scope.undefined()),
         }
@@ -219,19 +223,19 @@ impl SharedMap {
             None => None,
         };
         let stored = self.store(ctx, &scope.arg(1))?;
-        match self.key(scope, |key| self.0.set(key, &stored, ttl))? {
+        match self.key(scope, |key| self.map.set(key, &stored, ttl))? {
             Ok(()) => Ok(scope.undefined()),
             Err(Full) => Err(self.full(ctx)),
         }
     }
 
     fn has<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        let found = self.key(scope, |key| self.0.has(key))?;
+        let found = self.key(scope, |key| self.map.has(key))?;
         Ok(Value::new_bool(scope.ctx.clone(), found))
     }
 
     fn delete<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        let found = self.key(scope, |key| self.0.delete(key))?;
+        let found = self.key(scope, |key| self.map.delete(key))?;
         Ok(Value::new_bool(scope.ctx.clone(), found))
     }
 
@@ -244,7 +248,7 @@ impl SharedMap {
                 _ => return Err(exception::type_error(ctx, "incr adds finite numbers only")),
             },
         };
-        match self.key(scope, |key| self.0.incr(key, by))? {
+        match self.key(scope, |key| self.map.incr(key, by))? {
             Ok(sum) => Ok(number(ctx, sum)),
             Err(IncrError::Full) => Err(self.full(ctx)),
             Err(IncrError::NotNumber) => Err(exception::type_error(ctx, "The value is not a number")),
@@ -258,13 +262,13 @@ impl SharedMap {
             return Err(exception::type_error(ctx, "update takes a function"));
         };
         for attempt in 0..UPDATE_TRIES_MAX {
-            let (old, version) = match self.0.get_versioned(&key) {
+            let (old, version) = match self.map.get_versioned(&key) {
                 Some((stored, version)) => (load(ctx, &stored)?, Some(version)),
                 None => (scope.undefined(), None),
             };
             let new: Value = update.call((old,))?;
             let stored = if new.is_undefined() { None } else { Some(self.store(ctx, &new)?) };
-            match self.0.compare_set(&key, version, stored.as_ref()) {
+            match self.map.compare_set(&key, version, stored.as_ref()) {
                 Ok(true) => return Ok(new),
                 Ok(false) if attempt > 8 => std::thread::yield_now(),
                 Ok(false) => {}
@@ -282,8 +286,8 @@ impl SharedMap {
             None => None,
         };
         match prefix.filter(|prefix| !prefix.is_undefined()) {
-            None => Ok(self.0.entries("")),
-            Some(prefix) if prefix.is_string() => value::with_str(&prefix, |text| self.0.entries(text)),
+            None => Ok(self.map.entries("")),
+            Some(prefix) if prefix.is_string() => value::with_str(&prefix, |text| self.map.entries(text)),
             Some(_) => Err(exception::type_error(scope.ctx, "prefix is not a string")),
         }
     }
@@ -302,11 +306,11 @@ impl SharedMap {
     }
 
     fn size<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        Ok(number(scope.ctx, self.0.len() as f64))
+        Ok(number(scope.ctx, self.map.len() as f64))
     }
 
     fn clear<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.0.clear();
+        self.map.clear();
         Ok(scope.undefined())
     }
 }

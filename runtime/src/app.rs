@@ -1,0 +1,313 @@
+//! The app on one worker: an engine with the app's module evaluated in it, replaced when it is ill.
+//!
+//! Owns: compiling, loading, exports, the change to a fresh engine. Must not know: connections.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use rquickjs::{Object, Value};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io;
+use crate::js::compile::Code;
+use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
+use crate::js::exception::{Cause, Thrown};
+use crate::js::promise::{self, Observer};
+use crate::js::{Ctx, Held};
+use crate::modules::TABLE;
+use crate::modules::fetch::call::FetchHandler;
+use crate::modules::os::handler::AcceptHandler;
+
+/// What an app that exports no handler is told.
+const NO_HANDLER: &str =
+    "has no handler: its default export needs a method `fetch` (HTTP) or `accept` (raw TCP)";
+/// The least that is shown of a remedy.
+const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }";
+
+/// What the default export can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// It has `fetch`.
+    pub fetch: bool,
+    /// It has `accept`.
+    pub accept: bool,
+}
+
+/// The app as all workers share it.
+pub struct Blueprint {
+    code: Arc<Code>,
+    config: Arc<Config>,
+}
+
+impl Blueprint {
+    /// Reads and compiles the app with all that it imports, without running it.
+    ///
+    /// # Errors
+    /// A missing file or module, a syntax error with its place in the source.
+    pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
+        let path = std::fs::canonicalize(&config.app)
+            .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
+        let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
+        let blueprint = Blueprint { code, config };
+        let engine = blueprint.engine(Pulse::default(), usize::MAX).map_err(|t| blueprint.app_error(&t))?;
+        let loaded = engine.turn(|ctx| match blueprint.code.load_main(ctx) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                crate::js::exception::raise(ctx, &error);
+                Err(Thrown::take(ctx))
+            }
+        });
+        loaded.map_err(|thrown| blueprint.app_error(&thrown))?;
+        Ok(blueprint)
+    }
+
+    fn engine(&self, pulse: Pulse, worker: usize) -> std::result::Result<Rc<Engine>, Thrown> {
+        let limits = EngineLimits {
+            heap_bytes_max: self.config.limits.heap_bytes_max,
+            stack_bytes_max: self.config.limits.stack_bytes_max,
+            turn_cpu_max: Duration::from_millis(self.config.limits.turn_cpu_ms_max),
+        };
+        let report = Box::new(move |thrown: &Thrown, place: &str| {
+            tracing::error!(worker, "{place}: {thrown}");
+        });
+        Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)
+    }
+
+    /// A start-up error that shows where in the app it comes from.
+    fn app_error(&self, thrown: &Thrown) -> Error {
+        let mut text = format!("{}: {}", self.config.app.display(), thrown.text);
+        if thrown.cause == Cause::Interrupted {
+            text = format!(
+                "{}: the module used more CPU time than a turn may (--cpu-max)",
+                self.config.app.display()
+            );
+        }
+        match thrown.code_frame() {
+            Some(frame) => text.push_str(&format!("\n{frame}")),
+            None if !thrown.stack.is_empty() => text.push_str(&format!("\n{}", thrown.stack)),
+            None => {}
+        }
+        Error::new(ErrorKind::App, text)
+    }
+}
+
+/// One engine with the app in it. The handlers go before the engine that they live in.
+pub struct Loaded {
+    fetch: Option<FetchHandler>,
+    accept: Option<AcceptHandler>,
+    engine: Rc<Engine>,
+}
+
+impl Loaded {
+    /// The engine.
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+
+    /// The app's `fetch`.
+    pub fn fetch(&self) -> Option<&FetchHandler> {
+        self.fetch.as_ref()
+    }
+
+    /// The app's `accept`.
+    pub fn accept(&self) -> Option<&AcceptHandler> {
+        self.accept.as_ref()
+    }
+
+    /// What the app can do.
+    pub fn abilities(&self) -> Abilities {
+        Abilities { fetch: self.fetch.is_some(), accept: self.accept.is_some() }
+    }
+}
+
+/// A worker's app: always the engine that new requests should go to.
+pub struct App {
+    blueprint: Arc<Blueprint>,
+    pulse: Pulse,
+    worker: usize,
+    current: RefCell<Rc<Loaded>>,
+    replacing: Cell<bool>,
+}
+
+impl App {
+    /// Evaluates the app in a fresh engine.
+    ///
+    /// # Errors
+    /// What the module throws, or that it has no handler.
+    pub async fn load(blueprint: Arc<Blueprint>, pulse: Pulse, worker: usize) -> Result<Rc<App>> {
+        let loaded = load(&blueprint, &pulse, worker).await?;
+        let current = RefCell::new(loaded.clone());
+        let app = Rc::new(App { blueprint, pulse, worker, current, replacing: Cell::new(false) });
+        app.attend(&loaded.engine);
+        Ok(app)
+    }
+
+    /// The engine for the next request.
+    pub fn current(&self) -> Rc<Loaded> {
+        self.current.borrow().clone()
+    }
+
+    /// Looks after `engine` when a turn of it ends badly.
+    fn attend(self: &Rc<Self>, engine: &Rc<Engine>) {
+        let (app, ill) = (Rc::downgrade(self), Rc::downgrade(engine));
+        let called = Cell::new(false);
+        engine.set_attention(Rc::new(move || {
+            if !called.replace(true) {
+                io::spawn(nurse(app.clone(), ill.clone()));
+            }
+        }));
+    }
+
+    /// Loads a fresh engine and lets it take over; requests in flight finish on the old one.
+    async fn replace(self: Rc<Self>, reason: Health) {
+        if self.replacing.replace(true) {
+            return;
+        }
+        tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
+        match load(&self.blueprint, &self.pulse, self.worker).await {
+            Ok(fresh) => {
+                self.attend(&fresh.engine);
+                drop(self.current.replace(fresh));
+            }
+            Err(error) => tracing::error!(worker = self.worker, "the old context stays: {error}"),
+        }
+        self.replacing.set(false);
+    }
+}
+
+/// Replaces an ill engine, and runs the jobs that its turn left behind. What an ill engine still
+/// has to do for its requests in flight gets a small share of the worker.
+async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
+    loop {
+        let Some(engine) = ill.upgrade() else { return };
+        let health = engine.state().health();
+        if let Some(app) = app.upgrade()
+            && health != Health::Fine
+            && Rc::ptr_eq(&app.current().engine, &engine)
+        {
+            app.replace(health).await;
+        }
+        if !engine.has_jobs() {
+            // The next bad turn calls anew.
+            if let Some(app) = app.upgrade() {
+                app.attend(&engine);
+            }
+            return;
+        }
+        drop(engine);
+        match health {
+            Health::Fine => io::yield_now().await,
+            _ => io::sleep(Duration::from_millis(20)).await,
+        }
+        let Some(engine) = ill.upgrade() else { return };
+        engine.state().ration(health);
+        engine.turn(|_| ());
+    }
+}
+
+struct Settled {
+    cell: Rc<Outcome>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    result: RefCell<Option<std::result::Result<(), Thrown>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Outcome {
+    fn set(&self, result: std::result::Result<(), Thrown>) {
+        *self.result.borrow_mut() = Some(result);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Observer for Settled {
+    fn settled<'js>(&self, _ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
+        self.cell.set(result.map(drop).map_err(|reason| Thrown::from_value(&reason)));
+    }
+
+    fn abandoned(&self) {
+        let text = "the module's top-level await can never settle".to_owned();
+        self.cell.set(Err(Thrown { cause: Cause::Exception, text, stack: String::new() }));
+    }
+}
+
+async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Loaded>> {
+    let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
+    let cell = Rc::new(Outcome::default());
+    let started = engine.turn(|ctx| {
+        let start = || {
+            let module = blueprint.code.load_main(ctx)?;
+            let (module, evaluated) = module.eval()?;
+            promise::observe(ctx, &evaluated.into_value(), Box::new(Settled { cell: cell.clone() }))?;
+            Ok::<_, rquickjs::Error>(Held::new(module.namespace()?.into_value()))
+        };
+        start().map_err(|error| {
+            crate::js::exception::raise(ctx, &error);
+            Thrown::take(ctx)
+        })
+    });
+    let namespace = started.map_err(|thrown| blueprint.app_error(&thrown))?;
+    let deadline = io::sleep(Duration::from_millis(blueprint.config.limits.start_ms_max));
+    let mut deadline = std::pin::pin!(deadline);
+    let result = poll_fn(|cx| {
+        if let Some(result) = cell.result.borrow_mut().take() {
+            return Poll::Ready(Some(result));
+        }
+        *cell.waker.borrow_mut() = Some(cx.waker().clone());
+        deadline.as_mut().poll(cx).map(|()| None)
+    })
+    .await;
+    match result {
+        Some(Ok(())) => {}
+        Some(Err(thrown)) => return Err(blueprint.app_error(&thrown)),
+        None => {
+            let ms = blueprint.config.limits.start_ms_max;
+            let text =
+                format!("{}: its top-level await took longer than {ms} ms", blueprint.config.app.display());
+            return Err(Error::new(ErrorKind::App, text));
+        }
+    }
+    let handlers = engine.turn(|ctx| {
+        handlers(ctx, &namespace).map_err(|error| {
+            crate::js::exception::raise(ctx, &error);
+            Thrown::take(ctx)
+        })
+    });
+    drop(namespace);
+    let (fetch, accept) = handlers.map_err(|thrown| blueprint.app_error(&thrown))?;
+    if fetch.is_none() && accept.is_none() {
+        let text = format!("{} {NO_HANDLER}", blueprint.config.app.display());
+        return Err(Error::new(ErrorKind::App, text).remedy(EXAMPLE));
+    }
+    Ok(Rc::new(Loaded { fetch, accept, engine }))
+}
+
+type Handlers = (Option<FetchHandler>, Option<AcceptHandler>);
+
+fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
+    let namespace = namespace.get(ctx);
+    let app: Value = match namespace.as_object() {
+        Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
+        None => Value::new_undefined(ctx.clone()),
+    };
+    let Some(object) = app.as_object() else { return Ok((None, None)) };
+    let env = Object::new(ctx.clone())?.into_value();
+    let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
+        let function: Value = object.get(name)?;
+        Ok(function
+            .is_function()
+            .then(|| (Held::new(function), Held::new(app.clone()), Held::new(env.clone()))))
+    };
+    let fetch = method("fetch")?.map(|(function, this, env)| FetchHandler::new(function, this, env));
+    let accept = method("accept")?.map(|(function, this, env)| AcceptHandler::new(function, this, env));
+    Ok((fetch, accept))
+}

@@ -1,0 +1,199 @@
+//! One accepted connection: its socket, its deadlines, its seat in the worker.
+//!
+//! Owns: receiving and sending under a deadline, the end in three steps (stop new operations, join
+//! those in flight, close). Must not know: what is spoken.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::io::{Chunk, Deadline, Stream};
+use crate::worker::{Seat, Worker};
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Between requests: a drain ends it at once.
+    Idle,
+    /// A message is being received.
+    Receiving,
+    /// The app has it.
+    Handling,
+    /// An answer is being sent.
+    Sending,
+    /// No new operation begins.
+    Closing,
+}
+
+/// Why nothing was received or sent.
+#[derive(Debug)]
+pub enum Stopped {
+    /// The deadline passed.
+    TimedOut,
+    /// The worker drains, and the connection was idle.
+    Draining,
+    /// The socket failed.
+    Failed(io::Error),
+}
+
+/// A connection of this worker.
+pub struct Connection {
+    stream: Stream,
+    worker: Rc<Worker>,
+    phase: Cell<Phase>,
+    stall: Deadline,
+    request: Deadline,
+    _seat: Seat,
+}
+
+impl Connection {
+    /// Takes over an accepted socket.
+    pub fn new(stream: Stream, worker: Rc<Worker>, seat: Seat) -> Self {
+        Connection {
+            stream,
+            worker,
+            phase: Cell::new(Phase::Idle),
+            stall: Deadline::new(),
+            request: Deadline::new(),
+            _seat: seat,
+        }
+    }
+
+    /// The worker that serves it.
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// The socket.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.stream.peer_addr().unwrap_or(UNKNOWN)
+    }
+
+    /// Ours.
+    pub fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap_or(UNKNOWN)
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Moves it on.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Bounds what is received or sent from now on, in milliseconds from now.
+    pub fn set_stall(&self, ms: u64) {
+        self.stall.set(ms);
+    }
+
+    /// The bound on the current request as a whole.
+    pub fn request_deadline(&self) -> &Deadline {
+        &self.request
+    }
+
+    /// The next bytes, empty at the end of the stream; bounded by the stall deadline, and by a
+    /// drain while idle.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Chunk, Stopped>> {
+        if let Poll::Ready(result) = self.stream.poll_recv(cx) {
+            return Poll::Ready(result.map_err(Stopped::Failed));
+        }
+        if self.stall.poll_expired(cx).is_ready() {
+            return Poll::Ready(Err(Stopped::TimedOut));
+        }
+        if self.phase.get() == Phase::Idle && self.worker.is_draining() {
+            return Poll::Ready(Err(Stopped::Draining));
+        }
+        Poll::Pending
+    }
+
+    /// As [`Connection::poll_recv`].
+    ///
+    /// # Errors
+    /// Why nothing came.
+    pub async fn recv(&self) -> Result<Chunk, Stopped> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Waits until what was sent last is on its way, as long as the peer takes some of it every
+    /// `stall_ms`; the buffer comes back for the next send.
+    ///
+    /// # Errors
+    /// Why it did not get out.
+    pub async fn sent(&self, stall_ms: u64) -> Result<Vec<u8>, Stopped> {
+        let mut progress = None;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready((result, buffer)) = self.stream.poll_sent(cx) {
+                    return Poll::Ready(result.map(|()| buffer).map_err(Stopped::Failed));
+                }
+                let now = match (progress, self.stall.expired()) {
+                    (Some(_), false) => None,
+                    _ => Some(self.stream.send_progress()),
+                };
+                if let Some(now) = now {
+                    if progress == Some(now) {
+                        return Poll::Ready(Err(Stopped::TimedOut));
+                    }
+                    progress = Some(now);
+                    self.stall.set(stall_ms);
+                }
+                if self.stall.poll_expired(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ends the connection: what is being sent goes out, the client gets our FIN and up to
+    /// `linger_ms` to stop sending, so that an answer in flight is not lost to a reset (RFC 9112
+    /// section 9.6); then all operations are joined and the socket closed.
+    pub async fn close_gently(self, stall_ms: u64, linger_ms: u64) {
+        self.set_phase(Phase::Closing);
+        if self.sent(stall_ms).await.is_err() {
+            return self.abort().await;
+        }
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.stall.set(linger_ms);
+            while let Ok(chunk) = self.recv().await {
+                if chunk.is_empty() {
+                    break;
+                }
+            }
+        }
+        self.stream.close().await;
+    }
+
+    /// Closes once all operations are joined; what was not sent is lost.
+    pub async fn close(self) {
+        self.set_phase(Phase::Closing);
+        self.stream.close().await;
+    }
+
+    /// Closes with a reset: nothing of the peer's or ours is worth waiting for.
+    pub async fn abort(self) {
+        self.set_phase(Phase::Closing);
+        // It fails only on a socket that is reset already.
+        let _ = self.stream.set_linger_zero();
+        self.stream.close().await;
+    }
+
+    /// The parts, for a handler that works on the socket itself.
+    pub fn into_parts(self) -> (Stream, Rc<Worker>, Seat) {
+        (self.stream, self.worker, self._seat)
+    }
+}
+
+/// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
+const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

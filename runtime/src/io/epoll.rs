@@ -1,0 +1,259 @@
+//! Stream and listener on tokio's epoll: what runs where io_uring is refused.
+//!
+//! Owns: one AsyncFd a socket. The same contract as the ring: a send goes on by itself, its
+//! completion wakes only a task that waits for it. Must not know: the ring.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::unix::AsyncFd;
+
+use super::chunk::{self, Chunk};
+use super::executor::{self, JoinHandle};
+
+/// A connected stream socket on epoll.
+pub(crate) struct EpollStream {
+    shared: Rc<Shared>,
+    /// Finishes a send that the socket did not take at once.
+    pump: RefCell<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    fd: AsyncFd<OwnedFd>,
+    send: RefCell<SendSide>,
+}
+
+#[derive(Default)]
+struct SendSide {
+    buffer: Vec<u8>,
+    sent: usize,
+    in_flight: bool,
+    error: Option<io::Error>,
+    waker: Option<Waker>,
+    total: u64,
+}
+
+/// recv(2) into the spare capacity of `buffer`, which becomes initialised as far as it was filled.
+fn recv_into(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let spare = buffer.spare_capacity_mut();
+    let (data, len) = (spare.as_mut_ptr(), spare.len());
+    // SAFETY: the kernel writes at most `len` bytes to spare capacity that we borrow exclusively.
+    let got = unsafe { libc::recv(fd.as_raw_fd(), data.cast(), len, libc::MSG_DONTWAIT) };
+    let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: recv(2) has initialised `got` bytes behind the vector's length.
+    unsafe { buffer.set_len(buffer.len() + got) };
+    Ok(got)
+}
+
+fn send_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT;
+    Ok(rustix::net::send(fd, bytes, flags)?)
+}
+
+impl EpollStream {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
+        let fd = unsafe { AsyncFd::register(fd) }?;
+        let shared = Shared { fd, send: RefCell::default() };
+        Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::new(None) })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.shared.fd.get_ref().as_fd()
+    }
+
+    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        loop {
+            let mut guard = ready!(self.shared.fd.poll_read_ready(cx))?;
+            let mut buffer = chunk::pool_take();
+            let room = buffer.capacity();
+            match recv_into(self.fd(), &mut buffer) {
+                Ok(0) => {
+                    chunk::pool_put(buffer);
+                    return Poll::Ready(Ok(Chunk::end()));
+                }
+                Ok(got) => {
+                    // A short read has emptied the socket: the next edge says when there is more.
+                    if got < room {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(Chunk::pooled(buffer)));
+                }
+                Err(error) => {
+                    chunk::pool_put(buffer);
+                    match error.kind() {
+                        io::ErrorKind::WouldBlock => guard.clear_ready(),
+                        io::ErrorKind::Interrupted => {}
+                        _ => return Poll::Ready(Err(error)),
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn start_send(&self, buffer: Vec<u8>) {
+        {
+            let mut send = self.shared.send.borrow_mut();
+            assert!(!send.in_flight, "start_send while a send is in flight: poll_sent first");
+            send.buffer = buffer;
+            send.sent = 0;
+            send.in_flight = send.error.is_none() && !send.buffer.is_empty();
+        }
+        if self.shared.try_send() {
+            return;
+        }
+        let shared = self.shared.clone();
+        let pump = executor::spawn(async move { std::future::poll_fn(|cx| shared.poll_pump(cx)).await });
+        *self.pump.borrow_mut() = Some(pump);
+    }
+
+    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
+        let mut send = self.shared.send.borrow_mut();
+        if send.in_flight {
+            send.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let result = send.error.take().map_or(Ok(()), Err);
+        Poll::Ready((result, std::mem::take(&mut send.buffer)))
+    }
+
+    pub(crate) fn is_sending(&self) -> bool {
+        self.shared.send.borrow().in_flight
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.shared.send.borrow().total
+    }
+
+    fn stop_pump(&self) {
+        if let Some(pump) = self.pump.borrow_mut().take() {
+            pump.abort();
+        }
+    }
+
+    /// Waits until nothing but the stream itself holds the descriptor.
+    pub(crate) async fn join(&self) {
+        self.stop_pump();
+        while Rc::strong_count(&self.shared) > 1 {
+            executor::yield_now().await;
+        }
+    }
+
+    pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
+        self.fd().try_clone_to_owned()
+    }
+}
+
+impl Drop for EpollStream {
+    fn drop(&mut self) {
+        self.stop_pump();
+    }
+}
+
+impl Shared {
+    /// Sends what the socket takes; true when nothing is left to send.
+    fn try_send(&self) -> bool {
+        let mut send = self.send.borrow_mut();
+        while send.in_flight {
+            match send_some(self.fd.get_ref().as_fd(), &send.buffer[send.sent..]) {
+                Ok(sent) => {
+                    send.sent += sent;
+                    send.total += sent as u64;
+                    send.in_flight = send.sent < send.buffer.len();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    send.error = Some(error);
+                    send.in_flight = false;
+                }
+            }
+        }
+        let waker = send.waker.take();
+        drop(send);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    fn poll_pump(&self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.try_send() {
+                return Poll::Ready(());
+            }
+            // The try came first: whatever readiness is cached is older than its EAGAIN.
+            match ready!(self.fd.poll_write_ready(cx)) {
+                Ok(mut guard) => {
+                    if self.try_send() {
+                        return Poll::Ready(());
+                    }
+                    guard.clear_ready();
+                }
+                Err(error) => {
+                    let mut send = self.send.borrow_mut();
+                    send.error = Some(error);
+                    send.in_flight = false;
+                }
+            }
+        }
+    }
+}
+
+/// A listening socket on epoll.
+pub(crate) struct EpollListener {
+    fd: AsyncFd<OwnedFd>,
+    paused: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl EpollListener {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
+        let fd = unsafe { AsyncFd::register(fd) }?;
+        Ok(EpollListener { fd, paused: Cell::new(false), waker: RefCell::new(None) })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
+        if self.paused.get() {
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        // Also while tokio waits: `pause` and `resume` must reach the task.
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            match accept_now(self.fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                accepted => return Poll::Ready(accepted),
+            }
+        }
+    }
+
+    pub(crate) fn pause(&self) {
+        self.paused.set(true);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.paused.set(false);
+        let waker = self.waker.borrow_mut().take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// accept4(2), without waiting.
+fn accept_now(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let (addr, len, flags) =
+        (std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    // SAFETY: accept4(2) takes null for an address that nobody wants.
+    let accepted = unsafe { libc::accept4(fd.as_raw_fd(), addr, len, flags) };
+    if accepted < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
+}

@@ -1,0 +1,57 @@
+//! The I/O layer of a worker thread: sockets, timers and tasks, on io_uring or epoll.
+//!
+//! Owns: everything that touches sockets. [`run`] makes a thread a worker; inside of it the same
+//! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
+//! not know: JavaScript, protocols.
+
+mod chunk;
+mod deadline;
+mod epoll;
+mod executor;
+mod listener;
+mod notifier;
+mod probe;
+mod readiness;
+mod ring;
+mod socket;
+mod socket_ops;
+mod stream;
+mod timer;
+mod worker;
+
+pub use chunk::Chunk;
+pub use deadline::Deadline;
+pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
+pub use listener::Listener;
+pub use notifier::Notifier;
+pub use probe::{Refused, probe};
+pub use socket::Socket;
+pub use stream::Stream;
+pub use timer::{Sleep, now, sleep, sleep_until};
+pub use worker::run;
+
+/// What carries a worker's I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// io_uring: multishot accept and receive, provided buffers.
+    Uring,
+    /// tokio's epoll sockets.
+    Epoll,
+}
+
+/// Sizes of a worker's I/O.
+#[derive(Clone, Copy, Debug)]
+pub struct IoOptions {
+    /// Entries of the submission queue; halved while the kernel answers ENOMEM.
+    pub ring_entries: u32,
+    /// Memory of the receive buffers that the kernel fills, 4 KiB each.
+    pub recv_buffer_bytes: usize,
+    /// Bytes of one connection that wait for its consumer; beyond, receiving stops.
+    pub backlog_bytes_max: usize,
+}
+
+impl Default for IoOptions {
+    fn default() -> Self {
+        IoOptions { ring_entries: 1024, recv_buffer_bytes: 1 << 20, backlog_bytes_max: 16 << 10 }
+    }
+}

@@ -1,0 +1,157 @@
+//! One connected socket in the ring: its slot, and how it ends.
+//!
+//! Owns: the slot that holds descriptor, receive side and send side until the last completion.
+//! The three-step close is here: no new operations, cancel and join those in flight, close.
+//! Must not know: what the bytes mean.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use super::recv::RecvSide;
+use super::send::SendSide;
+use super::{CANCEL, RECV, Ring, SEND, State, tag};
+
+/// The slot of a stream whose descriptor was taken out.
+const GONE: usize = usize::MAX;
+
+pub(super) struct Conn {
+    pub(super) fd: OwnedFd,
+    /// Operations whose terminal completion is still to come.
+    pub(super) inflight: u32,
+    /// No new operation starts.
+    pub(super) closing: bool,
+    /// The stream is gone: the slot goes with the last completion.
+    pub(super) dropped: bool,
+    close_waker: Option<Waker>,
+    pub(super) recv: RecvSide,
+    pub(super) send: SendSide,
+}
+
+/// A connected stream socket on the ring.
+pub(crate) struct RingStream {
+    pub(super) ring: Rc<Ring>,
+    pub(super) slot: usize,
+    /// The number of the descriptor that the slot owns.
+    fd: i32,
+}
+
+impl RingStream {
+    pub(crate) fn new(ring: Rc<Ring>, fd: OwnedFd) -> Self {
+        let raw = fd.as_raw_fd();
+        let slot = ring.state.borrow_mut().conns.insert(Conn {
+            fd,
+            inflight: 0,
+            closing: false,
+            dropped: false,
+            close_waker: None,
+            recv: RecvSide::default(),
+            send: SendSide::default(),
+        });
+        RingStream { ring, slot, fd: raw }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the slot owns the descriptor and keeps it open for as long as `self` lives.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+
+    /// Waits until no operation is in flight, after cancelling all. Then the drop closes.
+    pub(crate) async fn join(&self) {
+        self.ring.begin_close(self.slot, false);
+        poll_fn(|cx| {
+            let mut state = self.ring.state.borrow_mut();
+            let conn = &mut state.conns[self.slot];
+            if conn.inflight == 0 {
+                return Poll::Ready(());
+            }
+            conn.close_waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The descriptor, out of the ring; a copy of it if an operation is in flight.
+    pub(crate) fn into_fd(mut self) -> io::Result<OwnedFd> {
+        let mut state = self.ring.state.borrow_mut();
+        if state.conns[self.slot].inflight > 0 {
+            drop(state);
+            return self.fd().try_clone_to_owned();
+        }
+        let conn = state.conns.remove(self.slot);
+        drop(state);
+        self.slot = GONE;
+        Ok(conn.fd)
+    }
+}
+
+impl Drop for RingStream {
+    fn drop(&mut self) {
+        if self.slot != GONE {
+            self.ring.begin_close(self.slot, true);
+        }
+    }
+}
+
+impl Ring {
+    /// Steps one and two of a close: nothing new, cancel what is in flight.
+    fn begin_close(&self, slot: usize, dropped: bool) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let conn = &mut state.conns[slot];
+        conn.dropped |= dropped;
+        if let Some((id, _)) = conn.recv.ready.take() {
+            self.buffers.give_back(id);
+        }
+        if !conn.closing {
+            conn.closing = true;
+            if conn.recv.armed && !conn.recv.cancelling {
+                conn.recv.cancelling = true;
+                self.cancel_of_conn(state, slot, RECV);
+            }
+            if state.conns[slot].send.in_flight {
+                self.cancel_of_conn(state, slot, SEND);
+            }
+        }
+        self.conn_ended(state, slot);
+    }
+
+    /// Cancels by user data, which the kernel finds in a hash, where a descriptor means a search.
+    pub(super) fn cancel_of_conn(&self, state: &mut State, slot: usize, kind: u64) {
+        state.conns[slot].inflight += 1;
+        state.inflight += 1;
+        self.cancel(tag(kind, slot), tag(CANCEL, slot));
+    }
+
+    pub(super) fn on_conn_cancelled(&self, state: &mut State, slot: usize, result: i32) {
+        let conn = &mut state.conns[slot];
+        let running = conn.recv.armed || conn.send.in_flight;
+        if conn.closing && running && result == -libc::EALREADY {
+            // A kernel thread is at work in it: end the socket under it.
+            let _ = rustix::net::shutdown(conn.fd.as_fd(), rustix::net::Shutdown::Both);
+        }
+        self.operation_ended(state, slot);
+    }
+
+    /// Counts the terminal completion of one operation.
+    pub(super) fn operation_ended(&self, state: &mut State, slot: usize) {
+        state.inflight -= 1;
+        state.conns[slot].inflight -= 1;
+        self.conn_ended(state, slot);
+    }
+
+    /// Step three, once nothing is in flight.
+    fn conn_ended(&self, state: &mut State, slot: usize) {
+        let conn = &mut state.conns[slot];
+        if conn.inflight > 0 || !conn.closing {
+            return;
+        }
+        state.wakes.extend(conn.close_waker.take());
+        if conn.dropped {
+            let conn = state.conns.remove(slot);
+            super::super::chunk::pool_put(conn.recv.backlog);
+        }
+    }
+}

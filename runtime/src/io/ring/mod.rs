@@ -1,0 +1,223 @@
+//! The socket ring of one worker: completions in, wakes out.
+//!
+//! Owns: the io_uring instance, its receive buffers, and the state of every operation in flight.
+//! A completion's user data names its kind and its slot; a slot lives until its last completion,
+//! so that no number ever names another's. Must not know: the executor's tasks but by their wakers.
+
+mod accept;
+mod buffers;
+mod conn;
+mod enter;
+mod recv;
+mod send;
+mod trial;
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use io_uring::types::{CancelBuilder, Fd};
+use io_uring::{cqueue, opcode};
+use slab::Slab;
+
+use super::readiness::Direction;
+use super::{IoOptions, executor};
+
+use accept::Acceptor;
+use buffers::Buffers;
+use conn::Conn;
+use enter::{Completion, Queues};
+
+pub(super) use accept::RingListener;
+pub(super) use conn::RingStream;
+pub(super) use enter::build;
+pub(super) use trial::trial;
+
+/// What a completion is about: the top byte of its user data.
+const KIND_SHIFT: u32 = 56;
+const IGNORED: u64 = 0;
+const RECV: u64 = 1;
+const SEND: u64 = 2;
+const CANCEL: u64 = 3;
+const ACCEPT: u64 = 4;
+const ACCEPT_CANCEL: u64 = 5;
+const POLL: u64 = 6;
+const BELL: u64 = 7;
+const TOKIO: u64 = 8;
+
+fn tag(kind: u64, slot: usize) -> u64 {
+    kind << KIND_SHIFT | slot as u64
+}
+
+/// The ring of a worker. The field order is the order of their end: the ring before its memory.
+pub(super) struct Ring {
+    queues: Queues,
+    buffers: Buffers,
+    state: RefCell<State>,
+    backlog_bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    conns: Slab<Conn>,
+    acceptors: Slab<Acceptor>,
+    polls: Slab<Rc<Direction>>,
+    /// Connections that were given a provided buffer with this reap.
+    handed: Vec<usize>,
+    /// Connections whose backlog grew beyond its bound with this reap.
+    over: Vec<usize>,
+    /// Connections whose receive ended for want of buffers.
+    starved: std::collections::VecDeque<usize>,
+    wakes: Vec<Waker>,
+    /// Operations in flight, the polls on the two descriptors below aside.
+    inflight: usize,
+    bell_fd: i32,
+    tokio_fd: Option<i32>,
+    /// The poll on `tokio_fd` is in flight.
+    tokio_armed: bool,
+    closing: bool,
+}
+
+impl Ring {
+    /// Sets the ring up; `tokio_fd` is tokio's epoll descriptor, when it is known.
+    pub(super) fn new(options: &IoOptions, tokio_fd: Option<i32>) -> io::Result<Self> {
+        let uring = build(options.ring_entries)?;
+        let buffers = Buffers::new(options.recv_buffer_bytes)?;
+        buffers.register(&uring)?;
+        let bell_fd = executor::bell_fd().unwrap_or(-1);
+        let state = State { bell_fd, tokio_fd, ..State::default() };
+        let ring = Ring {
+            queues: Queues::new(uring),
+            buffers,
+            state: RefCell::new(state),
+            backlog_bytes_max: options.backlog_bytes_max,
+        };
+        ring.poll_bell(bell_fd);
+        Ok(ring)
+    }
+
+    /// Watches tokio's epoll descriptor, once: tokio must get a pass before this is called again.
+    /// False when the descriptor is not known.
+    pub(super) fn watch_tokio(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(fd) = state.tokio_fd else { return false };
+        if !std::mem::replace(&mut state.tokio_armed, true) {
+            let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
+            // SAFETY: the entry points at no memory.
+            unsafe { self.queues.push(entry.user_data(tag(TOKIO, 0))) };
+        }
+        true
+    }
+
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// Keeps a poll on the eventfd that other threads ring. Nobody reads it: each write is an edge.
+    fn poll_bell(&self, fd: i32) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true).build();
+        // SAFETY: the entry points at no memory.
+        unsafe { self.queues.push(entry.user_data(tag(BELL, 0))) };
+    }
+
+    /// One turn: submit, perhaps sleep, reap, wake. `wait`: `None` does not sleep; `Some(limit)`
+    /// sleeps until a completion or for `limit`.
+    pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
+        self.settle_receives();
+        self.queues.turn(wait)?;
+        self.reap();
+        Ok(())
+    }
+
+    fn reap(&self) {
+        thread_local! {
+            static BATCH: RefCell<Vec<Completion>> = const { RefCell::new(Vec::new()) };
+        }
+        let mut batch = BATCH.with(RefCell::take);
+        self.queues.reap(&mut batch);
+        let mut wakes = {
+            let mut state = self.state.borrow_mut();
+            for &(user_data, result, flags) in &batch {
+                self.dispatch(&mut state, user_data, result, flags);
+            }
+            std::mem::take(&mut state.wakes)
+        };
+        wakes.drain(..).for_each(Waker::wake);
+        self.state.borrow_mut().wakes = wakes;
+        batch.clear();
+        BATCH.with(|slot| slot.replace(batch));
+    }
+
+    fn dispatch(&self, state: &mut State, user_data: u64, result: i32, flags: u32) {
+        let slot = (user_data & ((1 << KIND_SHIFT) - 1)) as usize;
+        match user_data >> KIND_SHIFT {
+            RECV => self.on_recv(state, slot, result, flags),
+            SEND => self.on_send(state, slot, result),
+            CANCEL => self.on_conn_cancelled(state, slot, result),
+            ACCEPT => self.on_accept(state, slot, result, flags),
+            ACCEPT_CANCEL => self.on_accept_cancelled(state, slot),
+            POLL => self.on_poll(state, slot),
+            TOKIO => {
+                state.tokio_armed = false;
+                executor::serve_tokio();
+            }
+            BELL if !cqueue::more(flags) && !state.closing => self.poll_bell(state.bell_fd),
+            _ => {}
+        }
+    }
+
+    /// Polls `fd` once for `events`; the completion marks `direction` ready and wakes its waiters.
+    pub(super) fn poll_once(&self, fd: i32, events: i16, direction: &Rc<Direction>) -> usize {
+        let mut state = self.state.borrow_mut();
+        let slot = state.polls.insert(direction.clone());
+        state.inflight += 1;
+        let entry = opcode::PollAdd::new(Fd(fd), events as u16 as u32).build();
+        // SAFETY: the entry points at no memory.
+        unsafe { self.queues.push(entry.user_data(tag(POLL, slot))) };
+        slot
+    }
+
+    fn on_poll(&self, state: &mut State, slot: usize) {
+        if let Some(direction) = state.polls.try_remove(slot) {
+            state.inflight -= 1;
+            state.wakes.push(direction.complete());
+        }
+    }
+
+    /// Ends polls of [`Ring::poll_once`] now, so that the kernel holds their file no longer.
+    pub(super) fn cancel_polls(&self, slots: impl Iterator<Item = usize>) {
+        let mut any = false;
+        for slot in slots {
+            self.cancel(tag(POLL, slot), tag(IGNORED, 0));
+            any = true;
+        }
+        if any {
+            self.queues.submit();
+        }
+    }
+
+    /// Queues the cancellation of the operation tagged `target`.
+    fn cancel(&self, target: u64, user_data: u64) {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(target)).build();
+        // SAFETY: the entry points at no memory.
+        unsafe { self.queues.push(entry.user_data(user_data)) };
+    }
+
+    /// Cancels everything and waits for it, for at most a second. False when the kernel still
+    /// owns memory after that.
+    pub(super) fn shut_down(&self) -> bool {
+        self.state.borrow_mut().closing = true;
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        // SAFETY: the entry points at no memory.
+        unsafe { self.queues.push(entry.user_data(tag(IGNORED, 0))) };
+        let end = Instant::now() + Duration::from_secs(1);
+        while self.state.borrow().inflight > 0 && Instant::now() < end {
+            if self.turn(Some(Some(Duration::from_millis(20)))).is_err() {
+                break;
+            }
+        }
+        self.state.borrow().inflight == 0
+    }
+}

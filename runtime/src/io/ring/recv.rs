@@ -1,0 +1,168 @@
+//! Receiving on the ring: one multishot operation a connection, provided buffers, back-pressure.
+//!
+//! Owns: what has arrived and was not yet taken. A consumer that waits gets the kernel's buffer
+//! itself; bytes that nobody waits for are copied to the connection's backlog at once, so that a
+//! slow consumer holds no buffer, and beyond the backlog's bound the receive stops.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll, Waker};
+
+use io_uring::types::Fd;
+use io_uring::{cqueue, opcode};
+
+use super::super::chunk::{self, Chunk};
+use super::buffers::GROUP;
+use super::conn::RingStream;
+use super::{RECV, Ring, State, tag};
+
+#[derive(Default)]
+pub(super) struct RecvSide {
+    /// The multishot operation is in flight.
+    pub(super) armed: bool,
+    /// Its cancellation is in flight.
+    pub(super) cancelling: bool,
+    /// It ended with ENOBUFS and waits for buffers.
+    starved: bool,
+    /// A filled buffer for the waiting consumer; older than the backlog.
+    pub(super) ready: Option<(u16, u32)>,
+    pub(super) backlog: Vec<u8>,
+    /// 0: end of stream; else the errno that ended it.
+    end: Option<i32>,
+    waker: Option<Waker>,
+}
+
+impl RingStream {
+    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        let mut state = self.ring.state.borrow_mut();
+        let conn = &mut state.conns[self.slot];
+        let recv = &mut conn.recv;
+        if let Some((id, len)) = recv.ready.take() {
+            return Poll::Ready(Ok(Chunk::provided(self.ring.clone(), id, len)));
+        }
+        if !recv.backlog.is_empty() {
+            return Poll::Ready(Ok(Chunk::pooled(std::mem::take(&mut recv.backlog))));
+        }
+        match recv.end {
+            Some(0) => return Poll::Ready(Ok(Chunk::end())),
+            Some(errno) => return Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+            None => {}
+        }
+        if !recv.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            recv.waker = Some(cx.waker().clone());
+        }
+        self.ring.arm_recv(&mut state, self.slot);
+        Poll::Pending
+    }
+}
+
+impl Ring {
+    /// Starts the multishot receive, unless it runs, waits for buffers, or has ended.
+    fn arm_recv(&self, state: &mut State, slot: usize) {
+        let conn = &mut state.conns[slot];
+        let recv = &mut conn.recv;
+        if recv.armed || recv.starved || conn.closing || recv.end.is_some() {
+            return;
+        }
+        recv.armed = true;
+        conn.inflight += 1;
+        state.inflight += 1;
+        let entry = opcode::RecvMulti::new(Fd(conn.fd.as_raw_fd()), GROUP).build();
+        // SAFETY: the entry points at no memory of ours but the buffer group, which outlives the ring.
+        unsafe { self.queues.push(entry.user_data(tag(RECV, slot))) };
+    }
+
+    pub(super) fn on_recv(&self, state: &mut State, slot: usize, result: i32, flags: u32) {
+        let buffer = cqueue::buffer_select(flags);
+        if buffer.is_some() {
+            self.buffers.taken();
+        }
+        let ended = !cqueue::more(flags);
+        let conn = &mut state.conns[slot];
+        let recv = &mut conn.recv;
+        if ended {
+            recv.armed = false;
+            recv.cancelling = false;
+        }
+        match (buffer, result) {
+            (Some(id), 1..) if !conn.closing => {
+                if recv.waker.is_some() && recv.ready.is_none() && recv.backlog.is_empty() {
+                    recv.ready = Some((id, result as u32));
+                    state.handed.push(slot);
+                } else {
+                    self.copy_to_backlog(state, slot, id, result as usize);
+                }
+            }
+            (Some(id), _) => self.buffers.give_back(id),
+            (None, _) => {}
+        }
+        let conn = &mut state.conns[slot];
+        let recv = &mut conn.recv;
+        match -result {
+            0 => recv.end = Some(0),
+            libc::ENOBUFS => {
+                recv.starved = true;
+                state.starved.push_back(slot);
+            }
+            // Ours, for back-pressure or close; and two that mean: again.
+            ..0 | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
+            errno => recv.end = Some(errno),
+        }
+        if recv.end.is_some() || recv.ready.is_some() || !recv.backlog.is_empty() {
+            state.wakes.extend(recv.waker.take());
+        } else if ended && recv.waker.is_some() {
+            self.arm_recv(state, slot);
+        }
+        if ended {
+            self.operation_ended(state, slot);
+        }
+    }
+
+    fn copy_to_backlog(&self, state: &mut State, slot: usize, id: u16, len: usize) {
+        let recv = &mut state.conns[slot].recv;
+        if recv.backlog.capacity() == 0 {
+            recv.backlog = chunk::pool_take();
+        }
+        recv.backlog.extend_from_slice(self.buffers.bytes(id, len));
+        self.buffers.give_back(id);
+        if recv.backlog.len() > self.backlog_bytes_max {
+            state.over.push(slot);
+        }
+    }
+
+    /// Before the ring sleeps or reaps again: takes buffers back from consumers that did not come
+    /// for them, stops receives whose backlog was not drained, restarts those that starved.
+    pub(super) fn settle_receives(&self) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        while let Some(slot) = state.handed.pop() {
+            let Some(recv) = state.conns.get_mut(slot).map(|conn| &mut conn.recv) else { continue };
+            if let Some((id, len)) = recv.ready.take() {
+                let later = std::mem::take(&mut recv.backlog);
+                self.copy_to_backlog(state, slot, id, len as usize);
+                state.conns[slot].recv.backlog.extend_from_slice(&later);
+                chunk::pool_put(later);
+            }
+        }
+        while let Some(slot) = state.over.pop() {
+            let Some(conn) = state.conns.get_mut(slot) else { continue };
+            let recv = &mut conn.recv;
+            if recv.armed && !recv.cancelling && recv.backlog.len() > self.backlog_bytes_max {
+                recv.cancelling = true;
+                self.cancel_of_conn(state, slot, RECV);
+            }
+        }
+        // One restart for each free buffer: what a restarted receive finds waiting takes at least one.
+        let mut free = self.buffers.free().min(state.starved.len());
+        while free > 0 {
+            free -= 1;
+            let Some(slot) = state.starved.pop_front() else { return };
+            let Some(conn) = state.conns.get_mut(slot).filter(|conn| conn.recv.starved) else { continue };
+            conn.recv.starved = false;
+            // Only for a consumer that waits: another one restarts it when it asks.
+            if conn.recv.waker.is_some() {
+                self.arm_recv(state, slot);
+            }
+        }
+    }
+}

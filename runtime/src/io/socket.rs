@@ -1,0 +1,204 @@
+//! An arbitrary socket with one-shot operations, for the `os` API of JavaScript.
+//!
+//! Owns: a descriptor, the readiness of its two directions, and the order of who waits. Every
+//! operation is a system call that does not block, tried in call order when the ring (a one-shot
+//! poll) or epoll says so: the kernel never holds a buffer, and closing settles all at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use super::readiness::{Direction, Source};
+use super::worker;
+
+/// A socket (or another pollable descriptor) of this worker; clones share it. It closes with
+/// [`close`](Self::close), or when the last clone and the last pending operation are gone.
+#[derive(Clone)]
+pub struct Socket {
+    inner: Rc<Inner>,
+}
+
+pub(super) const READ: usize = 0;
+pub(super) const WRITE: usize = 1;
+
+struct Inner {
+    fd: RefCell<Option<OwnedFd>>,
+    source: Source,
+    directions: [Rc<Direction>; 2],
+    /// The operations pending in each direction; the first one tries.
+    queues: [RefCell<VecDeque<u64>>; 2],
+    tickets: Cell<u64>,
+}
+
+fn closed() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
+}
+
+impl Socket {
+    /// Takes a descriptor; blocking or not, operations never block the worker.
+    ///
+    /// # Panics
+    /// Outside of [`super::run`].
+    pub fn new(fd: impl Into<OwnedFd>) -> Self {
+        let source = match worker::ring() {
+            Some(ring) => Source::Ring(ring),
+            None => Source::Epoll(RefCell::new(None)),
+        };
+        Socket {
+            inner: Rc::new(Inner {
+                fd: RefCell::new(Some(fd.into())),
+                source,
+                directions: [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)],
+                queues: Default::default(),
+                tickets: Cell::new(0),
+            }),
+        }
+    }
+
+    /// The descriptor's number, until it is closed.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.inner.fd.borrow().as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Calls `f` with the descriptor, for synchronous calls on it. EBADF once closed.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        match &*self.inner.fd.borrow() {
+            Some(fd) => f(fd.as_fd()),
+            None => Err(closed()),
+        }
+    }
+
+    /// Closes the descriptor now. Every pending operation ends with EBADF.
+    pub fn close(&self) -> io::Result<()> {
+        if self.inner.close() { Ok(()) } else { Err(closed()) }
+    }
+
+    /// Takes the descriptor out; pending operations end with EBADF.
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
+        self.inner.take_fd().ok_or_else(closed)
+    }
+
+    /// Waits until a read would not block (poll(2), POLLIN). Level-triggered; takes no turn.
+    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        self.level(READ, libc::POLLIN)
+    }
+
+    /// Waits until a write would not block (poll(2), POLLOUT). Level-triggered; takes no turn.
+    pub fn writable(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        self.level(WRITE, libc::POLLOUT)
+    }
+
+    fn level(&self, direction: usize, events: i16) -> impl Future<Output = io::Result<()>> + use<> {
+        let inner = self.inner.clone();
+        poll_fn(move |cx| {
+            loop {
+                let Some(fd) = inner.raw() else { return Poll::Ready(Err(closed())) };
+                if poll_now(fd, events) {
+                    return Poll::Ready(Ok(()));
+                }
+                inner.directions[direction].clear();
+                ready!(inner.directions[direction].poll_ready(&inner.source, fd, cx));
+            }
+        })
+    }
+
+    /// Takes a place in the order of `direction`'s operations.
+    pub(super) fn queue(&self, direction: usize) -> Turn {
+        Turn::new(self.inner.clone(), direction)
+    }
+}
+
+/// poll(2) without waiting.
+fn poll_now(fd: i32, events: i16) -> bool {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one element, alive across the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+}
+
+impl Inner {
+    fn raw(&self) -> Option<i32> {
+        self.fd.borrow().as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn take_fd(&self) -> Option<OwnedFd> {
+        let fd = self.fd.borrow_mut().take()?;
+        match &self.source {
+            Source::Ring(ring) => ring.cancel_polls(self.directions.iter().filter_map(|d| d.armed())),
+            // Deregisters the number while it is still ours.
+            Source::Epoll(async_fd) => drop(async_fd.borrow_mut().take()),
+        }
+        self.directions.iter().for_each(|direction| direction.wake_all());
+        Some(fd)
+    }
+
+    fn close(&self) -> bool {
+        self.take_fd().is_some()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An operation's place in the queue of its direction.
+pub(super) struct Turn {
+    inner: Rc<Inner>,
+    direction: usize,
+    ticket: u64,
+}
+
+impl Turn {
+    fn new(inner: Rc<Inner>, direction: usize) -> Self {
+        let ticket = inner.tickets.get();
+        inner.tickets.set(ticket + 1);
+        inner.queues[direction].borrow_mut().push_back(ticket);
+        Turn { inner, direction, ticket }
+    }
+
+    /// Runs `attempt` when it is first and may be ready, and again after each WouldBlock. What it
+    /// gains is handed over in the same poll: nothing is lost when the future is dropped.
+    pub(super) async fn run<T>(
+        self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        poll_fn(|cx| self.poll(cx, &mut attempt)).await
+    }
+
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        attempt: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let direction = &self.inner.directions[self.direction];
+        loop {
+            let fd = self.inner.fd.borrow();
+            let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
+            if self.inner.queues[self.direction].borrow().front() != Some(&self.ticket) {
+                direction.wait(cx);
+                return Poll::Pending;
+            }
+            ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
+            match attempt(fd.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => direction.clear(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queue = self.inner.queues[self.direction].borrow_mut();
+        queue.retain(|ticket| *ticket != self.ticket);
+        if !queue.is_empty() {
+            self.inner.directions[self.direction].wake_all();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One connected stream socket: receive chunks, send owned buffers, close in three steps.
+//!
+//! Owns: the descriptor, through its backend, and what is in flight on it. The one type of both
+//! backends. Must not know: protocols, deadlines (they belong to the task that owns the stream).
+
+use std::cell::OnceCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::chunk::Chunk;
+use super::epoll::EpollStream;
+use super::ring::RingStream;
+use super::socket::Socket;
+use super::worker;
+
+/// A connected stream socket (TCP or AF_UNIX) of this worker. One task at a time receives, and
+/// one sends; they may be the same. Dropping it closes it in the background.
+pub struct Stream {
+    backend: Backend,
+    peer: OnceCell<Option<SocketAddr>>,
+    local: OnceCell<Option<SocketAddr>>,
+}
+
+enum Backend {
+    Ring(RingStream),
+    Epoll(EpollStream),
+}
+
+/// Sets or clears O_NONBLOCK.
+pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    let wanted =
+        if nonblocking { flags | rustix::fs::OFlags::NONBLOCK } else { flags - rustix::fs::OFlags::NONBLOCK };
+    if wanted != flags {
+        rustix::fs::fcntl_setfl(&fd, wanted)?;
+    }
+    Ok(())
+}
+
+impl Stream {
+    /// Takes a connected socket.
+    pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
+        let fd = socket.into();
+        // With O_NONBLOCK the ring answers EAGAIN where it should wait.
+        set_nonblocking(&fd, worker::ring().is_none())?;
+        Self::accepted(fd)
+    }
+
+    /// A descriptor that has the blocking mode of the backend already.
+    pub(super) fn accepted(fd: OwnedFd) -> io::Result<Self> {
+        let backend = match worker::ring() {
+            Some(ring) => Backend::Ring(RingStream::new(ring, fd)),
+            None => Backend::Epoll(EpollStream::new(fd)?),
+        };
+        Ok(Stream { backend, peer: OnceCell::new(), local: OnceCell::new() })
+    }
+
+    /// The next bytes; an empty chunk at the end of the stream. Errors come after the bytes that
+    /// were received before them.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        match &self.backend {
+            Backend::Ring(stream) => stream.poll_recv(cx),
+            Backend::Epoll(stream) => stream.poll_recv(cx),
+        }
+    }
+
+    /// As [`poll_recv`](Self::poll_recv). Dropping the future loses no bytes.
+    pub async fn recv(&self) -> io::Result<Chunk> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Begins to send all of `buffer` and returns; the send goes on by itself.
+    ///
+    /// # Panics
+    /// While a send is in flight: [`poll_sent`](Self::poll_sent) says when it no longer is.
+    pub fn start_send(&self, buffer: Vec<u8>) {
+        match &self.backend {
+            Backend::Ring(stream) => stream.start_send(buffer),
+            Backend::Epoll(stream) => stream.start_send(buffer),
+        }
+    }
+
+    /// The result of the last send, once, and its buffer for reuse (not cleared). At once `Ok` with
+    /// an empty buffer when nothing was sent since.
+    pub fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
+        match &self.backend {
+            Backend::Ring(stream) => stream.poll_sent(cx),
+            Backend::Epoll(stream) => stream.poll_sent(cx),
+        }
+    }
+
+    /// Sends all of `buffer` and gives it back. If the future is dropped, the send goes on.
+    pub async fn send(&self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        if self.is_sending() {
+            let (result, _) = poll_fn(|cx| self.poll_sent(cx)).await;
+            if result.is_err() {
+                return (result, buffer);
+            }
+        }
+        self.start_send(buffer);
+        poll_fn(|cx| self.poll_sent(cx)).await
+    }
+
+    /// Whether a send is in flight.
+    pub fn is_sending(&self) -> bool {
+        match &self.backend {
+            Backend::Ring(stream) => stream.is_sending(),
+            Backend::Epoll(stream) => stream.is_sending(),
+        }
+    }
+
+    /// A number that grows while the peer takes what is sent: bytes that it acknowledged, for TCP
+    /// (tcp_info, tcpi_bytes_acked); else bytes that the kernel took. A system call: for the check
+    /// of a stalled send, not for each request.
+    pub fn send_progress(&self) -> u64 {
+        bytes_acked(self.fd()).unwrap_or_else(|| match &self.backend {
+            Backend::Ring(stream) => stream.bytes_sent(),
+            Backend::Epoll(stream) => stream.bytes_sent(),
+        })
+    }
+
+    /// shutdown(2). A send in flight is not waited for: collect it first.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        SockRef::from(&self.fd()).shutdown(how)
+    }
+
+    /// Stops new operations, cancels and joins those in flight, closes. What was not sent is lost.
+    pub async fn close(self) {
+        match &self.backend {
+            Backend::Ring(stream) => stream.join().await,
+            Backend::Epoll(stream) => stream.join().await,
+        }
+    }
+
+    /// Makes the close send a reset instead of a FIN (SO_LINGER with zero time).
+    pub fn set_linger_zero(&self) -> io::Result<()> {
+        SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO))
+    }
+
+    /// Closes with a reset, in the background.
+    pub fn abort(self) {
+        // It fails for sockets that know no linger; then the close is an ordinary one.
+        let _ = self.set_linger_zero();
+    }
+
+    /// The socket itself, for raw handlers; to be called before the first receive, whose bytes it
+    /// would lose. It is non-blocking.
+    pub fn into_socket(self) -> io::Result<Socket> {
+        let fd = match self.backend {
+            Backend::Ring(stream) => stream.into_fd()?,
+            Backend::Epoll(stream) => stream.into_fd()?,
+        };
+        set_nonblocking(&fd, true)?;
+        Ok(Socket::new(fd))
+    }
+
+    /// The peer's IP address, while it is connected; read once.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        *self.peer.get_or_init(|| SockRef::from(&self.fd()).peer_addr().ok()?.as_socket())
+    }
+
+    /// The local IP address; read once.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        *self.local.get_or_init(|| SockRef::from(&self.fd()).local_addr().ok()?.as_socket())
+    }
+
+    /// The descriptor, for socket options. Do not receive or send through it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.backend {
+            Backend::Ring(stream) => stream.fd(),
+            Backend::Epoll(stream) => stream.fd(),
+        }
+    }
+}
+
+/// `tcpi_bytes_acked` of `struct tcp_info` (linux/tcp.h, since 4.1), 120 bytes in.
+fn bytes_acked(fd: BorrowedFd<'_>) -> Option<u64> {
+    const OFFSET: usize = 120;
+    let mut info = [0u8; 256];
+    let mut len = info.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `info`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result != 0 || (len as usize) < OFFSET + 8 {
+        return None;
+    }
+    info[OFFSET..OFFSET + 8].try_into().ok().map(u64::from_ne_bytes)
+}

@@ -1,0 +1,93 @@
+//! The listening sockets of a server: one a worker and address, sharing the port.
+//!
+//! Owns: options, the check that nobody else has the port. Must not know: workers.
+
+use std::io::ErrorKind as IoKind;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::{Listen, Scheme};
+use crate::error::{Error, Result};
+
+/// For each of `workers`, a bound socket for each address; and the addresses, ports chosen.
+///
+/// # Errors
+/// The address cannot be bound, with the reason's usual remedy.
+pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Vec<(Scheme, TcpListener)>>, Vec<SocketAddr>)> {
+    let mut rows: Vec<Vec<(Scheme, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for wanted in listen {
+        let mut addr = wanted.addr;
+        if addr.port() == 0 {
+            // `localhost` on port 0 is two addresses and one port.
+            let twin =
+                listen.iter().zip(&addresses).find(|(l, _)| l.addr.port() == 0 && l.scheme == wanted.scheme);
+            if let Some((_, known)) = twin {
+                addr.set_port(known.port());
+            }
+        }
+        if addr.port() != 0 {
+            check_free(addr)?;
+        }
+        for row in &mut rows {
+            let socket = open(addr, true).map_err(|e| explain(addr, e))?;
+            if addr.port() == 0 {
+                addr = socket.local_addr().map_err(|e| explain(addr, e))?;
+            }
+            row.push((wanted.scheme, socket));
+        }
+        addresses.push(addr);
+    }
+    Ok((rows, addresses))
+}
+
+/// A socket bound to `addr` that shares its port with others of this process; TCP_NODELAY is
+/// inherited by what it accepts.
+fn open(addr: SocketAddr, share: bool) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if share {
+        socket.set_reuse_port(true)?;
+    }
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// SO_REUSEPORT would let a second server of this user join the port in silence: a socket without
+/// it finds out.
+fn check_free(addr: SocketAddr) -> Result<()> {
+    open(addr, false).map(drop).map_err(|e| explain(addr, e))
+}
+
+/// A second set of sockets for addresses already in use by this process.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Vec<(Scheme, TcpListener)>> {
+    let again = |(scheme, addr): &(Scheme, SocketAddr)| match open(*addr, true) {
+        Ok(socket) => Ok((*scheme, socket)),
+        Err(error) => Err(explain(*addr, error)),
+    };
+    listen.iter().map(again).collect()
+}
+
+fn explain(addr: SocketAddr, error: std::io::Error) -> Error {
+    let port = addr.port();
+    let remedy = match error.kind() {
+        IoKind::AddrInUse => {
+            format!("Another program listens on port {port}: stop it, or choose another with --port.")
+        }
+        IoKind::PermissionDenied => format!(
+            "Ports below 1024 need a right: choose another with --port, or run \
+             `sudo setcap cap_net_bind_service=+ep $(command -v jsserve)` (port {port})."
+        ),
+        IoKind::AddrNotAvailable => format!("This machine has no address {}: see `ip addr`.", addr.ip()),
+        _ => return Error::system(format!("cannot listen on {addr}"), error),
+    };
+    Error::system(format!("cannot listen on {addr}"), error).remedy(remedy)
+}

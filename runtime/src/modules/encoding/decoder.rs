@@ -1,0 +1,137 @@
+//! `TextDecoder` of the WHATWG Encoding standard, section 7.2, on `encoding_rs`.
+//!
+//! Owns: the class and the state of a stream between two calls. Must not know: where bytes come
+//! from.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use rquickjs::{Coerced, Ctx, Object, Result, Value};
+
+use crate::js::class::{Class, Member, Scope};
+use crate::js::{exception, value};
+
+/// A `TextDecoder` object.
+pub struct TextDecoder {
+    encoding: &'static Encoding,
+    fatal: bool,
+    ignore_bom: bool,
+    /// The decoder of a stream that has begun and not ended ("do not flush" is set).
+    stream: RefCell<Option<Decoder>>,
+}
+
+impl Class for TextDecoder {
+    const ID: u32 = 116;
+    const NAME: &'static CStr = c"TextDecoder";
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Get(c"encoding", |this, scope| {
+            value::string(scope.ctx, &this.encoding.name().to_ascii_lowercase())
+        }),
+        Member::Get(c"fatal", |this, scope| Ok(Value::new_bool(scope.ctx.clone(), this.fatal))),
+        Member::Get(c"ignoreBOM", |this, scope| Ok(Value::new_bool(scope.ctx.clone(), this.ignore_bom))),
+        Member::Method(c"decode", 0, decode),
+    ];
+
+    fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
+        let label = if scope.has(0) { value::to_string(&scope.arg(0))? } else { "utf-8".into() };
+        let options = dictionary(scope, 1)?;
+        let fatal = flag(&options, "fatal")?;
+        let ignore_bom = flag(&options, "ignoreBOM")?;
+        let Some(encoding) = Encoding::for_label_no_replacement(label.as_bytes()) else {
+            let shown: String = label.chars().take(60).collect();
+            let text = format!("TextDecoder: the encoding label '{shown}' is not known");
+            return Err(exception::range_error(scope.ctx, &text));
+        };
+        Ok(TextDecoder { encoding, fatal, ignore_bom, stream: RefCell::default() })
+    }
+}
+
+/// Argument `i` as a Web IDL dictionary: an object, or nothing at all.
+fn dictionary<'js>(scope: &Scope<'_, 'js>, i: usize) -> Result<Option<Object<'js>>> {
+    let value = scope.arg(i);
+    match value.as_object() {
+        Some(object) => Ok(Some(object.clone())),
+        None if value.is_undefined() || value.is_null() => Ok(None),
+        None => Err(exception::type_error(scope.ctx, "TextDecoder: options must be an object")),
+    }
+}
+
+fn flag(options: &Option<Object<'_>>, name: &str) -> Result<bool> {
+    match options {
+        Some(options) => Ok(options.get::<_, Coerced<bool>>(name)?.0),
+        None => Ok(false),
+    }
+}
+
+fn decode<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let input = scope.arg(0);
+    let bytes = match scope.has(0) {
+        false => None,
+        true => match value::bytes(&input)? {
+            Some(bytes) => Some(bytes),
+            None => return Err(exception::type_error(scope.ctx, "decode: argument 1 is not a BufferSource")),
+        },
+    };
+    let more = flag(&dictionary(scope, 1)?, "stream")?;
+    let open = this.stream.borrow_mut().take();
+    // The options' getters may have detached or resized the buffer.
+    let bytes = match bytes {
+        Some(_) => value::bytes(&input)?,
+        None => None,
+    };
+    let lend = |bytes: &[u8]| this.run(scope.ctx, open, bytes, more);
+    match bytes {
+        Some(bytes) => bytes.with(lend),
+        None => lend(b""),
+    }
+}
+
+impl TextDecoder {
+    fn run<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        open: Option<Decoder>,
+        bytes: &[u8],
+        more: bool,
+    ) -> Result<Value<'js>> {
+        if open.is_none() && !more && self.encoding == UTF_8 {
+            let bytes = match self.ignore_bom {
+                true => bytes,
+                false => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
+            };
+            if let Ok(text) = std::str::from_utf8(bytes) {
+                return value::string(ctx, text);
+            }
+        }
+        let mut decoder = open.unwrap_or_else(|| match self.ignore_bom {
+            true => self.encoding.new_decoder_without_bom_handling(),
+            false => self.encoding.new_decoder_with_bom_removal(),
+        });
+        let text = match self.fatal {
+            false => lenient(&mut decoder, bytes, !more),
+            true => strict(&mut decoder, bytes, !more).ok_or_else(|| {
+                let text = format!("The data is not valid {}", self.encoding.name());
+                exception::type_error(ctx, &text)
+            }),
+        };
+        if more {
+            *self.stream.borrow_mut() = Some(decoder);
+        }
+        value::string(ctx, &text?)
+    }
+}
+
+fn lenient(decoder: &mut Decoder, bytes: &[u8], last: bool) -> Result<String> {
+    let size = decoder.max_utf8_buffer_length(bytes.len()).ok_or(rquickjs::Error::Allocation)?;
+    let mut text = String::with_capacity(size);
+    let _ = decoder.decode_to_string(bytes, &mut text, last);
+    Ok(text)
+}
+
+fn strict(decoder: &mut Decoder, bytes: &[u8], last: bool) -> Option<String> {
+    let size = decoder.max_utf8_buffer_length_without_replacement(bytes.len())?;
+    let mut text = String::with_capacity(size);
+    let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, last);
+    matches!(result, DecoderResult::InputEmpty).then_some(text)
+}

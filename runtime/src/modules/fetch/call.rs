@@ -1,0 +1,316 @@
+//! The call of an app's `fetch`: a request in, a reply or a failure out.
+//!
+//! Owns: the fast path (an answer without a promise, or with one already settled), pending answers.
+//! Must not know: how a reply is written.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use rquickjs::{Ctx, Value};
+
+use super::context::ExecutionContext;
+use super::header_list::HeaderList;
+use super::incoming::Incoming;
+use super::request::Request;
+use super::response::Response;
+use crate::js::class;
+use crate::js::engine::{Engine, State};
+use crate::js::exception::{Cause, Thrown};
+use crate::js::held::Held;
+use crate::js::promise::{self, Observer};
+
+/// A Response, lent while it is written.
+pub struct Reply<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The reason phrase, where the handler set one.
+    pub reason: Option<&'a str>,
+    /// The header fields; where there are none but the body's own type, only that.
+    pub headers: Fields<'a>,
+    /// The body, `None` for a null body.
+    pub body: Option<&'a [u8]>,
+}
+
+/// Header fields of a [`Reply`].
+pub enum Fields<'a> {
+    /// At most a content type.
+    ContentType(Option<&'static str>),
+    /// A list.
+    List(&'a HeaderList),
+}
+
+/// A copy of a reply, for an answer that comes after its turn.
+pub struct OwnedReply {
+    status: u16,
+    reason: Option<Box<str>>,
+    content_type: Option<&'static str>,
+    headers: Option<HeaderList>,
+    body: Option<Vec<u8>>,
+}
+
+impl OwnedReply {
+    fn of(reply: Reply<'_>) -> Self {
+        let (content_type, headers) = match reply.headers {
+            Fields::ContentType(content_type) => (content_type, None),
+            Fields::List(list) => (None, Some(list.clone())),
+        };
+        OwnedReply {
+            status: reply.status,
+            reason: reply.reason.map(Into::into),
+            content_type,
+            headers,
+            body: reply.body.map(<[u8]>::to_vec),
+        }
+    }
+
+    /// The reply.
+    pub fn lend(&self) -> Reply<'_> {
+        Reply {
+            status: self.status,
+            reason: self.reason.as_deref(),
+            headers: match &self.headers {
+                Some(list) => Fields::List(list),
+                None => Fields::ContentType(self.content_type),
+            },
+            body: self.body.as_deref(),
+        }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What the client gets: 500, or 503 where a limit ended the handler.
+    pub status: u16,
+    /// One line for the log, and for the client in development mode.
+    pub text: String,
+    /// The stack, if there is one.
+    pub stack: String,
+}
+
+impl Failure {
+    fn thrown(thrown: Thrown) -> Self {
+        match thrown.cause {
+            Cause::Exception => Failure { status: 500, text: thrown.text, stack: thrown.stack },
+            Cause::Interrupted => Failure {
+                status: 503,
+                text: "the handler used more CPU time than a turn may (--cpu-max)".into(),
+                stack: thrown.stack,
+            },
+            Cause::OutOfMemory => Failure {
+                status: 503,
+                text: "the JavaScript heap is full (--heap-max)".into(),
+                stack: thrown.stack,
+            },
+        }
+    }
+
+    fn plain(status: u16, text: &str) -> Self {
+        Failure { status, text: text.into(), stack: String::new() }
+    }
+}
+
+/// What a call came to.
+pub enum Called {
+    /// The reply was lent to the sink.
+    Done,
+    /// There is none.
+    Failed(Failure),
+    /// It comes later.
+    Pending(Pending),
+}
+
+#[derive(Default)]
+struct Cell {
+    outcome: RefCell<Option<Result<OwnedReply, Failure>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Cell {
+    fn set(&self, outcome: Result<OwnedReply, Failure>) {
+        *self.outcome.borrow_mut() = Some(outcome);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// An answer that comes later; keeps its engine alive.
+pub struct Pending {
+    cell: Rc<Cell>,
+    _engine: Rc<Engine>,
+}
+
+impl Pending {
+    /// The answer, once it is there.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<OwnedReply, Failure>> {
+        if let Some(outcome) = self.cell.outcome.borrow_mut().take() {
+            return Poll::Ready(outcome);
+        }
+        let mut waker = self.cell.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+struct Awaiting {
+    cell: Rc<Cell>,
+    engine: std::rc::Weak<Engine>,
+}
+
+impl Observer for Awaiting {
+    fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
+        let mut owned = None;
+        let outcome = match result {
+            Ok(value) => lend(ctx, &value, &mut |reply| owned = Some(OwnedReply::of(reply))),
+            Err(reason) => Err(rejected(ctx, &reason)),
+        };
+        let lost = || Failure::plain(500, "the reply was lost");
+        self.cell.set(outcome.and_then(|()| owned.ok_or_else(lost)));
+    }
+
+    fn abandoned(&self) {
+        let interrupted = self.engine.upgrade().is_some_and(|engine| engine.state().interrupted());
+        self.cell.set(Err(match interrupted {
+            true => Failure::plain(503, "the handler used more CPU time than a turn may (--cpu-max)"),
+            false => Failure::plain(500, "the handler's promise can never settle: nothing refers to it"),
+        }));
+    }
+}
+
+/// The app's `fetch`, its receiver and its `env`.
+pub struct FetchHandler {
+    function: Held,
+    this: Held,
+    env: Held,
+}
+
+impl FetchHandler {
+    /// Calls as `this.function(request, env, ctx)`.
+    pub fn new(function: Held, this: Held, env: Held) -> Self {
+        FetchHandler { function, this, env }
+    }
+}
+
+/// Calls the app with a request. `sink` is lent the reply if it is there at the end of the turn.
+pub fn fetch(
+    engine: &Rc<Engine>,
+    handler: &FetchHandler,
+    incoming: Incoming,
+    sink: &mut dyn FnMut(Reply<'_>),
+) -> Called {
+    engine.turn(|ctx| {
+        let result = invoke(ctx, handler, incoming);
+        let value = match result {
+            Ok(value) => value,
+            Err(error) => {
+                crate::js::exception::raise(ctx, &error);
+                return failed(ctx, Thrown::take(ctx));
+            }
+        };
+        if class::get::<Response>(&value).is_none() && promise::state(&value).is_some() {
+            return settle(ctx, engine, value, sink);
+        }
+        match lend(ctx, &value, sink) {
+            Ok(()) => Called::Done,
+            Err(failure) => Called::Failed(failure),
+        }
+    })
+}
+
+fn invoke<'js>(ctx: &Ctx<'js>, handler: &FetchHandler, incoming: Incoming) -> rquickjs::Result<Value<'js>> {
+    let Incoming { head, body, peer, local, worker } = incoming;
+    let request = class::instance(ctx, Request::incoming(head, body))?;
+    let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
+    promise::call(ctx, &handler.function, Some(&handler.this), &[request, handler.env.get(ctx), context])
+}
+
+/// A handler that answered with a promise: run the jobs; most are settled then.
+fn settle<'js>(
+    ctx: &Ctx<'js>,
+    engine: &Rc<Engine>,
+    value: Value<'js>,
+    sink: &mut dyn FnMut(Reply<'_>),
+) -> Called {
+    crate::js::pump::jobs(ctx, engine.state());
+    match promise::state(&value) {
+        Some(promise::State::Fulfilled(value)) => match lend(ctx, &value, sink) {
+            Ok(()) => Called::Done,
+            Err(failure) => Called::Failed(failure),
+        },
+        Some(promise::State::Rejected(reason)) => {
+            promise::mark_handled(&value);
+            Called::Failed(rejected(ctx, &reason))
+        }
+        _ => {
+            let cell = Rc::new(Cell::default());
+            let awaiting = Awaiting { cell: cell.clone(), engine: Rc::downgrade(engine) };
+            match promise::observe(ctx, &value, Box::new(awaiting)) {
+                Ok(()) => Called::Pending(Pending { cell, _engine: engine.clone() }),
+                Err(_) => failed(ctx, Thrown::take(ctx)),
+            }
+        }
+    }
+}
+
+fn failed(ctx: &Ctx<'_>, thrown: Thrown) -> Called {
+    State::of(ctx).note(&thrown);
+    Called::Failed(Failure::thrown(thrown))
+}
+
+fn rejected(ctx: &Ctx<'_>, reason: &Value<'_>) -> Failure {
+    let thrown = Thrown::from_value(reason);
+    State::of(ctx).note(&thrown);
+    Failure::thrown(thrown)
+}
+
+/// Lends the reply that `value` is.
+fn lend<'js>(ctx: &Ctx<'js>, value: &Value<'js>, sink: &mut dyn FnMut(Reply<'_>)) -> Result<(), Failure> {
+    let Some(response) = class::get::<Response>(value) else {
+        let text = format!("the handler returned {} where a Response was expected", kind(value));
+        return Err(Failure::plain(500, &text));
+    };
+    if response.is_error() {
+        return Err(Failure::plain(500, "the handler returned Response.error()"));
+    }
+    if !response.body.take() {
+        return Err(Failure::plain(500, "the handler returned a Response whose body was already used"));
+    }
+    let list = response.headers.get().map(super::headers::SharedHeaders::list);
+    let lent = response.body.with(ctx, |bytes| {
+        sink(Reply {
+            status: response.status,
+            reason: response.reason.as_deref(),
+            headers: match &list {
+                Some(list) => Fields::List(list),
+                None => Fields::ContentType(response.content_type),
+            },
+            body: (!response.body.is_null()).then_some(bytes),
+        });
+    });
+    match lent {
+        Ok(Some(())) => Ok(()),
+        Ok(None) => {
+            Err(Failure::plain(500, "the body of the Response is a request body that has not arrived"))
+        }
+        Err(_) => Err(Failure::thrown(Thrown::take(ctx))),
+    }
+}
+
+fn kind(value: &Value<'_>) -> &'static str {
+    match value.type_of() {
+        rquickjs::Type::Undefined => "undefined",
+        rquickjs::Type::Null => "null",
+        rquickjs::Type::Bool => "a boolean",
+        rquickjs::Type::Int | rquickjs::Type::Float => "a number",
+        rquickjs::Type::String => "a string",
+        rquickjs::Type::Symbol => "a symbol",
+        rquickjs::Type::BigInt => "a bigint",
+        rquickjs::Type::Array => "an array",
+        rquickjs::Type::Function | rquickjs::Type::Constructor => "a function",
+        _ => "an object",
+    }
+}

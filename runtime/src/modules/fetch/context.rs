@@ -1,0 +1,107 @@
+//! The third argument of a handler: `ctx`.
+//!
+//! Owns: `waitUntil` and what the app may know of the connection. Must not know: the protocol.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Object, Result, Value};
+
+use crate::js::class::{Class, Member, Scope};
+use crate::js::engine::State;
+use crate::js::exception::Thrown;
+use crate::js::promise::{self, Observer};
+use crate::js::value;
+
+/// The class.
+pub struct ExecutionContext {
+    peer: SocketAddr,
+    local: SocketAddr,
+    worker: usize,
+}
+
+/// Promises given to `waitUntil` that have not settled: a drain waits for them.
+#[derive(Default)]
+pub struct Background(Cell<usize>);
+
+impl Background {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.get()
+    }
+}
+
+struct Waiting(Rc<Background>);
+
+impl Observer for Waiting {
+    fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
+        if let Err(reason) = result {
+            (State::of(ctx).report)(&Thrown::from_value(&reason), "in ctx.waitUntil");
+        }
+    }
+
+    fn abandoned(&self) {}
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.0.get() - 1);
+    }
+}
+
+impl ExecutionContext {
+    /// The context of one request or connection.
+    pub fn new(peer: SocketAddr, local: SocketAddr, worker: usize) -> Self {
+        ExecutionContext { peer, local, worker }
+    }
+
+    fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "waitUntil")?;
+        let promise = s.arg(0);
+        if promise::state(&promise).is_some() {
+            let background = State::of(s.ctx).extension::<Background>();
+            background.0.set(background.0.get() + 1);
+            promise::observe(s.ctx, &promise, Box::new(Waiting(background)))?;
+        }
+        Ok(s.undefined())
+    }
+
+    fn get_peer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        address(s.ctx, self.peer)
+    }
+
+    fn get_local<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        address(s.ctx, self.local)
+    }
+
+    fn get_worker<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_number(s.ctx.clone(), self.worker as f64))
+    }
+}
+
+/// An address object, as `os` has them: `{family, addr, port}`.
+///
+/// # Errors
+/// Out of memory.
+pub fn address<'js>(ctx: &Ctx<'js>, from: SocketAddr) -> Result<Value<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    object.set("family", family)?;
+    object.set("addr", value::string(ctx, &from.ip().to_string())?)?;
+    object.set("port", from.port())?;
+    Ok(object.into_value())
+}
+
+impl Class for ExecutionContext {
+    const ID: u32 = 104;
+    const NAME: &'static CStr = c"ExecutionContext";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Method(c"waitUntil", 1, ExecutionContext::wait_until),
+        Member::Get(c"peer", ExecutionContext::get_peer),
+        Member::Get(c"local", ExecutionContext::get_local),
+        Member::Get(c"worker", ExecutionContext::get_worker),
+    ];
+}

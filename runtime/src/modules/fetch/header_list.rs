@@ -1,0 +1,176 @@
+//! A header list (Fetch section 2.2.2) in one buffer, with the checks that keep a handler from
+//! writing anything but a field into a response.
+//!
+//! Owns: [`HeaderList`], name and value rules. Must not know: JavaScript, the wire.
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    start: u32,
+    name: u32,
+    value: u32,
+}
+
+/// Names and values in order; names keep the case they were given in and compare without it.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderList {
+    bytes: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+/// Whether `name` is a field name: an RFC 9110 section 5.6.2 token.
+pub fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
+
+/// A value without the white space around it (Fetch, "normalize").
+pub fn normalise(value: &[u8]) -> &[u8] {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !blank(b)).map_or(start, |i| i + 1);
+    &value[start..end]
+}
+
+/// Whether a normalised value may stand in a field: no NUL, CR or LF (Fetch, "header value").
+pub fn is_value(value: &[u8]) -> bool {
+    !value.iter().any(|b| matches!(b, 0 | b'\r' | b'\n'))
+}
+
+impl HeaderList {
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Name and value of field `index`.
+    pub fn at(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        self.fields.get(index).map(|field| self.split(*field))
+    }
+
+    fn split(&self, field: Field) -> (&[u8], &[u8]) {
+        let (start, name, value) = (field.start as usize, field.name as usize, field.value as usize);
+        self.bytes[start..start + name + value].split_at(name)
+    }
+
+    /// All fields in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| self.split(*field))
+    }
+
+    /// Adds a field; the caller has checked name and value.
+    pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        self.fields.push(Field { start, name: name.len() as u32, value: value.len() as u32 });
+    }
+
+    /// Whether a field is called `name`.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The values of all fields called `name`, joined by `, `.
+    pub fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let mut values = self.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        let mut joined = values.next()?.to_vec();
+        for value in values {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(value);
+        }
+        Some(joined)
+    }
+
+    /// Removes the fields called `name`.
+    pub fn delete(&mut self, name: &[u8]) {
+        let bytes = &self.bytes;
+        self.fields.retain(|f| {
+            let known = &bytes[f.start as usize..][..f.name as usize];
+            !known.eq_ignore_ascii_case(name)
+        });
+        if self.fields.is_empty() {
+            self.bytes.clear();
+        }
+    }
+
+    /// Replaces the first field called `name` and removes the others, or adds one.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        let position = self.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
+        let Some(position) = position else { return self.append(name, value) };
+        let kept = self.split(self.fields[position]).0.to_vec();
+        self.append(&kept, value);
+        let Some(fresh) = self.fields.pop() else { return };
+        self.fields[position] = fresh;
+        let mut index = 0;
+        let bytes = &self.bytes;
+        self.fields.retain(|f| {
+            let known = &bytes[f.start as usize..][..f.name as usize];
+            let keep = index <= position || !known.eq_ignore_ascii_case(name);
+            index += 1;
+            keep
+        });
+    }
+
+    /// Lower-case names in order with their joined values, `set-cookie` one by one (Fetch, "sort
+    /// and combine").
+    pub fn sorted(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut all: Vec<(Vec<u8>, Vec<u8>)> =
+            self.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut out: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(all.len());
+        for (name, value) in all {
+            match out.last_mut() {
+                Some((last, joined)) if *last == name && name != b"set-cookie" => {
+                    joined.extend_from_slice(b", ");
+                    joined.extend_from_slice(&value);
+                }
+                _ => out.push((name, value)),
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_without_case_and_values_combine() {
+        let mut list = HeaderList::default();
+        list.append(b"Accept", b"a");
+        list.append(b"x", b"1");
+        list.append(b"ACCEPT", b"b");
+        assert_eq!(list.get(b"accept").unwrap(), b"a, b");
+        list.set(b"accept", b"c");
+        assert_eq!(list.len(), 2);
+        assert_eq!(list.at(0).unwrap(), (&b"Accept"[..], &b"c"[..]));
+        list.delete(b"ACCEPT");
+        assert_eq!(list.iter().collect::<Vec<_>>(), [(&b"x"[..], &b"1"[..])]);
+    }
+
+    #[test]
+    fn set_cookie_is_never_combined() {
+        let mut list = HeaderList::default();
+        for (name, value) in [("Set-Cookie", "a=1"), ("b", "1"), ("set-cookie", "c=2"), ("B", "2")] {
+            list.append(name.as_bytes(), value.as_bytes());
+        }
+        let sorted: Vec<String> = list
+            .sorted()
+            .iter()
+            .map(|(n, v)| format!("{}:{}", String::from_utf8_lossy(n), String::from_utf8_lossy(v)))
+            .collect();
+        assert_eq!(sorted, ["b:1, 2", "set-cookie:a=1", "set-cookie:c=2"]);
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_is_no_value() {
+        assert!(is_value(normalise(b" ok\r\n")));
+        assert!(!is_value(normalise(b"a\r\nSet-Cookie: b")) && !is_value(b"a\0b"));
+        assert!(is_name(b"x-a_b") && !is_name(b"x y") && !is_name(b"") && !is_name("h\u{e9}".as_bytes()));
+    }
+}

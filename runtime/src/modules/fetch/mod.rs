@@ -1,0 +1,29 @@
+//! Fetch for handlers: Headers, Request, Response, the handler's `ctx`, and the call of `fetch`.
+//!
+//! Owns: what stands between a parsed request and the app. Must not know: HTTP on the wire.
+
+pub mod body;
+pub mod call;
+pub mod context;
+pub mod header_list;
+pub mod headers;
+pub mod incoming;
+pub mod request;
+pub mod response;
+
+use rquickjs::{Ctx, Result};
+
+use crate::js::class;
+use crate::modules::iterate;
+
+/// Installs the globals.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    class::register::<headers::Headers>(ctx)?;
+    iterate::register::<headers::Headers>(ctx)?;
+    class::register::<response::Response>(ctx)?;
+    class::register::<request::Request>(ctx)?;
+    class::register::<context::ExecutionContext>(ctx)
+}

@@ -1,0 +1,298 @@
+//! The Request class (Fetch section 5.4), for requests that came in and for those a script makes.
+//!
+//! Owns: the lazy view of an incoming head. Must not know: the wire.
+
+use std::cell::OnceCell;
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Object, Result, Value};
+
+use super::body::{Body, Form, Source};
+use super::header_list::{self, HeaderList};
+use super::headers::{Headers, SharedHeaders, dictionary, member};
+use super::incoming::{Head, IncomingBody};
+use crate::js::class::{self, Class, Member, Scope};
+use crate::js::exception::type_error;
+use crate::js::held::{Slot, Tracer};
+use crate::js::value;
+
+enum Line {
+    Incoming(Rc<dyn Head>),
+    Made { method: Box<str>, url: Box<str> },
+}
+
+/// The class. An incoming request copies nothing until the script asks for it.
+pub struct Request {
+    line: Line,
+    headers: OnceCell<SharedHeaders>,
+    body: Body,
+    headers_object: Slot,
+    signal: Slot,
+}
+
+impl Request {
+    /// An incoming request.
+    pub fn incoming(head: Rc<dyn Head>, body: Option<IncomingBody>) -> Self {
+        Request {
+            line: Line::Incoming(head),
+            headers: OnceCell::new(),
+            body: Body::new(body.map_or(Source::Null, Source::Incoming)),
+            headers_object: Slot::default(),
+            signal: Slot::default(),
+        }
+    }
+
+    fn method(&self) -> &str {
+        match &self.line {
+            Line::Incoming(head) => head.method(),
+            Line::Made { method, .. } => method,
+        }
+    }
+
+    fn url(&self) -> String {
+        match &self.line {
+            Line::Incoming(head) => incoming_url(&**head),
+            Line::Made { url, .. } => url.to_string(),
+        }
+    }
+
+    fn shared_headers(&self) -> &SharedHeaders {
+        self.headers.get_or_init(|| {
+            let mut list = HeaderList::default();
+            if let Line::Incoming(head) = &self.line {
+                head.fields(&mut |name, field| list.append(name, field));
+            }
+            SharedHeaders::new(list, true)
+        })
+    }
+
+    fn get_method<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        value::string(s.ctx, self.method())
+    }
+
+    fn get_url<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        value::string(s.ctx, &self.url())
+    }
+
+    fn get_headers<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.headers_object.get_or(s.ctx, || class::instance(s.ctx, Headers(self.shared_headers().clone())))
+    }
+
+    fn get_signal<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.signal.get_or(s.ctx, || {
+            let controller: Object =
+                s.ctx.globals().get::<_, rquickjs::function::Constructor>("AbortController")?.construct(())?;
+            controller.get("signal")
+        })
+    }
+
+    fn get_body_used<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_bool(s.ctx.clone(), self.body.is_used()))
+    }
+
+    fn text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Text)
+    }
+
+    fn json<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Json)
+    }
+
+    fn array_buffer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::ArrayBuffer)
+    }
+
+    fn bytes<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Bytes)
+    }
+
+    fn duplicate(&self, ctx: &Ctx<'_>, body: Body) -> Request {
+        let line = match &self.line {
+            Line::Incoming(head) => Line::Incoming(head.clone()),
+            Line::Made { method, url } => Line::Made { method: method.clone(), url: url.clone() },
+        };
+        let headers = SharedHeaders::new(self.shared_headers().list().clone(), false);
+        let signal = Slot::default();
+        signal.set(self.signal.get(ctx));
+        Request { line, headers: OnceCell::from(headers), body, headers_object: Slot::default(), signal }
+    }
+
+    fn clone_request<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        class::instance(s.ctx, self.duplicate(s.ctx, self.body.duplicate(s.ctx)?))
+    }
+
+    fn constant<'js>(s: &Scope<'_, 'js>, text: &str) -> Result<Value<'js>> {
+        value::string(s.ctx, text)
+    }
+}
+
+/// The URL of an incoming request, serialised as the URL standard does. Most targets are in that
+/// form already; only the others pay for a parse.
+fn incoming_url(head: &dyn Head) -> String {
+    let (authority, path) = (head.authority(), head.path_and_query());
+    let authority = if authority.is_empty() { "localhost" } else { authority };
+    let path = if path == "*" { "/*" } else { path };
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let url = format!("http://{authority}{slash}{path}");
+    let plain =
+        |b: u8| !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'\'' | b'%');
+    let host_plain = authority.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':'))
+        && !authority.ends_with(":80")
+        && !authority.ends_with(':')
+        && authority.bytes().any(|b| b.is_ascii_lowercase());
+    let local =
+        authority.starts_with("127.0.0.1:") && !authority.ends_with(":80") && !authority.ends_with(':');
+    if (host_plain || local) && path.bytes().all(plain) && !path.contains("/.") {
+        return url;
+    }
+    url::Url::parse(&url).map_or(url, String::from)
+}
+
+/// The method as Fetch normalises it.
+///
+/// # Errors
+/// TypeError for what is no token, and for CONNECT, TRACE and TRACK.
+fn checked_method(ctx: &Ctx<'_>, method: &Value<'_>) -> Result<Box<str>> {
+    let text = value::to_string(method)?;
+    let upper = text.to_ascii_uppercase();
+    if !header_list::is_name(text.as_bytes()) || matches!(upper.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+        return Err(type_error(ctx, &format!("Request: {text:?} is not a method that can be used")));
+    }
+    let known = matches!(upper.as_str(), "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT");
+    Ok(if known { upper } else { text }.into_boxed_str())
+}
+
+fn checked_url(ctx: &Ctx<'_>, input: &Value<'_>) -> Result<Box<str>> {
+    let text = value::to_string(input)?;
+    let url = url::Url::parse(&text)
+        .map_err(|_| type_error(ctx, &format!("Request: {text:?} is not an absolute URL")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(type_error(ctx, "Request: the URL carries credentials"));
+    }
+    Ok(String::from(url).into_boxed_str())
+}
+
+impl Class for Request {
+    const ID: u32 = 102;
+    const NAME: &'static CStr = c"Request";
+    const LENGTH: u8 = 1;
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Get(c"method", Request::get_method),
+        Member::Get(c"url", Request::get_url),
+        Member::Get(c"headers", Request::get_headers),
+        Member::Get(c"destination", |_, s| Request::constant(s, "")),
+        Member::Get(c"referrer", |_, s| Request::constant(s, "about:client")),
+        Member::Get(c"referrerPolicy", |_, s| Request::constant(s, "")),
+        Member::Get(c"mode", |_, s| Request::constant(s, "cors")),
+        Member::Get(c"credentials", |_, s| Request::constant(s, "same-origin")),
+        Member::Get(c"cache", |_, s| Request::constant(s, "default")),
+        Member::Get(c"redirect", |_, s| Request::constant(s, "follow")),
+        Member::Get(c"integrity", |_, s| Request::constant(s, "")),
+        Member::Get(c"keepalive", |_, s| Ok(Value::new_bool(s.ctx.clone(), false))),
+        Member::Get(c"signal", Request::get_signal),
+        Member::Get(c"duplex", |_, s| Request::constant(s, "half")),
+        Member::Get(c"bodyUsed", Request::get_body_used),
+        Member::Async(c"arrayBuffer", 0, Request::array_buffer),
+        Member::Async(c"bytes", 0, Request::bytes),
+        Member::Async(c"json", 0, Request::json),
+        Member::Async(c"text", 0, Request::text),
+        Member::Method(c"clone", 0, Request::clone_request),
+    ];
+
+    fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
+        scope.require(1, "Request")?;
+        let ctx = scope.ctx;
+        let (input, init) = (scope.arg(0), scope.arg(1));
+        let init = dictionary(ctx, &init, "Request")?;
+        let given = member(init.as_ref(), ctx, "body")?;
+        let replaced = !given.is_undefined() && !given.is_null();
+        let mut request = match class::get::<Request>(&input) {
+            Some(from) if replaced => from.duplicate(ctx, Body::new(Source::Null)),
+            Some(from) => from.duplicate(ctx, from.body.hand_over(ctx)?),
+            None => Request {
+                line: Line::Made { method: "GET".into(), url: checked_url(ctx, &input)? },
+                headers: OnceCell::from(SharedHeaders::default()),
+                body: Body::new(Source::Null),
+                headers_object: Slot::default(),
+                signal: Slot::default(),
+            },
+        };
+        let method = member(init.as_ref(), ctx, "method")?;
+        if !method.is_undefined() {
+            let url = request.url().into_boxed_str();
+            request.line = Line::Made { method: checked_method(ctx, &method)?, url };
+        }
+        let headers = member(init.as_ref(), ctx, "headers")?;
+        if !headers.is_undefined() {
+            let shared = SharedHeaders::default();
+            shared.fill(ctx, &headers)?;
+            request.headers = OnceCell::from(shared);
+        }
+        let signal = member(init.as_ref(), ctx, "signal")?;
+        if signal.is_object() {
+            request.signal.set(Some(signal));
+        }
+        if (replaced || !request.body.is_null()) && matches!(request.method(), "GET" | "HEAD") {
+            return Err(type_error(ctx, "Request: GET and HEAD requests cannot have a body"));
+        }
+        if replaced {
+            let (body, content_type) = Body::extract(ctx, &given)?;
+            request.body = body;
+            if let Some(content_type) = content_type {
+                request.shared_headers().append_default("content-type", content_type);
+            }
+        }
+        Ok(request)
+    }
+
+    fn trace(&self, tracer: &Tracer) {
+        self.body.trace(tracer);
+        self.headers_object.trace(tracer);
+        self.signal.trace(tracer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Line2(&'static str, &'static str);
+    impl Head for Line2 {
+        fn method(&self) -> &str {
+            "GET"
+        }
+        fn authority(&self) -> &str {
+            self.0
+        }
+        fn path_and_query(&self) -> &str {
+            self.1
+        }
+        fn fields(&self, _f: &mut dyn FnMut(&[u8], &[u8])) {}
+    }
+
+    #[test]
+    fn the_short_cut_agrees_with_the_url_standard() {
+        for authority in
+            ["127.0.0.1:8080", "localhost:8080", "Example.COM", "a.b:80", "a:", "[::1]:80", "1.2", ""]
+        {
+            for path in [
+                "/",
+                "/a/b?c=d&e",
+                "/a/../b",
+                "/./",
+                "/%7e?x='y'",
+                "/a\\b",
+                "",
+                "?q",
+                "/{x}",
+                "/.well-known/x",
+            ] {
+                let got = incoming_url(&Line2(authority, path));
+                let host = if authority.is_empty() { "localhost" } else { authority };
+                let full = format!("http://{host}{}{path}", if path.starts_with('/') { "" } else { "/" });
+                assert_eq!(got, url::Url::parse(&full).unwrap().as_str(), "{authority} {path}");
+            }
+        }
+    }
+}

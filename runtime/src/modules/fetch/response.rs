@@ -1,0 +1,244 @@
+//! The Response class (Fetch section 5.5).
+//!
+//! Owns: what a handler answers with. Must not know: the wire.
+
+use std::cell::OnceCell;
+use std::ffi::CStr;
+
+use rquickjs::{Ctx, Result, Value};
+
+use super::body::{Body, Form, Source};
+use super::headers::{Headers, SharedHeaders, dictionary, member};
+use crate::js::class::{self, Class, Member, Scope};
+use crate::js::exception::{range_error, type_error};
+use crate::js::held::{Slot, Tracer};
+use crate::js::value;
+
+/// The class. Its headers are made only when something besides the body's content type is set or
+/// the script looks at them.
+pub struct Response {
+    pub(super) status: u16,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) headers: OnceCell<SharedHeaders>,
+    pub(super) body: Body,
+    error: bool,
+    headers_object: Slot,
+}
+
+impl Response {
+    fn new(status: u16, body: Body) -> Self {
+        Response {
+            status,
+            reason: None,
+            content_type: None,
+            headers: OnceCell::new(),
+            body,
+            error: false,
+            headers_object: Slot::default(),
+        }
+    }
+
+    /// Whether it is a network error (`Response.error()`).
+    pub fn is_error(&self) -> bool {
+        self.error
+    }
+
+    pub(super) fn shared_headers(&self) -> &SharedHeaders {
+        self.headers.get_or_init(|| {
+            let shared = SharedHeaders::new(Default::default(), self.error);
+            if let Some(content_type) = self.content_type {
+                shared.append_default("content-type", content_type);
+            }
+            shared
+        })
+    }
+
+    /// `new Response(body, init)` for a body already extracted (Fetch, "initialize a response").
+    fn initialise<'js>(
+        ctx: &Ctx<'js>,
+        body: Body,
+        content_type: Option<&'static str>,
+        init: &Value<'js>,
+    ) -> Result<Self> {
+        let mut response = Response::new(200, body);
+        if init.is_undefined() {
+            response.content_type = content_type;
+            return Ok(response);
+        }
+        let init = dictionary(ctx, init, "Response")?;
+        let status = member(init.as_ref(), ctx, "status")?;
+        if !status.is_undefined() {
+            response.status = checked_status(ctx, &status, 200..=599)?;
+        }
+        let reason = member(init.as_ref(), ctx, "statusText")?;
+        if !reason.is_undefined() {
+            response.reason = Some(checked_reason(ctx, &reason)?);
+        }
+        let headers = member(init.as_ref(), ctx, "headers")?;
+        if !headers.is_undefined() {
+            let shared = SharedHeaders::default();
+            shared.fill(ctx, &headers)?;
+            if let Some(content_type) = content_type {
+                shared.append_default("content-type", content_type);
+            }
+            let _ = response.headers.set(shared);
+        }
+        response.content_type = content_type;
+        if !response.body.is_null() && matches!(response.status, 204 | 205 | 304) {
+            let text = format!("Response with status {} cannot have a body", response.status);
+            return Err(type_error(ctx, &text));
+        }
+        Ok(response)
+    }
+
+    fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "Response.json")?;
+        let Some(text) = s.ctx.json_stringify(s.arg(0))? else {
+            return Err(type_error(s.ctx, "Response.json: the value has no JSON form"));
+        };
+        let body = Body::new(Source::Text(crate::js::Held::new(text.into_value())));
+        class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json"), &s.arg(1))?)
+    }
+
+    fn redirect<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "Response.redirect")?;
+        let target = value::to_string(&s.arg(0))?;
+        let url = url::Url::parse(&target).map_err(|_| {
+            let text = format!(
+                "Response.redirect: {target:?} is not an absolute URL; make it one with new URL(path, request.url)"
+            );
+            type_error(s.ctx, &text)
+        })?;
+        let status = match s.has(1) {
+            true => checked_status(s.ctx, &s.arg(1), 301..=308)?,
+            false => 302,
+        };
+        if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+            return Err(range_error(s.ctx, &format!("Response.redirect: {status} is not a redirect status")));
+        }
+        let mut list = super::header_list::HeaderList::default();
+        list.append(b"location", url.as_str().as_bytes());
+        let response = Response::new(status, Body::new(Source::Null));
+        let _ = response.headers.set(SharedHeaders::new(list, true));
+        class::instance(s.ctx, response)
+    }
+
+    fn error_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        let mut response = Response::new(0, Body::new(Source::Null));
+        response.error = true;
+        class::instance(s.ctx, response)
+    }
+
+    fn get_headers<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.headers_object.get_or(s.ctx, || class::instance(s.ctx, Headers(self.shared_headers().clone())))
+    }
+
+    fn get_status<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_int(s.ctx.clone(), self.status.into()))
+    }
+
+    fn get_ok<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_bool(s.ctx.clone(), (200..=299).contains(&self.status)))
+    }
+
+    fn get_status_text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        value::byte_string(s.ctx, self.reason.as_deref().unwrap_or_default().as_bytes())
+    }
+
+    fn get_type<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        value::string(s.ctx, if self.error { "error" } else { "default" })
+    }
+
+    fn get_url<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        value::string(s.ctx, "")
+    }
+
+    fn get_redirected<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_bool(s.ctx.clone(), false))
+    }
+
+    fn get_body_used<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(Value::new_bool(s.ctx.clone(), self.body.is_used()))
+    }
+
+    fn text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Text)
+    }
+
+    fn json<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Json)
+    }
+
+    fn array_buffer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::ArrayBuffer)
+    }
+
+    fn bytes<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        self.body.consume(s.ctx, Form::Bytes)
+    }
+
+    fn clone_response<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        let mut copy = Response::new(self.status, self.body.duplicate(s.ctx)?);
+        copy.reason.clone_from(&self.reason);
+        copy.error = self.error;
+        copy.content_type = self.content_type;
+        if let Some(headers) = self.headers.get() {
+            let _ = copy.headers.set(SharedHeaders::new(headers.list().clone(), false));
+        }
+        class::instance(s.ctx, copy)
+    }
+}
+
+fn checked_status(ctx: &Ctx<'_>, status: &Value<'_>, range: std::ops::RangeInclusive<u16>) -> Result<u16> {
+    let number = value::to_number(status)?;
+    let whole = number.trunc();
+    if whole >= f64::from(*range.start()) && whole <= f64::from(*range.end()) {
+        return Ok(whole as u16);
+    }
+    let text = format!("The status {number} is outside of {} to {}", range.start(), range.end());
+    Err(range_error(ctx, &text))
+}
+
+/// A reason phrase: tabs, spaces, visible characters and obs-text (RFC 9112 section 4).
+fn checked_reason(ctx: &Ctx<'_>, reason: &Value<'_>) -> Result<Box<str>> {
+    let text = value::to_string(reason)?;
+    let allowed = |c: char| c == '\t' || (' '..='~').contains(&c) || ('\u{80}'..='\u{ff}').contains(&c);
+    match text.chars().all(allowed) {
+        true => Ok(text.into_boxed_str()),
+        false => Err(type_error(ctx, "statusText is no reason phrase: control or wide characters")),
+    }
+}
+
+impl Class for Response {
+    const ID: u32 = 101;
+    const NAME: &'static CStr = c"Response";
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Static(c"error", 0, Response::error_static),
+        Member::Static(c"json", 1, Response::json_static),
+        Member::Static(c"redirect", 1, Response::redirect),
+        Member::Get(c"type", Response::get_type),
+        Member::Get(c"url", Response::get_url),
+        Member::Get(c"redirected", Response::get_redirected),
+        Member::Get(c"status", Response::get_status),
+        Member::Get(c"ok", Response::get_ok),
+        Member::Get(c"statusText", Response::get_status_text),
+        Member::Get(c"headers", Response::get_headers),
+        Member::Get(c"bodyUsed", Response::get_body_used),
+        Member::Async(c"arrayBuffer", 0, Response::array_buffer),
+        Member::Async(c"bytes", 0, Response::bytes),
+        Member::Async(c"json", 0, Response::json),
+        Member::Async(c"text", 0, Response::text),
+        Member::Method(c"clone", 0, Response::clone_response),
+    ];
+
+    fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
+        let (body, content_type) = Body::extract(scope.ctx, &scope.arg(0))?;
+        Response::initialise(scope.ctx, body, content_type, &scope.arg(1))
+    }
+
+    fn trace(&self, tracer: &Tracer) {
+        self.body.trace(tracer);
+        self.headers_object.trace(tracer);
+    }
+}

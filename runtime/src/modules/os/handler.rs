@@ -1,0 +1,110 @@
+//! The call of an app's `accept(fd, peer, env, ctx)`.
+//!
+//! Owns: the handler and its end: when its promise settles, or its call returns. Must not know: who
+//! accepted the connection, what becomes of the descriptor.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use rquickjs::Value;
+
+use crate::js::class;
+use crate::js::engine::{Engine, State};
+use crate::js::exception::{self, Thrown};
+use crate::js::promise::{self, Observer};
+use crate::js::{Ctx, Held};
+use crate::modules::fetch::context::{ExecutionContext, address};
+
+/// The app's `accept`, its receiver and its `env`.
+pub struct AcceptHandler {
+    function: Held,
+    this: Held,
+    env: Held,
+}
+
+impl AcceptHandler {
+    /// Calls as `this.function(fd, peer, env, ctx)`.
+    pub fn new(function: Held, this: Held, env: Held) -> Self {
+        AcceptHandler { function, this, env }
+    }
+}
+
+type Outcome = Result<(), Thrown>;
+
+#[derive(Default)]
+struct Cell {
+    outcome: RefCell<Option<Outcome>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Cell {
+    fn set(&self, outcome: Outcome) {
+        *self.outcome.borrow_mut() = Some(outcome);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+struct Awaiting(Rc<Cell>);
+
+impl Observer for Awaiting {
+    fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
+        self.0.set(result.map(drop).map_err(|reason| {
+            let thrown = Thrown::from_value(&reason);
+            State::of(ctx).note(&thrown);
+            thrown
+        }));
+    }
+
+    fn abandoned(&self) {
+        self.0.set(Ok(()));
+    }
+}
+
+/// Calls the handler with the descriptor of an accepted connection and waits for its end.
+///
+/// # Errors
+/// What it threw, or the reason its promise was rejected with.
+pub async fn accept(
+    engine: &Rc<Engine>,
+    handler: &AcceptHandler,
+    fd: i32,
+    peer: SocketAddr,
+    local: SocketAddr,
+    worker: usize,
+) -> Outcome {
+    let cell = Rc::new(Cell::default());
+    engine.turn(|ctx| {
+        let call = || {
+            let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
+            let number = Value::new_int(ctx.clone(), fd);
+            let args = [number, address(ctx, peer)?, handler.env.get(ctx), context];
+            let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
+            match promise::state(&value) {
+                Some(_) => promise::observe(ctx, &value, Box::new(Awaiting(cell.clone()))),
+                None => {
+                    cell.set(Ok(()));
+                    Ok(())
+                }
+            }
+        };
+        if let Err(error) = call() {
+            exception::raise(ctx, &error);
+            let thrown = Thrown::take(ctx);
+            State::of(ctx).note(&thrown);
+            cell.set(Err(thrown));
+        }
+    });
+    poll_fn(|cx| match cell.outcome.borrow_mut().take() {
+        Some(outcome) => Poll::Ready(outcome),
+        None => {
+            *cell.waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        }
+    })
+    .await
+}

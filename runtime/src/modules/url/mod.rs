@@ -1,0 +1,173 @@
+//! `URL` of the WHATWG URL standard, on the `url` crate.
+//!
+//! Owns: the class and its record, which its `searchParams` shares. Must not know: who asks.
+//! Parsing, serialising and the setters' rules are the crate's (`url::quirks`).
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Result, Value};
+use url::quirks;
+
+use crate::js::class::{self, Class, Member, Scope};
+use crate::js::held::{Slot, Tracer};
+use crate::js::{exception, value};
+
+pub mod search_params;
+
+use search_params::{Pair, SearchParams};
+
+/// A URL record and the list of its query's pairs, once somebody asked for them.
+pub struct Record {
+    url: RefCell<url::Url>,
+    list: RefCell<Option<Vec<Pair>>>,
+}
+
+/// A `URL` object.
+pub struct Url {
+    record: Rc<Record>,
+    params: Slot,
+}
+
+impl Url {
+    /// A URL object's data for `url`.
+    pub fn new(url: url::Url) -> Url {
+        let record = Record { url: RefCell::new(url), list: RefCell::new(None) };
+        Url { record: Rc::new(record), params: Slot::default() }
+    }
+
+    /// The serialised URL, lent.
+    pub fn with_href<R>(&self, f: impl FnOnce(&str) -> R) -> R {
+        f(self.record.url.borrow().as_str())
+    }
+}
+
+impl Record {
+    /// The query's pairs, parsed the first time.
+    pub(super) fn with_list<R>(&self, f: impl FnOnce(&mut Vec<Pair>) -> R) -> R {
+        let mut list = self.list.borrow_mut();
+        f(list.get_or_insert_with(|| {
+            let url = self.url.borrow();
+            search_params::parse(url.query().unwrap_or(""))
+        }))
+    }
+
+    /// The update steps of a `URLSearchParams` (URL standard, section 6.2).
+    pub(super) fn update(&self) {
+        let query = self.with_list(|list| search_params::serialize(list));
+        self.url.borrow_mut().set_query((!query.is_empty()).then_some(&query));
+    }
+}
+
+/// Registers `URL` and `URLSearchParams`.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    class::register::<Url>(ctx)?;
+    class::register::<SearchParams>(ctx)?;
+    super::iterate::register::<SearchParams>(ctx)
+}
+
+/// A getter on a string component.
+macro_rules! get {
+    ($part:expr) => {
+        |this, scope| value::string(scope.ctx, $part(&this.record.url.borrow()).as_ref())
+    };
+}
+
+/// A setter on a component: a value that does not fit changes nothing.
+macro_rules! set {
+    ($part:expr) => {
+        |this, scope| {
+            let text = value::to_string(&scope.arg(0))?;
+            let _ = $part(&mut this.record.url.borrow_mut(), &text);
+            Ok(scope.undefined())
+        }
+    };
+}
+
+impl Class for Url {
+    const ID: u32 = 110;
+    const NAME: &'static CStr = c"URL";
+    const LENGTH: u8 = 1;
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Static(c"parse", 1, parse),
+        Member::Static(c"canParse", 1, can_parse),
+        Member::GetSet(c"href", get!(quirks::href), set_href),
+        Member::Get(c"origin", get!(quirks::origin)),
+        Member::GetSet(c"protocol", get!(quirks::protocol), set!(quirks::set_protocol)),
+        Member::GetSet(c"username", get!(quirks::username), set!(quirks::set_username)),
+        Member::GetSet(c"password", get!(quirks::password), set!(quirks::set_password)),
+        Member::GetSet(c"host", get!(quirks::host), set!(quirks::set_host)),
+        Member::GetSet(c"hostname", get!(quirks::hostname), set!(quirks::set_hostname)),
+        Member::GetSet(c"port", get!(quirks::port), set!(quirks::set_port)),
+        Member::GetSet(c"pathname", get!(quirks::pathname), set!(quirks::set_pathname)),
+        Member::GetSet(c"search", get!(quirks::search), set_search),
+        Member::Get(c"searchParams", search_params),
+        Member::GetSet(c"hash", get!(quirks::hash), set!(quirks::set_hash)),
+        Member::Method(c"toString", 0, get!(quirks::href)),
+        Member::Method(c"toJSON", 0, get!(quirks::href)),
+    ];
+
+    fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
+        scope.require(1, "URL")?;
+        match from_arguments(scope)? {
+            Some(url) => Ok(Url::new(url)),
+            None => Err(invalid(scope.ctx, &value::to_string(&scope.arg(0))?)),
+        }
+    }
+
+    fn trace(&self, tracer: &Tracer) {
+        self.params.trace(tracer);
+    }
+}
+
+fn invalid(ctx: &Ctx<'_>, text: &str) -> rquickjs::Error {
+    let shown: String = text.chars().take(200).collect();
+    exception::type_error(ctx, &format!("Invalid URL: '{shown}'"))
+}
+
+/// The URL that arguments 0 (URL) and 1 (base) stand for; none if they do not parse.
+fn from_arguments(scope: &Scope<'_, '_>) -> Result<Option<url::Url>> {
+    if !scope.has(1) {
+        return value::with_str(&scope.arg(0), |text| url::Url::parse(text).ok());
+    }
+    let text = value::to_string(&scope.arg(0))?;
+    let base = value::with_str(&scope.arg(1), |base| url::Url::parse(base).ok())?;
+    Ok(base.and_then(|base| base.join(&text).ok()))
+}
+
+fn parse<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "URL.parse")?;
+    match from_arguments(scope)? {
+        Some(url) => class::instance(scope.ctx, Url::new(url)),
+        None => Ok(Value::new_null(scope.ctx.clone())),
+    }
+}
+
+fn can_parse<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "URL.canParse")?;
+    Ok(Value::new_bool(scope.ctx.clone(), from_arguments(scope)?.is_some()))
+}
+
+fn set_href<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let text = value::to_string(&scope.arg(0))?;
+    let Ok(url) = url::Url::parse(&text) else { return Err(invalid(scope.ctx, &text)) };
+    *this.record.url.borrow_mut() = url;
+    *this.record.list.borrow_mut() = None;
+    Ok(scope.undefined())
+}
+
+fn set_search<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let text = value::to_string(&scope.arg(0))?;
+    quirks::set_search(&mut this.record.url.borrow_mut(), &text);
+    *this.record.list.borrow_mut() = None;
+    Ok(scope.undefined())
+}
+
+fn search_params<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let make = || class::instance(scope.ctx, SearchParams::of(this.record.clone()));
+    this.params.get_or(scope.ctx, make)
+}

@@ -1,0 +1,253 @@
+//! `URLSearchParams` of the WHATWG URL standard, section 6.
+//!
+//! Owns: the list of pairs, alone or shared with the URL it belongs to, and its
+//! `application/x-www-form-urlencoded` forms. Must not know: requests, bodies.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use rquickjs::object::Filter;
+use rquickjs::{Atom, Object, Result, Value};
+
+use super::Record;
+use crate::js::class::{Class, Member, Scope};
+use crate::js::{exception, value};
+use crate::modules::iterate::{self, PairSource};
+
+/// A name and a value.
+pub type Pair = (String, String);
+
+/// Pairs of one list: a bound on what an endless iterable can make grow.
+const PAIRS_MAX: usize = 1_000_000;
+
+enum Store {
+    Own(RefCell<Vec<Pair>>),
+    Of(Rc<Record>),
+}
+
+/// A `URLSearchParams` object.
+pub struct SearchParams(Store);
+
+impl SearchParams {
+    /// One with a list of its own.
+    pub fn new(list: Vec<Pair>) -> SearchParams {
+        SearchParams(Store::Own(RefCell::new(list)))
+    }
+
+    /// The one that is a URL's `searchParams`.
+    pub(super) fn of(record: Rc<Record>) -> SearchParams {
+        SearchParams(Store::Of(record))
+    }
+
+    /// Lends the list.
+    pub fn with<R>(&self, f: impl FnOnce(&[Pair]) -> R) -> R {
+        match &self.0 {
+            Store::Own(list) => f(&list.borrow()),
+            Store::Of(record) => record.with_list(|list| f(list)),
+        }
+    }
+
+    /// The list as a form body or query.
+    pub fn serialized(&self) -> String {
+        self.with(serialize)
+    }
+
+    fn update(&self, f: impl FnOnce(&mut Vec<Pair>)) {
+        match &self.0 {
+            Store::Own(list) => f(&mut list.borrow_mut()),
+            Store::Of(record) => {
+                record.with_list(f);
+                record.update();
+            }
+        }
+    }
+}
+
+/// The pairs of a query or a form body.
+pub fn parse(text: &str) -> Vec<Pair> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// A query or a form body of pairs.
+pub fn serialize(list: &[Pair]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(list).finish()
+}
+
+impl PairSource for SearchParams {
+    const ITERATOR_ID: u32 = 112;
+    const ITERATOR_NAME: &'static CStr = c"URLSearchParams Iterator";
+
+    fn pair(&self, index: usize) -> Option<Pair> {
+        self.with(|list| list.get(index).cloned())
+    }
+}
+
+impl Class for SearchParams {
+    const ID: u32 = 111;
+    const NAME: &'static CStr = c"URLSearchParams";
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Get(c"size", |this, scope| {
+            Ok(Value::new_number(scope.ctx.clone(), this.with(<[Pair]>::len) as f64))
+        }),
+        Member::Method(c"append", 2, append),
+        Member::Method(c"delete", 1, delete),
+        Member::Method(c"get", 1, get),
+        Member::Method(c"getAll", 1, get_all),
+        Member::Method(c"has", 1, has),
+        Member::Method(c"set", 2, set),
+        Member::Method(c"sort", 0, sort),
+        Member::Method(c"toString", 0, |this, scope| value::string(scope.ctx, &this.serialized())),
+        Member::Method(c"entries", 0, iterate::entries::<Self>),
+        Member::Method(c"forEach", 1, iterate::for_each::<Self>),
+        Member::Method(c"keys", 0, iterate::keys::<Self>),
+        Member::Method(c"values", 0, iterate::values::<Self>),
+        Member::IteratorIs(c"entries"),
+    ];
+
+    fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
+        if !scope.has(0) {
+            return Ok(SearchParams::new(Vec::new()));
+        }
+        let init = scope.arg(0);
+        let list = match init.as_object() {
+            None => value::with_str(&init, |text| parse(text.strip_prefix('?').unwrap_or(text)))?,
+            Some(object) => match iterate::method(object)? {
+                Some(iterator) => from_sequence(object, iterator)?,
+                None => from_record(object)?,
+            },
+        };
+        Ok(SearchParams::new(list))
+    }
+}
+
+/// `sequence<sequence<USVString>>` whose inner sequences are pairs.
+fn from_sequence<'js>(object: &Object<'js>, iterator: Value<'js>) -> Result<Vec<Pair>> {
+    let ctx = object.ctx();
+    let wrong = || exception::type_error(ctx, "URLSearchParams: each item must be a [name, value] pair");
+    let mut list = Vec::new();
+    iterate::each(object, iterator, |item| {
+        let inner = item.as_object().ok_or_else(wrong)?;
+        let iterator = iterate::method(inner)?.ok_or_else(wrong)?;
+        let mut texts = Vec::with_capacity(2);
+        iterate::each(inner, iterator, |text| {
+            if texts.len() == 2 {
+                return Err(wrong());
+            }
+            texts.push(value::to_string(&text)?);
+            Ok(())
+        })?;
+        let (Some(value), Some(name)) = (texts.pop(), texts.pop()) else { return Err(wrong()) };
+        if list.len() == PAIRS_MAX {
+            return Err(exception::range_error(ctx, "URLSearchParams: more than 1,000,000 pairs"));
+        }
+        list.push((name, value));
+        Ok(())
+    })?;
+    Ok(list)
+}
+
+/// `record<USVString, USVString>` (Web IDL section 3.2.21).
+fn from_record(object: &Object<'_>) -> Result<Vec<Pair>> {
+    let ctx = object.ctx();
+    let mut list: Vec<Pair> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    if object.own_keys::<Atom>(Filter::new().symbol().enum_only()).next().is_some() {
+        return Err(exception::type_error(ctx, "URLSearchParams: a symbol is no name"));
+    }
+    for key in object.own_keys::<Atom>(Filter::new().string().enum_only()) {
+        let key = key?;
+        let name = value::to_string(&key.to_value()?)?;
+        let text = value::to_string(&object.get::<_, Value>(key)?)?;
+        // Two keys may become one when lone surrogates are replaced: the later value wins.
+        match places.get(&name) {
+            Some(place) => list[*place].1 = text,
+            None => {
+                places.insert(name.clone(), list.len());
+                list.push((name, text));
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn append<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(2, "URLSearchParams.append")?;
+    let pair = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
+    if this.with(<[Pair]>::len) >= PAIRS_MAX {
+        return Err(exception::range_error(scope.ctx, "URLSearchParams: more than 1,000,000 pairs"));
+    }
+    this.update(|list| list.push(pair));
+    Ok(scope.undefined())
+}
+
+/// Arguments 0 and, where given, 1: what `delete` and `has` look for.
+fn wanted(scope: &Scope<'_, '_>, what: &str) -> Result<(String, Option<String>)> {
+    scope.require(1, what)?;
+    let name = value::to_string(&scope.arg(0))?;
+    let value = if scope.has(1) { Some(value::to_string(&scope.arg(1))?) } else { None };
+    Ok((name, value))
+}
+
+fn matches(pair: &Pair, (name, value): &(String, Option<String>)) -> bool {
+    pair.0 == *name && value.as_ref().is_none_or(|value| pair.1 == *value)
+}
+
+fn delete<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let wanted = wanted(scope, "URLSearchParams.delete")?;
+    this.update(|list| list.retain(|pair| !matches(pair, &wanted)));
+    Ok(scope.undefined())
+}
+
+fn has<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let wanted = wanted(scope, "URLSearchParams.has")?;
+    let found = this.with(|list| list.iter().any(|pair| matches(pair, &wanted)));
+    Ok(Value::new_bool(scope.ctx.clone(), found))
+}
+
+fn get<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "URLSearchParams.get")?;
+    let name = value::to_string(&scope.arg(0))?;
+    this.with(|list| match list.iter().find(|pair| pair.0 == name) {
+        Some((_, text)) => value::string(scope.ctx, text),
+        None => Ok(Value::new_null(scope.ctx.clone())),
+    })
+}
+
+fn get_all<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "URLSearchParams.getAll")?;
+    let name = value::to_string(&scope.arg(0))?;
+    let found = this.with(|list| {
+        let values = list.iter().filter(|pair| pair.0 == name).map(|pair| pair.1.clone());
+        values.collect::<Vec<_>>()
+    });
+    iterate::array(scope.ctx, found.iter().map(|text| value::string(scope.ctx, text)))
+}
+
+fn set<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(2, "URLSearchParams.set")?;
+    let name = value::to_string(&scope.arg(0))?;
+    let mut text = Some(value::to_string(&scope.arg(1))?);
+    this.update(|list| {
+        list.retain_mut(|pair| {
+            if pair.0 != name {
+                return true;
+            }
+            match text.take() {
+                Some(text) => pair.1 = text,
+                None => return false,
+            }
+            true
+        });
+        if let Some(text) = text {
+            list.push((name, text));
+        }
+    });
+    Ok(scope.undefined())
+}
+
+fn sort<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    this.update(|list| list.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16())));
+    Ok(scope.undefined())
+}

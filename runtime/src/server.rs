@@ -1,0 +1,341 @@
+//! The server: opens listeners, starts workers, waits for signals, drains.
+//!
+//! Owns: the order of start and end, the watch over stuck workers. Must not know: what a worker
+//! does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+
+use crate::app::{Abilities, Blueprint};
+use crate::config::{Config, IoChoice, Scheme};
+use crate::error::{Error, ErrorKind, Result};
+use crate::handler::Protocols;
+use crate::io::{self, Backend, Notifier};
+use crate::js::engine::Pulse;
+use crate::listeners;
+use crate::serving::Serving;
+use crate::shutdown::{self, Signal};
+use crate::worker::{self, Control, Event, Seed};
+
+/// How often the watch looks at the workers.
+const WATCH: Duration = Duration::from_millis(250);
+/// Stack of a worker's thread beyond what JavaScript may use.
+const STACK_BYTES: usize = 2 << 20;
+
+struct Handle {
+    number: usize,
+    control: Sender<Control>,
+    bell: Notifier,
+    pulse: Pulse,
+    serving: Arc<Serving>,
+    seen: (u64, Instant),
+    stuck: bool,
+    sockets: Vec<rustix::fd::OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    fn tell(&self, message: Control) {
+        // A worker that has ended needs no message.
+        let _ = self.control.send(message);
+        self.bell.notify();
+    }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All that was in flight was finished.
+    Clean,
+    /// Something had to be cut.
+    Cut,
+}
+
+/// A running server.
+pub struct Server {
+    config: Arc<Config>,
+    blueprint: Arc<Blueprint>,
+    protocols: Protocols,
+    backend: Backend,
+    refused: Option<String>,
+    addresses: Vec<(Scheme, SocketAddr)>,
+    workers: Vec<Handle>,
+    events: (Sender<Event>, Receiver<Event>),
+    signals: Receiver<Signal>,
+}
+
+impl Server {
+    /// Opens the listeners, compiles the app, starts the workers; all are ready when it returns.
+    ///
+    /// # Errors
+    /// A port in use, a broken app, a refused backend: each with its remedy.
+    pub fn start(config: Config, protocols: Protocols) -> Result<Server> {
+        let config = Arc::new(config);
+        let signals = shutdown::signals()?;
+        let seats = shutdown::raise_descriptor_limit();
+        let seats_max = config.limits.connections_max.unwrap_or(seats).div_ceil(config.workers).max(1);
+        let (backend, refused) = choose(&config)?;
+        let (rows, addresses) = listeners::bind(&config.listen, config.workers)?;
+        let blueprint = Arc::new(Blueprint::compile(config.clone())?);
+        let schemes = config.listen.iter().map(|listen| listen.scheme);
+        let mut server = Server {
+            blueprint,
+            protocols,
+            backend,
+            refused,
+            addresses: schemes.zip(addresses).collect(),
+            workers: Vec::new(),
+            events: unbounded(),
+            signals,
+            config,
+        };
+        for (number, row) in rows.into_iter().enumerate() {
+            let handle = server.spawn(number, row, seats_max)?;
+            server.workers.push(handle);
+        }
+        let abilities = server.wait_until_ready()?;
+        server.settle_schemes(abilities)?;
+        Ok(server)
+    }
+
+    fn spawn(
+        &self,
+        number: usize,
+        row: Vec<(Scheme, std::net::TcpListener)>,
+        seats_max: usize,
+    ) -> Result<Handle> {
+        let (control, orders) = unbounded();
+        let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
+        let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
+        let seed = Seed {
+            number,
+            config: self.config.clone(),
+            blueprint: self.blueprint.clone(),
+            backend: self.backend,
+            protocols: self.protocols.clone(),
+            listeners: row,
+            seats_max,
+            pulse: pulse.clone(),
+            serving: serving.clone(),
+            control: orders,
+            bell: bell.clone(),
+            events: self.events.0.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .stack_size(STACK_BYTES + self.config.limits.stack_bytes_max)
+            .spawn(move || worker::run(seed))
+            .map_err(|e| Error::system("cannot start a thread", e))?;
+        let seen = (0, Instant::now());
+        Ok(Handle {
+            number,
+            control,
+            bell,
+            pulse,
+            serving,
+            seen,
+            stuck: false,
+            sockets,
+            thread: Some(thread),
+        })
+    }
+
+    fn wait_until_ready(&self) -> Result<Abilities> {
+        let mut abilities = Abilities { fetch: false, accept: false };
+        let mut ready = 0;
+        while ready < self.workers.len() {
+            select! {
+                recv(self.events.1) -> event => match event {
+                    Ok(Event::Ready(_, can)) => {
+                        abilities = can;
+                        ready += 1;
+                    }
+                    Ok(Event::Ended(_, Err(error))) => return Err(error),
+                    _ => return Err(Error::new(ErrorKind::Internal, "a worker ended before it was ready")),
+                },
+                recv(self.signals) -> _ => {
+                    return Err(Error::new(ErrorKind::Usage, "stopped by a signal before it was ready"));
+                }
+            }
+        }
+        Ok(abilities)
+    }
+
+    /// Names what each listener speaks, and refuses one that the app has no handler for.
+    fn settle_schemes(&mut self, abilities: Abilities) -> Result<()> {
+        for (scheme, addr) in &mut self.addresses {
+            if *scheme == Scheme::Auto {
+                *scheme = if abilities.fetch { Scheme::Http } else { Scheme::Tcp };
+            }
+            let (missing, name, method) = match scheme {
+                Scheme::Tcp => (!abilities.accept, "tcp", "accept(fd, peer)"),
+                _ => (!abilities.fetch, "http", "fetch(request)"),
+            };
+            if missing {
+                let text = format!("{} has no handler for {name}://{addr}", self.config.app.display());
+                return Err(Error::new(ErrorKind::App, text)
+                    .remedy(format!("Its default export needs a method {method}.")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses listened on, `scheme://host:port` each.
+    pub fn addresses(&self) -> Vec<String> {
+        let name = |scheme| if scheme == Scheme::Tcp { "tcp" } else { "http" };
+        self.addresses.iter().map(|(scheme, addr)| format!("{}://{addr}", name(*scheme))).collect()
+    }
+
+    /// The backend's name, and why it is not io_uring.
+    pub fn backend_line(&self) -> String {
+        match (self.backend, &self.refused) {
+            (Backend::Uring, _) => "uring".into(),
+            (Backend::Epoll, Some(why)) => format!("epoll (io_uring refused: {why})"),
+            (Backend::Epoll, None) => "epoll".into(),
+        }
+    }
+
+    /// Serves until a signal, then drains.
+    ///
+    /// # Errors
+    /// Every worker has failed.
+    pub fn run(mut self) -> Result<ExitStatus> {
+        loop {
+            select! {
+                recv(self.signals) -> signal => {
+                    if let Ok(signal) = signal {
+                        return Ok(self.drain(signal));
+                    }
+                }
+                recv(self.events.1) -> event => {
+                    if let Ok(Event::Ended(number, outcome)) = event {
+                        self.ended(number, outcome)?;
+                    }
+                }
+                default(WATCH) => {}
+            }
+            self.watch();
+        }
+    }
+
+    /// A worker ended by itself: its sockets are closed; the others go on.
+    fn ended(&mut self, number: usize, outcome: Result<()>) -> Result<()> {
+        self.workers.retain(|w| w.number != number || w.stuck);
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if self.workers.is_empty() => Err(error),
+            Err(error) => {
+                tracing::error!(worker = number, "the worker ended: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces workers that have been inside one turn for too long: the engine has built-ins that
+    /// no interrupt reaches.
+    fn watch(&mut self) {
+        let limit = Duration::from_millis(self.config.limits.stuck_ms_max);
+        let now = Instant::now();
+        let mut replace = Vec::new();
+        for worker in self.workers.iter_mut().filter(|w| !w.stuck) {
+            let beat = worker.pulse.load(Ordering::Relaxed);
+            if beat != worker.seen.0 || beat % 2 == 0 {
+                worker.seen = (beat, now);
+            } else if now - worker.seen.1 >= limit {
+                worker.stuck = true;
+                replace.push(worker.number);
+            }
+        }
+        for number in replace {
+            if let Err(error) = self.replace(number) {
+                tracing::error!(worker = number, "no replacement for the stuck worker: {error}");
+            }
+        }
+    }
+
+    fn replace(&mut self, number: usize) -> Result<()> {
+        let limit = self.config.limits.stuck_ms_max;
+        tracing::error!(
+            worker = number,
+            "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place"
+        );
+        if let Some(old) = self.workers.iter_mut().find(|w| w.number == number && w.stuck) {
+            let what = old.serving.read();
+            tracing::error!(worker = number, "stuck for {limit} ms in {what}: a new worker takes its place");
+            // New connections go to the replacement; the old worker ends when it wakes up.
+            for socket in old.sockets.drain(..) {
+                let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+            }
+            old.tell(Control::Drain);
+        }
+        let row = listeners::bind_again(&self.addresses)?;
+        let seats = shutdown::raise_descriptor_limit();
+        let seats_max =
+            self.config.limits.connections_max.unwrap_or(seats).div_ceil(self.config.workers).max(1);
+        let handle = self.spawn(number, row, seats_max)?;
+        self.workers.push(handle);
+        Ok(())
+    }
+
+    /// Ends all workers.
+    fn drain(mut self, signal: Signal) -> ExitStatus {
+        let limit = Duration::from_millis(self.config.limits.drain_ms_max);
+        tracing::info!("{signal}: draining for at most {} ms", limit.as_millis());
+        let deadline = crossbeam_channel::after(limit);
+        for worker in &self.workers {
+            worker.tell(Control::Drain);
+        }
+        let mut clean = true;
+        let mut left = self.workers.len();
+        while left > 0 {
+            select! {
+                recv(self.events.1) -> event => {
+                    if let Ok(Event::Ended(number, outcome)) = event {
+                        left -= 1;
+                        if let Err(error) = outcome {
+                            tracing::error!(worker = number, "{error}");
+                            clean = false;
+                        }
+                    }
+                }
+                recv(self.signals) -> signal => {
+                    if let Ok(signal) = signal {
+                        shutdown::at_once(signal);
+                    }
+                }
+                recv(deadline) -> _ => {
+                    tracing::error!("drain: {left} workers still busy after {} ms; closing what is left", limit.as_millis());
+                    clean = false;
+                    for worker in &self.workers {
+                        worker.tell(Control::Stop);
+                    }
+                    break;
+                }
+            }
+        }
+        if clean {
+            for thread in self.workers.iter_mut().filter_map(|w| w.thread.take()) {
+                let _ = thread.join();
+            }
+        }
+        if clean { ExitStatus::Clean } else { ExitStatus::Cut }
+    }
+}
+
+/// The backend to run on; why it is not io_uring where that was wanted.
+fn choose(config: &Config) -> Result<(Backend, Option<String>)> {
+    match (config.io, io::probe(config.limits.ring_entries)) {
+        (IoChoice::Epoll, _) => Ok((Backend::Epoll, None)),
+        (_, Ok(())) => Ok((Backend::Uring, None)),
+        (IoChoice::Auto, Err(refused)) => Ok((Backend::Epoll, Some(refused.to_string()))),
+        (IoChoice::Uring, Err(refused)) => {
+            let text = format!("io_uring is refused: {}", refused.cause);
+            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io auto.", refused.remedy)))
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! One worker: a pinned thread with its ring, its engine and its connections.
+//!
+//! Owns: the accept loops, the seats, the answer to control messages, its own end. Must not know:
+//! protocols, signals, other workers.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crossbeam_channel::{Receiver, Sender};
+use slab::Slab;
+
+use crate::app::{Abilities, App, Blueprint};
+use crate::config::{Config, Scheme};
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::handler::{Protocol, Protocols};
+use crate::io::{self, Backend, IoOptions, Listener, Notifier, Stream};
+use crate::js::engine::Pulse;
+use crate::modules::fetch::context::Background;
+use crate::serving::Serving;
+
+/// Sent to a worker, with a ring of its [`Notifier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Stop accepting, finish what is in flight, end.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// Sent by a worker.
+#[derive(Debug)]
+pub enum Event {
+    /// Its app is loaded; it can listen.
+    Ready(usize, Abilities),
+    /// It ended: in order, or for this reason.
+    Ended(usize, Result<()>),
+}
+
+/// What a worker is made of.
+pub struct Seed {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The compiled app.
+    pub blueprint: Arc<Blueprint>,
+    /// Its I/O backend.
+    pub backend: Backend,
+    /// The protocols.
+    pub protocols: Protocols,
+    /// Bound sockets, with what is spoken there; the worker listens once it is ready.
+    pub listeners: Vec<(Scheme, TcpListener)>,
+    /// Connections that it may have open.
+    pub seats_max: usize,
+    /// Counts its turns of JavaScript.
+    pub pulse: Pulse,
+    /// What it serves now.
+    pub serving: Arc<Serving>,
+    /// Control messages.
+    pub control: Receiver<Control>,
+    /// Rung after each control message.
+    pub bell: Notifier,
+    /// Where it reports.
+    pub events: Sender<Event>,
+}
+
+/// What the tasks of a worker share.
+pub struct Worker {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The app.
+    pub app: Rc<App>,
+    /// What it serves now, for the watch.
+    pub serving: Arc<Serving>,
+    draining: Cell<bool>,
+    seats_max: usize,
+    seats: RefCell<Slab<Option<Waker>>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Worker {
+    /// Whether it ends as soon as what is in flight is done.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.seats.borrow().len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections() >= self.seats_max
+    }
+
+    /// Wakes every connection and whoever waits for one to leave.
+    fn drain(&self) {
+        self.draining.set(true);
+        let seated: Vec<Waker> = self.seats.borrow_mut().iter_mut().filter_map(|(_, w)| w.take()).collect();
+        seated.into_iter().for_each(Waker::wake);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready once `condition` holds; asked again whenever a seat is left or a drain begins.
+    async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        poll_fn(|cx| match condition(self) {
+            true => Poll::Ready(()),
+            false => self.wait(cx),
+        })
+        .await;
+    }
+
+    fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiting.borrow_mut().push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// A connection's place in its worker: counted, and woken by a drain. Free again when dropped.
+pub struct Seat {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Seat {
+    fn take(worker: &Rc<Worker>) -> Seat {
+        let key = worker.seats.borrow_mut().insert(None);
+        Seat { worker: worker.clone(), key }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let gone = self.worker.seats.borrow_mut().try_remove(self.key);
+        drop(gone);
+        self.worker.changed();
+    }
+}
+
+/// Runs a worker on this thread until it has drained or is stopped.
+pub fn run(seed: Seed) {
+    let (number, events) = (seed.number, seed.events.clone());
+    let limits = &seed.config.limits;
+    let options = IoOptions {
+        ring_entries: limits.ring_entries,
+        recv_buffer_bytes: limits.recv_buffer_bytes,
+        ..IoOptions::default()
+    };
+    pin(number);
+    let outcome = io::run(seed.backend, &options, move || serve(seed));
+    // The receiver is gone only when the server is.
+    let _ = events.send(Event::Ended(number, outcome.and_then(|inner| inner)));
+}
+
+/// Pins this thread to the core of its number among those that the process may use; failing that,
+/// the kernel places it.
+fn pin(number: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if let Some(core) = cores.get(number % cores.len().max(1)) {
+        let mut one = CpuSet::new();
+        one.set(*core);
+        let _ = sched_setaffinity(None, &one);
+    }
+}
+
+async fn serve(seed: Seed) -> Result<()> {
+    let Seed {
+        number,
+        config,
+        blueprint,
+        protocols,
+        listeners,
+        seats_max,
+        pulse,
+        serving,
+        control,
+        bell,
+        events,
+        ..
+    } = seed;
+    let app = App::load(blueprint, pulse, number).await?;
+    let abilities = app.current().abilities();
+    let worker = Rc::new(Worker {
+        number,
+        config,
+        app,
+        serving,
+        draining: Cell::new(false),
+        seats_max,
+        seats: RefCell::default(),
+        waiting: RefCell::default(),
+    });
+    let mut accepting = Vec::new();
+    for (scheme, socket) in listeners {
+        let protocol = protocol_for(scheme, abilities, &protocols);
+        socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
+        let listener = Listener::new(socket).map_err(|e| Error::system("listener", e))?;
+        accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
+    }
+    // The receiver is gone only when the server is.
+    let _ = events.send(Event::Ready(number, abilities));
+    loop {
+        bell.notified().await;
+        match control.try_iter().last() {
+            Some(Control::Stop) => return Ok(()),
+            Some(Control::Drain) => break,
+            None => {}
+        }
+    }
+    worker.drain();
+    let drained = io::spawn(drained(worker.clone(), accepting));
+    loop {
+        let stopped = poll_fn(|cx| match drained.is_finished() {
+            true => Poll::Ready(false),
+            false => match bell.poll_notified(cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => worker.wait(cx).map(|()| false),
+            },
+        })
+        .await;
+        if !stopped || control.try_iter().any(|message| message == Control::Stop) {
+            return Ok(());
+        }
+    }
+}
+
+/// Completed connections that wait for `accept`.
+const BACKLOG: i32 = 1024;
+
+fn protocol_for(scheme: Scheme, abilities: Abilities, protocols: &Protocols) -> Arc<dyn Protocol> {
+    match scheme {
+        Scheme::Http => protocols.http.clone(),
+        Scheme::Auto if abilities.fetch => protocols.http.clone(),
+        Scheme::Auto | Scheme::Tcp => protocols.tcp.clone(),
+    }
+}
+
+/// Accepts until a drain; a full worker accepts no more until a seat is free.
+async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protocol>) {
+    while !worker.is_draining() {
+        if worker.is_full() {
+            listener.pause();
+            worker.until(|w| !w.is_full() || w.is_draining()).await;
+            listener.resume();
+            continue;
+        }
+        let mut next = std::pin::pin!(listener.accept());
+        let accepted = poll_fn(|cx| match worker.is_draining() {
+            true => Poll::Ready(None),
+            false => match next.as_mut().poll(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending => worker.wait(cx).map(|()| None),
+            },
+        });
+        match accepted.await {
+            Some(Ok(stream)) => seat(&worker, stream, &protocol),
+            Some(Err(error)) => {
+                tracing::error!(worker = worker.number, "accept: {error}");
+                io::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            None => {}
+        }
+    }
+    for stream in listener.close().await {
+        seat(&worker, stream, &protocol);
+    }
+}
+
+/// Gives a connection its task.
+fn seat(worker: &Rc<Worker>, stream: Stream, protocol: &Arc<dyn Protocol>) {
+    let seat = Seat::take(worker);
+    let (worker, key) = (worker.clone(), seat.key);
+    let mut serving = protocol.serve(Connection::new(stream, worker.clone(), seat));
+    io::spawn(poll_fn(move |cx| {
+        let poll = serving.as_mut().poll(cx);
+        if poll.is_pending()
+            && let Some(waker @ None) = worker.seats.borrow_mut().get_mut(key)
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        poll
+    }));
+}
+
+/// Ends when nothing is left to do.
+async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
+    for loop_ in accepting {
+        loop_.await;
+    }
+    worker.until(|w| w.connections() == 0).await;
+    let engine = worker.app.current().engine().clone();
+    let background = engine.state().extension::<Background>();
+    while background.count() > 0 {
+        io::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop((background, engine));
+    // `serve` looks again once this task has ended.
+    let worker = worker.clone();
+    io::spawn(async move { worker.changed() });
+}

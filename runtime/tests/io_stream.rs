@@ -1,0 +1,342 @@
+//! Streams on both backends: bytes arrive in order, whole and bounded, and every end is clean.
+//!
+//! Owns: nothing. Must not know: how the backends work.
+
+mod io_harness;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
+
+use io_harness::{client, join, listen, worker_with};
+use runtime::io::{self, Backend, IoOptions, Stream};
+
+on_both!(
+    echo_reuses_the_buffer,
+    a_thousand_small_messages,
+    bytes_wait_in_bounds_for_a_slow_consumer,
+    reset_comes_after_the_bytes,
+    half_close_lets_the_answer_through,
+    a_slow_reader_gets_all_of_a_large_send,
+    close_ends_pending_operations,
+    dropped_stream_closes,
+    abort_resets,
+    send_to_a_closed_peer_fails,
+    send_progress_follows_the_peer,
+    addresses_are_known,
+);
+
+/// Echoes until the end of the stream, as a keep-alive connection does.
+async fn echo(stream: Stream) {
+    loop {
+        let chunk = stream.recv().await.expect("recv");
+        if chunk.is_empty() {
+            break;
+        }
+        let (sent, mut buffer) = std::future::poll_fn(|cx| stream.poll_sent(cx)).await;
+        sent.expect("sent");
+        buffer.clear();
+        buffer.extend_from_slice(&chunk);
+        drop(chunk);
+        stream.start_send(buffer);
+    }
+    std::future::poll_fn(|cx| stream.poll_sent(cx)).await.0.expect("sent");
+    stream.close().await;
+}
+
+/// Bytes that differ at every position of interest.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+}
+
+async fn echo_reuses_the_buffer() {
+    let (listener, addr) = listen();
+    let client = thread::spawn(move || {
+        let mut client = client(addr);
+        for round in 0..100u32 {
+            let message = format!("message {round}");
+            client.write_all(message.as_bytes()).expect("write");
+            let mut answer = vec![0; message.len()];
+            client.read_exact(&mut answer).expect("read");
+            assert_eq!(answer, message.as_bytes());
+        }
+    });
+    echo(listener.accept().await.expect("accept")).await;
+    join(client).await;
+}
+
+async fn a_thousand_small_messages() {
+    let (listener, addr) = listen();
+    let client = thread::spawn(move || {
+        let mut client = client(addr);
+        client.set_nodelay(true).expect("nodelay");
+        for number in 0..1000u32 {
+            client.write_all(&number.to_be_bytes()).expect("write");
+        }
+    });
+    let stream = listener.accept().await.expect("accept");
+    let mut received = Vec::new();
+    loop {
+        let chunk = stream.recv().await.expect("recv");
+        if chunk.is_empty() {
+            break;
+        }
+        received.extend_from_slice(&chunk);
+    }
+    let expected: Vec<u8> = (0..1000u32).flat_map(u32::to_be_bytes).collect();
+    assert_eq!(received, expected);
+    join(client).await;
+}
+
+async fn bytes_wait_in_bounds_for_a_slow_consumer() {
+    const LEN: usize = 10 << 20;
+    let (listener, addr) = listen();
+    let sender = thread::spawn(move || {
+        let mut client = client(addr);
+        client.set_write_timeout(Some(Duration::from_millis(300))).expect("timeout");
+        let bytes = pattern(LEN);
+        let mut sent = 0;
+        // Until nothing moves: the server does not read, so the socket buffers fill.
+        while let Ok(count) = client.write(&bytes[sent..]) {
+            sent += count;
+        }
+        let stalled_at = sent;
+        client.set_write_timeout(None).expect("timeout");
+        client.write_all(&bytes[sent..]).expect("write");
+        stalled_at
+    });
+    let stream = listener.accept().await.expect("accept");
+    let first = stream.recv().await.expect("recv").to_vec();
+    // Longer than the sender's patience.
+    io::sleep(Duration::from_millis(1500)).await;
+    let mut received = first;
+    let mut largest = 0;
+    loop {
+        let chunk = stream.recv().await.expect("recv");
+        if chunk.is_empty() {
+            break;
+        }
+        largest = largest.max(chunk.len());
+        received.extend_from_slice(&chunk);
+    }
+    assert!(join(sender).await < LEN, "the sender was never held back");
+    assert!(largest <= 1 << 20, "{largest} bytes waited for the consumer");
+    assert!(received == pattern(LEN), "bytes lost or out of order");
+}
+
+async fn reset_comes_after_the_bytes() {
+    let (listener, addr) = listen();
+    let (reset, wait) = std::sync::mpsc::channel::<()>();
+    let client = thread::spawn(move || {
+        let mut client = client(addr);
+        client.write_all(b"last words").expect("write");
+        wait.recv().expect("go");
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("linger");
+    });
+    let stream = listener.accept().await.expect("accept");
+    assert_eq!(&*stream.recv().await.expect("recv"), b"last words");
+    reset.send(()).expect("go");
+    let error = stream.recv().await.err().expect("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    join(client).await;
+}
+
+async fn half_close_lets_the_answer_through() {
+    let (listener, addr) = listen();
+    let client = thread::spawn(move || {
+        let mut client = client(addr);
+        client.write_all(b"question").expect("write");
+        client.shutdown(Shutdown::Write).expect("shutdown");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("read");
+        answer
+    });
+    let stream = listener.accept().await.expect("accept");
+    assert_eq!(&*stream.recv().await.expect("recv"), b"question");
+    assert!(stream.recv().await.expect("recv").is_empty());
+    assert!(stream.recv().await.expect("the end stays the end").is_empty());
+    stream.send(b"answer".to_vec()).await.0.expect("send");
+    stream.shutdown(Shutdown::Write).expect("shutdown");
+    assert_eq!(join(client).await, "answer");
+}
+
+async fn a_slow_reader_gets_all_of_a_large_send() {
+    const LEN: usize = 8 << 20;
+    let (listener, addr) = listen();
+    let client = thread::spawn(move || {
+        let mut client = client(addr);
+        let (mut received, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+        loop {
+            match client.read(&mut piece).expect("read") {
+                0 => return received,
+                count => received.extend_from_slice(&piece[..count]),
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
+    });
+    let stream = listener.accept().await.expect("accept");
+    let (sent, buffer) = stream.send(pattern(LEN)).await;
+    sent.expect("send");
+    assert_eq!(buffer.len(), LEN);
+    stream.close().await;
+    assert!(join(client).await == pattern(LEN));
+}
+
+async fn close_ends_pending_operations() {
+    let (listener, addr) = listen();
+    let mut peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    // A receive that waits, and a send that the peer does not read.
+    let pending = std::future::poll_fn(|cx| std::task::Poll::Ready(stream.poll_recv(cx).is_pending())).await;
+    assert!(pending);
+    stream.start_send(vec![0; 16 << 20]);
+    io::yield_now().await;
+    assert!(stream.is_sending());
+    stream.close().await;
+    let read = thread::spawn(move || {
+        let mut rest = Vec::new();
+        // Reset or end, but no hang, and not everything.
+        let _ = peer.read_to_end(&mut rest);
+        rest.len()
+    });
+    assert!(join(read).await < 16 << 20);
+}
+
+async fn dropped_stream_closes() {
+    let (listener, addr) = listen();
+    let mut peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    let pending = std::future::poll_fn(|cx| std::task::Poll::Ready(stream.poll_recv(cx).is_pending())).await;
+    assert!(pending);
+    drop(stream);
+    let end = join(thread::spawn(move || peer.read(&mut [0; 1]).expect("an orderly end"))).await;
+    assert_eq!(end, 0);
+}
+
+async fn abort_resets() {
+    let (listener, addr) = listen();
+    let mut peer = client(addr);
+    listener.accept().await.expect("accept").abort();
+    let error = join(thread::spawn(move || peer.read(&mut [0; 1]).expect_err("a reset"))).await;
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+async fn send_to_a_closed_peer_fails() {
+    let (listener, addr) = listen();
+    let peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).expect("linger");
+    drop(peer);
+    // The reset may be on its way during the first send; it has arrived when this recv ends.
+    assert!(stream.recv().await.is_err());
+    let error = stream.send(vec![1; 100]).await.0.expect_err("nobody is there");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+async fn send_progress_follows_the_peer() {
+    let (listener, addr) = listen();
+    let mut peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    stream.start_send(vec![7; 64 << 20]);
+    let mut last = None;
+    while last != Some(stream.send_progress()) {
+        last = Some(stream.send_progress());
+        io::sleep(Duration::from_millis(300)).await;
+    }
+    let stalled = stream.send_progress();
+    let reader = thread::spawn(move || {
+        let mut buffer = vec![0; 4 << 20];
+        peer.read_exact(&mut buffer).expect("read");
+        peer
+    });
+    let peer = join(reader).await;
+    while stream.send_progress() == stalled {
+        io::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(stream.is_sending());
+    drop((stream, peer));
+}
+
+async fn addresses_are_known() {
+    let (listener, addr) = listen();
+    let peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    assert_eq!(stream.peer_addr(), peer.local_addr().ok());
+    assert_eq!(stream.local_addr(), Some(addr));
+}
+
+/// 200 connections that all have data, and eight buffers.
+async fn starvation() {
+    let (listener, addr) = listen();
+    let clients = thread::spawn(move || {
+        let mut clients: Vec<_> = (0..200).map(|_| client(addr)).collect();
+        for round in 0..5u8 {
+            for client in &mut clients {
+                client.write_all(&[round; 20_000]).expect("write");
+            }
+        }
+        for client in &mut clients {
+            client.shutdown(Shutdown::Write).expect("shutdown");
+            let mut count = [0; 8];
+            client.read_exact(&mut count).expect("read");
+            assert_eq!(u64::from_be_bytes(count), 100_000);
+        }
+    });
+    for _ in 0..200 {
+        let stream = listener.accept().await.expect("accept");
+        io::spawn(async move {
+            let mut total = 0u64;
+            loop {
+                let chunk = stream.recv().await.expect("recv");
+                if chunk.is_empty() {
+                    break;
+                }
+                assert!(chunk.iter().is_sorted());
+                total += chunk.len() as u64;
+                drop(chunk);
+                // Some are slower than others.
+                if total % 3 == 0 {
+                    io::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            stream.send(total.to_be_bytes().to_vec()).await.0.expect("send");
+        });
+    }
+    join(clients).await;
+}
+
+#[test]
+fn a_starved_pool_serves_everyone_in_the_end() {
+    for backend in [Backend::Uring, Backend::Epoll] {
+        let options = IoOptions { recv_buffer_bytes: 32 << 10, ring_entries: 64, ..IoOptions::default() };
+        worker_with(backend, options, starvation);
+    }
+}
+
+#[test]
+fn a_chunk_that_is_never_taken_holds_no_buffer() {
+    let options = IoOptions { recv_buffer_bytes: 8 << 10, ..IoOptions::default() };
+    for backend in [Backend::Uring, Backend::Epoll] {
+        worker_with(backend, options, || async {
+            let (listener, addr) = listen();
+            let mut held = Vec::new();
+            // Each waits once for bytes, is woken, and never comes back: more of them than buffers.
+            for _ in 0..8 {
+                let mut peer = client(addr);
+                let stream = listener.accept().await.expect("accept");
+                std::future::poll_fn(|cx| std::task::Poll::Ready(stream.poll_recv(cx).is_pending())).await;
+                peer.write_all(b"bytes").expect("write");
+                io::sleep(Duration::from_millis(5)).await;
+                held.push((peer, stream));
+            }
+            let mut peer = client(addr);
+            let stream = listener.accept().await.expect("accept");
+            peer.write_all(b"served").expect("write");
+            assert_eq!(&*stream.recv().await.expect("recv"), b"served");
+            for (_, stream) in &held {
+                assert_eq!(&*stream.recv().await.expect("recv"), b"bytes");
+            }
+        });
+    }
+}

@@ -1,0 +1,259 @@
+//! The command line as typed: one field per flag, its help text and its default.
+//!
+//! Owns: names, grouping and help of flags; defaults of limits come from `runtime::config` and stand
+//! nowhere else. Must not know: what a value leads to (that is `resolve`).
+
+use std::ffi::OsString;
+
+use clap::{Parser, ValueEnum};
+use runtime::config::Limits;
+
+use super::values::{Size, Span, Workers, count, port};
+
+const USAGE: &str = "jsserve [flags] app.js [-- app arguments]";
+
+const EXAMPLES: &str = "Examples:
+  jsserve app.js --port 8080
+  jsserve --workers 2 --body-max 16M app.js -- --app-flag
+  jsserve --listen http://127.0.0.1:8080 --listen tcp://[::1]:9000 app.js
+
+Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds.";
+
+/// Serves a JavaScript app on every core of this machine.
+#[derive(Parser, Debug)]
+#[command(
+    name = "jsserve",
+    version,
+    override_usage = USAGE,
+    after_help = EXAMPLES,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    max_term_width = 110
+)]
+pub struct Flags {
+    /// The app: a JavaScript module whose default export has `fetch` or `accept`
+    #[arg(value_name = "APP.JS")]
+    pub app: Option<OsString>,
+
+    /// What the app gets as its arguments: all from the first word that is no flag, or after `--`
+    #[arg(value_name = "APP ARGUMENTS", trailing_var_arg = true)]
+    pub args: Vec<OsString>,
+
+    #[command(flatten)]
+    pub serving: Serving,
+
+    #[command(flatten)]
+    pub limits: LimitFlags,
+
+    #[command(flatten)]
+    pub javascript: JavaScript,
+
+    #[command(flatten)]
+    pub logging: Logging,
+}
+
+/// Where and how to serve.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Serving")]
+pub struct Serving {
+    /// Port to listen on; 0 lets the kernel choose one
+    #[arg(long, value_name = "PORT", default_value = "8080", value_parser = port, allow_hyphen_values = true)]
+    pub port: u16,
+
+    /// Address or name to listen on; 0.0.0.0 or :: for all of this machine's
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub host: String,
+
+    /// Address with its protocol, http://HOST:PORT or tcp://HOST:PORT; may be repeated
+    #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
+    pub listen: Vec<String>,
+
+    /// Worker threads, each pinned to a core; auto: one per core
+    #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
+    pub workers: Workers,
+
+    /// I/O backend; auto: io_uring where it works, else epoll
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    pub io: Io,
+
+    /// After SIGTERM or SIGINT, time for what is in flight
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().drain_ms_max))]
+    pub drain_timeout: Span,
+
+    /// Submission entries of a worker's ring
+    #[arg(long, value_name = "N", default_value_t = defaults().ring_entries as usize, value_parser = count)]
+    pub ring_entries: usize,
+
+    /// Memory of a worker's receive buffers
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().recv_buffer_bytes))]
+    pub recv_buffers: Size,
+}
+
+/// What a client may take.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitFlags {
+    /// Connections over all workers [default: open files (ulimit -n) less 64, at most 65536]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub connections_max: Option<usize>,
+
+    /// Request line and header fields together; beyond: 431
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().header_bytes_max))]
+    pub header_max: Size,
+
+    /// Header fields of a request; beyond: 431
+    #[arg(long, value_name = "N", default_value_t = defaults().header_fields_max, value_parser = count)]
+    pub header_fields_max: usize,
+
+    /// Request target; beyond: 414
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().target_bytes_max))]
+    pub target_max: Size,
+
+    /// Request body; beyond: 413
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().body_bytes_max))]
+    pub body_max: Size,
+
+    /// Pipelined requests in flight on a connection; beyond: reading pauses
+    #[arg(long, value_name = "N", default_value_t = defaults().pipelined_max, value_parser = count)]
+    pub pipelined_max: usize,
+
+    /// Connection without a request; beyond: close
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().idle_ms_max))]
+    pub idle_timeout: Span,
+
+    /// From the first byte of a request to the end of its header; beyond: 408
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().header_ms_max))]
+    pub header_timeout: Span,
+
+    /// Between two pieces of a request body; beyond: 408
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().body_stall_ms_max))]
+    pub body_timeout: Span,
+
+    /// Response that the client does not read on; beyond: close
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().write_stall_ms_max))]
+    pub write_timeout: Span,
+
+    /// From a request's header to its response; beyond: 503
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().request_ms_max))]
+    pub request_timeout: Span,
+}
+
+/// What the app may take.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "JavaScript")]
+pub struct JavaScript {
+    /// Show clients the error and stack of a failed request
+    #[arg(long)]
+    pub dev: bool,
+
+    /// JavaScript heap of one worker; beyond: 503 and a fresh context
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().heap_bytes_max))]
+    pub heap_max: Size,
+
+    /// JavaScript stack; beyond: RangeError
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().stack_bytes_max))]
+    pub stack_max: Size,
+
+    /// CPU time of one turn of JavaScript; beyond: 503
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().turn_cpu_ms_max))]
+    pub cpu_max: Span,
+
+    /// Worker that no longer turns; beyond: it is replaced
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().stuck_ms_max))]
+    pub stuck_timeout: Span,
+
+    /// Loading the app; beyond: jsserve ends with an error
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().start_ms_max))]
+    pub start_timeout: Span,
+}
+
+/// What is printed.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Logging")]
+pub struct Logging {
+    /// Form of log lines on standard error
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub log: Log,
+
+    /// No start line, and of the log only errors
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+
+    /// Print this help
+    #[arg(long, short = 'h', action = clap::ArgAction::HelpLong)]
+    pub help: Option<bool>,
+
+    /// Print name and version
+    #[arg(long, short = 'V', action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
+}
+
+/// Values of `--io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Io {
+    Auto,
+    Uring,
+    Epoll,
+}
+
+/// Values of `--log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    Json,
+    Text,
+}
+
+fn defaults() -> Limits {
+    Limits::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &[&str]) -> Flags {
+        Flags::try_parse_from(std::iter::once("jsserve").chain(words.iter().copied())).expect("flags parse")
+    }
+
+    #[test]
+    fn clap_finds_no_fault_in_the_table() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_on_both_sides_of_the_app() {
+        let flags = parse(&["--workers", "3", "app.js", "--port", "9000"]);
+        assert_eq!(flags.app.as_deref(), Some("app.js".as_ref()));
+        assert_eq!((flags.serving.port, flags.serving.workers.count()), (9000, 3));
+        assert!(flags.args.is_empty());
+    }
+
+    #[test]
+    fn the_first_word_after_the_app_begins_its_arguments() {
+        let flags = parse(&["app.js", "--port", "9000", "word", "--port", "1", "-x"]);
+        assert_eq!(flags.serving.port, 9000);
+        assert_eq!(flags.args, ["word", "--port", "1", "-x"]);
+    }
+
+    #[test]
+    fn a_double_dash_begins_the_apps_arguments() {
+        assert_eq!(parse(&["app.js", "--", "--port", "1"]).args, ["--port", "1"]);
+    }
+
+    #[test]
+    fn help_has_every_group_and_the_defaults() {
+        let help = Flags::command().render_long_help().to_string();
+        for part in [
+            "Serving:",
+            "Limits:",
+            "JavaScript:",
+            "Logging:",
+            "[default: 8080]",
+            "[default: 16K]",
+            "[default: 10s]",
+        ] {
+            assert!(help.contains(part), "{part} is missing in:\n{help}");
+        }
+    }
+}

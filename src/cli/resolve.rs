@@ -1,0 +1,250 @@
+//! From flags as typed to the resolved `Config`.
+//!
+//! Owns: checks that need more than one value or the machine (app file, host names, least sizes).
+//! Must not know: the words of the command line beyond the names it puts into messages.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
+use runtime::error::{Error, ErrorKind, Result};
+
+use super::address;
+use super::flags::{Flags, Io, Log};
+use super::values::Size;
+
+/// What a server is told to do.
+///
+/// # Errors
+/// `Usage` for values that cannot be, `App` when the app's file cannot be read.
+pub fn resolve(flags: Flags) -> Result<Config> {
+    let limits = limits(&flags)?;
+    let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
+        return Err(Error::new(ErrorKind::Usage, "no app given")
+            .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
+    };
+    check_app(&app)?;
+    Ok(Config {
+        app,
+        args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
+        listen: listen(&flags.serving.listen, &flags.serving.host, flags.serving.port)?,
+        workers: flags.serving.workers.count(),
+        io: match flags.serving.io {
+            Io::Auto => IoChoice::Auto,
+            Io::Uring => IoChoice::Uring,
+            Io::Epoll => IoChoice::Epoll,
+        },
+        dev: flags.javascript.dev,
+        quiet: flags.logging.quiet,
+        log: match flags.logging.log {
+            Log::Json => LogFormat::Json,
+            Log::Text => LogFormat::Text,
+        },
+        limits,
+    })
+}
+
+fn listen(urls: &[String], host: &str, port: u16) -> Result<Vec<Listen>> {
+    if urls.is_empty() {
+        return address::from_host("--host", host, port, Scheme::Auto);
+    }
+    let mut all: Vec<Listen> = Vec::new();
+    for url in urls {
+        for listen in address::from_url(url)? {
+            if listen.addr.port() != 0 && all.iter().any(|known| known.addr == listen.addr) {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("--listen {url}: {} is given twice", listen.addr),
+                )
+                .remedy("Give each listener an address or a port of its own."));
+            }
+            all.push(listen);
+        }
+    }
+    Ok(all)
+}
+
+/// The least that works at all; below it a server would start and fail every request.
+const HEAP_BYTES_MIN: usize = 1 << 20;
+const STACK_BYTES_MIN: usize = 32 << 10;
+const HEADER_BYTES_MIN: usize = 256;
+const RECV_BUFFER_BYTES_MIN: usize = 64 << 10;
+const RING_ENTRIES_RANGE: std::ops::RangeInclusive<usize> = 8..=32_768;
+
+fn limits(flags: &Flags) -> Result<Limits> {
+    let (serving, limits, javascript) = (&flags.serving, &flags.limits, &flags.javascript);
+    if !RING_ENTRIES_RANGE.contains(&serving.ring_entries) {
+        let message = format!("--ring-entries {}: out of range", serving.ring_entries);
+        return Err(Error::new(ErrorKind::Usage, message).remedy("io_uring takes 8 to 32768 entries."));
+    }
+    Ok(Limits {
+        header_bytes_max: at_least("--header-max", limits.header_max, HEADER_BYTES_MIN)?,
+        header_fields_max: limits.header_fields_max,
+        target_bytes_max: limits.target_max.0,
+        body_bytes_max: limits.body_max.0,
+        header_ms_max: limits.header_timeout.0,
+        body_stall_ms_max: limits.body_timeout.0,
+        idle_ms_max: limits.idle_timeout.0,
+        write_stall_ms_max: limits.write_timeout.0,
+        request_ms_max: limits.request_timeout.0,
+        turn_cpu_ms_max: javascript.cpu_max.0,
+        stuck_ms_max: javascript.stuck_timeout.0,
+        start_ms_max: javascript.start_timeout.0,
+        heap_bytes_max: at_least("--heap-max", javascript.heap_max, HEAP_BYTES_MIN)?,
+        stack_bytes_max: at_least("--stack-max", javascript.stack_max, STACK_BYTES_MIN)?,
+        pipelined_max: limits.pipelined_max,
+        connections_max: limits.connections_max,
+        ring_entries: serving.ring_entries as u32,
+        recv_buffer_bytes: at_least("--recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
+        drain_ms_max: serving.drain_timeout.0,
+    })
+}
+
+fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {
+    if size.0 >= bytes_min {
+        return Ok(size.0);
+    }
+    Err(Error::new(ErrorKind::Usage, format!("{flag} {size}: too small to serve anything"))
+        .remedy(format!("Give it at least {}.", Size(bytes_min))))
+}
+
+fn argument(word: OsString) -> Result<String> {
+    word.into_string().map_err(|word| {
+        Error::new(ErrorKind::Usage, format!("the app's argument {word:?} is not UTF-8"))
+            .remedy("JavaScript strings cannot hold it; pass it in a file.")
+    })
+}
+
+/// Opens the app once, so that the usual mistakes are told before anything starts.
+fn check_app(app: &Path) -> Result<()> {
+    let refuse = |what: &str| Error::new(ErrorKind::App, format!("app {}: {what}", app.display()));
+    let file = match std::fs::File::open(app) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(refuse("no such file").remedy(where_it_may_be(app)));
+        }
+        Err(error) => {
+            return Err(refuse(&format!("it cannot be read ({error})"))
+                .remedy(format!("Look at its permissions: ls -l {}", app.display())));
+        }
+    };
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        let inside = ["app.js", "index.js", "main.js"]
+            .map(|name| app.join(name))
+            .into_iter()
+            .find(|file| file.is_file());
+        let name = inside.unwrap_or_else(|| app.join("app.js"));
+        return Err(
+            refuse("it is a directory").remedy(format!("Name the module in it: jsserve {}", name.display()))
+        );
+    }
+    Ok(())
+}
+
+fn where_it_may_be(app: &Path) -> String {
+    for extension in ["js", "mjs"] {
+        let near = app.with_extension(extension);
+        if near != app && near.is_file() {
+            return format!("Did you mean {}?", near.display());
+        }
+    }
+    match std::env::current_dir() {
+        Ok(here) if app.is_relative() => {
+            format!("Paths start at {}; name a file that is there.", here.display())
+        }
+        _ => "Name a file that is there.".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// A file that is surely there: the check wants one that can be read, not one that runs.
+    const APP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
+    fn config(words: &[&str]) -> Result<Config> {
+        let words = std::iter::once("jsserve").chain(words.iter().copied());
+        resolve(Flags::try_parse_from(words).expect("flags parse"))
+    }
+
+    #[test]
+    fn no_flags_give_the_documented_defaults() {
+        let config = config(&[APP]).expect("config");
+        let expected = Listen { scheme: Scheme::Auto, addr: "127.0.0.1:8080".parse().expect("address") };
+        assert_eq!(config.listen, [expected]);
+        assert_eq!(config.workers, std::thread::available_parallelism().expect("cores").get());
+        assert_eq!(
+            (config.io, config.log, config.dev, config.quiet),
+            (IoChoice::Auto, LogFormat::Text, false, false)
+        );
+        assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()));
+    }
+
+    #[test]
+    fn every_limit_has_a_flag_that_reaches_it() {
+        let flags = "--header-max 1K --header-fields-max 2 --target-max 3 --body-max 4 --header-timeout 5ms \
+             --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
+             --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
+             --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms";
+        let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
+        let limits = config(&words).expect("config").limits;
+        let expected = Limits {
+            header_bytes_max: 1 << 10,
+            header_fields_max: 2,
+            target_bytes_max: 3,
+            body_bytes_max: 4,
+            header_ms_max: 5,
+            body_stall_ms_max: 6,
+            idle_ms_max: 7,
+            write_stall_ms_max: 8,
+            request_ms_max: 9,
+            turn_cpu_ms_max: 10,
+            stuck_ms_max: 11,
+            start_ms_max: 12,
+            heap_bytes_max: 13 << 20,
+            stack_bytes_max: 140 << 10,
+            pipelined_max: 15,
+            connections_max: Some(16),
+            ring_entries: 17,
+            recv_buffer_bytes: 180 << 10,
+            drain_ms_max: 19,
+        };
+        assert_eq!(format!("{limits:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn listen_replaces_host_and_port() {
+        let words = ["--listen", "http://127.0.0.1:1", "--listen", "tcp://[::1]:2", APP, "--", "a", "--b"];
+        let config = config(&words).expect("config");
+        assert_eq!(config.listen.iter().map(|l| l.scheme).collect::<Vec<_>>(), [Scheme::Http, Scheme::Tcp]);
+        assert_eq!(config.args, ["a", "--b"]);
+    }
+
+    #[test]
+    fn what_cannot_serve_is_refused_with_a_remedy() {
+        for words in [
+            &["--heap-max", "1K", APP][..],
+            &["--stack-max", "1K", APP],
+            &["--header-max", "1", APP],
+            &["--recv-buffers", "1K", APP],
+            &["--ring-entries", "1", APP],
+            &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],
+            &[],
+        ] {
+            let error = config(words).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+            assert!(error.to_string().contains("\n  "), "no remedy: {error}");
+        }
+    }
+
+    #[test]
+    fn the_app_must_be_a_file_that_can_be_read() {
+        for (app, part) in [("/nowhere/app.js", "no such file"), ("/", "it is a directory")] {
+            let error = config(&[app]).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::App, "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! From a configuration to a served app: start, say so in one line, run until the drain is over.
+//!
+//! Owns: the start line and the exit code of a run. Must not know: listeners, workers, signals.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use runtime::config::Config;
+use runtime::error::Result;
+use runtime::server::{ExitStatus, Server};
+
+/// Serves until a signal ends it: 0 after a clean drain, 1 when requests had to be cut.
+///
+/// # Errors
+/// Whatever keeps the server from starting: the app, an address, the machine.
+pub fn serve(config: Config) -> Result<ExitCode> {
+    let (app, workers, quiet) = (config.app.display().to_string(), config.workers, config.quiet);
+    let server = Server::start(config, handlers::protocols())?;
+    if !quiet {
+        let line = start_line(&app, server.addresses(), workers, server.backend_line());
+        // Who closed standard output does not want the line; the server serves all the same.
+        let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+    Ok(match server.run()? {
+        ExitStatus::Clean => ExitCode::SUCCESS,
+        ExitStatus::Cut => ExitCode::FAILURE,
+    })
+}
+
+/// `jsserve 0.1.0 app.js http://127.0.0.1:8080 workers=2 io=uring`
+fn start_line<A: Display>(
+    app: &str,
+    addresses: impl IntoIterator<Item = A>,
+    workers: usize,
+    backend: impl Display,
+) -> String {
+    let mut line = format!("jsserve {} {app}", env!("CARGO_PKG_VERSION"));
+    for address in addresses {
+        let _ = write!(line, " {address}"); // writing to a String cannot fail
+    }
+    let _ = writeln!(line, " workers={workers} io={backend}");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_line_names_everything_once() {
+        let addresses = ["http://127.0.0.1:8080", "tcp://[::1]:9000"];
+        let line = start_line("app.js", addresses, 2, "epoll (io_uring refused: EPERM)");
+        let expected = format!(
+            "jsserve {} app.js http://127.0.0.1:8080 tcp://[::1]:9000 workers=2 io=epoll (io_uring refused: EPERM)\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(line, expected);
+    }
+}

@@ -1,0 +1,219 @@
+//! A failing handler loses its own request and nothing else: LIMITS.md on JavaScript.
+//!
+//! Owns: endless, greedy, throwing and nonsensical handlers. Must not know: HTTP's limits.
+
+mod support;
+
+use std::time::Duration;
+
+use support::{App, Connection, Server, get};
+
+const APP: &str = r#"
+const kept = [];
+const nonsense = {
+  number: () => 42, undefined: () => undefined, null: () => null, string: () => "text", object: () => ({}),
+  promised: async () => 42, thenable: () => ({ then(resolve) { resolve(42); } }),
+  fake: () => Object.create(Response.prototype), class: () => Response,
+};
+const throwing = {
+  error: () => { throw new Error("secret-of-the-app"); },
+  rejected: async () => { await null; throw new Error("secret-of-the-app"); },
+  late: () => new Promise((_, reject) => setTimeout(() => reject(new Error("secret-of-the-app")), 5)),
+  null: () => { throw null; }, undefined: () => { throw undefined; }, symbol: () => { throw Symbol("s"); },
+  hostile: () => { throw { get stack() { throw 1; }, get message() { throw 2; }, toString() { throw 3; } }; },
+};
+export default {
+  async fetch(request) {
+    const [, kind, name] = new URL(request.url).pathname.split("/");
+    switch (kind) {
+      case "nonsense": return nonsense[name]();
+      case "throw": return throwing[name]();
+      case "loop": for (;;) {}
+      case "loop-later": await new Promise((resolve) => setTimeout(resolve, 5)); for (;;) {}
+      case "jobs": for (;;) await null;
+      case "recurse": { const deeper = () => deeper() + 1; return new Response(String(deeper())); }
+      case "allocate": for (;;) kept.push(new Array(10_000).fill(0.5));
+      case "allocate-text": { let text = "x"; for (;;) text += text + kept.push(text); }
+      case "never": return new Promise(() => {});
+      case "catch": try { for (;;) {} } finally { for (;;) {} }
+      case "stuck": return new Response(String("a".repeat(400_000).includes("a".repeat(200_000) + "b")));
+      case "wait": await new Promise((resolve) => setTimeout(resolve, 20)); return new Response("waited");
+      default: return new Response("ok");
+    }
+  },
+};"#;
+
+/// One worker with small limits; `times` are those of a turn and of a request.
+fn start_with(times: [&str; 2], more: &[&str]) -> (App, Server) {
+    let app = app!(APP);
+    let flags = ["--workers", "1", "--heap-max", "8M", "--cpu-max", times[0], "--request-timeout", times[1]];
+    let server = Server::spawn(&[&flags, more].concat(), app.path());
+    (app, server)
+}
+
+fn start(more: &[&str]) -> (App, Server) {
+    start_with(["50ms", "300ms"], more)
+}
+
+/// The status of one request on a connection of its own.
+fn status(server: &Server, path: &str) -> u16 {
+    Connection::open(server.addr()).get(path).status
+}
+
+/// `path` answers one of `statuses`, while another request of the same worker goes on undisturbed.
+fn fails_alone(server: &Server, path: &str, statuses: &[u16]) {
+    let mut other = Connection::open(server.addr());
+    other.send(get("/wait"));
+    let status = status(server, path);
+    assert!(statuses.contains(&status), "{path} got {status}");
+    assert_eq!(other.response("GET").text(), "waited", "the other request beside {path}");
+    assert_eq!(other.get("/").text(), "ok", "after {path}");
+}
+
+#[test]
+fn what_is_no_response_is_500() {
+    let (_app, server) = start(&[]);
+    for name in ["number", "undefined", "null", "string", "object", "promised", "thenable", "fake", "class"] {
+        fails_alone(&server, &format!("/nonsense/{name}"), &[500]);
+    }
+}
+
+#[test]
+fn what_throws_or_rejects_is_500_and_logged_with_its_place() {
+    let (_app, server) = start(&[]);
+    for name in ["error", "rejected", "late", "null", "undefined", "symbol", "hostile"] {
+        fails_alone(&server, &format!("/throw/{name}"), &[500]);
+    }
+    let response = Connection::open(server.addr()).get("/throw/error");
+    let everything = format!("{:?} {}", response.fields, response.text());
+    assert!(!everything.contains("secret-of-the-app"), "the client sees the error: {everything}");
+    server.await_log("secret-of-the-app");
+    server.await_log("app.js:9"); // where `error` throws
+}
+
+#[test]
+fn an_error_is_logged_once() {
+    let (_app, server) = start(&[]);
+    assert_eq!(status(&server, "/throw/error"), 500);
+    assert_eq!(status(&server, "/nonsense/number"), 500);
+    server.await_log("secret-of-the-app");
+    assert_eq!(server.log().matches("secret-of-the-app").count(), 1, "{}", server.log());
+}
+
+#[test]
+fn dev_shows_the_error_to_the_client() {
+    let (_app, server) = start(&["--dev"]);
+    let response = Connection::open(server.addr()).get("/throw/rejected");
+    assert_eq!(response.status, 500);
+    assert!(response.text().contains("secret-of-the-app"), "{}", response.text());
+    assert!(response.text().contains("app.js:10"), "{}", response.text());
+}
+
+#[test]
+fn endless_code_is_503() {
+    let (_app, server) = start(&[]);
+    for path in ["/loop", "/loop-later", "/jobs", "/catch"] {
+        fails_alone(&server, path, &[503]);
+    }
+    server.await_log("app.js:21"); // the stack of /loop
+}
+
+#[test]
+fn endless_recursion_is_500() {
+    let (_app, server) = start(&[]);
+    fails_alone(&server, "/recurse", &[500]);
+    server.await_log("RangeError");
+}
+
+#[test]
+fn endless_allocation_is_503_and_the_worker_goes_on() {
+    let (_app, server) = start_with(["10s", "10s"], &[]);
+    for path in ["/allocate", "/allocate-text", "/allocate"] {
+        let status = status(&server, path);
+        assert!([500, 503].contains(&status), "{path} got {status}");
+        assert_eq!(Connection::open(server.addr()).get("/").text(), "ok", "after {path}");
+    }
+}
+
+#[test]
+fn what_never_settles_is_503_after_the_request_timeout() {
+    let (_app, server) = start(&[]);
+    fails_alone(&server, "/never", &[503]);
+}
+
+#[test]
+fn a_thousand_failures_in_a_row_leave_nothing_behind() {
+    let (_app, server) = start_with(["20ms", "100ms"], &[]);
+    let kinds = [
+        "/loop",
+        "/recurse",
+        "/allocate",
+        "/throw/error",
+        "/throw/rejected",
+        "/never",
+        "/nonsense/number",
+        "/jobs",
+    ];
+    let round = |requests: usize| {
+        std::thread::scope(|scope| {
+            for client in 0..4 {
+                let server = &server;
+                scope.spawn(move || {
+                    for n in 0..requests / 4 {
+                        let status = status(server, kinds[(n + client) % kinds.len()]);
+                        assert!(
+                            [500, 503].contains(&status),
+                            "{} got {status}",
+                            kinds[(n + client) % kinds.len()]
+                        );
+                    }
+                });
+            }
+        });
+        assert_eq!(status(&server, "/"), 200);
+    };
+    round(100); // allocators take what they keep
+    let (memory, descriptors) = (server.rss_bytes(), server.fd_count());
+    round(1000);
+    support::eventually("descriptors are back", || server.fd_count() <= descriptors);
+    let after = server.rss_bytes();
+    assert!(after <= memory + (8 << 20), "resident memory went from {memory} to {after} bytes");
+}
+
+#[test]
+fn a_worker_stuck_in_a_builtin_is_replaced() {
+    let (_app, mut server) = start(&["--stuck-timeout", "500ms"]);
+    let mut stuck = Connection::open(server.addr());
+    stuck.send(get("/stuck"));
+    support::eventually("another worker answers", || {
+        let mut client = Connection::open(server.addr());
+        client.send(get("/"));
+        !client.stays_silent(Duration::from_millis(200))
+            && client.try_response("GET").is_ok_and(|response| response.text() == "ok")
+    });
+    server.await_log("/stuck"); // what the worker was serving
+    assert!(server.is_alive());
+}
+
+#[test]
+fn an_unhandled_rejection_is_logged_and_the_server_goes_on() {
+    let app = app!(fetch "Promise.reject(new Error('nobody cares')); return new Response('ok');");
+    let server = Server::spawn(&["--workers", "1"], app.path());
+    let mut client = Connection::open(server.addr());
+    assert_eq!(client.get("/").text(), "ok");
+    server.await_log("nobody cares");
+    assert_eq!(client.get("/").text(), "ok");
+}
+
+#[test]
+fn patched_prototypes_do_not_break_the_server() {
+    let app = app!(
+        "const broken = () => { throw new Error('patched'); };
+         Promise.prototype.then = broken; Promise.prototype.catch = broken; Array.prototype.push = broken;
+         Array.prototype[Symbol.iterator] = broken; Object.prototype.toString = broken; Map.prototype.get = broken;
+         export default { fetch: async () => new Response('ok', { headers: { a: 'b' } }) };"
+    );
+    let server = Server::spawn(&["--workers", "1"], app.path());
+    let response = Connection::open(server.addr()).get("/");
+    assert_eq!((response.status, response.text(), response.field("a")), (200, "ok", Some("b")));
+}

@@ -1,0 +1,141 @@
+//! A plain blocking client: writes literal bytes, reads responses or whatever comes.
+//!
+//! Owns: one TCP connection with timeouts. Must not know: how a request is built beyond `get`.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::SOON;
+use super::response::{Parsed, Response, parse};
+
+/// A connection to a server.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl Connection {
+    /// Connects.
+    pub fn open(addr: SocketAddr) -> Connection {
+        let stream = TcpStream::connect_timeout(&addr, SOON).expect("connect");
+        stream.set_nodelay(true).expect("TCP_NODELAY");
+        stream.set_write_timeout(Some(SOON)).expect("write timeout");
+        Connection { stream, buffer: Vec::new(), ended: false }
+    }
+
+    /// The socket below.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Writes all of `bytes`.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("send");
+    }
+
+    /// Writes as much as the server takes; a close in between is no error.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Sends a GET for `target` and reads the answer.
+    pub fn get(&mut self, target: &str) -> Response {
+        self.send(get(target));
+        self.response("GET")
+    }
+
+    /// Sends a POST with a Content-Length and reads the answer.
+    pub fn post(&mut self, target: &str, body: &[u8]) -> Response {
+        self.send(format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len()));
+        self.send(body);
+        self.response("POST")
+    }
+
+    /// Reads the response to a `method` request.
+    pub fn response(&mut self, method: &str) -> Response {
+        self.try_response(method).unwrap_or_else(|why| panic!("no response: {why}"))
+    }
+
+    /// The same with the reason why there is none.
+    pub fn try_response(&mut self, method: &str) -> Result<Response, String> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            match parse(&self.buffer, method, self.ended) {
+                Ok(Parsed::Whole(response, length)) => {
+                    self.buffer.drain(..length);
+                    return Ok(*response);
+                }
+                Ok(Parsed::Partial) if self.ended => {
+                    return Err(format!(
+                        "the connection ended after {:?}",
+                        String::from_utf8_lossy(&self.buffer)
+                    ));
+                }
+                Ok(Parsed::Partial) => self.fill(deadline)?,
+                Err(why) => return Err(format!("{why}; bytes: {:?}", String::from_utf8_lossy(&self.buffer))),
+            }
+        }
+    }
+
+    /// Reads until `length` bytes are there and takes them.
+    pub fn read_exactly(&mut self, length: usize) -> Vec<u8> {
+        let deadline = Instant::now() + SOON;
+        while self.buffer.len() < length {
+            assert!(!self.ended, "the connection ended after {:?}", String::from_utf8_lossy(&self.buffer));
+            self.fill(deadline).expect("read");
+        }
+        self.buffer.drain(..length).collect()
+    }
+
+    /// Reads to the end of the connection and takes everything; a reset is an end too.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let deadline = Instant::now() + SOON;
+        while !self.ended {
+            self.fill(deadline).expect("the end of the connection");
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Whether nothing comes for `time`: no byte, no end.
+    pub fn stays_silent(&mut self, time: Duration) -> bool {
+        self.buffer.is_empty() && !self.ended && self.fill(Instant::now() + time).is_err()
+    }
+
+    /// Sends FIN: no more bytes from this side.
+    pub fn finish(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("shutdown");
+    }
+
+    /// Closes with RST instead of FIN (socket(7), SO_LINGER).
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+    }
+
+    fn fill(&mut self, deadline: Instant) -> Result<(), String> {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        self.stream.set_read_timeout(Some(left)).expect("read timeout");
+        let mut bytes = [0; 16 << 10];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => self.ended = true,
+            Ok(length) => self.buffer.extend_from_slice(&bytes[..length]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.ended = true,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(format!("{error}; so far {:?}", String::from_utf8_lossy(&self.buffer))),
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a GET request.
+pub fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
+}
+
+/// Sends `bytes` on a connection of their own and gives all that comes until its end.
+pub fn raw(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut connection = Connection::open(addr);
+    connection.try_send(bytes);
+    connection.read_to_end()
+}

@@ -1,0 +1,131 @@
+//! The harness that drives the built `jsserve` as a black box: servers, apps, clients.
+//!
+//! Owns: processes and temporary files of one test. Must not know: any crate of the server.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary compiles the whole harness and uses its part"
+)]
+
+pub mod client;
+pub mod response;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub use client::{Connection, get, raw};
+pub use response::Response;
+pub use server::Server;
+
+/// How long anything may take that should happen at once; generous, for a busy machine.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// An app written for one test; its folder goes away with it.
+pub struct App {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl App {
+    /// Writes `source` to a file in a folder of its own.
+    pub fn new(source: &str) -> App {
+        App::with_files("app.js", &[("app.js", source)])
+    }
+
+    /// Writes several files; `main` is the app.
+    pub fn with_files(main: &str, files: &[(&str, &str)]) -> App {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("app-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).expect("folder for an app");
+        for (name, source) in files {
+            std::fs::write(folder.join(name), source).expect("write an app");
+        }
+        App { file: folder.join(main), folder }
+    }
+
+    /// The app's path.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// An app from the source of its `fetch`'s body, or from a whole module.
+#[macro_export]
+macro_rules! app {
+    (fetch $body:expr) => {
+        $crate::support::App::new(&format!(
+            "export default {{ async fetch(request, env, ctx) {{ {} }} }};",
+            $body
+        ))
+    };
+    ($source:expr) => {
+        $crate::support::App::new($source)
+    };
+}
+
+/// Makes two tests of each function: on io_uring and on epoll. The parameter is the value of `--io`.
+#[macro_export]
+macro_rules! both_backends {
+    ($($(#[$meta:meta])* fn $name:ident($io:ident) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            fn check($io: &str) $body
+
+            #[test]
+            fn uring() {
+                if $crate::support::uring_works(concat!(stringify!($name), " on io_uring")) {
+                    check("uring");
+                }
+            }
+
+            #[test]
+            fn epoll() {
+                check("epoll");
+            }
+        }
+    )+};
+}
+
+/// Whether this machine lets a server use io_uring; where it does not, prints what is skipped and why.
+pub fn uring_works(test: &str) -> bool {
+    static CAUSE: OnceLock<Option<String>> = OnceLock::new();
+    let cause = CAUSE.get_or_init(|| {
+        let app = App::new("export default { fetch() { return new Response('probe') } }");
+        let server = Server::spawn(&["--io", "auto", "--workers", "1"], app.path());
+        (!server.start_line().contains("io=uring")).then(|| server.start_line().to_string())
+    });
+    match cause {
+        None => true,
+        Some(line) => {
+            skip(test, line);
+            false
+        }
+    }
+}
+
+/// Prints that `test` is skipped; on the project's own machine (`.ci/run`) nothing may be.
+pub fn skip(test: &str, why: &str) {
+    assert!(std::env::var_os("JSSERVE_CI").is_none(), "{test} may not be skipped here: {why}");
+    println!("skipped: {test}: {why}");
+}
+
+/// Waits until `done` answers true, looking every few milliseconds.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !done() {
+        assert!(Instant::now() < deadline, "not within {SOON:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
