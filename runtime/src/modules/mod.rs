@@ -13,6 +13,8 @@ pub mod navigator;
 pub mod os;
 pub mod performance;
 pub mod report;
+pub mod shared;
+pub mod structured_clone;
 pub mod timers;
 pub mod url;
 
@@ -20,8 +22,9 @@ use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[],
+    modules: &[(&["jsserve:shared"], shared::declare)],
     globals: &[
+        structured_clone::install,
         url::install,
         encoding::install,
         fetch::install,
