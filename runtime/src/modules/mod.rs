@@ -12,4 +12,7 @@ pub mod url;
 use crate::js::loader::Table;
 
 /// Every module and global there is.
-pub static TABLE: Table = Table { modules: &[], globals: &[url::install, encoding::install, fetch::install] };
+pub static TABLE: Table = Table {
+    modules: &[(&["os", "qjs:os"], os::declare)],
+    globals: &[url::install, encoding::install, fetch::install],
+};
