@@ -7,8 +7,9 @@ use std::sync::Arc;
 use runtime::handler::Protocols;
 
 pub mod http;
+pub mod raw;
 
 /// The protocols that a server speaks.
 pub fn protocols() -> Protocols {
-    Protocols { http: Arc::new(http::Http), tcp: Arc::new(http::Http) }
+    Protocols { http: Arc::new(http::Http), tcp: Arc::new(raw::Raw) }
 }

@@ -22,7 +22,7 @@ use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[(&["jsserve:shared"], shared::declare)],
+    modules: &[(&["jsserve:shared"], shared::declare), (&["os", "qjs:os"], os::declare)],
     globals: &[
         structured_clone::install,
         url::install,
