@@ -4,6 +4,7 @@
 
 use std::io::ErrorKind as IoKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -74,6 +75,23 @@ pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Vec<(Scheme, TcpLis
         Err(error) => Err(explain(*addr, error)),
     };
     listen.iter().map(again).collect()
+}
+
+/// The connections that wait on a listening socket whose owner does not accept them.
+pub fn take_waiting(listener: &OwnedFd) -> Vec<OwnedFd> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut all = Vec::new();
+    loop {
+        let mut ready = [PollFd::new(listener, PollFlags::IN)];
+        if !matches!(poll(&mut ready, Some(&at_once)), Ok(1)) {
+            return all;
+        }
+        match rustix::net::accept_with(listener, rustix::net::SocketFlags::CLOEXEC) {
+            Ok(socket) => all.push(socket),
+            Err(_) => return all,
+        }
+    }
 }
 
 fn explain(addr: SocketAddr, error: std::io::Error) -> Error {
