@@ -359,6 +359,35 @@ fn a_starved_pool_serves_everyone_in_the_end() {
     }
 }
 
+/// More connections than the queues of a small ring have entries, all busy in each turn.
+async fn crowd() {
+    let (listener, addr) = listen();
+    let clients = thread::spawn(move || {
+        let mut clients: Vec<_> = (0..500).map(|_| client(addr)).collect();
+        for round in 0..10u8 {
+            for client in &mut clients {
+                client.write_all(&[round; 100]).expect("write");
+            }
+            for client in &mut clients {
+                let mut answer = [0; 100];
+                client.read_exact(&mut answer).expect("read");
+                assert_eq!(answer, [round; 100]);
+            }
+        }
+    });
+    for _ in 0..500 {
+        io::spawn(echo(listener.accept().await.expect("accept")));
+    }
+    join(clients).await;
+}
+
+#[test]
+fn queues_may_overflow() {
+    for backend in [Backend::Uring, Backend::Epoll] {
+        worker_with(backend, IoOptions { ring_entries: 64, ..IoOptions::default() }, crowd);
+    }
+}
+
 #[test]
 fn a_chunk_that_is_never_taken_holds_no_buffer() {
     let options = IoOptions { recv_buffer_bytes: 8 << 10, ..IoOptions::default() };

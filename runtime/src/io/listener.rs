@@ -34,10 +34,12 @@ enum Backend {
 }
 
 impl Listener {
-    /// Takes a socket that is bound and listens. TCP_NODELAY set on it is inherited by what it
-    /// accepts (tcp(7) is silent, Linux does it).
+    /// Takes a socket that is bound and listens. Sets TCP_NODELAY on it, which what it accepts
+    /// inherits (tcp(7) is silent, Linux does it).
     pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         let fd = socket.into();
+        // It fails for AF_UNIX, which has no such delay.
+        let _ = socket2::SockRef::from(&fd).set_tcp_nodelay(true);
         let backend = match worker::ring() {
             Some(ring) => {
                 // With O_NONBLOCK the ring answers EAGAIN where it should wait.
