@@ -11,12 +11,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::{Listen, Scheme};
 use crate::error::{Error, Result};
 
+/// The sockets of one worker, with what is spoken on each.
+pub type Row = Vec<(Scheme, TcpListener)>;
+
 /// For each of `workers`, a bound socket for each address; and the addresses, ports chosen.
 ///
 /// # Errors
 /// The address cannot be bound, with the reason's usual remedy.
-pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Vec<(Scheme, TcpListener)>>, Vec<SocketAddr>)> {
-    let mut rows: Vec<Vec<(Scheme, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Row>, Vec<SocketAddr>)> {
+    let mut rows: Vec<Row> = (0..workers).map(|_| Vec::new()).collect();
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for wanted in listen {
         let mut addr = wanted.addr;
@@ -69,7 +72,7 @@ fn check_free(addr: SocketAddr) -> Result<()> {
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Vec<(Scheme, TcpListener)>> {
+pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Row> {
     let again = |(scheme, addr): &(Scheme, SocketAddr)| match open(*addr, true) {
         Ok(socket) => Ok((*scheme, socket)),
         Err(error) => Err(explain(*addr, error)),

@@ -106,7 +106,7 @@ impl Server {
         Ok(server)
     }
 
-    fn spawn(&self, number: usize, row: Vec<(Scheme, std::net::TcpListener)>) -> Result<Handle> {
+    fn spawn(&self, number: usize, row: listeners::Row) -> Result<Handle> {
         let (control, orders) = unbounded();
         let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();

@@ -103,7 +103,7 @@ pub fn is_signal<'js>(value: &Value<'js>) -> Result<bool> {
     if !value.is_object() || !loaded.exports.is_some() {
         return Ok(false);
     }
-    Ok(call(value.ctx(), "isSignal", &[value.clone()])?.as_bool().unwrap_or(false))
+    Ok(call(value.ctx(), "isSignal", std::slice::from_ref(value))?.as_bool().unwrap_or(false))
 }
 
 /// The reason why `signal` is aborted; none while it is not.
@@ -112,9 +112,9 @@ pub fn is_signal<'js>(value: &Value<'js>) -> Result<bool> {
 /// Out of memory.
 pub fn reason<'js>(signal: &Value<'js>) -> Result<Option<Value<'js>>> {
     let ctx = signal.ctx();
-    let aborted = call(ctx, "isAborted", &[signal.clone()])?.as_bool().unwrap_or(false);
+    let aborted = call(ctx, "isAborted", std::slice::from_ref(signal))?.as_bool().unwrap_or(false);
     match aborted {
-        true => call(ctx, "reason", &[signal.clone()]).map(Some),
+        true => call(ctx, "reason", std::slice::from_ref(signal)).map(Some),
         false => Ok(None),
     }
 }
