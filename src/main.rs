@@ -4,6 +4,7 @@
 mod cli;
 mod failure;
 mod logging;
+mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     match cli::read(std::env::args_os()) {
         Ok(Request::Serve(config)) => {
             logging::start(&config);
-            ExitCode::SUCCESS
+            serve::serve(*config).unwrap_or_else(|error| failure::report(&error))
         }
         Ok(Request::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,

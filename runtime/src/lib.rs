@@ -14,5 +14,6 @@ pub mod js;
 mod listeners;
 pub mod modules;
 pub mod server;
+pub mod serving;
 pub mod shutdown;
 pub mod worker;

@@ -18,6 +18,7 @@ use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier};
 use crate::js::engine::Pulse;
 use crate::listeners;
+use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
 use crate::worker::{self, Control, Event, Seed};
 
@@ -31,6 +32,7 @@ struct Handle {
     control: Sender<Control>,
     bell: Notifier,
     pulse: Pulse,
+    serving: Arc<Serving>,
     seen: (u64, Instant),
     stuck: bool,
     sockets: Vec<rustix::fd::OwnedFd>,
@@ -45,6 +47,15 @@ impl Handle {
     }
 }
 
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All that was in flight was finished.
+    Clean,
+    /// Something had to be cut.
+    Cut,
+}
+
 /// A running server.
 pub struct Server {
     config: Arc<Config>,
@@ -56,6 +67,8 @@ pub struct Server {
     workers: Vec<Handle>,
     events: (Sender<Event>, Receiver<Event>),
     signals: Receiver<Signal>,
+    /// Connections that one worker may have open.
+    seats_max: usize,
 }
 
 impl Server {
@@ -66,8 +79,8 @@ impl Server {
     pub fn start(config: Config, protocols: Protocols) -> Result<Server> {
         let config = Arc::new(config);
         let signals = shutdown::signals()?;
-        let seats = shutdown::raise_descriptor_limit();
-        let seats_max = config.limits.connections_max.unwrap_or(seats).div_ceil(config.workers).max(1);
+        let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
+        let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = choose(&config)?;
         let (rows, addresses) = listeners::bind(&config.listen, config.workers)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
@@ -81,10 +94,11 @@ impl Server {
             workers: Vec::new(),
             events: unbounded(),
             signals,
+            seats_max,
             config,
         };
         for (number, row) in rows.into_iter().enumerate() {
-            let handle = server.spawn(number, row, seats_max)?;
+            let handle = server.spawn(number, row)?;
             server.workers.push(handle);
         }
         let abilities = server.wait_until_ready()?;
@@ -92,14 +106,9 @@ impl Server {
         Ok(server)
     }
 
-    fn spawn(
-        &self,
-        number: usize,
-        row: Vec<(Scheme, std::net::TcpListener)>,
-        seats_max: usize,
-    ) -> Result<Handle> {
+    fn spawn(&self, number: usize, row: listeners::Row) -> Result<Handle> {
         let (control, orders) = unbounded();
-        let (bell, pulse) = (Notifier::new(), Pulse::default());
+        let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
         let seed = Seed {
             number,
@@ -108,8 +117,9 @@ impl Server {
             backend: self.backend,
             protocols: self.protocols.clone(),
             listeners: row,
-            seats_max,
+            seats_max: self.seats_max,
             pulse: pulse.clone(),
+            serving: serving.clone(),
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -120,7 +130,17 @@ impl Server {
             .spawn(move || worker::run(seed))
             .map_err(|e| Error::system("cannot start a thread", e))?;
         let seen = (0, Instant::now());
-        Ok(Handle { number, control, bell, pulse, seen, stuck: false, sockets, thread: Some(thread) })
+        Ok(Handle {
+            number,
+            control,
+            bell,
+            pulse,
+            serving,
+            seen,
+            stuck: false,
+            sockets,
+            thread: Some(thread),
+        })
     }
 
     fn wait_until_ready(&self) -> Result<Abilities> {
@@ -172,17 +192,17 @@ impl Server {
     /// The backend's name, and why it is not io_uring.
     pub fn backend_line(&self) -> String {
         match (self.backend, &self.refused) {
-            (Backend::Uring, _) => "io=uring".into(),
-            (Backend::Epoll, Some(why)) => format!("io=epoll (io_uring refused: {why})"),
-            (Backend::Epoll, None) => "io=epoll".into(),
+            (Backend::Uring, _) => "uring".into(),
+            (Backend::Epoll, Some(why)) => format!("epoll (io_uring refused: {why})"),
+            (Backend::Epoll, None) => "epoll".into(),
         }
     }
 
-    /// Serves until a signal, then drains; true after a clean drain.
+    /// Serves until a signal, then drains.
     ///
     /// # Errors
     /// Every worker has failed.
-    pub fn run(mut self) -> Result<bool> {
+    pub fn run(mut self) -> Result<ExitStatus> {
         loop {
             select! {
                 recv(self.signals) -> signal => {
@@ -191,8 +211,10 @@ impl Server {
                     }
                 }
                 recv(self.events.1) -> event => {
-                    if let Ok(Event::Ended(number, outcome)) = event {
-                        self.ended(number, outcome)?;
+                    match event {
+                        Ok(Event::Ended(number, outcome)) => self.ended(number, outcome)?,
+                        Ok(Event::Ready(number, _)) => self.hand_over(number),
+                        Err(_) => {}
                     }
                 }
                 default(WATCH) => {}
@@ -238,28 +260,32 @@ impl Server {
 
     fn replace(&mut self, number: usize) -> Result<()> {
         let limit = self.config.limits.stuck_ms_max;
-        tracing::error!(
-            worker = number,
-            "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place"
-        );
-        if let Some(old) = self.workers.iter_mut().find(|w| w.number == number && w.stuck) {
-            // New connections go to the replacement; the old worker ends when it wakes up.
-            for socket in old.sockets.drain(..) {
-                let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
-            }
-            old.tell(Control::Drain);
+        if let Some(old) = self.workers.iter().find(|w| w.number == number && w.stuck) {
+            let what = old.serving.read();
+            tracing::error!(worker = number, "stuck for {limit} ms in {what}: a new worker takes its place");
         }
         let row = listeners::bind_again(&self.addresses)?;
-        let seats = shutdown::raise_descriptor_limit();
-        let seats_max =
-            self.config.limits.connections_max.unwrap_or(seats).div_ceil(self.config.workers).max(1);
-        let handle = self.spawn(number, row, seats_max)?;
+        let handle = self.spawn(number, row)?;
         self.workers.push(handle);
         Ok(())
     }
 
-    /// Ends all workers; true if all ended in time.
-    fn drain(mut self, signal: Signal) -> bool {
+    /// The replacement of a stuck worker listens: it also gets the connections that wait for the old
+    /// one, whose sockets close. The old worker ends when it comes to itself.
+    fn hand_over(&mut self, number: usize) {
+        let Some(fresh) = self.workers.iter().position(|w| w.number == number && !w.stuck) else { return };
+        let Some(old) = self.workers.iter().position(|w| w.number == number && w.stuck) else { return };
+        for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
+            let waiting = listeners::take_waiting(&socket);
+            // An error means that it no longer listens.
+            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+            self.workers[fresh].tell(Control::Adopt(index, waiting));
+        }
+        self.workers[old].tell(Control::Drain);
+    }
+
+    /// Ends all workers.
+    fn drain(mut self, signal: Signal) -> ExitStatus {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{signal}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
@@ -299,7 +325,7 @@ impl Server {
                 let _ = thread.join();
             }
         }
-        clean
+        if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
 }
 
@@ -311,7 +337,7 @@ fn choose(config: &Config) -> Result<(Backend, Option<String>)> {
         (IoChoice::Auto, Err(refused)) => Ok((Backend::Epoll, Some(refused.to_string()))),
         (IoChoice::Uring, Err(refused)) => {
             let text = format!("io_uring is refused: {}", refused.cause);
-            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io auto.", refused.remedy)))
+            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io epoll.", refused.remedy)))
         }
     }
 }

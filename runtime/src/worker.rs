@@ -4,8 +4,10 @@
 //! protocols, signals, other workers.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,13 +20,16 @@ use crate::config::{Config, Scheme};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::{Protocol, Protocols};
-use crate::io::{self, Backend, IoOptions, Listener, Notifier, Stream};
+use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
 use crate::modules::fetch::context::Background;
+use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Control {
+    /// Serve these connections, as if the listener of that index had accepted them.
+    Adopt(usize, Vec<OwnedFd>),
     /// Stop accepting, finish what is in flight, end.
     Drain,
     /// End now.
@@ -58,6 +63,8 @@ pub struct Seed {
     pub seats_max: usize,
     /// Counts its turns of JavaScript.
     pub pulse: Pulse,
+    /// What it serves now.
+    pub serving: Arc<Serving>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -74,6 +81,8 @@ pub struct Worker {
     pub config: Arc<Config>,
     /// The app.
     pub app: Rc<App>,
+    /// What it serves now, for the watch.
+    pub serving: Arc<Serving>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -173,7 +182,18 @@ fn pin(number: usize) {
 
 async fn serve(seed: Seed) -> Result<()> {
     let Seed {
-        number, config, blueprint, protocols, listeners, seats_max, pulse, control, bell, events, ..
+        number,
+        config,
+        blueprint,
+        protocols,
+        listeners,
+        seats_max,
+        pulse,
+        serving,
+        control,
+        bell,
+        events,
+        ..
     } = seed;
     let app = App::load(blueprint, pulse, number).await?;
     let abilities = app.current().abilities();
@@ -181,41 +201,51 @@ async fn serve(seed: Seed) -> Result<()> {
         number,
         config,
         app,
+        serving,
         draining: Cell::new(false),
         seats_max,
         seats: RefCell::default(),
         waiting: RefCell::default(),
     });
     let mut accepting = Vec::new();
+    let mut spoken = Vec::new();
     for (scheme, socket) in listeners {
         let protocol = protocol_for(scheme, abilities, &protocols);
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
         let listener = Listener::new(socket).map_err(|e| Error::system("listener", e))?;
+        spoken.push(protocol.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
     }
     // The receiver is gone only when the server is.
     let _ = events.send(Event::Ready(number, abilities));
+    let mut accepting = Some(accepting);
+    let mut ended = std::pin::pin!(None);
     loop {
-        bell.notified().await;
-        match control.try_iter().last() {
-            Some(Control::Stop) => return Ok(()),
-            Some(Control::Drain) => break,
-            None => {}
-        }
-    }
-    worker.drain();
-    let drained = io::spawn(drained(worker.clone(), accepting));
-    loop {
-        let stopped = poll_fn(|cx| match drained.is_finished() {
-            true => Poll::Ready(false),
-            false => match bell.poll_notified(cx) {
-                Poll::Ready(()) => Poll::Ready(true),
-                Poll::Pending => worker.wait(cx).map(|()| false),
-            },
+        poll_fn(|cx| {
+            match ended.as_mut().as_pin_mut().map(|ended: Pin<&mut JoinHandle<()>>| ended.poll(cx)) {
+                Some(Poll::Ready(_)) => Poll::Ready(true),
+                _ => bell.poll_notified(cx).map(|()| false),
+            }
         })
         .await;
-        if !stopped || control.try_iter().any(|message| message == Control::Stop) {
+        if ended.as_ref().as_pin_ref().is_some_and(|ended| ended.is_finished()) {
             return Ok(());
+        }
+        for message in control.try_iter() {
+            match message {
+                Control::Stop => return Ok(()),
+                Control::Adopt(index, sockets) => {
+                    for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
+                        seat(&worker, stream, &spoken[index]);
+                    }
+                }
+                Control::Drain => {
+                    worker.drain();
+                    if let Some(accepting) = accepting.take() {
+                        ended.set(Some(io::spawn(drained(worker.clone(), accepting))));
+                    }
+                }
+            }
         }
     }
 }
@@ -289,8 +319,4 @@ async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
     while background.count() > 0 {
         io::sleep(std::time::Duration::from_millis(10)).await;
     }
-    drop((background, engine));
-    // `serve` looks again once this task has ended.
-    let worker = worker.clone();
-    io::spawn(async move { worker.changed() });
 }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod class;
+pub mod clone;
 pub mod compile;
 pub mod engine;
 pub mod exception;

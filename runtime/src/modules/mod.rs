@@ -14,6 +14,8 @@ pub mod navigator;
 pub mod os;
 pub mod performance;
 pub mod report;
+pub mod shared;
+pub mod structured_clone;
 pub mod timers;
 pub mod url;
 
@@ -21,8 +23,9 @@ use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[],
+    modules: &[(&["jsserve:shared"], shared::declare), (&["os", "qjs:os"], os::declare)],
     globals: &[
+        structured_clone::install,
         url::install,
         encoding::install,
         fetch::install,

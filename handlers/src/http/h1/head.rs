@@ -1,6 +1,6 @@
 //! A parsed request head: one buffer with its bytes, and where the parts lie in it.
 //!
-//! Owns: [`RequestHead`] and the pool that recycles its two allocations. Must not know: how a head
+//! Owns: [`RequestHead`]. Must not know: how a head
 //! is parsed, or what the app makes of it.
 
 /// The version that a request is handled as; a minor version above 1 counts as 1 (RFC 9110 section 2.5).
@@ -155,15 +155,16 @@ impl RequestHead {
         self.fields().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// Empties the head and keeps its memory.
-    pub fn clear(&mut self) {
+    /// Empties the head and keeps its memory, up to `kept_bytes_max`.
+    pub fn reuse(&mut self, kept_bytes_max: usize) {
         self.bytes.clear();
+        self.bytes.shrink_to(kept_bytes_max);
         let mut fields = std::mem::take(&mut self.parts.fields);
         fields.clear();
         self.parts = Parts { fields, ..Parts::default() };
     }
 
-    /// Whether nothing of a head has arrived since [`clear`](Self::clear).
+    /// Whether nothing of a head has arrived since [`reuse`](Self::reuse).
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -174,56 +175,17 @@ impl RequestHead {
     }
 }
 
-/// Heads that wait to be used again; one per worker.
-#[derive(Debug)]
-pub struct HeadPool {
-    free: Vec<RequestHead>,
-    heads_max: usize,
-    head_bytes_max: usize,
-}
-
-impl HeadPool {
-    /// A pool that keeps at most `heads_max` heads, none with a buffer above `head_bytes_max` bytes.
-    pub fn new(heads_max: usize, head_bytes_max: usize) -> Self {
-        HeadPool { free: Vec::new(), heads_max, head_bytes_max }
-    }
-
-    /// An empty head.
-    pub fn take(&mut self) -> RequestHead {
-        self.free.pop().unwrap_or_default()
-    }
-
-    /// Takes a head back; frees it when the pool is full or the head has grown large.
-    pub fn put(&mut self, mut head: RequestHead) {
-        if self.free.len() < self.heads_max && head.bytes.capacity() <= self.head_bytes_max {
-            head.clear();
-            self.free.push(head);
-        }
-    }
-
-    /// Heads that wait.
-    pub fn len(&self) -> usize {
-        self.free.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.free.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn pool_keeps_memory_within_its_bounds() {
-        let mut pool = HeadPool::new(2, 1024);
-        for capacity in [512, 4096, 512, 512] {
-            pool.put(RequestHead { bytes: vec![b'x'; capacity], ..RequestHead::default() });
-        }
-        assert_eq!(pool.len(), 2, "one was too large, one too many");
-        let head = pool.take();
+    fn a_head_used_again_keeps_its_memory_within_bounds() {
+        let mut head = RequestHead { bytes: vec![b'x'; 512], ..RequestHead::default() };
+        head.reuse(1024);
         assert!(head.is_empty() && head.bytes.capacity() >= 512);
+        head.bytes = vec![b'x'; 4096];
+        head.reuse(1024);
+        assert!(head.bytes.capacity() <= 1024);
     }
 }

@@ -23,7 +23,7 @@ pub use encode::{
     BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, Exchange, LAST_CHUNK, ResponseHead, encode_chunk_start,
     encode_error, encode_head,
 };
-pub use head::{BodyFraming, HeadPool, RequestHead, TargetForm, Version};
+pub use head::{BodyFraming, RequestHead, TargetForm, Version};
 pub use parse::{EMPTY_LINES_MAX, HeadLimits, HeadParser, METHOD_BYTES_MAX, Progress};
 pub use status::reason_phrase;
 

@@ -1,0 +1,289 @@
+//! One request and its answer.
+//!
+//! Owns: the body on its way to the script, the call of the app, time and size limits of a request,
+//! what becomes of a body that nobody read. Must not know: heads on the wire, other requests.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use runtime::connection::{Phase, Stopped};
+use runtime::io::Chunk;
+use runtime::modules::fetch::call::{self, Called, Failure, OwnedReply, Pending};
+use runtime::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
+
+use super::h1::{BodyDecoder, BodyFraming, CONTINUE, Exchange, Rejection, RequestHead};
+use super::session::{End, Session};
+use super::{failure, reply};
+
+/// An unread body up to this size is received and dropped, so that the connection can go on.
+const DRAIN_BYTES_MAX: u64 = 256 << 10;
+
+impl Head for RequestHead {
+    fn method(&self) -> &str {
+        RequestHead::method(self)
+    }
+
+    fn authority(&self) -> &str {
+        RequestHead::authority(self)
+    }
+
+    fn path_and_query(&self) -> &str {
+        RequestHead::path_and_query(self)
+    }
+
+    fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in RequestHead::fields(self) {
+            f(name, value);
+        }
+    }
+}
+
+/// A request body between the wire and the script.
+struct Body {
+    decoder: BodyDecoder,
+    script: IncomingBody,
+    ended: bool,
+    /// The client waits for 100 Continue.
+    held_back: bool,
+}
+
+impl Body {
+    /// Whether the connection can go on after an answer given now.
+    fn can_persist(&self) -> bool {
+        self.ended || (!self.held_back && self.decoder.remaining().is_none_or(|left| left <= DRAIN_BYTES_MAX))
+    }
+}
+
+/// Serves one request.
+///
+/// # Errors
+/// How the connection ends, where it does.
+pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), End> {
+    let worker = session.connection.worker().clone();
+    let mut body = match head.framing() {
+        BodyFraming::None => None,
+        _ => Some(begin(session, head)?),
+    };
+    session.connection.set_phase(Phase::Handling);
+    worker.serving.note(head.method(), head.target());
+    let may_persist = !worker.is_draining() && body.as_ref().is_none_or(Body::can_persist);
+    let exchange = Exchange::of(head, may_persist);
+    let incoming = Incoming {
+        head: head.clone(),
+        body: body.as_ref().map(|body| body.script.clone()),
+        peer: session.connection.peer(),
+        local: session.connection.local(),
+        worker: worker.number,
+    };
+    let app = worker.app.current();
+    let Some(handler) = app.fetch() else { return Err(session.refuse(501)) };
+    let mut persists = false;
+    let out = &mut session.out;
+    let called = call::fetch(app.engine(), handler, incoming, &mut |lent| {
+        persists = reply::write(out, &lent, exchange)
+    });
+    drop(app);
+    let failed = match called {
+        Called::Done => None,
+        Called::Failed(failure) => Some(failure),
+        Called::Pending(pending) => match wait(session, &pending, &mut body).await? {
+            Ok(owned) => {
+                persists =
+                    later(session, head, &body, |out, exchange| reply::write(out, &owned.lend(), exchange));
+                None
+            }
+            Err(failure) => Some(failure),
+        },
+    };
+    if let Some(failure) = failed {
+        let may_persist = !worker.is_draining() && body.as_ref().is_none_or(Body::can_persist);
+        let exchange = Exchange::of(head, may_persist);
+        persists = failure::answer(&mut session.out, &failure, head, exchange, &session.connection);
+    }
+    match (persists, body) {
+        (false, _) => Err(End::Answered),
+        (true, Some(body)) if !body.ended => drop_unread(session, body).await,
+        (true, _) => Ok(()),
+    }
+}
+
+/// Writes an answer that came after its turn, by what the connection can do by now.
+fn later(
+    session: &mut Session,
+    head: &RequestHead,
+    body: &Option<Body>,
+    write: impl FnOnce(&mut Vec<u8>, Exchange) -> bool,
+) -> bool {
+    let draining = session.connection.worker().is_draining();
+    let exchange = Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist));
+    write(&mut session.out, exchange)
+}
+
+/// Takes up a request with a body: what has come of it goes to the script.
+fn begin(session: &mut Session, head: &RequestHead) -> Result<Body, End> {
+    let limit = session.connection.worker().config.limits.body_bytes_max as u64;
+    let decoder = BodyDecoder::new(head.framing(), limit, &session.head_limits);
+    let decoder = decoder.map_err(|rejection| session.refuse(rejection.status))?;
+    let script = IncomingBody::new(Vec::new(), Progress::Open);
+    let mut body = Body { decoder, script, ended: false, held_back: head.expect_continue() };
+    let input = session.input();
+    let mut used = 0;
+    let fed = loop {
+        match feed(&mut body, &input[used..]) {
+            Ok(0) => break Ok(()),
+            Ok(consumed) => used += consumed,
+            Err(rejection) => break Err(rejection),
+        }
+    };
+    body.held_back &= used == 0 && !body.ended;
+    session.consume(used);
+    match fed {
+        Ok(()) => Ok(body),
+        Err(rejection) => Err(session.refuse(rejection.status)),
+    }
+}
+
+/// Decodes one step of `input`; the bytes used, 0 at the body's end or when input is wanting.
+fn feed(body: &mut Body, input: &[u8]) -> Result<usize, Rejection> {
+    if body.ended {
+        return Ok(0);
+    }
+    let step = body.decoder.decode(input)?;
+    body.script.push(step.data);
+    if step.end {
+        body.ended = true;
+        body.script.end(Progress::Complete);
+    }
+    Ok(step.consumed)
+}
+
+enum Turn {
+    Settled(Result<OwnedReply, Failure>),
+    Received(Result<Chunk, Stopped>),
+    Wanted,
+    TimedOut,
+}
+
+/// Waits for an answer, and receives the body if the script asks for it.
+async fn wait(
+    session: &mut Session,
+    pending: &Pending,
+    body: &mut Option<Body>,
+) -> Result<Result<OwnedReply, Failure>, End> {
+    session.flush().await?;
+    session.connection.set_phase(Phase::Handling);
+    let limits = session.connection.worker().config.limits.clone();
+    session.connection.request_deadline().set(limits.request_ms_max);
+    let mut receiving = false;
+    loop {
+        let connection = &session.connection;
+        let open = body.as_ref().filter(|body| !body.ended);
+        let turn = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = pending.poll(cx) {
+                return Poll::Ready(Turn::Settled(outcome));
+            }
+            if connection.request_deadline().poll_expired(cx).is_ready() {
+                return Poll::Ready(Turn::TimedOut);
+            }
+            match open {
+                Some(_) if receiving => connection.poll_recv(cx).map(Turn::Received),
+                Some(body) => body.script.poll_wanted(cx).map(|()| Turn::Wanted),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match turn {
+            Turn::Settled(outcome) => {
+                connection.request_deadline().clear();
+                return Ok(outcome);
+            }
+            Turn::TimedOut => {
+                let text = format!("no response within {} ms (--request-timeout)", limits.request_ms_max);
+                return Ok(Err(Failure { status: 503, text, stack: String::new() }));
+            }
+            Turn::Wanted => {
+                receiving = true;
+                connection.set_stall(limits.body_stall_ms_max);
+                if body.as_mut().is_some_and(|body| std::mem::take(&mut body.held_back)) {
+                    session.out.extend_from_slice(CONTINUE);
+                    session.flush().await?;
+                    session.connection.set_phase(Phase::Handling);
+                    session.connection.set_stall(limits.body_stall_ms_max);
+                }
+            }
+            Turn::Received(received) => {
+                if let Some(body) = body.as_mut() {
+                    receive(session, body, received)?;
+                }
+                session.connection.set_stall(limits.body_stall_ms_max);
+            }
+        }
+    }
+}
+
+/// Hands what was received to the body; what is left over belongs to the next request.
+fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopped>) -> Result<(), End> {
+    let failed = |body: &Body, error: BodyError| body.script.end(Progress::Failed(error));
+    let chunk = match received {
+        Ok(chunk) if !chunk.is_empty() => chunk,
+        Ok(_) => {
+            failed(body, BodyError::Aborted);
+            return Err(session.refuse(400));
+        }
+        Err(Stopped::TimedOut) => {
+            failed(body, BodyError::TimedOut);
+            return Err(session.refuse(408));
+        }
+        Err(stopped) => {
+            failed(body, BodyError::Aborted);
+            return Err(stopped.into());
+        }
+    };
+    let mut used = 0;
+    loop {
+        match feed(body, &chunk[used..]) {
+            Ok(0) => break,
+            Ok(consumed) => used += consumed,
+            Err(rejection) => {
+                drop(chunk);
+                let error = if rejection.status == 413 { BodyError::TooLarge } else { BodyError::Malformed };
+                failed(body, error);
+                return Err(session.refuse(rejection.status));
+            }
+        }
+    }
+    session.keep(&chunk[used..]);
+    Ok(())
+}
+
+/// Receives and drops the rest of a body that the handler did not read, within bounds.
+async fn drop_unread(session: &mut Session, mut body: Body) -> Result<(), End> {
+    session.flush().await?;
+    let stall_ms = session.connection.worker().config.limits.body_stall_ms_max;
+    session.connection.set_phase(Phase::Receiving);
+    session.connection.set_stall(stall_ms);
+    body.script.end(Progress::Failed(BodyError::Aborted));
+    let start = body.decoder.content_bytes();
+    loop {
+        let chunk = match session.connection.recv().await {
+            Ok(chunk) if !chunk.is_empty() => chunk,
+            Ok(_) => return Err(End::Quiet),
+            Err(stopped) => return Err(stopped.into()),
+        };
+        let mut used = 0;
+        while !body.ended && used < chunk.len() {
+            // A broken rest ends the connection; its request has been answered.
+            let step = body.decoder.decode(&chunk[used..]).map_err(|_| End::Quiet)?;
+            used += step.consumed;
+            body.ended = step.end;
+        }
+        if body.ended {
+            session.keep(&chunk[used..]);
+            return Ok(());
+        }
+        if body.decoder.content_bytes() - start > DRAIN_BYTES_MAX {
+            return Err(End::Quiet);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A handler's reply on the wire.
+//!
+//! Owns: the choice of framing for a whole body. Must not know: when it is sent.
+
+use runtime::modules::fetch::call::{Fields, Reply};
+
+use super::clock;
+use super::h1::{BodyMode, BodySize, Encoded, Exchange, ResponseHead, encode_head};
+
+/// Appends a reply to `out`; whether the connection persists after it.
+pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> bool {
+    let size = reply.body.map_or(BodySize::Null, |body| BodySize::Known(body.len() as u64));
+    let reason = reply.reason.unwrap_or_default();
+    // Characters of a reason phrase are bytes (Web IDL's ByteString).
+    let latin1: Vec<u8>;
+    let reason = match reason.is_ascii() {
+        true => reason.as_bytes(),
+        false => {
+            latin1 = reason.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            &latin1
+        }
+    };
+    let status = reply.status;
+    let encoded: Encoded = clock::with_date(|date| match reply.headers {
+        Fields::ContentType(kind) => {
+            let fields = kind.map(|kind| (&b"Content-Type"[..], kind.as_bytes()));
+            encode_head(out, ResponseHead { status, reason, fields }, size, exchange, date)
+        }
+        Fields::List(list) => {
+            let head = ResponseHead { status, reason, fields: list.iter() };
+            encode_head(out, head, size, exchange, date)
+        }
+    });
+    if encoded.body != BodyMode::Omit {
+        out.extend_from_slice(reply.body.unwrap_or_default());
+    }
+    encoded.keep_alive
+}

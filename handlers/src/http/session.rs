@@ -1,0 +1,215 @@
+//! The life of an HTTP/1.1 connection: heads in, answers out, in order, until one side is done.
+//!
+//! Owns: receiving heads, pipelining, flushing, the way a connection ends. Must not know: bodies
+//! and the app (`exchange` does).
+
+use std::rc::Rc;
+
+use runtime::connection::{Connection, Phase, Stopped};
+
+use super::exchange;
+use super::failure;
+use super::h1::{HeadLimits, HeadParser, Progress, RequestHead};
+
+/// How long a client may go on sending after an answer that closes, in milliseconds.
+const LINGER_MS: u64 = 1_000;
+/// Memory that a connection keeps for the next answer, and for the next head.
+const KEPT_BYTES_MAX: usize = 16 << 10;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// An answer is on its way and is the last.
+    Answered,
+    /// Nothing is left to say.
+    Quiet,
+    /// The peer is gone or does not read.
+    Lost,
+}
+
+impl From<Stopped> for End {
+    fn from(stopped: Stopped) -> End {
+        match stopped {
+            Stopped::Draining => End::Quiet,
+            Stopped::TimedOut | Stopped::Failed(_) => End::Lost,
+        }
+    }
+}
+
+/// The state of a connection between its requests.
+pub struct Session {
+    /// The connection.
+    pub connection: Connection,
+    /// Bounds of heads and trailers.
+    pub head_limits: HeadLimits,
+    /// Received and not yet used, from `used` on.
+    input: Vec<u8>,
+    used: usize,
+    /// Answers not yet given to the socket.
+    pub out: Vec<u8>,
+    unsent: usize,
+    parser: HeadParser,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(connection: Connection) {
+    let limits = &connection.worker().config.limits;
+    let head_limits = HeadLimits::from(limits);
+    let write_stall_ms = limits.write_stall_ms_max;
+    let mut session = Session {
+        connection,
+        head_limits,
+        input: Vec::new(),
+        used: 0,
+        out: Vec::new(),
+        unsent: 0,
+        parser: HeadParser::new(head_limits),
+    };
+    let mut end = session.exchanges().await;
+    if end == End::Answered && session.flush().await.is_err() {
+        end = End::Lost;
+    }
+    let connection = session.connection;
+    match end {
+        End::Answered => connection.close_gently(write_stall_ms, LINGER_MS).await,
+        End::Quiet => connection.close().await,
+        End::Lost => connection.abort().await,
+    }
+}
+
+impl Session {
+    async fn exchanges(&mut self) -> End {
+        let mut head = Rc::new(RequestHead::default());
+        loop {
+            match Rc::get_mut(&mut head) {
+                Some(free) => free.reuse(KEPT_BYTES_MAX),
+                // The script still holds the last request.
+                None => head = Rc::new(RequestHead::default()),
+            }
+            if let Some(free) = Rc::get_mut(&mut head)
+                && let Err(end) = self.receive(free).await
+            {
+                return end;
+            }
+            self.unsent += 1;
+            if let Err(end) = exchange::run(self, &head).await {
+                return end;
+            }
+            if self.unsent >= self.connection.worker().config.limits.pipelined_max
+                && let Err(stopped) = self.flush().await
+            {
+                return stopped.into();
+            }
+        }
+    }
+
+    /// Receives the next head.
+    async fn receive(&mut self, head: &mut RequestHead) -> Result<(), End> {
+        let limits = &self.connection.worker().config.limits;
+        let (idle_ms, header_ms) = (limits.idle_ms_max, limits.header_ms_max);
+        let mut begun = false;
+        if self.used < self.input.len() {
+            let progress = self.parser.parse(&self.input[self.used..], head);
+            if self.advance(progress)? {
+                return Ok(());
+            }
+        }
+        self.flush().await?;
+        loop {
+            if head.is_empty() {
+                self.connection.set_phase(Phase::Idle);
+                self.connection.set_stall(idle_ms);
+            } else if !begun {
+                begun = true;
+                self.connection.set_phase(Phase::Receiving);
+                self.connection.set_stall(header_ms);
+            }
+            let chunk = match self.connection.recv().await {
+                Ok(chunk) => chunk,
+                Err(Stopped::TimedOut) if begun => return Err(self.refuse(408)),
+                Err(Stopped::TimedOut) => return Err(End::Quiet),
+                Err(stopped) => return Err(stopped.into()),
+            };
+            if chunk.is_empty() {
+                return Err(if begun { self.refuse(400) } else { End::Quiet });
+            }
+            match self.parser.parse(&chunk, head) {
+                Ok(Progress::Complete { consumed }) => {
+                    self.input.clear();
+                    self.used = 0;
+                    self.input.extend_from_slice(&chunk[consumed..]);
+                    return Ok(());
+                }
+                Ok(Progress::NeedMore) => {}
+                Err(rejection) => return Err(self.refuse(rejection.status)),
+            }
+        }
+    }
+
+    /// Accounts for a parse of the input; whether the head is complete.
+    fn advance(&mut self, progress: Result<Progress, super::h1::Rejection>) -> Result<bool, End> {
+        match progress {
+            Ok(Progress::Complete { consumed }) => {
+                self.consume(consumed);
+                Ok(true)
+            }
+            Ok(Progress::NeedMore) => {
+                self.consume(self.input.len() - self.used);
+                Ok(false)
+            }
+            Err(rejection) => Err(self.refuse(rejection.status)),
+        }
+    }
+
+    /// What is received and not yet used.
+    pub fn input(&self) -> &[u8] {
+        &self.input[self.used..]
+    }
+
+    /// Marks `count` bytes of the input as used.
+    pub fn consume(&mut self, count: usize) {
+        self.used += count;
+        if self.used >= self.input.len() {
+            self.used = 0;
+            self.input.clear();
+            self.input.shrink_to(KEPT_BYTES_MAX);
+        }
+    }
+
+    /// Puts back what was received and belongs to later messages.
+    pub fn keep(&mut self, rest: &[u8]) {
+        self.input.extend_from_slice(rest);
+    }
+
+    /// Answers a message that breaks the rules; nothing after it is read.
+    pub fn refuse(&mut self, status: u16) -> End {
+        failure::refuse(&mut self.out, status);
+        End::Answered
+    }
+
+    /// Gives the answers so far to the socket, once it has sent what came before.
+    ///
+    /// # Errors
+    /// The peer does not read, or is gone.
+    pub async fn flush(&mut self) -> Result<(), Stopped> {
+        self.unsent = 0;
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.connection.set_phase(Phase::Sending);
+        let stall_ms = self.connection.worker().config.limits.write_stall_ms_max;
+        let mut free = self.connection.sent(stall_ms).await?;
+        free.clear();
+        free.shrink_to(KEPT_BYTES_MAX);
+        let full = std::mem::replace(&mut self.out, free);
+        let large = full.len() > KEPT_BYTES_MAX;
+        self.connection.stream().start_send(full);
+        if large {
+            // It may be long on its way: the client has to take it before we wait for a request.
+            self.out = self.connection.sent(stall_ms).await?;
+            self.out.clear();
+            self.out.shrink_to(KEPT_BYTES_MAX);
+        }
+        Ok(())
+    }
+}

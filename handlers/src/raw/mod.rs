@@ -1,0 +1,59 @@
+//! Raw TCP: gives each connection's descriptor to the app's `accept(fd, peer, env, ctx)`.
+//!
+//! Owns: the descriptor's loan to the app, and its end. The app's handler bounds itself: no idle
+//! time-out applies here, and a drain waits for handlers as long as the server lets it. Must not
+//! know: JavaScript values, the ring.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use runtime::connection::Connection;
+use runtime::handler::Protocol;
+use runtime::io::Socket;
+use runtime::modules::os::handler;
+use runtime::modules::os::table::Lent;
+use runtime::worker::Worker;
+use tracing::error;
+
+/// Raw TCP.
+pub struct Raw;
+
+impl Protocol for Raw {
+    fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(serve(connection))
+    }
+}
+
+async fn serve(connection: Connection) {
+    let (peer, local) = (connection.peer(), connection.local());
+    // The seat is held to the end: it is what counts the connection.
+    let (stream, worker, _seat) = connection.into_parts();
+    match stream.into_socket() {
+        Ok(socket) => handle(&worker, socket, peer, local).await,
+        Err(error) => error!(worker = worker.number, %peer, "cannot take over the connection: {error}"),
+    }
+}
+
+/// Runs the app's handler on the connection, then closes it unless the handler did: with a reset if
+/// the handler failed, so that the client does not take what it has for all there is.
+async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: SocketAddr) {
+    let app = worker.app.current();
+    let Some(accept) = app.accept() else {
+        error!(worker = worker.number, %peer, "the app has no `accept`; the connection is closed");
+        return;
+    };
+    let lent = match Lent::new(app.engine(), socket) {
+        Ok(lent) => lent,
+        Err(error) => {
+            error!(worker = worker.number, %peer, "cannot hand over the connection: {error}");
+            return;
+        }
+    };
+    let outcome = handler::accept(app.engine(), accept, lent.fd(), peer, local, worker.number).await;
+    if let Err(thrown) = outcome {
+        error!(worker = worker.number, %peer, "accept failed: {thrown}");
+        lent.reset();
+    }
+}

@@ -1,0 +1,105 @@
+//! Socket addresses as JavaScript has them: `{family, addr, port}`, `{family: AF_UNIX, path}`.
+//!
+//! Owns: the conversion, both ways. Must not know: sockets, names of hosts.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+
+use rquickjs::{Ctx, Object, Result, Value};
+use socket2::SockAddr;
+
+use super::arguments::{integer, optional};
+use crate::js::{exception, value};
+
+/// Reads an address object for a socket of `family`.
+///
+/// # Errors
+/// TypeError for what is no address of that family, RangeError for a port outside of 0..=65535 or a
+/// path beyond 108 bytes.
+pub fn read<'js>(ctx: &Ctx<'js>, given: &Value<'js>, family: i32) -> Result<SockAddr> {
+    let Some(object) = given.as_object().filter(|object| !object.is_function()) else {
+        return Err(exception::type_error(ctx, "the address must be an object: {family, addr, port}"));
+    };
+    let family = match optional(object.get("family")?) {
+        Some(given) => integer(ctx, &given, "family")?,
+        None => family,
+    };
+    match family {
+        libc::AF_INET | libc::AF_INET6 => inet(ctx, object, family),
+        libc::AF_UNIX => unix(ctx, object),
+        _ => Err(exception::type_error(ctx, "family must be AF_INET, AF_INET6 or AF_UNIX")),
+    }
+}
+
+fn inet<'js>(ctx: &Ctx<'js>, object: &Object<'js>, family: i32) -> Result<SockAddr> {
+    let port = integer(ctx, &object.get("port")?, "port")?;
+    let port = u16::try_from(port)
+        .map_err(|_| exception::range_error(ctx, &format!("port {port} is not between 0 and 65535")))?;
+    let Some(addr) = optional(object.get("addr")?) else {
+        let wildcard: IpAddr = match family {
+            libc::AF_INET => Ipv4Addr::UNSPECIFIED.into(),
+            _ => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        return Ok(SocketAddr::new(wildcard, port).into());
+    };
+    if !addr.is_string() {
+        return Err(exception::type_error(ctx, "addr must be a string: an address literal"));
+    }
+    let text = value::to_string(&addr)?;
+    let parsed = match family {
+        libc::AF_INET => text.parse().ok().map(|ip: Ipv4Addr| SocketAddr::new(ip.into(), port)),
+        // The form with brackets knows the scope: fe80::1%2.
+        _ => format!("[{text}]:{port}").parse::<SocketAddrV6>().ok().map(SocketAddr::V6),
+    };
+    let version = if family == libc::AF_INET { "IPv4" } else { "IPv6" };
+    let shown: String = text.chars().take(60).collect();
+    parsed.map(SockAddr::from).ok_or_else(|| {
+        exception::type_error(ctx, &format!("\"{shown}\" is not an {version} address literal"))
+    })
+}
+
+fn unix<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> Result<SockAddr> {
+    let path: Value = object.get("path")?;
+    if !path.is_string() {
+        return Err(exception::type_error(ctx, "an AF_UNIX address needs a string `path`"));
+    }
+    let path = value::to_string(&path)?;
+    if path.bytes().skip(1).any(|byte| byte == 0) && !path.starts_with('\0') {
+        return Err(exception::type_error(ctx, "path must not contain NUL, except in front (unix(7))"));
+    }
+    SockAddr::unix(OsStr::from_bytes(path.as_bytes()))
+        .map_err(|_| exception::range_error(ctx, "path is longer than 107 bytes (unix(7))"))
+}
+
+/// Makes an address object. It always has family, addr and port; AF_UNIX has a path too. A sender
+/// that the kernel does not tell (recvfrom on a connected stream) has family 0.
+///
+/// # Errors
+/// Out of memory.
+pub fn make<'js>(ctx: &Ctx<'js>, addr: &SockAddr) -> Result<Value<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let family = if addr.len() == 0 { 0 } else { i32::from(addr.family()) };
+    object.set("family", family)?;
+    let (ip, port) = match addr.as_socket().filter(|_| addr.len() > 0) {
+        Some(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
+            (Some(format!("{}%{}", v6.ip(), v6.scope_id())), v6.port())
+        }
+        Some(known) => (Some(known.ip().to_string()), known.port()),
+        None => (None, 0),
+    };
+    match ip {
+        Some(ip) => object.set("addr", value::string(ctx, &ip)?)?,
+        None => object.set("addr", Value::new_null(ctx.clone()))?,
+    }
+    object.set("port", port)?;
+    if family == libc::AF_UNIX {
+        let path = match (addr.as_pathname(), addr.as_abstract_namespace()) {
+            (Some(path), _) => String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned(),
+            (None, Some(name)) => format!("\0{}", String::from_utf8_lossy(name)),
+            (None, None) => String::new(),
+        };
+        object.set("path", value::string(ctx, &path)?)?;
+    }
+    Ok(object.into_value())
+}

@@ -1,0 +1,99 @@
+//! Arguments of the socket calls: integers, buffers, lengths.
+//!
+//! Owns: which wrong argument is which error. Must not know: what the calls do.
+
+use rquickjs::{Ctx, Result, Value};
+
+use crate::js::{exception, value};
+
+/// `None` for undefined and null.
+pub fn optional(value: Value<'_>) -> Option<Value<'_>> {
+    (!value.is_undefined() && !value.is_null()).then_some(value)
+}
+
+/// A 32-bit integer.
+///
+/// # Errors
+/// TypeError for what is no number, RangeError for a number that is no 32-bit integer.
+pub fn integer(ctx: &Ctx<'_>, value: &Value<'_>, what: &str) -> Result<i32> {
+    if let Some(number) = value.as_int() {
+        return Ok(number);
+    }
+    let Some(number) = value.as_number() else {
+        return Err(exception::type_error(ctx, &format!("{what} must be a number")));
+    };
+    if number.fract() != 0.0 || number < f64::from(i32::MIN) || number > f64::from(i32::MAX) {
+        return Err(exception::range_error(ctx, &format!("{what} must be a 32-bit integer")));
+    }
+    Ok(number as i32)
+}
+
+/// `length` for a buffer of `size` bytes; all of it when not given.
+///
+/// # Errors
+/// TypeError for what is no number, RangeError for what is no integer from 0 to `size`.
+pub fn length(ctx: &Ctx<'_>, given: Value<'_>, size: usize) -> Result<usize> {
+    let Some(given) = optional(given) else { return Ok(size) };
+    let Some(number) = given.as_number() else {
+        return Err(exception::type_error(ctx, "length must be a number"));
+    };
+    if number.fract() != 0.0 || !(0.0..=size as f64).contains(&number) {
+        let text = format!("length {number} is not an integer from 0 to the {size} bytes of the buffer");
+        return Err(exception::range_error(ctx, &text));
+    }
+    Ok(number as usize)
+}
+
+/// Whether `value` is an ArrayBuffer or a view of one.
+///
+/// # Errors
+/// Out of memory.
+pub fn is_buffer(value: &Value<'_>) -> Result<bool> {
+    Ok(value::bytes(value)?.is_some())
+}
+
+/// The size in bytes of a buffer to receive into.
+///
+/// # Errors
+/// TypeError for what is none, or is detached.
+pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
+    match value::bytes(value)? {
+        Some(bytes) if !bytes.is_empty() => Ok(bytes.len()),
+        Some(_) => attached(ctx, value).map(|()| 0),
+        None => Err(exception::type_error(ctx, "buffer must be an ArrayBuffer, a typed array or a DataView")),
+    }
+}
+
+/// A copy of the first `length` bytes of `value`: a buffer, or a string as UTF-8.
+///
+/// # Errors
+/// As [`buffer_size`] and [`length`](fn@length).
+pub fn data<'js>(ctx: &Ctx<'js>, value: &Value<'js>, given: Value<'js>) -> Result<Vec<u8>> {
+    if value.is_string() {
+        let mut bytes = value::to_string(value)?.into_bytes();
+        bytes.truncate(length(ctx, given, bytes.len())?);
+        return Ok(bytes);
+    }
+    let Some(bytes) = value::bytes(value)? else {
+        let text = "data must be an ArrayBuffer, a typed array, a DataView or a string";
+        return Err(exception::type_error(ctx, text));
+    };
+    if bytes.is_empty() {
+        attached(ctx, value)?;
+    }
+    let length = length(ctx, given, bytes.len())?;
+    Ok(bytes.with(|all| all.get(..length).map(<[u8]>::to_vec)).unwrap_or_default())
+}
+
+/// Asked of empty buffers only.
+fn attached(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<()> {
+    let Some(object) = value.as_object() else { return Ok(()) };
+    let detached = match object.get::<_, Value>("buffer")?.as_object() {
+        Some(buffer) => buffer.get::<_, Value>("detached")?,
+        None => object.get("detached")?,
+    };
+    match detached.as_bool() {
+        Some(true) => Err(exception::type_error(ctx, "the buffer is detached")),
+        _ => Ok(()),
+    }
+}

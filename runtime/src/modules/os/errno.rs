@@ -1,0 +1,100 @@
+//! Error numbers as JavaScript sees them: names, and the `Error` that an operation rejects with.
+//!
+//! Owns: the list of names, the form of the error. Must not know: who fails.
+
+use std::ffi::CStr;
+use std::io;
+
+use rquickjs::{Ctx, Error, Exception, Result, Value};
+
+use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
+use crate::js::function::{self, Functions};
+use crate::js::held::Slot;
+use crate::js::{exception, value};
+
+macro_rules! names {
+    ($($name:ident)+) => { &[$((stringify!($name), libc::$name)),+] };
+}
+
+/// Every error number of Linux with its name (errno(3)).
+pub const NAMES: &[(&str, i32)] = names![
+    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY
+    EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK
+    EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP ENOMSG EIDRM ECHRNG EL2NSYNC EL3HLT
+    EL3RST ELNRNG EUNATCH ENOCSI EL2HLT EBADE EBADR EXFULL ENOANO EBADRQC EBADSLT EBFONT ENOSTR ENODATA ETIME
+    ENOSR ENONET ENOPKG EREMOTE ENOLINK EADV ESRMNT ECOMM EPROTO EMULTIHOP EDOTDOT EBADMSG EOVERFLOW ENOTUNIQ
+    EBADFD EREMCHG ELIBACC ELIBBAD ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART ESTRPIPE EUSERS ENOTSOCK
+    EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT
+    EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS
+    EISCONN ENOTCONN ESHUTDOWN ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY
+    EINPROGRESS ESTALE EUCLEAN ENOTNAM ENAVAIL EISNAM EREMOTEIO EDQUOT ENOMEDIUM EMEDIUMTYPE ECANCELED ENOKEY
+    EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL EHWPOISON
+];
+
+/// The name of an error number.
+pub fn name(errno: i32) -> Option<&'static str> {
+    NAMES.iter().find(|(_, number)| *number == errno).map(|(name, _)| *name)
+}
+
+/// The error number behind `error`; what has none is EINVAL.
+pub fn number(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EINVAL)
+}
+
+/// What strerror(3) says.
+fn text(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// The `valueOf` that all errors of an engine share.
+#[derive(Default)]
+struct ValueOf(Slot);
+
+struct Natives;
+
+impl Functions for Natives {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"valueOf", 0, value_of)];
+}
+
+fn value_of<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let this = scope.this();
+    let Some(error) = this.as_object() else {
+        return Err(exception::type_error(scope.ctx, "valueOf was called on what is no error"));
+    };
+    let errno = value::to_number(&error.get::<_, Value>("errno")?)?;
+    Ok(Value::new_number(scope.ctx.clone(), -errno))
+}
+
+/// Throws the `Error` of a failed `call`: "recv: Connection reset by peer (ECONNRESET)", with
+/// `errno` (positive), `code`, and a `valueOf` of `-errno`.
+pub fn throw(ctx: &Ctx<'_>, call: &str, error: &io::Error) -> Error {
+    make(ctx, call, number(error)).map_or_else(|error| error, |error| ctx.throw(error))
+}
+
+fn make<'js>(ctx: &Ctx<'js>, call: &str, errno: i32) -> Result<Value<'js>> {
+    let code = name(errno).map_or_else(|| format!("E{errno}"), str::to_owned);
+    let message = value::string(ctx, &format!("{call}: {} ({code})", text(errno)))?;
+    let error = Exception::from_message(ctx.clone(), "")?.into_object();
+    let shared = State::of(ctx).extension::<ValueOf>();
+    let value_of = shared.0.get_or(ctx, || function::make::<Natives>(ctx, 0))?;
+    function::define(ctx, &error, c"message", message, false)?;
+    function::define(ctx, &error, c"errno", Value::new_int(ctx.clone(), errno), true)?;
+    function::define(ctx, &error, c"code", value::string(ctx, &code)?, true)?;
+    function::define(ctx, &error, c"valueOf", value_of, false)?;
+    Ok(error.into_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_that_the_system_knows_has_a_name() {
+        for errno in 1..=133 {
+            // 41 and 58 are holes (EWOULDBLOCK, EDEADLOCK).
+            assert_eq!(name(errno).is_none(), [41, 58].contains(&errno), "{errno}: {}", text(errno));
+        }
+    }
+}

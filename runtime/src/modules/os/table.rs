@@ -1,0 +1,209 @@
+//! The sockets of an engine: which descriptor numbers its scripts may use.
+//!
+//! Owns: the table, the bounds on pending operations, buffers of operations in flight. A number
+//! that is not in the table is EBADF whatever the process has open under it. All close with the
+//! engine; the garbage collector closes none, for scripts hold numbers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use rquickjs::{Ctx, Value};
+use slab::Slab;
+use socket2::SockRef;
+
+use crate::io::{Socket, now};
+use crate::js::Held;
+use crate::js::engine::{Engine, State};
+
+/// Operations that may be pending on one descriptor; more are ENOBUFS.
+pub const PENDING_MAX: usize = 1_024;
+/// Bytes that the pending operations of one engine may hold together; what goes beyond is ENOBUFS.
+pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
+/// Operations that may end inside the call that began them, in one turn of the worker's loop. More
+/// would let a fast peer keep a script in one endless chain of jobs.
+const IMMEDIATE_MAX: u32 = 32;
+
+/// One socket in the table.
+pub struct Entry {
+    /// The socket.
+    pub socket: Socket,
+    /// Its address family (AF_INET, ...).
+    pub family: i32,
+    /// Whether it is a byte stream.
+    pub stream: bool,
+    pending: Cell<usize>,
+}
+
+/// All of an engine.
+#[derive(Default)]
+pub struct Sockets {
+    table: RefCell<HashMap<i32, Rc<Entry>>>,
+    buffers: RefCell<Slab<Held>>,
+    bytes: Cell<usize>,
+    immediate: Cell<Option<(Instant, u32)>>,
+}
+
+fn error(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}
+
+impl Sockets {
+    /// Those of the context's engine.
+    pub fn of(ctx: &Ctx<'_>) -> Rc<Sockets> {
+        State::of(ctx).extension::<Sockets>()
+    }
+
+    /// Takes `socket` in; its number, and the entry.
+    ///
+    /// # Errors
+    /// EBADF when it is closed.
+    pub fn insert(&self, socket: Socket) -> io::Result<(i32, Rc<Entry>)> {
+        let (family, stream) = socket.with_fd(|fd| {
+            let socket = SockRef::from(&fd);
+            Ok((socket.domain()?.into(), socket.r#type()? == socket2::Type::STREAM))
+        })?;
+        let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
+        let entry = Rc::new(Entry { socket, family, stream, pending: Cell::new(0) });
+        self.table.borrow_mut().insert(fd, entry.clone());
+        Ok((fd, entry))
+    }
+
+    /// The socket with this number.
+    ///
+    /// # Errors
+    /// EBADF when it is none of this engine's.
+    pub fn get(&self, fd: i32) -> io::Result<Rc<Entry>> {
+        self.table.borrow().get(&fd).cloned().ok_or_else(|| error(libc::EBADF))
+    }
+
+    /// Closes the socket with this number; what is pending on it ends with EBADF.
+    ///
+    /// # Errors
+    /// EBADF when it is none of this engine's.
+    pub fn close(&self, fd: i32) -> io::Result<()> {
+        let entry = self.table.borrow_mut().remove(&fd).ok_or_else(|| error(libc::EBADF))?;
+        entry.socket.close()
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.table.borrow().len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts one more pending operation of `entry` that holds `bytes`.
+    ///
+    /// # Errors
+    /// ENOBUFS beyond [`PENDING_MAX`] or [`IN_FLIGHT_BYTES_MAX`].
+    pub fn admit(self: &Rc<Self>, entry: &Rc<Entry>, bytes: usize) -> io::Result<Pending> {
+        let total = self.bytes.get();
+        let crowded = total > 0 && total.saturating_add(bytes) > IN_FLIGHT_BYTES_MAX;
+        if crowded || entry.pending.get() >= PENDING_MAX {
+            return Err(error(libc::ENOBUFS));
+        }
+        self.bytes.set(total + bytes);
+        entry.pending.set(entry.pending.get() + 1);
+        Ok(Pending { sockets: Rc::downgrade(self), entry: entry.clone(), bytes })
+    }
+
+    /// Whether the next operation may end inside its call.
+    pub fn may_end_at_once(&self) -> bool {
+        let now = now();
+        let used = match self.immediate.get() {
+            Some((turn, used)) if turn == now => used,
+            _ => 0,
+        };
+        self.immediate.set(Some((now, used + 1)));
+        used < IMMEDIATE_MAX
+    }
+
+    /// Keeps `buffer` alive until [`Sockets::release`].
+    pub fn hold(&self, buffer: Value<'_>) -> usize {
+        self.buffers.borrow_mut().insert(Held::new(buffer))
+    }
+
+    /// The buffer kept under `key`, no longer kept.
+    pub fn release<'js>(&self, ctx: &Ctx<'js>, key: usize) -> Option<Value<'js>> {
+        let held = self.buffers.borrow_mut().try_remove(key)?;
+        Some(held.get(ctx))
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for (_, entry) in self.table.take() {
+            // Its task may outlive the engine by a turn of the loop; the descriptor must not. It
+            // fails only when closed already.
+            let _ = entry.socket.close();
+        }
+    }
+}
+
+/// A pending operation, counted until dropped. Its task may outlive the engine, whose values and
+/// sockets must not: hence no more than a weak reference.
+pub struct Pending {
+    sockets: Weak<Sockets>,
+    entry: Rc<Entry>,
+    bytes: usize,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(sockets) = self.sockets.upgrade() {
+            sockets.bytes.set(sockets.bytes.get().saturating_sub(self.bytes));
+        }
+        self.entry.pending.set(self.entry.pending.get().saturating_sub(1));
+    }
+}
+
+/// A socket that native code has put into an engine's table, to be taken back at the end.
+pub struct Lent {
+    sockets: Weak<Sockets>,
+    entry: Rc<Entry>,
+    fd: i32,
+}
+
+impl Lent {
+    /// Puts `socket` into the table of `engine`.
+    ///
+    /// # Errors
+    /// EBADF when it is closed.
+    pub fn new(engine: &Engine, socket: Socket) -> io::Result<Lent> {
+        let sockets = engine.state().extension::<Sockets>();
+        let (fd, entry) = sockets.insert(socket)?;
+        Ok(Lent { sockets: Rc::downgrade(&sockets), entry, fd })
+    }
+
+    /// The number that scripts know it by.
+    pub fn fd(&self) -> i32 {
+        self.fd
+    }
+
+    /// Closes with a reset instead of a FIN (SO_LINGER with zero time); nothing is left to do where
+    /// the script closed it.
+    pub fn reset(self) {
+        // It fails on a closed socket, and on one that knows no linger.
+        let _ = self.entry.socket.with_fd(|fd| SockRef::from(&fd).set_linger(Some(Duration::ZERO)));
+    }
+}
+
+impl Drop for Lent {
+    /// Closes the socket unless the script did.
+    fn drop(&mut self) {
+        if let Some(sockets) = self.sockets.upgrade() {
+            let mut table = sockets.table.borrow_mut();
+            if table.get(&self.fd).is_some_and(|entry| Rc::ptr_eq(entry, &self.entry)) {
+                table.remove(&self.fd);
+            }
+        }
+        // It fails when the script closed it.
+        let _ = self.entry.socket.close();
+    }
+}
