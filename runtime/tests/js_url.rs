@@ -36,6 +36,8 @@ fn setters_follow_the_state_machine_and_ignore_what_does_not_fit() {
         u.hostname = 'third:1'; equal(u.hostname, 'other');
         u.port = '443'; equal(u.port, ''); u.port = '8x'; equal(u.port, '8'); u.port = 'no'; equal(u.port, '8');
         u.port = 65536; equal(u.port, '8');
+        const v = new URL('x:/p?q#h'); v.pathname = '//host'; equal(v.href, 'x:/.//host?q#h'); equal(v.host, '');
+        equal(v.pathname, '//host');
         u.pathname = 'a b'; equal(u.pathname, '/a%20b');
         u.search = 'x=y z'; equal(u.search, '?x=y%20z'); u.search = ''; equal(u.href, 'https://other:8/a%20b#h');
         u.hash = ''; equal(u.href, 'https://other:8/a%20b');

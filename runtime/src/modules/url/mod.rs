@@ -103,7 +103,7 @@ impl Class for Url {
         Member::GetSet(c"host", get!(quirks::host), set!(quirks::set_host)),
         Member::GetSet(c"hostname", get!(quirks::hostname), set!(quirks::set_hostname)),
         Member::GetSet(c"port", get!(quirks::port), set!(quirks::set_port)),
-        Member::GetSet(c"pathname", get!(quirks::pathname), set!(quirks::set_pathname)),
+        Member::GetSet(c"pathname", get!(quirks::pathname), set!(set_pathname)),
         Member::GetSet(c"search", get!(quirks::search), set_search),
         Member::Get(c"searchParams", search_params),
         Member::GetSet(c"hash", get!(quirks::hash), set!(quirks::set_hash)),
@@ -158,6 +158,19 @@ fn set_href<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     *this.record.url.borrow_mut() = url;
     *this.record.list.borrow_mut() = None;
     Ok(scope.undefined())
+}
+
+/// The crate's setter, but a path that begins with two slashes never becomes a host: the serialiser
+/// puts `/.` before it (URL standard, section 4.5).
+fn set_pathname(url: &mut url::Url, path: &str) {
+    quirks::set_pathname(url, path);
+    let after_scheme = &url.as_str()[url.scheme().len() + 1..];
+    if !url.has_host() && url.path().starts_with("//") && !after_scheme.starts_with("/.") {
+        let guarded = format!("{}:/.{}", url.scheme(), &url[url::Position::BeforePath..]);
+        if let Ok(guarded) = url::Url::parse(&guarded) {
+            *url = guarded;
+        }
+    }
 }
 
 fn set_search<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
