@@ -53,19 +53,24 @@ fn close_settles_a_pending_connect() {
 fn a_reused_number_gets_nothing_of_the_old_socket() {
     check(
         r#"
-        const listener = listening(), [client, server] = await connected(listener);
-        const old = new Uint8Array(8), fresh = new Uint8Array(8);
-        const late = code(os.recv(server, old));
-        os.close(server);
-        const reused = os.socket(os.AF_INET, os.SOCK_STREAM);
-        equal(reused, server, 'the kernel gives the lowest number');
-        const accepted = os.accept(listener);
-        await os.connect(reused, os.getsockname(listener));
-        const [peer] = await accepted;
-        const recv = os.recv(reused, fresh);
-        await os.send(peer, 'new');
-        equal(await recv, 3); equal(text(fresh, 3), 'new');
-        equal(await late, 'EBADF'); same([...old], [0, 0, 0, 0, 0, 0, 0, 0]);
+        // Other tests of this process may take the number: try until it is ours again.
+        for (let round = 0, reused; ; round++) {
+          ok(round < 1000, 'the kernel gives the lowest number');
+          const listener = listening(), [client, server] = await connected(listener);
+          const old = new Uint8Array(8), fresh = new Uint8Array(8);
+          const late = code(os.recv(server, old));
+          os.close(server);
+          reused = os.socket(os.AF_INET, os.SOCK_STREAM);
+          const accepted = os.accept(listener);
+          await os.connect(reused, os.getsockname(listener));
+          const [peer] = await accepted;
+          const recv = os.recv(reused, fresh);
+          await os.send(peer, 'new');
+          equal(await recv, 3); equal(text(fresh, 3), 'new');
+          equal(await late, 'EBADF'); same([...old], [0, 0, 0, 0, 0, 0, 0, 0]);
+          [client, reused, peer, listener].forEach((fd) => equal(os.close(fd), 0));
+          if (reused === server) break;
+        }
         "#,
     );
 }
