@@ -29,6 +29,10 @@ const NO_HANDLER: &str =
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }";
 
+/// For failures that have no place in a source.
+const CHECK_IMPORTS: &str =
+    "Specifiers carry the file's extension and start from the folder of the file that imports.";
+
 /// What the default export can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
@@ -90,7 +94,7 @@ impl Blueprint {
         match thrown.code_frame() {
             Some(frame) => text.push_str(&format!("\n{frame}")),
             None if !thrown.stack.is_empty() => text.push_str(&format!("\n{}", thrown.stack)),
-            None => {}
+            None => return Error::new(ErrorKind::App, text).remedy(CHECK_IMPORTS),
         }
         Error::new(ErrorKind::App, text)
     }
@@ -273,7 +277,7 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
             let ms = blueprint.config.limits.start_ms_max;
             let text =
                 format!("{}: its top-level await took longer than {ms} ms", blueprint.config.app.display());
-            return Err(Error::new(ErrorKind::App, text));
+            return Err(Error::new(ErrorKind::App, text).remedy("More time: --start-timeout."));
         }
     }
     let handlers = engine.turn(|ctx| {

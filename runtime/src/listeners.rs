@@ -4,18 +4,22 @@
 
 use std::io::ErrorKind as IoKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{Listen, Scheme};
 use crate::error::{Error, Result};
 
+/// The sockets of one worker, with what is spoken on each.
+pub type Row = Vec<(Scheme, TcpListener)>;
+
 /// For each of `workers`, a bound socket for each address; and the addresses, ports chosen.
 ///
 /// # Errors
 /// The address cannot be bound, with the reason's usual remedy.
-pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Vec<(Scheme, TcpListener)>>, Vec<SocketAddr>)> {
-    let mut rows: Vec<Vec<(Scheme, TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Row>, Vec<SocketAddr>)> {
+    let mut rows: Vec<Row> = (0..workers).map(|_| Vec::new()).collect();
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for wanted in listen {
         let mut addr = wanted.addr;
@@ -68,12 +72,29 @@ fn check_free(addr: SocketAddr) -> Result<()> {
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Vec<(Scheme, TcpListener)>> {
+pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Row> {
     let again = |(scheme, addr): &(Scheme, SocketAddr)| match open(*addr, true) {
         Ok(socket) => Ok((*scheme, socket)),
         Err(error) => Err(explain(*addr, error)),
     };
     listen.iter().map(again).collect()
+}
+
+/// The connections that wait on a listening socket whose owner does not accept them.
+pub fn take_waiting(listener: &OwnedFd) -> Vec<OwnedFd> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut all = Vec::new();
+    loop {
+        let mut ready = [PollFd::new(listener, PollFlags::IN)];
+        if !matches!(poll(&mut ready, Some(&at_once)), Ok(1)) {
+            return all;
+        }
+        match rustix::net::accept_with(listener, rustix::net::SocketFlags::CLOEXEC) {
+            Ok(socket) => all.push(socket),
+            Err(_) => return all,
+        }
+    }
 }
 
 fn explain(addr: SocketAddr, error: std::io::Error) -> Error {

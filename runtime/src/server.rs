@@ -67,6 +67,8 @@ pub struct Server {
     workers: Vec<Handle>,
     events: (Sender<Event>, Receiver<Event>),
     signals: Receiver<Signal>,
+    /// Connections that one worker may have open.
+    seats_max: usize,
 }
 
 impl Server {
@@ -77,8 +79,8 @@ impl Server {
     pub fn start(config: Config, protocols: Protocols) -> Result<Server> {
         let config = Arc::new(config);
         let signals = shutdown::signals()?;
-        let seats = shutdown::raise_descriptor_limit();
-        let seats_max = config.limits.connections_max.unwrap_or(seats).div_ceil(config.workers).max(1);
+        let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
+        let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = choose(&config)?;
         let (rows, addresses) = listeners::bind(&config.listen, config.workers)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
@@ -92,10 +94,11 @@ impl Server {
             workers: Vec::new(),
             events: unbounded(),
             signals,
+            seats_max,
             config,
         };
         for (number, row) in rows.into_iter().enumerate() {
-            let handle = server.spawn(number, row, seats_max)?;
+            let handle = server.spawn(number, row)?;
             server.workers.push(handle);
         }
         let abilities = server.wait_until_ready()?;
@@ -103,12 +106,7 @@ impl Server {
         Ok(server)
     }
 
-    fn spawn(
-        &self,
-        number: usize,
-        row: Vec<(Scheme, std::net::TcpListener)>,
-        seats_max: usize,
-    ) -> Result<Handle> {
+    fn spawn(&self, number: usize, row: listeners::Row) -> Result<Handle> {
         let (control, orders) = unbounded();
         let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
@@ -119,7 +117,7 @@ impl Server {
             backend: self.backend,
             protocols: self.protocols.clone(),
             listeners: row,
-            seats_max,
+            seats_max: self.seats_max,
             pulse: pulse.clone(),
             serving: serving.clone(),
             control: orders,
@@ -213,8 +211,10 @@ impl Server {
                     }
                 }
                 recv(self.events.1) -> event => {
-                    if let Ok(Event::Ended(number, outcome)) = event {
-                        self.ended(number, outcome)?;
+                    match event {
+                        Ok(Event::Ended(number, outcome)) => self.ended(number, outcome)?,
+                        Ok(Event::Ready(number, _)) => self.hand_over(number),
+                        Err(_) => {}
                     }
                 }
                 default(WATCH) => {}
@@ -260,26 +260,28 @@ impl Server {
 
     fn replace(&mut self, number: usize) -> Result<()> {
         let limit = self.config.limits.stuck_ms_max;
-        tracing::error!(
-            worker = number,
-            "stuck in one turn of JavaScript for {limit} ms; a new worker takes its place"
-        );
-        if let Some(old) = self.workers.iter_mut().find(|w| w.number == number && w.stuck) {
+        if let Some(old) = self.workers.iter().find(|w| w.number == number && w.stuck) {
             let what = old.serving.read();
             tracing::error!(worker = number, "stuck for {limit} ms in {what}: a new worker takes its place");
-            // New connections go to the replacement; the old worker ends when it wakes up.
-            for socket in old.sockets.drain(..) {
-                let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
-            }
-            old.tell(Control::Drain);
         }
         let row = listeners::bind_again(&self.addresses)?;
-        let seats = shutdown::raise_descriptor_limit();
-        let seats_max =
-            self.config.limits.connections_max.unwrap_or(seats).div_ceil(self.config.workers).max(1);
-        let handle = self.spawn(number, row, seats_max)?;
+        let handle = self.spawn(number, row)?;
         self.workers.push(handle);
         Ok(())
+    }
+
+    /// The replacement of a stuck worker listens: it also gets the connections that wait for the old
+    /// one, whose sockets close. The old worker ends when it comes to itself.
+    fn hand_over(&mut self, number: usize) {
+        let Some(fresh) = self.workers.iter().position(|w| w.number == number && !w.stuck) else { return };
+        let Some(old) = self.workers.iter().position(|w| w.number == number && w.stuck) else { return };
+        for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
+            let waiting = listeners::take_waiting(&socket);
+            // An error means that it no longer listens.
+            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+            self.workers[fresh].tell(Control::Adopt(index, waiting));
+        }
+        self.workers[old].tell(Control::Drain);
     }
 
     /// Ends all workers.
@@ -335,7 +337,7 @@ fn choose(config: &Config) -> Result<(Backend, Option<String>)> {
         (IoChoice::Auto, Err(refused)) => Ok((Backend::Epoll, Some(refused.to_string()))),
         (IoChoice::Uring, Err(refused)) => {
             let text = format!("io_uring is refused: {}", refused.cause);
-            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io auto.", refused.remedy)))
+            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io epoll.", refused.remedy)))
         }
     }
 }

@@ -4,8 +4,10 @@
 //! protocols, signals, other workers.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,14 +20,16 @@ use crate::config::{Config, Scheme};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::{Protocol, Protocols};
-use crate::io::{self, Backend, IoOptions, Listener, Notifier, Stream};
+use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
 use crate::modules::fetch::context::Background;
 use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Control {
+    /// Serve these connections, as if the listener of that index had accepted them.
+    Adopt(usize, Vec<OwnedFd>),
     /// Stop accepting, finish what is in flight, end.
     Drain,
     /// End now.
@@ -204,35 +208,44 @@ async fn serve(seed: Seed) -> Result<()> {
         waiting: RefCell::default(),
     });
     let mut accepting = Vec::new();
+    let mut spoken = Vec::new();
     for (scheme, socket) in listeners {
         let protocol = protocol_for(scheme, abilities, &protocols);
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
         let listener = Listener::new(socket).map_err(|e| Error::system("listener", e))?;
+        spoken.push(protocol.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
     }
     // The receiver is gone only when the server is.
     let _ = events.send(Event::Ready(number, abilities));
+    let mut accepting = Some(accepting);
+    let mut ended = std::pin::pin!(None);
     loop {
-        bell.notified().await;
-        match control.try_iter().last() {
-            Some(Control::Stop) => return Ok(()),
-            Some(Control::Drain) => break,
-            None => {}
-        }
-    }
-    worker.drain();
-    let drained = io::spawn(drained(worker.clone(), accepting));
-    loop {
-        let stopped = poll_fn(|cx| match drained.is_finished() {
-            true => Poll::Ready(false),
-            false => match bell.poll_notified(cx) {
-                Poll::Ready(()) => Poll::Ready(true),
-                Poll::Pending => worker.wait(cx).map(|()| false),
-            },
+        poll_fn(|cx| {
+            match ended.as_mut().as_pin_mut().map(|ended: Pin<&mut JoinHandle<()>>| ended.poll(cx)) {
+                Some(Poll::Ready(_)) => Poll::Ready(true),
+                _ => bell.poll_notified(cx).map(|()| false),
+            }
         })
         .await;
-        if !stopped || control.try_iter().any(|message| message == Control::Stop) {
+        if ended.as_ref().as_pin_ref().is_some_and(|ended| ended.is_finished()) {
             return Ok(());
+        }
+        for message in control.try_iter() {
+            match message {
+                Control::Stop => return Ok(()),
+                Control::Adopt(index, sockets) => {
+                    for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
+                        seat(&worker, stream, &spoken[index]);
+                    }
+                }
+                Control::Drain => {
+                    worker.drain();
+                    if let Some(accepting) = accepting.take() {
+                        ended.set(Some(io::spawn(drained(worker.clone(), accepting))));
+                    }
+                }
+            }
         }
     }
 }
@@ -306,8 +319,4 @@ async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
     while background.count() > 0 {
         io::sleep(std::time::Duration::from_millis(10)).await;
     }
-    drop((background, engine));
-    // `serve` looks again once this task has ended.
-    let worker = worker.clone();
-    io::spawn(async move { worker.changed() });
 }

@@ -25,6 +25,8 @@ on_both!(
     send_to_a_closed_peer_fails,
     send_progress_follows_the_peer,
     addresses_are_known,
+    an_unwatched_send_delays_no_timer,
+    an_unwatched_send_delays_no_other_connection,
 );
 
 /// Echoes until the end of the stream, as a keep-alive connection does.
@@ -266,6 +268,49 @@ async fn addresses_are_known() {
     assert_eq!(stream.local_addr(), Some(addr));
 }
 
+async fn an_unwatched_send_delays_no_timer() {
+    let (listener, addr) = listen();
+    let _peer = client(addr);
+    let stream = listener.accept().await.expect("accept");
+    for _ in 0..10 {
+        stream.start_send(b"nobody waits for this".to_vec());
+        let start = std::time::Instant::now();
+        io::sleep(Duration::from_millis(10)).await;
+        assert!(start.elapsed() < Duration::from_millis(500), "slept {:?}", start.elapsed());
+        std::future::poll_fn(|cx| stream.poll_sent(cx)).await.0.expect("sent");
+    }
+}
+
+async fn an_unwatched_send_delays_no_other_connection() {
+    let (listener, addr) = listen();
+    let _stuck_peer = client(addr);
+    let stuck = listener.accept().await.expect("accept");
+    // Fill the socket: the next send cannot complete with its submission.
+    let fill = io_harness::within(Duration::from_millis(200), async {
+        loop {
+            if !stuck.is_sending() {
+                stuck.start_send(vec![0; 256 << 10]);
+            }
+            io::sleep(Duration::from_millis(5)).await;
+            if stuck.is_sending() {
+                break;
+            }
+        }
+    });
+    fill.await;
+    let echoing = thread::spawn(move || {
+        let mut client = client(addr);
+        for _ in 0..200 {
+            client.write_all(b"?").expect("write");
+            client.read_exact(&mut [0; 1]).expect("read");
+        }
+    });
+    let start = std::time::Instant::now();
+    echo(listener.accept().await.expect("accept")).await;
+    join(echoing).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 /// 200 connections that all have data, and eight buffers.
 async fn starvation() {
     let (listener, addr) = listen();
@@ -296,7 +341,7 @@ async fn starvation() {
                 total += chunk.len() as u64;
                 drop(chunk);
                 // Some are slower than others.
-                if total % 3 == 0 {
+                if total.is_multiple_of(3) {
                     io::sleep(Duration::from_millis(1)).await;
                 }
             }
@@ -311,6 +356,35 @@ fn a_starved_pool_serves_everyone_in_the_end() {
     for backend in [Backend::Uring, Backend::Epoll] {
         let options = IoOptions { recv_buffer_bytes: 32 << 10, ring_entries: 64, ..IoOptions::default() };
         worker_with(backend, options, starvation);
+    }
+}
+
+/// More connections than the queues of a small ring have entries, all busy in each turn.
+async fn crowd() {
+    let (listener, addr) = listen();
+    let clients = thread::spawn(move || {
+        let mut clients: Vec<_> = (0..500).map(|_| client(addr)).collect();
+        for round in 0..10u8 {
+            for client in &mut clients {
+                client.write_all(&[round; 100]).expect("write");
+            }
+            for client in &mut clients {
+                let mut answer = [0; 100];
+                client.read_exact(&mut answer).expect("read");
+                assert_eq!(answer, [round; 100]);
+            }
+        }
+    });
+    for _ in 0..500 {
+        io::spawn(echo(listener.accept().await.expect("accept")));
+    }
+    join(clients).await;
+}
+
+#[test]
+fn queues_may_overflow() {
+    for backend in [Backend::Uring, Backend::Epoll] {
+        worker_with(backend, IoOptions { ring_entries: 64, ..IoOptions::default() }, crowd);
     }
 }
 

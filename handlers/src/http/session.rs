@@ -202,7 +202,14 @@ impl Session {
         free.clear();
         free.shrink_to(KEPT_BYTES_MAX);
         let full = std::mem::replace(&mut self.out, free);
+        let large = full.len() > KEPT_BYTES_MAX;
         self.connection.stream().start_send(full);
+        if large {
+            // It may be long on its way: the client has to take it before we wait for a request.
+            self.out = self.connection.sent(stall_ms).await?;
+            self.out.clear();
+            self.out.shrink_to(KEPT_BYTES_MAX);
+        }
         Ok(())
     }
 }

@@ -55,7 +55,7 @@ fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
                         content.clear();
                         at += used;
                         body = None;
-                        head.clear();
+                        head.reuse(usize::MAX);
                     }
                 }
             }

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::timer;
-
 /// The least time between two sweeps, in milliseconds: how late a deadline can be.
 const SWEEP_MS: u64 = 50;
 const NEVER: u64 = u64::MAX;
@@ -20,6 +18,7 @@ const NEVER: u64 = u64::MAX;
 thread_local! {
     static SWEEPER: Rc<Sweeper> = Rc::new(Sweeper {
         epoch: Instant::now(),
+        now_ms: Cell::new(0),
         next_ms: Cell::new(NEVER),
         slots: RefCell::new(Slab::new()),
     });
@@ -27,6 +26,8 @@ thread_local! {
 
 struct Sweeper {
     epoch: Instant,
+    /// The start of this turn, so that setting a deadline is an addition.
+    now_ms: Cell<u64>,
     /// No deadline ends before this time.
     next_ms: Cell<u64>,
     slots: RefCell<Slab<Rc<Slot>>>,
@@ -39,12 +40,6 @@ struct Slot {
     waker: Cell<Option<Waker>>,
 }
 
-impl Sweeper {
-    fn ms(&self, at: Instant) -> u64 {
-        at.saturating_duration_since(self.epoch).as_millis() as u64
-    }
-}
-
 /// When the next sweep is due.
 pub(super) fn next() -> Option<Instant> {
     SWEEPER.with(|sweeper| {
@@ -53,13 +48,11 @@ pub(super) fn next() -> Option<Instant> {
     })
 }
 
-/// Sweeps when it is time to.
+/// Begins a turn; sweeps when it is time to.
 pub(super) fn fire(now: Instant) {
     SWEEPER.with(|sweeper| {
-        if sweeper.next_ms.get() == NEVER {
-            return;
-        }
-        let now_ms = sweeper.ms(now);
+        let now_ms = now.saturating_duration_since(sweeper.epoch).as_millis() as u64;
+        sweeper.now_ms.set(now_ms);
         if now_ms >= sweeper.next_ms.get() {
             sweep(sweeper, now_ms);
         }
@@ -110,7 +103,7 @@ impl Deadline {
 
     /// Ends `ms` milliseconds from the start of this turn; replaces what was set before.
     pub fn set(&self, ms: u64) {
-        let at = (self.sweeper.ms(timer::now()) + 1).saturating_add(ms).min(NEVER - 1);
+        let at = (self.sweeper.now_ms.get() + 1).saturating_add(ms).min(NEVER - 1);
         self.slot.at_ms.set(at);
         self.slot.expired.set(false);
         if at < self.sweeper.next_ms.get() {
@@ -134,7 +127,8 @@ impl Deadline {
         self.slot.expired.get()
     }
 
-    /// Ready once it has run out; until then the task is woken when it does.
+    /// Ready once it has run out; until then the task is woken when it does. One poll is enough for
+    /// as long as the task's waker stays the same, however often the deadline is set anew.
     pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.slot.expired.get() {
             return Poll::Ready(());

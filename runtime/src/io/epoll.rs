@@ -245,8 +245,8 @@ impl EpollListener {
     }
 }
 
-/// accept4(2), without waiting.
-fn accept_now(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// accept4(2) on a listener with O_NONBLOCK.
+pub(super) fn accept_now(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let (addr, len, flags) =
         (std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
     // SAFETY: accept4(2) takes null for an address that nobody wants.

@@ -40,7 +40,8 @@ thread_local! {
     static LIVE: RefCell<Slab<Waker>> = const { RefCell::new(Slab::new()) };
     static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static ASLEEP: Cell<bool> = const { Cell::new(false) };
-    static TOKIO_DUE: Cell<bool> = const { Cell::new(false) };
+    static TOKIO_PASSES: Cell<u8> = const { Cell::new(0) };
+    static TOKIO_WAITS: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Shared {
@@ -122,7 +123,7 @@ pub(super) fn drop_tasks() {
 pub(super) fn leave() {
     OWNER.with(|owner| owner.set(0));
     ASLEEP.with(|asleep| asleep.set(false));
-    TOKIO_DUE.with(|due| due.set(false));
+    TOKIO_PASSES.with(|passes| passes.set(0));
     let root = ROOT.with(|root| root.borrow_mut().take());
     let shared = SHARED.with(|shared| shared.borrow_mut().take());
     drop((root, shared));
@@ -150,14 +151,25 @@ pub(super) fn fall_asleep() {
     ASLEEP.with(|asleep| asleep.set(true));
 }
 
-/// Asks the worker to let tokio run one pass before it blocks.
+/// Asks the worker to go back to tokio before it sleeps. Three times over: tokio polls its root
+/// before its local tasks, so an event needs one pass to be seen, one to reach the task that
+/// waits for it (tokio-uring's driver), and one to come from there to us.
 pub(super) fn serve_tokio() {
-    TOKIO_DUE.with(|due| due.set(true));
+    TOKIO_PASSES.with(|passes| passes.set(3));
 }
 
-/// Whether [`serve_tokio`] was called since the last time.
-pub(super) fn take_tokio_due() -> bool {
-    TOKIO_DUE.with(|due| due.replace(false))
+/// Whether tokio is to have a pass now.
+pub(super) fn take_tokio_pass() -> bool {
+    TOKIO_PASSES.with(|passes| {
+        let left = passes.get();
+        passes.set(left.saturating_sub(1));
+        left > 0
+    })
+}
+
+/// Whether a future inside of [`with_tokio`] is pending.
+pub(super) fn waits_for_tokio() -> bool {
+    TOKIO_WAITS.with(Cell::get) > 0
 }
 
 /// Moves tasks that other threads woke to the run queue.
@@ -311,9 +323,18 @@ pub async fn yield_now() {
     .await
 }
 
-/// Polls `future` so that tokio gets a pass after each poll. Needed around operations that tokio
-/// or tokio-uring only begin when their runtime parks: `tokio_uring::fs`, `tokio::time`.
+/// Runs `future` so that tokio is served while it is pending: at once after each poll, and every
+/// few milliseconds. Needed around what tokio or tokio-uring only do when their runtime parks:
+/// `tokio_uring::fs` and `tokio::time`.
 pub async fn with_tokio<F: Future>(future: F) -> F::Output {
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            TOKIO_WAITS.with(|waits| waits.set(waits.get() - 1));
+        }
+    }
+    TOKIO_WAITS.with(|waits| waits.set(waits.get() + 1));
+    let _waits = Waits;
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| {
         let poll = future.as_mut().poll(cx);

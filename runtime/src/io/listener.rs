@@ -10,12 +10,14 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::epoll::EpollListener;
+use super::epoll::{EpollListener, accept_now};
 use super::ring::RingListener;
 use super::stream::{Stream, set_nonblocking};
 use super::timer::sleep;
 use super::worker;
 
+/// Connections taken from the kernel's backlog at the close, at most: its usual bound.
+const BACKLOG_MAX: usize = 4096;
 /// How long accepting rests when descriptors or memory have run out.
 const BACK_OFF: Duration = Duration::from_millis(75);
 
@@ -32,10 +34,12 @@ enum Backend {
 }
 
 impl Listener {
-    /// Takes a socket that is bound and listens. TCP_NODELAY set on it is inherited by what it
-    /// accepts (tcp(7) is silent, Linux does it).
+    /// Takes a socket that is bound and listens. Sets TCP_NODELAY on it, which what it accepts
+    /// inherits (tcp(7) is silent, Linux does it).
     pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         let fd = socket.into();
+        // It fails for AF_UNIX, which has no such delay.
+        let _ = socket2::SockRef::from(&fd).set_tcp_nodelay(true);
         let backend = match worker::ring() {
             Some(ring) => {
                 // With O_NONBLOCK the ring answers EAGAIN where it should wait.
@@ -54,20 +58,21 @@ impl Listener {
     /// exhausted (EMFILE, ENFILE, ENOBUFS, ENOMEM) it rests and tries again.
     pub async fn accept(&self) -> io::Result<Stream> {
         loop {
-            let error = match poll_fn(|cx| match &self.backend {
+            let accepted = poll_fn(|cx| match &self.backend {
                 Backend::Ring(listener) => listener.poll_accept(cx),
                 Backend::Epoll(listener) => listener.poll_accept(cx),
             })
-            .await
-            {
-                Ok(fd) => {
+            .await;
+            let error = match accepted.and_then(Stream::accepted) {
+                Ok(stream) => {
                     self.exhausted.set(false);
-                    return Stream::accepted(fd);
+                    return Ok(stream);
                 }
                 Err(error) => error,
             };
             match error.raw_os_error() {
-                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                // ENOSPC: epoll_ctl(2), no more watches for this user.
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => {
                     if !self.exhausted.replace(true) {
                         tracing::error!("cannot accept connections: {error}; trying again until it works");
                     }
@@ -108,15 +113,18 @@ impl Listener {
         }
     }
 
-    /// Stops accepting, then closes the socket; returns the connections that were accepted and not
-    /// yet handed out.
+    /// Stops accepting, then closes the socket; returns the connections that nobody has taken yet,
+    /// those that still waited in the kernel's backlog among them, which a close would reset.
     pub async fn close(self) -> Vec<Stream> {
-        match &self.backend {
-            Backend::Ring(listener) => {
-                listener.join().await.into_iter().filter_map(|fd| Stream::accepted(fd).ok()).collect()
-            }
-            Backend::Epoll(_) => Vec::new(),
+        let mut streams = Vec::new();
+        if let Backend::Ring(listener) = &self.backend {
+            streams.extend(listener.join().await.into_iter().filter_map(|fd| Stream::accepted(fd).ok()));
         }
+        if set_nonblocking(self.fd(), true).is_ok() {
+            let waiting = std::iter::from_fn(|| accept_now(self.fd()).ok());
+            streams.extend(waiting.take(BACKLOG_MAX).filter_map(|fd| Stream::new(fd).ok()));
+        }
+        streams
     }
 
     /// The address it listens on.

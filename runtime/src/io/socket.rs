@@ -1,8 +1,8 @@
 //! An arbitrary socket with one-shot operations, for the `os` API of JavaScript.
 //!
-//! Owns: a descriptor, the readiness of its two directions, and the order of who waits. Every
-//! operation is a system call that does not block, tried in call order when the ring (a one-shot
-//! poll) or epoll says so: the kernel never holds a buffer, and closing settles all at once.
+//! Owns: a descriptor, the readiness of its two directions, and the order of who waits. On the
+//! ring recv and send are operations of it. All else is a system call that does not block, tried
+//! in call order when the ring (a one-shot poll) or epoll says so. Closing settles everything.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::readiness::{Direction, Source};
+use super::ring::{Kind, Ring, TransferOp};
 use super::worker;
 
 /// A socket (or another pollable descriptor) of this worker; clones share it. It closes with
@@ -32,6 +33,8 @@ struct Inner {
     /// The operations pending in each direction; the first one tries.
     queues: [RefCell<VecDeque<u64>>; 2],
     tickets: Cell<u64>,
+    /// The transfer in flight in each direction, on the ring.
+    transfers: [Cell<Option<usize>>; 2],
 }
 
 fn closed() -> io::Error {
@@ -55,6 +58,7 @@ impl Socket {
                 directions: [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)],
                 queues: Default::default(),
                 tickets: Cell::new(0),
+                transfers: Default::default(),
             }),
         }
     }
@@ -127,12 +131,22 @@ impl Inner {
     fn take_fd(&self) -> Option<OwnedFd> {
         let fd = self.fd.borrow_mut().take()?;
         match &self.source {
-            Source::Ring(ring) => ring.cancel_polls(self.directions.iter().filter_map(|d| d.armed())),
+            Source::Ring(ring) => self.cancel_all(ring),
             // Deregisters the number while it is still ours.
             Source::Epoll(async_fd) => drop(async_fd.borrow_mut().take()),
         }
         self.directions.iter().for_each(|direction| direction.wake_all());
         Some(fd)
+    }
+
+    fn cancel_all(&self, ring: &Ring) {
+        let polls = self.directions.iter().filter_map(|direction| direction.armed());
+        let transfers = self.transfers.iter().filter_map(Cell::get);
+        if polls.clone().count() + transfers.clone().count() > 0 {
+            ring.cancel_polls(polls);
+            ring.cancel_transfers(transfers);
+            ring.submit();
+        }
     }
 
     fn close(&self) -> bool {
@@ -170,6 +184,48 @@ impl Turn {
         poll_fn(|cx| self.poll(cx, &mut attempt)).await
     }
 
+    /// Ready when the operation is the first of its direction, with the descriptor.
+    fn poll_first(&self, cx: &Context<'_>) -> Poll<io::Result<i32>> {
+        let Some(fd) = self.inner.raw() else { return Poll::Ready(Err(closed())) };
+        if self.inner.queues[self.direction].borrow().front() != Some(&self.ticket) {
+            self.inner.directions[self.direction].wait(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(fd))
+    }
+
+    /// The ring, if it carries this socket.
+    pub(super) fn ring(&self) -> Option<Rc<Ring>> {
+        match &self.inner.source {
+            Source::Ring(ring) => Some(ring.clone()),
+            Source::Epoll(_) => None,
+        }
+    }
+
+    /// Moves `buffer` by an operation of the ring, when it is first. Closed: EBADF; the buffer comes
+    /// back in every case.
+    pub(super) async fn transfer(
+        self,
+        ring: Rc<Ring>,
+        kind: Kind,
+        buffer: Vec<u8>,
+        flags: i32,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let fd = match poll_fn(|cx| self.poll_first(cx)).await {
+            Ok(fd) => fd,
+            Err(error) => return (Err(error), buffer),
+        };
+        let mut operation = TransferOp::start(&ring, kind, fd, buffer, flags);
+        let slot = &self.inner.transfers[self.direction];
+        slot.set(Some(operation.slot()));
+        let _clear = Clear(slot);
+        let (result, buffer) = poll_fn(|cx| operation.poll(cx)).await;
+        match result {
+            Err(_) if self.inner.raw().is_none() => (Err(closed()), buffer),
+            result => (result, buffer),
+        }
+    }
+
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -177,12 +233,9 @@ impl Turn {
     ) -> Poll<io::Result<T>> {
         let direction = &self.inner.directions[self.direction];
         loop {
+            ready!(self.poll_first(cx))?;
             let fd = self.inner.fd.borrow();
             let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
-            if self.inner.queues[self.direction].borrow().front() != Some(&self.ticket) {
-                direction.wait(cx);
-                return Poll::Pending;
-            }
             ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
             match attempt(fd.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => direction.clear(),
@@ -190,6 +243,15 @@ impl Turn {
                 result => return Poll::Ready(result),
             }
         }
+    }
+}
+
+/// Forgets the transfer in flight when its future ends.
+struct Clear<'a>(&'a Cell<Option<usize>>);
+
+impl Drop for Clear<'_> {
+    fn drop(&mut self) {
+        self.0.set(None);
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use socket2::{SockAddr, SockRef};
 
+use super::ring::Kind;
 use super::socket::{READ, Socket, WRITE};
 use super::stream::set_nonblocking;
 use super::timer::sleep;
@@ -37,9 +38,12 @@ impl Socket {
         mut buffer: Vec<u8>,
         flags: i32,
     ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + use<> {
-        let flags = flags | libc::MSG_DONTWAIT;
         let turn = self.queue(READ);
         async move {
+            if let Some(ring) = turn.ring().filter(|_| !buffer.is_empty()) {
+                return turn.transfer(ring, Kind::Recv, buffer, flags).await;
+            }
+            let flags = flags | libc::MSG_DONTWAIT;
             let result = turn
                 .run(|fd| {
                     let (data, len) = (buffer.as_mut_ptr(), buffer.len());
@@ -58,9 +62,13 @@ impl Socket {
         buffer: Vec<u8>,
         flags: i32,
     ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + use<> {
-        let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let flags = flags | libc::MSG_NOSIGNAL;
         let turn = self.queue(WRITE);
         async move {
+            if let Some(ring) = turn.ring() {
+                return turn.transfer(ring, Kind::Send, buffer, flags).await;
+            }
+            let flags = flags | libc::MSG_DONTWAIT;
             let result = turn
                 .run(|fd| {
                     // SAFETY: the kernel reads `len` bytes of the vector.

@@ -23,7 +23,8 @@ use super::{Backend, IoOptions, chunk, deadline, timer};
 
 /// Batches of ready tasks between two looks at epoll.
 const BATCHES_MAX: usize = 32;
-/// How long the ring sleeps at most when tokio's own descriptor is not known.
+/// How long the ring sleeps at most while tokio may have timers or unsent operations, or when its
+/// epoll descriptor is not known.
 const BLIND_SLEEP: Duration = Duration::from_millis(4);
 /// Submission entries of tokio-uring's own ring, which carries files only.
 const FILE_RING_ENTRIES: u32 = 32;
@@ -88,11 +89,12 @@ where
     let runtime = tokio_uring::Runtime::new(tokio_uring::builder().entries(FILE_RING_ENTRIES))
         .map_err(|e| Error::system("io_uring (files)", e))?;
     runtime.block_on(tokio::task::unconstrained(async {
-        let tokio_fd = find_tokio_epoll();
+        let (kick, tokio_fd) = (Kick::new(), find_tokio_epoll());
+        let kick = kick.map_err(|e| Error::system("eventfd", e))?;
         let ring = Rc::new(Ring::new(options, tokio_fd).map_err(|e| Error::system("io_uring", e))?);
         RING.with(|slot| *slot.borrow_mut() = Some(ring.clone()));
         let mut main = executor::spawn(main());
-        let turned = poll_fn(|cx| uring_turns(&ring, &main, cx)).await;
+        let turned = poll_fn(|cx| uring_turns(&ring, &kick, &main, cx)).await;
         let output = poll_fn(|cx| Poll::Ready(Pin::new(&mut main).poll(cx))).await;
         executor::drop_tasks();
         let quiet = ring.shut_down();
@@ -107,9 +109,13 @@ where
 }
 
 /// The worker's loop on the ring. Returns to tokio (Pending) only to let it run a pass.
-fn uring_turns<T>(ring: &Ring, main: &JoinHandle<T>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn uring_turns<T>(
+    ring: &Ring,
+    kick: &Kick,
+    main: &JoinHandle<T>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
     executor::set_root(cx.waker());
-    let watched = ring.watch_tokio();
     loop {
         let now = timer::refresh_now();
         executor::take_inbox();
@@ -118,18 +124,22 @@ fn uring_turns<T>(ring: &Ring, main: &JoinHandle<T>, cx: &mut Context<'_>) -> Po
         if main.is_finished() {
             return Poll::Ready(Ok(()));
         }
-        if executor::take_tokio_due() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if executor::take_tokio_pass() {
+            return match ring.turn(None).and_then(|()| kick.arm(cx)) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            };
         }
+        // Armed only now: the kicks of the passes above are events too.
+        let blind = !ring.watch_tokio() || executor::waits_for_tokio();
         let wait = (!executor::has_ready()).then(|| {
             let limit = next().map(|at| at.saturating_duration_since(Instant::now()));
-            if watched { limit } else { Some(limit.map_or(BLIND_SLEEP, |limit| limit.min(BLIND_SLEEP))) }
+            if blind { Some(limit.map_or(BLIND_SLEEP, |limit| limit.min(BLIND_SLEEP))) } else { limit }
         });
         if let Err(error) = ring.turn(wait) {
             return Poll::Ready(Err(error));
         }
-        if !watched && wait.is_some() {
+        if blind && wait.is_some() {
             executor::serve_tokio();
         }
     }
@@ -174,7 +184,7 @@ fn epoll_turns<T>(
         if main.is_finished() {
             return Poll::Ready(());
         }
-        if executor::take_tokio_due() {
+        if executor::take_tokio_pass() {
             break;
         }
         if executor::has_ready() {
@@ -211,6 +221,29 @@ fn finished<T>(output: Poll<Option<T>>) -> Result<T> {
     match output {
         Poll::Ready(Some(output)) => Ok(output),
         _ => Err(Error::new(ErrorKind::Internal, "the worker's main task panicked")),
+    }
+}
+
+/// Brings the root future back from tokio by an event. A plain wake would do that too, but then
+/// tokio does not park, and only when it parks does tokio-uring submit its operations.
+struct Kick {
+    fd: AsyncFd<OwnedFd>,
+}
+
+impl Kick {
+    fn new() -> io::Result<Self> {
+        // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
+        Ok(Kick { fd: unsafe { AsyncFd::register(eventfd()?) }? })
+    }
+
+    /// The task of `cx` is woken by tokio's next look at its events.
+    fn arm(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        while let Poll::Ready(guard) = self.fd.poll_read_ready(cx) {
+            guard?.clear_ready();
+        }
+        // Nobody reads the counter: each write is an edge of its own.
+        rustix::io::write(self.fd.get_ref(), &1u64.to_ne_bytes())?;
+        Ok(())
     }
 }
 

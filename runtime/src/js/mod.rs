@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod class;
+pub mod clone;
 pub mod compile;
 pub mod engine;
 pub mod exception;
@@ -16,6 +17,7 @@ pub mod promise;
 pub mod pump;
 pub mod reflect;
 pub mod resolve;
+pub mod script;
 pub mod value;
 
 pub use class::{Class, Member, Scope};

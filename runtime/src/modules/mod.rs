@@ -3,16 +3,36 @@
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
 #![forbid(unsafe_code)]
 
+pub mod abort;
+pub mod crypto;
+pub mod embed;
 pub mod encoding;
 pub mod fetch;
 pub mod iterate;
+pub mod navigator;
 pub mod os;
+pub mod performance;
+pub mod report;
+pub mod shared;
+pub mod structured_clone;
+pub mod timers;
 pub mod url;
 
 use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[(&["os", "qjs:os"], os::declare)],
-    globals: &[url::install, encoding::install, fetch::install],
+    modules: &[(&["jsserve:shared"], shared::declare), (&["os", "qjs:os"], os::declare)],
+    globals: &[
+        structured_clone::install,
+        url::install,
+        encoding::install,
+        fetch::install,
+        performance::install,
+        timers::install,
+        crypto::install,
+        navigator::install,
+        report::install,
+        abort::install,
+    ],
 };

@@ -4,14 +4,18 @@
 #![allow(dead_code)]
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use runtime::io::{self, Backend, IoOptions};
 use runtime::js::compile::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::js::exception::Thrown;
 use runtime::js::loader::Table;
+use runtime::js::promise::{self, Observer};
 use runtime::js::{Ctx, Value};
 
 /// What the scripts assert with.
@@ -105,4 +109,76 @@ impl Driver {
         self.engine.collect();
         self.engine.heap_bytes().saturating_sub(base)
     }
+}
+
+type Ended = Rc<RefCell<(Option<Result<(), String>>, Option<Waker>)>>;
+
+/// Hears how the promise of an asynchronous test ends.
+struct End(Ended);
+
+impl End {
+    fn set(&self, result: Result<(), String>) {
+        let waker = {
+            let mut ended = self.0.borrow_mut();
+            ended.0 = Some(result);
+            ended.1.take()
+        };
+        waker.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Observer for End {
+    fn settled<'js>(&self, _ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
+        self.set(result.map(drop).map_err(|reason| Thrown::from_value(&reason).to_string()));
+    }
+    fn abandoned(&self) {
+        self.set(Err("the test's promise can never settle".into()));
+    }
+}
+
+impl Driver {
+    /// Runs the body of an async function to its end; fails with what it throws.
+    pub async fn run_async(&self, body: &str) {
+        let ended = Ended::default();
+        let end = Box::new(End(ended.clone()));
+        self.engine.turn(|ctx| {
+            let source = format!("(async () => {{ {body} }})()");
+            let promise = ctx.eval::<Value, _>(source);
+            let promise = promise.unwrap_or_else(|_| panic!("{}", Thrown::take(ctx)));
+            promise::observe(ctx, &promise, end).expect("memory");
+        });
+        let result = poll_fn(|cx| {
+            let mut ended = ended.borrow_mut();
+            match ended.0.take() {
+                Some(result) => Poll::Ready(result),
+                None => {
+                    ended.1 = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        });
+        result.await.unwrap_or_else(|thrown| panic!("{thrown}"));
+    }
+}
+
+/// Runs `test` on a worker, where timers run; fails if it takes 20 seconds.
+pub fn on_worker<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F) {
+    let test = || {
+        let (mut test, mut limit) = (Box::pin(test()), Box::pin(io::sleep(Duration::from_secs(20))));
+        poll_fn(move |cx| match test.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => limit.as_mut().poll(cx).map(|()| panic!("the test takes too long")),
+        })
+    };
+    io::run(Backend::Epoll, &IoOptions::default(), test).expect("the worker ends well");
+}
+
+/// Runs the body of an async function in a fresh engine on a worker; nothing may be reported.
+pub fn check_async(body: &'static str) {
+    on_worker(move || async move {
+        let driver = new();
+        driver.run_async(body).await;
+        driver.engine.collect();
+        assert!(driver.reports.borrow().is_empty(), "{:#?}", driver.reports.borrow());
+    });
 }

@@ -72,7 +72,6 @@ pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
 pub fn listen() -> (Listener, SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").expect("bind");
     let addr = socket.local_addr().expect("address");
-    socket2::SockRef::from(&socket).set_tcp_nodelay(true).expect("TCP_NODELAY");
     (Listener::new(socket).expect("listener"), addr)
 }
 

@@ -10,6 +10,7 @@ mod conn;
 mod enter;
 mod recv;
 mod send;
+mod transfer;
 mod trial;
 
 use std::cell::RefCell;
@@ -29,10 +30,12 @@ use accept::Acceptor;
 use buffers::Buffers;
 use conn::Conn;
 use enter::{Completion, Queues};
+use transfer::Transfer;
 
 pub(super) use accept::RingListener;
 pub(super) use conn::RingStream;
 pub(super) use enter::build;
+pub(super) use transfer::{Kind, TransferOp};
 pub(super) use trial::trial;
 
 /// What a completion is about: the top byte of its user data.
@@ -46,6 +49,8 @@ const ACCEPT_CANCEL: u64 = 5;
 const POLL: u64 = 6;
 const BELL: u64 = 7;
 const TOKIO: u64 = 8;
+const TRANSFER: u64 = 9;
+const TRANSFER_POLL: u64 = 10;
 
 fn tag(kind: u64, slot: usize) -> u64 {
     kind << KIND_SHIFT | slot as u64
@@ -64,12 +69,15 @@ struct State {
     conns: Slab<Conn>,
     acceptors: Slab<Acceptor>,
     polls: Slab<Rc<Direction>>,
+    transfers: Slab<Transfer>,
     /// Connections that were given a provided buffer with this reap.
     handed: Vec<usize>,
     /// Connections whose backlog grew beyond its bound with this reap.
     over: Vec<usize>,
     /// Connections whose receive ended for want of buffers.
     starved: std::collections::VecDeque<usize>,
+    /// Connections whose send goes with the next submission.
+    sending: Vec<usize>,
     wakes: Vec<Waker>,
     /// Operations in flight, the polls on the two descriptors below aside.
     inflight: usize,
@@ -126,7 +134,8 @@ impl Ring {
     /// sleeps until a completion or for `limit`.
     pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
         self.settle_receives();
-        self.queues.turn(wait)?;
+        let unwatched = self.unwatched_sends();
+        self.queues.turn(wait, unwatched)?;
         self.reap();
         Ok(())
     }
@@ -159,6 +168,7 @@ impl Ring {
             ACCEPT => self.on_accept(state, slot, result, flags),
             ACCEPT_CANCEL => self.on_accept_cancelled(state, slot),
             POLL => self.on_poll(state, slot),
+            TRANSFER => self.on_transfer(state, slot, result),
             TOKIO => {
                 state.tokio_armed = false;
                 executor::serve_tokio();
@@ -186,16 +196,14 @@ impl Ring {
         }
     }
 
-    /// Ends polls of [`Ring::poll_once`] now, so that the kernel holds their file no longer.
+    /// Ends polls of [`Ring::poll_once`].
     pub(super) fn cancel_polls(&self, slots: impl Iterator<Item = usize>) {
-        let mut any = false;
-        for slot in slots {
-            self.cancel(tag(POLL, slot), tag(IGNORED, 0));
-            any = true;
-        }
-        if any {
-            self.queues.submit();
-        }
+        slots.for_each(|slot| self.cancel(tag(POLL, slot), tag(IGNORED, 0)));
+    }
+
+    /// Submits what is queued at once: after cancellations, so that the kernel holds files no longer.
+    pub(super) fn submit(&self) {
+        self.queues.submit();
     }
 
     /// Queues the cancellation of the operation tagged `target`.

@@ -16,6 +16,8 @@ use super::{Ring, SEND, State, tag};
 
 /// Bytes of one send operation at most.
 const PIECE_BYTES: usize = 256 << 10;
+/// A send of so many bytes is expected to complete with its submission.
+const QUICK_BYTES: usize = 16 << 10;
 
 #[derive(Default)]
 pub(super) struct SendSide {
@@ -82,9 +84,27 @@ impl Ring {
         send.in_flight = true;
         conn.inflight += 1;
         state.inflight += 1;
+        state.sending.push(slot);
         // SAFETY: the bytes belong to `send.buffer`, which is neither changed nor moved out while
         // `in_flight`, and whose slot lives until the completion.
         unsafe { self.queues.push(entry.user_data(tag(SEND, slot))) };
+    }
+
+    /// How many completions of the next submission will be of sends that nobody waits for, so that
+    /// a sleep may wait for one more than those. 0 if a completion of any send is wanted.
+    pub(super) fn unwatched_sends(&self) -> u32 {
+        let mut state = self.state.borrow_mut();
+        let State { sending, conns, .. } = &mut *state;
+        let unwatched = |slot: &usize| {
+            conns.get(*slot).is_some_and(|conn| {
+                let send = &conn.send;
+                let quick = send.buffer.len() - send.sent <= QUICK_BYTES;
+                quick && send.in_flight && send.waker.is_none() && !conn.closing
+            })
+        };
+        let count = if sending.iter().all(unwatched) { sending.len() as u32 } else { 0 };
+        sending.clear();
+        count
     }
 
     pub(super) fn on_send(&self, state: &mut State, slot: usize, result: i32) {

@@ -93,11 +93,7 @@ impl Failure {
     fn thrown(thrown: Thrown) -> Self {
         match thrown.cause {
             Cause::Exception => Failure { status: 500, text: thrown.text, stack: thrown.stack },
-            Cause::Interrupted => Failure {
-                status: 503,
-                text: "the handler used more CPU time than a turn may (--cpu-max)".into(),
-                stack: thrown.stack,
-            },
+            Cause::Interrupted => Failure { status: 503, text: CPU_TEXT.into(), stack: thrown.stack },
             Cause::OutOfMemory => Failure {
                 status: 503,
                 text: "the JavaScript heap is full (--heap-max)".into(),
@@ -110,6 +106,8 @@ impl Failure {
         Failure { status, text: text.into(), stack: String::new() }
     }
 }
+
+const CPU_TEXT: &str = "the handler used more CPU time than a turn may (--cpu-max)";
 
 /// What a call came to.
 pub enum Called {
@@ -172,12 +170,12 @@ impl Observer for Awaiting {
         self.cell.set(outcome.and_then(|()| owned.ok_or_else(lost)));
     }
 
+    /// A promise that nothing refers to any more: its job was cut off, or it waits for what never
+    /// comes. Only the first is known to be an end; the second has until the request's time limit.
     fn abandoned(&self) {
-        let interrupted = self.engine.upgrade().is_some_and(|engine| engine.state().interrupted());
-        self.cell.set(Err(match interrupted {
-            true => Failure::plain(503, "the handler used more CPU time than a turn may (--cpu-max)"),
-            false => Failure::plain(500, "the handler's promise can never settle: nothing refers to it"),
-        }));
+        if self.engine.upgrade().is_some_and(|engine| engine.state().interrupted()) {
+            self.cell.set(Err(Failure::plain(503, CPU_TEXT)));
+        }
     }
 }
 

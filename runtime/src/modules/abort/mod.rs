@@ -1,0 +1,205 @@
+//! `Event`, `EventTarget`, `AbortSignal`, `AbortController` and their kin: classes written in
+//! JavaScript (`events.js`), loaded when an app first names one.
+//!
+//! Owns: loading them, the functions they call, the native side of a signal. Must not know:
+//! requests. What they call survives an app that patches prototypes.
+
+use rquickjs::function::Constructor;
+use rquickjs::object::Property;
+use rquickjs::{Ctx, FromJs, Object, Result, Value};
+
+use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
+use crate::js::exception::{self, Thrown};
+use crate::js::function::{self, Functions};
+use crate::js::held::{Held, Slot};
+use crate::js::script::Script;
+use crate::js::{promise, reflect, value};
+
+use super::{embed, performance, timers};
+
+static SCRIPT: Script = Script::new(c"jsserve:events", include_str!("events.js"));
+
+const NAMES: &[&str] = &["Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController"];
+
+/// The loaded classes and what is kept for loading them, one per engine.
+#[derive(Default)]
+struct Loaded {
+    exports: Slot,
+    weak: Slot,
+    deref: Slot,
+}
+
+/// Puts the lazy globals in place.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    let loaded = State::of(ctx).extension::<Loaded>();
+    let weak: Object = ctx.globals().get("WeakRef")?;
+    loaded.deref.set(Some(weak.get::<_, Object>("prototype")?.get("deref")?));
+    loaded.weak.set(Some(weak.into_value()));
+    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
+}
+
+/// The script's exports, loaded the first time.
+fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let loaded = State::of(ctx).extension::<Loaded>();
+    let made = loaded.exports.get_or(ctx, || {
+        let main = Held::new(SCRIPT.run(ctx)?);
+        let host = Object::new(ctx.clone())?;
+        function::install::<Host>(ctx, &host)?;
+        let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
+        dress(ctx, &Object::from_js(ctx, exports.clone())?)?;
+        Ok(exports)
+    })?;
+    Object::from_js(ctx, made)
+}
+
+/// Gives the classes what Web IDL has and a class body has not.
+fn dress<'js>(ctx: &Ctx<'js>, exports: &Object<'js>) -> Result<()> {
+    for name in NAMES {
+        reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+    }
+    let event: Object = exports.get("Event")?;
+    let phases = ["NONE", "CAPTURING_PHASE", "AT_TARGET", "BUBBLING_PHASE"];
+    for target in [&event, &event.get("prototype")?] {
+        for (number, name) in phases.into_iter().enumerate() {
+            target.prop(name, Property::from(number as i32).enumerable())?;
+        }
+    }
+    Ok(())
+}
+
+fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
+    let function = Held::new(exports(ctx)?.get(name)?);
+    promise::call(ctx, &function, None, args)
+}
+
+/// A new signal that only [`abort`] aborts.
+///
+/// # Errors
+/// Out of memory.
+pub fn signal<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
+    call(ctx, "create", &[])
+}
+
+/// Aborts `signal` for `reason`; without one, for an `AbortError`.
+///
+/// # Errors
+/// Out of memory; what listeners throw is reported, not returned.
+pub fn abort<'js>(ctx: &Ctx<'js>, signal: &Value<'js>, reason: Option<Value<'js>>) -> Result<()> {
+    let reason = reason.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+    call(ctx, "abort", &[signal.clone(), reason]).map(drop)
+}
+
+/// Whether `value` is an `AbortSignal`.
+///
+/// # Errors
+/// Out of memory.
+pub fn is_signal<'js>(value: &Value<'js>) -> Result<bool> {
+    // No signal can exist before the classes are loaded.
+    let loaded = State::of(value.ctx()).extension::<Loaded>();
+    if !value.is_object() || !loaded.exports.is_some() {
+        return Ok(false);
+    }
+    Ok(call(value.ctx(), "isSignal", std::slice::from_ref(value))?.as_bool().unwrap_or(false))
+}
+
+/// The reason why `signal` is aborted; none while it is not.
+///
+/// # Errors
+/// Out of memory.
+pub fn reason<'js>(signal: &Value<'js>) -> Result<Option<Value<'js>>> {
+    let ctx = signal.ctx();
+    let aborted = call(ctx, "isAborted", std::slice::from_ref(signal))?.as_bool().unwrap_or(false);
+    match aborted {
+        true => call(ctx, "reason", std::slice::from_ref(signal)).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Has `algorithm` called with the reason when `signal` aborts, before its `abort` event.
+///
+/// # Errors
+/// Out of memory.
+pub fn follow<'js>(signal: &Value<'js>, algorithm: Value<'js>) -> Result<()> {
+    call(signal.ctx(), "follow", &[signal.clone(), algorithm]).map(drop)
+}
+
+/// Takes back what [`follow`] did.
+///
+/// # Errors
+/// Out of memory.
+pub fn forget<'js>(signal: &Value<'js>, algorithm: Value<'js>) -> Result<()> {
+    call(signal.ctx(), "forget", &[signal.clone(), algorithm]).map(drop)
+}
+
+/// What `events.js` calls.
+struct Host;
+
+impl Functions for Host {
+    const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
+        (c"now", 0, |scope| Ok(Value::new_number(scope.ctx.clone(), performance::now(scope.ctx)))),
+        (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
+        (c"invalidState", 1, |scope| {
+            let message = value::to_string(&scope.arg(0))?;
+            Err(exception::dom_exception(scope.ctx, "InvalidStateError", &message))
+        }),
+        (c"abortError", 0, |scope| made(scope, "AbortError", "This operation was aborted")),
+        (c"timeoutError", 0, |scope| made(scope, "TimeoutError", "The operation was aborted due to timeout")),
+        (c"weak", 1, |scope| {
+            let loaded = State::of(scope.ctx).extension::<Loaded>();
+            let weak = loaded.weak.get(scope.ctx).unwrap_or_else(|| scope.undefined());
+            Constructor::from_js(scope.ctx, weak)?.construct((scope.arg(0),))
+        }),
+        (c"deref", 1, |scope| {
+            let loaded = State::of(scope.ctx).extension::<Loaded>();
+            let deref = Held::new(loaded.deref.get(scope.ctx).unwrap_or_else(|| scope.undefined()));
+            promise::call(scope.ctx, &deref, Some(&Held::new(scope.arg(0))), &[])
+        }),
+        (c"after", 2, |scope| {
+            timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
+            Ok(scope.undefined())
+        }),
+        (c"invoke", 4, invoke),
+    ];
+}
+
+/// A DOMException as a value.
+fn made<'js>(scope: &Scope<'_, 'js>, name: &str, message: &str) -> Result<Value<'js>> {
+    let _ = exception::dom_exception(scope.ctx, name, message);
+    Ok(scope.ctx.catch())
+}
+
+/// Calls a listener (argument 0) with `this` (1) and the event (2); an object's `handleEvent`
+/// unless it is a handler attribute (3). What it throws is reported (DOM, section 2.9).
+fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let callback = scope.arg(0);
+    let run = || {
+        let (function, this) = match callback.is_function() {
+            true => (callback.clone(), scope.arg(1)),
+            false if scope.arg(3).as_bool() == Some(true) => return Ok(scope.undefined()),
+            false => match callback.as_object() {
+                Some(object) => (object.get("handleEvent")?, callback.clone()),
+                None => return Ok(scope.undefined()),
+            },
+        };
+        if !function.is_function() {
+            return Err(exception::type_error(ctx, "handleEvent is not a function"));
+        }
+        promise::call(ctx, &Held::new(function), Some(&Held::new(this)), &[scope.arg(2)])
+    };
+    let error = match run() {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    exception::raise(ctx, &error);
+    let thrown = ctx.catch();
+    if thrown.is_uncatchable_error() {
+        return Err(ctx.throw(thrown));
+    }
+    super::report::exception(ctx, &Thrown::from_value(&thrown), "in an event listener");
+    Ok(scope.undefined())
+}

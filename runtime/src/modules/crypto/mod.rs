@@ -1,0 +1,122 @@
+//! `crypto.getRandomValues` and `crypto.randomUUID` (Web Cryptography, W3C, section 10).
+//!
+//! Owns: the `Crypto` class, a store of random bytes for UUIDs. Must not know: keys, digests.
+//! Randomness is the kernel's (getrandom(2)).
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+use rquickjs::{Ctx, Result, Value};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::js::class::{self, Class, Member, Scope};
+use crate::js::engine::State;
+use crate::js::{exception, function, reflect, value};
+
+/// Most bytes of one `getRandomValues` (section 10.1.1).
+const RANDOM_BYTES_MAX: usize = 65_536;
+/// Bytes fetched from the kernel at once for UUIDs: 64 of them.
+const STORE_BYTES: usize = 1024;
+
+/// Random bytes not yet used.
+#[derive(Default)]
+struct Store(RefCell<Vec<u8>>);
+
+/// The `crypto` object: it has no state.
+pub struct Crypto;
+
+impl Class for Crypto {
+    const ID: u32 = 131;
+    const NAME: &'static CStr = c"Crypto";
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Method(c"getRandomValues", 1, get_random_values),
+        Member::Method(c"randomUUID", 0, random_uuid),
+    ];
+}
+
+/// Registers the class and its one object.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    class::register::<Crypto>(ctx)?;
+    let object = class::instance(ctx, Crypto)?;
+    function::define(ctx, &ctx.globals(), c"crypto", object, true)
+}
+
+fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match getrandom(&mut *bytes, GetRandomFlags::empty()) {
+            Ok(n) => bytes = &mut bytes[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                let text = format!("the kernel gives no random bytes: {error}");
+                return Err(exception::dom_exception(ctx, "OperationError", &text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    scope.require(1, "Crypto.getRandomValues")?;
+    let array = scope.arg(0);
+    let Some(bytes) = value::bytes(&array)? else {
+        return Err(exception::type_error(
+            scope.ctx,
+            "getRandomValues: argument 1 is not an ArrayBufferView",
+        ));
+    };
+    match reflect::typed_array(&array) {
+        Some(kind) if !kind.starts_with("Float") => {}
+        None if reflect::class_name(&array).ends_with("Buffer") => {
+            let text = "getRandomValues: argument 1 is not an ArrayBufferView";
+            return Err(exception::type_error(scope.ctx, text));
+        }
+        _ => {
+            let text = "getRandomValues: the array is not one of integers";
+            return Err(exception::dom_exception(scope.ctx, "TypeMismatchError", text));
+        }
+    }
+    if bytes.len() > RANDOM_BYTES_MAX {
+        let text = format!("getRandomValues: {} bytes asked for, at most 65536 at once", bytes.len());
+        return Err(exception::dom_exception(scope.ctx, "QuotaExceededError", &text));
+    }
+    let mut random = vec![0; bytes.len()];
+    fill(scope.ctx, &mut random)?;
+    bytes.write(&random);
+    Ok(array)
+}
+
+/// A UUID of version 4 (RFC 9562, section 5.4).
+fn random_uuid<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let store = State::of(scope.ctx).extension::<Store>();
+    let mut store = store.0.borrow_mut();
+    if store.is_empty() {
+        store.resize(STORE_BYTES, 0);
+        if let Err(error) = fill(scope.ctx, &mut store) {
+            store.clear();
+            return Err(error);
+        }
+    }
+    let mut uuid = [0u8; 16];
+    let rest = store.len() - uuid.len();
+    uuid.copy_from_slice(&store[rest..]);
+    // Used bytes do not stay behind in the store's memory.
+    store[rest..].fill(0);
+    store.truncate(rest);
+    uuid[6] = uuid[6] & 0x0f | 0x40;
+    uuid[8] = uuid[8] & 0x3f | 0x80;
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in uuid.into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at] = HEX[usize::from(byte >> 4)];
+        text[at + 1] = HEX[usize::from(byte & 15)];
+        at += 2;
+    }
+    value::byte_string(scope.ctx, &text)
+}

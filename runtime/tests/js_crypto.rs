@@ -1,0 +1,77 @@
+//! `crypto`, `performance`, `navigator`, `self`, `reportError`, `queueMicrotask`, rule by rule.
+
+mod driver;
+
+use driver::check;
+
+#[test]
+fn get_random_values_fills_integer_arrays() {
+    check(
+        r#"
+        const a = new Uint8Array(64); equal(crypto.getRandomValues(a), a); ok(a.some((x) => x !== 0));
+        for (const C of [Int8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array])
+          ok(crypto.getRandomValues(new C(8)).some((x) => x != 0));
+        const part = new Uint8Array(64); crypto.getRandomValues(part.subarray(32)); ok(part.subarray(0, 32).every((x) => x === 0));
+        for (const C of [Float16Array, Float32Array, Float64Array])
+          equal(throws(() => crypto.getRandomValues(new C(1)), 'TypeMismatchError').code, 17);
+        throws(() => crypto.getRandomValues(new DataView(new ArrayBuffer(8))), 'TypeMismatchError');
+        throws(() => crypto.getRandomValues(new ArrayBuffer(8)), 'TypeError'); throws(() => crypto.getRandomValues([1]), 'TypeError');
+        throws(() => crypto.getRandomValues(), 'TypeError');
+        equal(throws(() => crypto.getRandomValues(new Uint8Array(65537)), 'QuotaExceededError').code, 22);
+        equal(crypto.getRandomValues(new Uint32Array(16384)).length, 16384); equal(crypto.getRandomValues(new Uint8Array()).length, 0);
+        throws(() => new Crypto(), 'TypeError', 'Illegal constructor'); ok(crypto instanceof Crypto);
+        throws(() => crypto.getRandomValues.call({}, a), 'TypeError');
+        "#,
+    );
+}
+
+#[test]
+fn random_uuids_are_version_4_and_differ() {
+    check(
+        r#"
+        const seen = new Set();
+        for (let i = 0; i < 1000; i++) {
+          const id = crypto.randomUUID(); seen.add(id);
+          ok(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id), id);
+        }
+        equal(seen.size, 1000);
+        "#,
+    );
+}
+
+#[test]
+fn performance_is_monotonic_and_its_origin_is_wall_time() {
+    check(
+        r#"
+        let last = performance.now(), fine = false; ok(last >= 0 && last < 60000);
+        for (let i = 0; i < 10000; i++) { const now = performance.now(); ok(now >= last); fine ||= now % 1 !== 0; last = now }
+        ok(fine); ok(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000);
+        same(performance.toJSON(), { timeOrigin: performance.timeOrigin }); ok(performance instanceof Performance);
+        equal(Object.prototype.toString.call(performance), '[object Performance]'); throws(() => new Performance(), 'TypeError');
+        "#,
+    );
+}
+
+#[test]
+fn self_and_navigator() {
+    check(
+        "equal(self, globalThis); ok(/^jsserve\\/\\d+\\.\\d+\\.\\d+$/.test(navigator.userAgent)); throws(() => new Navigator(), 'TypeError')",
+    );
+}
+
+#[test]
+fn report_error_and_microtasks_report_exceptions_with_their_stack() {
+    let driver = driver::new();
+    driver.run(
+        r#"
+        let log = ''; queueMicrotask(function task() { throw new Error('micro') }); queueMicrotask(() => { log += 'b' });
+        reportError(new TypeError('mine')); reportError('text'); throws(() => reportError(), 'TypeError');
+        throws(() => queueMicrotask(1), 'TypeError'); equal(log, '');
+        "#,
+    );
+    assert_eq!(driver.text("log"), "b");
+    let reports = driver.reports.borrow();
+    assert!(reports[0].starts_with("reportError: TypeError: mine\n    at "), "{reports:#?}");
+    assert_eq!(reports[1], "reportError: text");
+    assert!(reports[2].starts_with("in a job: Error: micro\n    at task"), "{reports:#?}");
+}
