@@ -106,10 +106,10 @@ fn a_buffer_may_be_detached_shrunk_or_collected_in_flight() {
         small.resize(3);
         await os.send(client, 'abcdef');
         equal(await second, 3); equal(text(small, 3), 'abc');
-        const view = new Uint8Array(new ArrayBuffer(8, { maxByteLength: 8 }), 4, 4), third = os.recv(server, view);
+        const view = new Uint8Array(new ArrayBuffer(8, { maxByteLength: 8 }), 4, 4), third = code(os.recv(server, view));
         view.buffer.resize(2);
         await os.send(client, 'xy');
-        equal(await third.catch((error) => error.name), 'TypeError');
+        equal(await third, 'TypeError');
         const sent = new Uint8Array(1 << 20).fill(7), sending = os.send(client, sent, undefined, true);
         sent.buffer.transfer();
         const all = new Uint8Array(1 << 20);
