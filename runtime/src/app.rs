@@ -20,6 +20,7 @@ use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer};
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
+use crate::modules::console::{Level, Output};
 use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 
@@ -79,7 +80,18 @@ impl Blueprint {
         let report = Box::new(move |thrown: &Thrown, place: &str| {
             tracing::error!(worker, "{place}: {thrown}");
         });
-        Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)
+        let engine = Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)?;
+        // What a served app prints is part of the server's log.
+        engine.state().extension::<Output>().redirect(Rc::new(move |level, text| {
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            match level {
+                Level::Debug => tracing::debug!(worker, "{text}"),
+                Level::Info => tracing::info!(worker, "{text}"),
+                Level::Warn => tracing::warn!(worker, "{text}"),
+                Level::Error => tracing::error!(worker, "{text}"),
+            }
+        }));
+        Ok(engine)
     }
 
     /// A start-up error that shows where in the app it comes from.
@@ -304,7 +316,11 @@ fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
         None => Value::new_undefined(ctx.clone()),
     };
     let Some(object) = app.as_object() else { return Ok((None, None)) };
-    let env = Object::new(ctx.clone())?.into_value();
+    let env = Object::new(ctx.clone())?;
+    for (name, setting) in std::env::vars_os() {
+        env.set(name.to_string_lossy().into_owned(), setting.to_string_lossy().into_owned())?;
+    }
+    let env = env.into_value();
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
         let function: Value = object.get(name)?;
         Ok(function

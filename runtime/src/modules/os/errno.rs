@@ -77,6 +77,8 @@ fn make<'js>(ctx: &Ctx<'js>, call: &str, errno: i32) -> Result<Value<'js>> {
     let code = name(errno).map_or_else(|| format!("E{errno}"), str::to_owned);
     let message = value::string(ctx, &format!("{call}: {} ({code})", text(errno)))?;
     let error = Exception::from_message(ctx.clone(), "")?.into_object();
+    // As `new Error(message)` has it: not enumerable.
+    error.remove("message")?;
     let shared = State::of(ctx).extension::<ValueOf>();
     let value_of = shared.0.get_or(ctx, || function::make::<Natives>(ctx, 0))?;
     function::define(ctx, &error, c"message", message, false)?;
