@@ -304,7 +304,11 @@ fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
         None => Value::new_undefined(ctx.clone()),
     };
     let Some(object) = app.as_object() else { return Ok((None, None)) };
-    let env = Object::new(ctx.clone())?.into_value();
+    let env = Object::new(ctx.clone())?;
+    for (name, setting) in std::env::vars_os() {
+        env.set(name.to_string_lossy().into_owned(), setting.to_string_lossy().into_owned())?;
+    }
+    let env = env.into_value();
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
         let function: Value = object.get(name)?;
         Ok(function

@@ -289,7 +289,9 @@ impl Server {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{signal}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
-        for worker in &self.workers {
+        for worker in &mut self.workers {
+            // Ours are copies: a listener closes when the last one is gone.
+            worker.sockets.clear();
             worker.tell(Control::Drain);
         }
         let mut clean = true;

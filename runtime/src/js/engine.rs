@@ -90,6 +90,18 @@ impl State {
         self.health.get()
     }
 
+    /// Whether the heap is close to its limit. Walks the heap: only for exceptions in doubt.
+    pub(crate) fn heap_is_full(&self) -> bool {
+        let Some(engine) = self.engine().upgrade() else { return false };
+        // SAFETY: a live runtime; the engine writes the whole struct.
+        let usage = unsafe {
+            let mut usage = std::mem::zeroed();
+            qjs::JS_ComputeMemoryUsage(qjs::JS_GetRuntime(engine.context.as_raw().as_ptr()), &mut usage);
+            usage
+        };
+        usage.malloc_size >= usage.malloc_limit / 4 * 3
+    }
+
     /// Notes what an exception says about the engine's health.
     pub fn note(&self, thrown: &Thrown) {
         if thrown.cause == Cause::OutOfMemory {

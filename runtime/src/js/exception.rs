@@ -6,6 +6,8 @@ use std::fmt;
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
+use super::engine::State;
+
 /// Throws a TypeError.
 pub fn type_error(ctx: &Ctx<'_>, message: &str) -> Error {
     Exception::throw_type(ctx, message)
@@ -88,7 +90,8 @@ impl Thrown {
     pub fn from_value(value: &Value<'_>) -> Thrown {
         let Some(object) = value.as_object() else {
             // Out of memory while making the out-of-memory error throws null.
-            let cause = if value.is_null() { Cause::OutOfMemory } else { Cause::Exception };
+            let full = value.is_null() && State::of(value.ctx()).heap_is_full();
+            let cause = if full { Cause::OutOfMemory } else { Cause::Exception };
             return Thrown { cause, text: primitive(value), stack: String::new() };
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());

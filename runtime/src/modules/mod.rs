@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abort;
+pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
@@ -34,5 +35,6 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        console::install,
     ],
 };

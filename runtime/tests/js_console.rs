@@ -1,0 +1,226 @@
+//! `console`: formatting as Node's, streams, groups, counters; and that nothing an app does to its
+//! values or prototypes makes it throw.
+
+mod driver;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use driver::Driver;
+use runtime::js::Value;
+use runtime::modules::console::{self, Output, Stream};
+
+type Lines = Rc<RefCell<Vec<(Stream, String)>>>;
+
+/// A driver whose console output is kept.
+fn listening() -> (Driver, Lines) {
+    let driver = driver::new();
+    let lines = Lines::default();
+    let kept = lines.clone();
+    let output = driver.engine.state().extension::<Output>();
+    output.redirect(Rc::new(move |stream, text| kept.borrow_mut().push((stream, text.to_owned()))));
+    (driver, lines)
+}
+
+/// What `source` prints, calls joined; standard error's lines marked.
+fn printed(source: &str) -> String {
+    let (driver, lines) = listening();
+    driver.run(source);
+    let lines = lines.borrow();
+    let mark = |stream: Stream| if stream == Stream::Error { "!" } else { "" };
+    lines.iter().map(|(stream, text)| format!("{}{text}", mark(*stream))).collect()
+}
+
+#[test]
+fn formatting_is_that_of_node_20() {
+    // Each case: the arguments as an array, then what Node 20 prints.
+    let cases = include_str!("console/node20.txt");
+    let driver = driver::new();
+    let mut wrong = Vec::new();
+    for case in cases.split(">>> ").skip(1) {
+        let (source, wanted) = case.split_once('\n').expect("a case has two parts");
+        let got = driver.engine.turn(|ctx| {
+            let list: rquickjs::Array = ctx.eval(source).expect("an array");
+            let args: Vec<Value> = list.iter().map(|item| item.expect("an item")).collect();
+            console::format(ctx, &args)
+        });
+        if got + "\n" != *wanted {
+            wrong.push(source);
+        }
+    }
+    assert!(cases.matches(">>> ").count() > 100);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_method_has_its_stream_and_one_write_a_call() {
+    let text = printed(
+        "console.log('a\\nb', 1); console.info('i'); console.debug('d'); console.dirxml('x'); console.warn('w'); \
+         console.error('e'); console.assert(true, 'no'); console.assert(false); console.assert(0, 'fmt %d', 3); \
+         console.assert(null, { a: 1 }); console.log(); console.dir({ a: { b: { c: { d: 1 } } } }, { depth: 0 }); \
+         console.dir({ a: { b: { c: { d: { e: {} } } } } }, { depth: null });",
+    );
+    let wanted = "a\nb 1\ni\nd\nx\n!w\n!e\n!Assertion failed\n!Assertion failed: fmt 3\n\
+                  !Assertion failed { a: 1 }\n\n{ a: [Object] }\n{\n  a: {\n    b: { c: { d: { e: {} } } }\n  }\n}\n";
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn groups_indent_every_line() {
+    let text = printed(
+        "console.group('one', 1); console.log('a\\nb'); console.groupCollapsed(); console.error('c'); console.groupEnd(); \
+         console.groupEnd(); console.groupEnd(); console.log('d')",
+    );
+    assert_eq!(text, "one 1\n  a\n  b\n!    c\nd\n");
+}
+
+#[test]
+fn counters_and_timers_have_labels() {
+    let text = printed(
+        "console.count(); console.count('x'); console.count(undefined); console.countReset(); console.count(); \
+         console.countReset('no'); console.timeEnd('no'); console.time('t'); console.time('t')",
+    );
+    let wanted = "default: 1\nx: 1\ndefault: 2\ndefault: 1\n!Count for 'no' does not exist\n\
+                  !No such label 'no' for console.timeEnd()\n!Label 't' already exists for console.time()\n";
+    assert_eq!(text, wanted);
+    let text =
+        printed("console.time(); console.timeLog('default', { a: 1 }); console.timeEnd(); console.timeLog()");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("default: 0.") && lines[0].ends_with("ms { a: 1 }"), "{lines:?}");
+    assert!(lines[1].starts_with("default: ") && lines[1].ends_with("ms"), "{lines:?}");
+    assert_eq!(lines[2], "!No such label 'default' for console.timeLog()");
+    let text = printed("for (let i = 0; i < 3000; i++) console.count('label' + i)");
+    assert!(text.ends_with("!console.count: more than 1,000 labels\n"));
+}
+
+#[test]
+fn tables_are_drawn_and_anything_else_is_logged() {
+    let text = printed(
+        "console.table([{ a: 1, b: 'x' }, { a: 2, c: true }, 5]); console.table('text'); console.table([{ a: 1, b: 2 }], ['b'])",
+    );
+    let wanted = "\
+┌─────────┬───┬─────┬──────┬────────┐
+│ (index) │ a │ b   │ c    │ Values │
+├─────────┼───┼─────┼──────┼────────┤
+│ 0       │ 1 │ 'x' │      │        │
+│ 1       │ 2 │     │ true │        │
+│ 2       │   │     │      │ 5      │
+└─────────┴───┴─────┴──────┴────────┘
+text
+┌─────────┬───┐
+│ (index) │ b │
+├─────────┼───┤
+│ 0       │ 2 │
+└─────────┴───┘
+";
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn errors_show_stack_cause_and_their_own_properties() {
+    let text =
+        printed("function f() { return new TypeError('bad', { cause: new Error('why') }) } console.log(f())");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "TypeError: bad");
+    assert!(lines[1].starts_with("    at f ("), "{text}");
+    assert!(text.contains(" {\n  [cause]: Error: why\n      at f ("), "{text}");
+    let text = printed("class Mine extends Error { code = 'E' } console.log(new Mine('m'))");
+    assert!(text.starts_with("Mine: m\n    at ") && text.ends_with(" {\n  code: 'E'\n}\n"), "{text}");
+    let text = printed(
+        "const e = new Error('x'); Object.defineProperty(e, 'stack', { value: undefined, enumerable: true }); console.log([e])",
+    );
+    assert_eq!(text, "[ [Error: x] { stack: undefined } ]\n");
+    let text = printed("console.log(new AggregateError([new Error('one')], 'all'))");
+    assert!(text.contains("[errors]: [\n    Error: one\n"), "{text}");
+    let text = printed("try { atob('$') } catch (e) { console.log(e) }");
+    assert!(text.starts_with("DOMException [InvalidCharacterError]: "), "{text}");
+    let text = printed("console.error('failed:', new RangeError('r'))");
+    assert!(text.starts_with("!failed: RangeError: r\n    at "), "{text}");
+}
+
+#[test]
+fn trace_shows_the_callers() {
+    let text = printed("function inner() { console.trace('here %s', 1) } (function outer() { inner() })()");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "!Trace: here 1");
+    assert!(lines[1].trim_start().starts_with("at inner ("), "{text}");
+    assert!(lines[2].trim_start().starts_with("at outer ("), "{text}");
+}
+
+#[test]
+fn this_programs_own_classes_show_their_attributes() {
+    let text = printed(
+        "console.log(new URLSearchParams('a=1&b=2'), new Headers({ 'x-a': '1', b: 'c' }), new TextEncoder())",
+    );
+    assert_eq!(
+        text,
+        "URLSearchParams { 'a' => '1', 'b' => '2' } Headers { b: 'c', 'x-a': '1' } TextEncoder { encoding: 'utf-8' }\n"
+    );
+    let text = printed("console.log(new URL('http://a/?b'))");
+    assert!(text.starts_with("URL {\n  href: 'http://a/?b',\n  origin: 'http://a',\n"), "{text}");
+    assert!(text.contains("  searchParams: URLSearchParams { 'b' => '' },\n"), "{text}");
+}
+
+#[test]
+fn nothing_that_throws_reaches_the_caller() {
+    let (driver, lines) = listening();
+    driver.run(
+        r#"
+        const bomb = () => { throw new Error('bomb') };
+        const all = { __proto__: null, get: bomb, set: bomb, has: bomb, ownKeys: bomb, getPrototypeOf: bomb, getOwnPropertyDescriptor: bomb };
+        const revoked = Proxy.revocable({}, {}); revoked.revoke();
+        const odd = [new Proxy({}, all), new Proxy([], all), revoked.proxy, Object.create(new Proxy({}, all)),
+          { get a() { throw 1 }, toString: bomb, [Symbol.toPrimitive]: bomb, toJSON: bomb, constructor: bomb },
+          Object.defineProperty(new Error('x'), 'stack', { get: bomb }), Object.defineProperty(() => {}, 'name', { get: bomb }),
+          Object.defineProperty(new Map([[1, 2]]), 'size', { get: bomb }), Object.setPrototypeOf(new Date(), null),
+          Object.setPrototypeOf(new Map([[1, 2]]), null), Object.setPrototypeOf(() => {}, null), Object.setPrototypeOf(new Uint8Array(2), null),
+          Object.assign(Object.create(URL.prototype)), Object.create(DOMException.prototype), Object.create(Error.prototype),
+          Object.create(Map.prototype), globalThis, Symbol.prototype, Object.prototype, new (class extends DataView {})(new ArrayBuffer(1))];
+        for (const value of odd) for (const how of ['log', 'error', 'dir', 'table', 'assert', 'group', 'trace']) {
+          console[how](value); console[how]([value]); console[how]({ value });
+          for (const f of ['%s', '%d', '%i', '%f', '%j', '%o', '%O', '%c']) console[how](f, value);
+        }
+        let deep = {}; for (let i = 0; i < 100000; i++) deep = { deep }; console.dir(deep, { depth: null }); console.log(deep);
+        let cause = new Error('0'); for (let i = 0; i < 1000; i++) cause = new Error('n', { cause }); console.log(cause);
+        "#,
+    );
+    assert!(lines.borrow().len() > 1000);
+    assert!(lines.borrow().iter().all(|(_, text)| text.ends_with('\n')));
+}
+
+#[test]
+fn patched_prototypes_are_not_asked() {
+    let (driver, lines) = listening();
+    driver.run(
+        r#"
+        const values = [[1, 'a'], new Map([[1, { a: 1 }]]), new Set([1]), new Date(0), /x/g, new Uint8Array(2), Promise.resolve(1),
+                        Object(1), Object('s'), Symbol('s'), 1n, (function f() {}), new Error('e').message];
+        for (const C of [Object, Array, Map, Set, Date, RegExp, Promise, Number, String, Symbol, BigInt, Function, Uint8Array])
+          for (const key of Reflect.ownKeys(C.prototype)) {
+            const d = Object.getOwnPropertyDescriptor(C.prototype, key);
+            if (d.configurable && key !== 'constructor' && C !== Object && C !== Array)
+              Object.defineProperty(C.prototype, key, { __proto__: null, get() { throw new Error('patched ' + String(key)) }, configurable: true });
+          }
+        console.log(values);
+        "#,
+    );
+    let text = &lines.borrow()[0].1;
+    let wanted =
+        "[\n  [ 1, 'a' ],\n  Map(1) { 1 => { a: 1 } },\n  Set(1) { 1 },\n  1970-01-01T00:00:00.000Z,\n";
+    assert!(text.starts_with(wanted), "{text}");
+    assert!(
+        text.contains("[Number: 1]") && text.contains("Promise { 1 }") && text.contains("Symbol(s)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn looking_at_values_leaves_nothing_behind() {
+    let (driver, _) = listening();
+    let source =
+        "console.log([{ i }, new Map([[i, new Set([i])]]), new Error('x')], 'text ' + i, new Proxy([i], {}))";
+    let sink = driver.engine.state().extension::<Output>();
+    sink.redirect(Rc::new(|_, _| {}));
+    let growth = driver.growth(20_000, source);
+    assert!(growth < 4096, "grew by {growth} bytes");
+}
