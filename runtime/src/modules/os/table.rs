@@ -26,6 +26,10 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 /// would let a fast peer keep a script in one endless chain of jobs.
 const IMMEDIATE_MAX: u32 = 32;
 
+/// Receive buffers kept for reuse, 64 KiB each at most: filling new ones with zeros costs more than
+/// the rest of a receive.
+const SPARE_MAX: usize = 8;
+
 /// One socket in the table.
 pub struct Entry {
     /// The socket.
@@ -43,6 +47,7 @@ pub struct Sockets {
     table: RefCell<HashMap<i32, Rc<Entry>>>,
     buffers: RefCell<Slab<Held>>,
     bytes: Cell<usize>,
+    spare: RefCell<Vec<Vec<u8>>>,
     immediate: Cell<Option<(Instant, u32)>>,
 }
 
@@ -122,6 +127,25 @@ impl Sockets {
         };
         self.immediate.set(Some((now, used + 1)));
         used < IMMEDIATE_MAX
+    }
+
+    /// A buffer of `size` bytes to receive into; what is in it is old.
+    pub fn take_buffer(&self, size: usize) -> Vec<u8> {
+        match self.spare.borrow_mut().pop() {
+            Some(mut spare) => {
+                spare.resize(size, 0);
+                spare
+            }
+            None => vec![0; size],
+        }
+    }
+
+    /// Gives a buffer back for reuse.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX && (1..=64 << 10).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
     }
 
     /// Keeps `buffer` alive until [`Sockets::release`].
