@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 
 /// Sends the log of the whole process to standard error, as `config` asks.
 pub fn start(config: &Config) {
-    let level = if config.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let level = if config.quiet { LevelFilter::ERROR } else { LevelFilter::DEBUG };
     let builder =
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
     match config.log {

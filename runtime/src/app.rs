@@ -20,6 +20,7 @@ use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer};
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
+use crate::modules::console::{Level, Output};
 use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 
@@ -79,7 +80,18 @@ impl Blueprint {
         let report = Box::new(move |thrown: &Thrown, place: &str| {
             tracing::error!(worker, "{place}: {thrown}");
         });
-        Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)
+        let engine = Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)?;
+        // What a served app prints is part of the server's log.
+        engine.state().extension::<Output>().redirect(Rc::new(move |level, text| {
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            match level {
+                Level::Debug => tracing::debug!(worker, "{text}"),
+                Level::Info => tracing::info!(worker, "{text}"),
+                Level::Warn => tracing::warn!(worker, "{text}"),
+                Level::Error => tracing::error!(worker, "{text}"),
+            }
+        }));
+        Ok(engine)
     }
 
     /// A start-up error that shows where in the app it comes from.

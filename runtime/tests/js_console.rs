@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use driver::Driver;
 use runtime::js::Value;
-use runtime::modules::console::{self, Output, Stream};
+use runtime::modules::console::{self, Level, Output};
 
-type Lines = Rc<RefCell<Vec<(Stream, String)>>>;
+type Lines = Rc<RefCell<Vec<(Level, String)>>>;
 
 /// A driver whose console output is kept.
 fn listening() -> (Driver, Lines) {
@@ -27,7 +27,7 @@ fn printed(source: &str) -> String {
     let (driver, lines) = listening();
     driver.run(source);
     let lines = lines.borrow();
-    let mark = |stream: Stream| if stream == Stream::Error { "!" } else { "" };
+    let mark = |level: Level| if matches!(level, Level::Warn | Level::Error) { "!" } else { "" };
     lines.iter().map(|(stream, text)| format!("{}{text}", mark(*stream))).collect()
 }
 

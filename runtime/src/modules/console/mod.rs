@@ -29,7 +29,7 @@ mod table;
 
 pub use format::format;
 pub use inspect::{DEPTH, inspect};
-pub use output::{Output, Sink, Stream};
+pub use output::{Level, Output, Sink};
 
 /// Labels that counters and timers remember.
 const LABELS_MAX: usize = 1000;
@@ -48,12 +48,12 @@ struct Console;
 
 impl Functions for Console {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"log", 0, |scope| log(scope, Stream::Out)),
-        (c"info", 0, |scope| log(scope, Stream::Out)),
-        (c"debug", 0, |scope| log(scope, Stream::Out)),
-        (c"dirxml", 0, |scope| log(scope, Stream::Out)),
-        (c"warn", 0, |scope| log(scope, Stream::Error)),
-        (c"error", 0, |scope| log(scope, Stream::Error)),
+        (c"log", 0, |scope| log(scope, Level::Info)),
+        (c"info", 0, |scope| log(scope, Level::Info)),
+        (c"debug", 0, |scope| log(scope, Level::Debug)),
+        (c"dirxml", 0, |scope| log(scope, Level::Info)),
+        (c"warn", 0, |scope| log(scope, Level::Warn)),
+        (c"error", 0, |scope| log(scope, Level::Error)),
         (c"trace", 0, trace),
         (c"assert", 0, assert),
         (c"dir", 0, dir),
@@ -81,7 +81,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     function::define(ctx, &ctx.globals(), c"console", console.into_value(), false)
 }
 
-fn print(ctx: &Ctx<'_>, stream: Stream, text: &str) {
+fn print(ctx: &Ctx<'_>, stream: Level, text: &str) {
     let state = State::of(ctx);
     let indent = " ".repeat(state.extension::<Memory>().indent.get());
     let mut lines = String::with_capacity(text.len() + indent.len() + 1);
@@ -98,7 +98,7 @@ fn arguments<'js>(scope: &Scope<'_, 'js>, from: usize) -> Vec<Value<'js>> {
     (from..scope.len()).map(|index| scope.arg(index)).collect()
 }
 
-fn log<'js>(scope: &Scope<'_, 'js>, stream: Stream) -> Result<Value<'js>> {
+fn log<'js>(scope: &Scope<'_, 'js>, stream: Level) -> Result<Value<'js>> {
     print(scope.ctx, stream, &format(scope.ctx, &arguments(scope, 0)));
     Ok(scope.undefined())
 }
@@ -112,7 +112,7 @@ fn trace<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     // The first frame is this function.
     let frames: Vec<&str> = stack.lines().filter(|line| !line.ends_with("trace (native)")).collect();
     let colon = if text.is_empty() { "" } else { ": " };
-    print(scope.ctx, Stream::Error, format!("Trace{colon}{text}\n{}", frames.join("\n")).trim_end());
+    print(scope.ctx, Level::Warn, format!("Trace{colon}{text}\n{}", frames.join("\n")).trim_end());
     Ok(scope.undefined())
 }
 
@@ -127,7 +127,7 @@ fn assert<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         text += if rest[0].is_string() { ": " } else { " " };
         text += &format(scope.ctx, &rest);
     }
-    print(scope.ctx, Stream::Error, &text);
+    print(scope.ctx, Level::Error, &text);
     Ok(scope.undefined())
 }
 
@@ -142,7 +142,7 @@ fn dir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         }
         hidden = reflect::data(options, "showHidden").and_then(|value| value.as_bool()).unwrap_or(false);
     }
-    print(scope.ctx, Stream::Out, &inspect(&scope.arg(0), depth, hidden));
+    print(scope.ctx, Level::Info, &inspect(&scope.arg(0), depth, hidden));
     Ok(scope.undefined())
 }
 
@@ -152,15 +152,15 @@ fn print_table<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         names.collect::<Vec<_>>()
     });
     match table::table(&scope.arg(0), wanted) {
-        Some(text) => print(scope.ctx, Stream::Out, &text),
-        None => return log(scope, Stream::Out),
+        Some(text) => print(scope.ctx, Level::Info, &text),
+        None => return log(scope, Level::Info),
     }
     Ok(scope.undefined())
 }
 
 fn group<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if !scope.is_empty() {
-        log(scope, Stream::Out)?;
+        log(scope, Level::Info)?;
     }
     let memory = State::of(scope.ctx).extension::<Memory>();
     memory.indent.set((memory.indent.get() + 2).min(INDENT_MAX));
@@ -185,14 +185,14 @@ fn count<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let mut counts = memory.counts.borrow_mut();
     if counts.len() >= LABELS_MAX && !counts.contains_key(&label) {
         drop(counts);
-        print(scope.ctx, Stream::Error, "console.count: more than 1,000 labels");
+        print(scope.ctx, Level::Warn, "console.count: more than 1,000 labels");
         return Ok(scope.undefined());
     }
     let count = counts.entry(label.clone()).or_default();
     *count += 1;
     let text = format!("{label}: {count}");
     drop(counts);
-    print(scope.ctx, Stream::Out, &text);
+    print(scope.ctx, Level::Info, &text);
     Ok(scope.undefined())
 }
 
@@ -201,7 +201,7 @@ fn count_reset<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let memory = State::of(scope.ctx).extension::<Memory>();
     let known = memory.counts.borrow_mut().remove(&label).is_some();
     if !known {
-        print(scope.ctx, Stream::Error, &format!("Count for '{label}' does not exist"));
+        print(scope.ctx, Level::Warn, &format!("Count for '{label}' does not exist"));
     }
     Ok(scope.undefined())
 }
@@ -219,7 +219,7 @@ fn time<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         }
     };
     drop(timers);
-    print(scope.ctx, Stream::Error, &complaint);
+    print(scope.ctx, Level::Warn, &complaint);
     Ok(scope.undefined())
 }
 
@@ -232,7 +232,7 @@ fn time_log<'js>(scope: &Scope<'_, 'js>, end: bool) -> Result<Value<'js>> {
     };
     let Some(start) = start else {
         let name = if end { "timeEnd" } else { "timeLog" };
-        print(scope.ctx, Stream::Error, &format!("No such label '{label}' for console.{name}()"));
+        print(scope.ctx, Level::Error, &format!("No such label '{label}' for console.{name}()"));
         return Ok(scope.undefined());
     };
     let ms = start.elapsed().as_secs_f64() * 1000.0;
@@ -247,6 +247,6 @@ fn time_log<'js>(scope: &Scope<'_, 'js>, end: bool) -> Result<Value<'js>> {
     if !end && !rest.is_empty() {
         text = format!("{text} {}", format(scope.ctx, &rest));
     }
-    print(scope.ctx, Stream::Out, &text);
+    print(scope.ctx, Level::Info, &text);
     Ok(scope.undefined())
 }

@@ -1,4 +1,5 @@
-//! Where console text goes: standard output and standard error, one write(2) a call.
+//! Where console text goes: to the embedder's log, else to standard output and standard error in one
+//! write(2) a call.
 //!
 //! Owns: the writing, and its replacement by an embedder or a test. Must not know: formatting. A
 //! stream that is closed loses the text, nothing else.
@@ -10,17 +11,21 @@ use std::rc::Rc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// One of the two streams.
+/// How a call ranks (Console standard section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output: log, info, debug, ...
-    Out,
-    /// Standard error: warn, error, trace, assert.
+pub enum Level {
+    /// debug
+    Debug,
+    /// log, info, dir, table, count, time, group
+    Info,
+    /// warn, trace, and what the console has to say of its own use
+    Warn,
+    /// error, assert
     Error,
 }
 
 /// Takes the text of one call, line end included.
-pub type Sink = Rc<dyn Fn(Stream, &str)>;
+pub type Sink = Rc<dyn Fn(Level, &str)>;
 
 /// An engine's sink; the process's own streams where none is set.
 #[derive(Default)]
@@ -32,12 +37,12 @@ impl Output {
         *self.0.borrow_mut() = Some(sink);
     }
 
-    pub(super) fn write(&self, stream: Stream, text: &str) {
+    pub(super) fn write(&self, level: Level, text: &str) {
         let sink = self.0.borrow().clone();
-        match (sink, stream) {
-            (Some(sink), _) => sink(stream, text),
-            (None, Stream::Out) => write_all(std::io::stdout().as_fd(), text.as_bytes()),
-            (None, Stream::Error) => write_all(std::io::stderr().as_fd(), text.as_bytes()),
+        match (sink, level) {
+            (Some(sink), _) => sink(level, text),
+            (None, Level::Debug | Level::Info) => write_all(std::io::stdout().as_fd(), text.as_bytes()),
+            (None, Level::Warn | Level::Error) => write_all(std::io::stderr().as_fd(), text.as_bytes()),
         }
     }
 }
