@@ -13,7 +13,7 @@ use runtime::connection::Connection;
 use runtime::handler::Protocol;
 use runtime::io::Socket;
 use runtime::modules::os::handler;
-use runtime::modules::os::table::Lent;
+use runtime::modules::os::lent::Lent;
 use runtime::worker::Worker;
 use tracing::error;
 
@@ -52,8 +52,11 @@ async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: So
         }
     };
     let outcome = handler::accept(app.engine(), accept, lent.fd(), peer, local, worker.number).await;
-    if let Err(thrown) = outcome {
-        error!(worker = worker.number, %peer, "accept failed: {thrown}");
-        lent.reset();
+    match outcome {
+        Ok(()) => lent.finish().await,
+        Err(thrown) => {
+            error!(worker = worker.number, %peer, "accept failed: {thrown}");
+            lent.reset();
+        }
     }
 }

@@ -10,6 +10,7 @@ mod constants;
 mod control;
 pub mod errno;
 pub mod handler;
+pub mod lent;
 pub mod table;
 mod transfer;
 

@@ -1,13 +1,15 @@
-// What `import * as os from "os"` (or "qjs:os") has: sockets as numbers.
-//
-// A socket stays open until `close(fd)`, or until its engine ends: garbage collection never closes
-// one, for a number says nothing of who still needs it. Numbers that are not sockets of this engine
-// (0, 1, 2, the server's own) are EBADF. Wrong arguments are a TypeError, numbers out of range a
-// RangeError: thrown by synchronous calls, rejections of the others.
-//
-// The constants of socket(7), tcp(7), udp(7), ip(7), ipv6(7) are numbers of their C names. Options
-// whose value holds addresses of memory (SO_ATTACH_FILTER, TCP_ZEROCOPY_RECEIVE, ...) are left out:
-// they are ENOPROTOOPT. The module exports exactly the options that may be used.
+/*
+ * What `import * as os from "os"` (or "qjs:os") has: sockets as numbers.
+ *
+ * A socket stays open until `close(fd)`, or until its engine ends: garbage collection never closes
+ * one, for a number says nothing of who still needs it. Numbers that are not sockets of this engine
+ * (0, 1, 2, the server's own) are EBADF. Wrong arguments are a TypeError, numbers out of range a
+ * RangeError: thrown by synchronous calls, rejections of the others.
+ *
+ * The constants of socket(7), tcp(7), udp(7), ip(7), ipv6(7) are numbers of their C names. Options
+ * whose value holds addresses of memory (SO_ATTACH_FILTER, TCP_ZEROCOPY_RECEIVE, ...) are left out:
+ * they are ENOPROTOOPT. The module exports exactly the options that may be used.
+ */
 
 /** Where a socket is bound or connected to. */
 export interface Address {

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rquickjs::{Ctx, Value};
 use slab::Slab;
@@ -16,7 +16,7 @@ use socket2::SockRef;
 
 use crate::io::{Socket, now};
 use crate::js::Held;
-use crate::js::engine::{Engine, State};
+use crate::js::engine::State;
 
 /// Operations that may be pending on one descriptor; more are ENOBUFS.
 pub const PENDING_MAX: usize = 1_024;
@@ -25,6 +25,10 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 /// Operations that may end inside the call that began them, in one turn of the worker's loop. More
 /// would let a fast peer keep a script in one endless chain of jobs.
 const IMMEDIATE_MAX: u32 = 32;
+
+/// Receive buffers kept for reuse, 64 KiB each at most: filling new ones with zeros costs more than
+/// the rest of a receive.
+const SPARE_MAX: usize = 8;
 
 /// One socket in the table.
 pub struct Entry {
@@ -43,6 +47,7 @@ pub struct Sockets {
     table: RefCell<HashMap<i32, Rc<Entry>>>,
     buffers: RefCell<Slab<Held>>,
     bytes: Cell<usize>,
+    spare: RefCell<Vec<Vec<u8>>>,
     immediate: Cell<Option<(Instant, u32)>>,
 }
 
@@ -88,6 +93,14 @@ impl Sockets {
         entry.socket.close()
     }
 
+    /// Takes `entry` out, if the number is still its.
+    pub fn forget(&self, fd: i32, entry: &Rc<Entry>) {
+        let mut table = self.table.borrow_mut();
+        if table.get(&fd).is_some_and(|known| Rc::ptr_eq(known, entry)) {
+            table.remove(&fd);
+        }
+    }
+
     /// How many are open.
     pub fn len(&self) -> usize {
         self.table.borrow().len()
@@ -122,6 +135,25 @@ impl Sockets {
         };
         self.immediate.set(Some((now, used + 1)));
         used < IMMEDIATE_MAX
+    }
+
+    /// A buffer of `size` bytes to receive into; what is in it is old.
+    pub fn take_buffer(&self, size: usize) -> Vec<u8> {
+        match self.spare.borrow_mut().pop() {
+            Some(mut spare) => {
+                spare.resize(size, 0);
+                spare
+            }
+            None => vec![0; size],
+        }
+    }
+
+    /// Gives a buffer back for reuse.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX && (1..=64 << 10).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
     }
 
     /// Keeps `buffer` alive until [`Sockets::release`].
@@ -160,50 +192,5 @@ impl Drop for Pending {
             sockets.bytes.set(sockets.bytes.get().saturating_sub(self.bytes));
         }
         self.entry.pending.set(self.entry.pending.get().saturating_sub(1));
-    }
-}
-
-/// A socket that native code has put into an engine's table, to be taken back at the end.
-pub struct Lent {
-    sockets: Weak<Sockets>,
-    entry: Rc<Entry>,
-    fd: i32,
-}
-
-impl Lent {
-    /// Puts `socket` into the table of `engine`.
-    ///
-    /// # Errors
-    /// EBADF when it is closed.
-    pub fn new(engine: &Engine, socket: Socket) -> io::Result<Lent> {
-        let sockets = engine.state().extension::<Sockets>();
-        let (fd, entry) = sockets.insert(socket)?;
-        Ok(Lent { sockets: Rc::downgrade(&sockets), entry, fd })
-    }
-
-    /// The number that scripts know it by.
-    pub fn fd(&self) -> i32 {
-        self.fd
-    }
-
-    /// Closes with a reset instead of a FIN (SO_LINGER with zero time); nothing is left to do where
-    /// the script closed it.
-    pub fn reset(self) {
-        // It fails on a closed socket, and on one that knows no linger.
-        let _ = self.entry.socket.with_fd(|fd| SockRef::from(&fd).set_linger(Some(Duration::ZERO)));
-    }
-}
-
-impl Drop for Lent {
-    /// Closes the socket unless the script did.
-    fn drop(&mut self) {
-        if let Some(sockets) = self.sockets.upgrade() {
-            let mut table = sockets.table.borrow_mut();
-            if table.get(&self.fd).is_some_and(|entry| Rc::ptr_eq(entry, &self.entry)) {
-                table.remove(&self.fd);
-            }
-        }
-        // It fails when the script closed it.
-        let _ = self.entry.socket.close();
     }
 }

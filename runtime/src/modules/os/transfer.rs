@@ -179,10 +179,13 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         });
     }
     let size = if call.entry.stream { wanted.min(RECV_BYTES_MAX) } else { wanted };
-    let (pending, operation) = (call.admit(size)?, call.entry.socket.recv(vec![0; size], 0));
+    let pending = call.admit(size)?;
+    let operation = call.entry.socket.recv(call.sockets.take_buffer(size), 0);
     call.start(pending, Some(buffer), operation, |ctx, buffer, (received, bytes)| {
         let received = check(ctx, "recv", received)?;
-        Ok(count(ctx, fill(ctx, buffer, &bytes[..received])?))
+        let fits = fill(ctx, buffer, &bytes[..received]);
+        Sockets::of(ctx).give_back(bytes);
+        Ok(count(ctx, fits?))
     })
 }
 
