@@ -63,9 +63,20 @@ fn open(addr: SocketAddr, share: bool) -> std::io::Result<TcpListener> {
 }
 
 /// SO_REUSEPORT would let a second server of this user join the port in silence: a socket without
-/// it finds out.
+/// it finds out. A process that was killed a moment ago can keep its listener for some milliseconds,
+/// while the kernel takes its rings down.
 fn check_free(addr: SocketAddr) -> Result<()> {
-    open(addr, false).map(drop).map_err(|e| explain(addr, e))
+    let mut patience = 15;
+    loop {
+        match open(addr, false) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == IoKind::AddrInUse && patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            Err(error) => return Err(explain(addr, error)),
+        }
+    }
 }
 
 /// A second set of sockets for addresses already in use by this process.

@@ -101,9 +101,13 @@ impl Server {
             let handle = server.spawn(number, row)?;
             server.workers.push(handle);
         }
-        let abilities = server.wait_until_ready()?;
-        server.settle_schemes(abilities)?;
-        Ok(server)
+        match server.open() {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                server.stop();
+                Err(error)
+            }
+        }
     }
 
     fn spawn(&self, number: usize, row: listeners::Row) -> Result<Handle> {
@@ -143,25 +147,51 @@ impl Server {
         })
     }
 
-    fn wait_until_ready(&self) -> Result<Abilities> {
-        let mut abilities = Abilities { fetch: false, accept: false };
-        let mut ready = 0;
-        while ready < self.workers.len() {
+    /// Waits for as many events that `wanted` takes as there are workers.
+    fn wait_for_all(&self, mut wanted: impl FnMut(Event) -> bool) -> Result<()> {
+        let mut left = self.workers.len();
+        while left > 0 {
             select! {
                 recv(self.events.1) -> event => match event {
-                    Ok(Event::Ready(_, can)) => {
-                        abilities = can;
-                        ready += 1;
-                    }
                     Ok(Event::Ended(_, Err(error))) => return Err(error),
-                    _ => return Err(Error::new(ErrorKind::Internal, "a worker ended before it was ready")),
+                    Ok(Event::Ended(_, Ok(()))) | Err(_) => {
+                        return Err(Error::new(ErrorKind::Internal, "a worker ended before it was ready"));
+                    }
+                    Ok(event) => left -= usize::from(wanted(event)),
                 },
                 recv(self.signals) -> _ => {
                     return Err(Error::new(ErrorKind::Usage, "stopped by a signal before it was ready"));
                 }
             }
         }
-        Ok(abilities)
+        Ok(())
+    }
+
+    /// Has the workers listen once all have loaded the app.
+    fn open(&mut self) -> Result<()> {
+        let mut abilities = Abilities { fetch: false, accept: false };
+        self.wait_for_all(|event| match event {
+            Event::Ready(_, can) => {
+                abilities = can;
+                true
+            }
+            _ => false,
+        })?;
+        self.settle_schemes(abilities)?;
+        self.workers.iter().for_each(|worker| worker.tell(Control::Listen));
+        self.wait_for_all(|event| matches!(event, Event::Listening(_)))
+    }
+
+    /// Ends what is left of the workers: no listener may outlive the server. A stuck one is left to
+    /// the end of the process.
+    fn stop(&mut self) {
+        for worker in &mut self.workers {
+            worker.tell(Control::Stop);
+            if let Some(thread) = worker.thread.take_if(|thread| ends_soon(thread)) {
+                // A panic in it was reported when it happened.
+                let _ = thread.join();
+            }
+        }
     }
 
     /// Names what each listener speaks, and refuses one that the app has no handler for.
@@ -213,7 +243,8 @@ impl Server {
                 recv(self.events.1) -> event => {
                     match event {
                         Ok(Event::Ended(number, outcome)) => self.ended(number, outcome)?,
-                        Ok(Event::Ready(number, _)) => self.hand_over(number),
+                        Ok(Event::Ready(number, _)) => self.listen(number),
+                        Ok(Event::Listening(number)) => self.hand_over(number),
                         Err(_) => {}
                     }
                 }
@@ -221,6 +252,12 @@ impl Server {
             }
             self.watch();
         }
+    }
+
+    /// A replacement has loaded the app.
+    fn listen(&self, number: usize) {
+        let fresh = self.workers.iter().filter(|w| w.number == number && !w.stuck);
+        fresh.for_each(|w| w.tell(Control::Listen));
     }
 
     /// A worker ended by itself: its sockets are closed; the others go on.
@@ -322,13 +359,18 @@ impl Server {
                 }
             }
         }
-        if clean {
-            for thread in self.workers.iter_mut().filter_map(|w| w.thread.take()) {
-                let _ = thread.join();
-            }
-        }
+        self.stop();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
+}
+
+/// Waits a moment for a thread's end; whether it came.
+fn ends_soon(thread: &JoinHandle<()>) -> bool {
+    let deadline = Instant::now() + Duration::from_millis(500);
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
 }
 
 /// The backend to run on; why it is not io_uring where that was wanted.

@@ -28,6 +28,8 @@ use crate::serving::Serving;
 /// Sent to a worker, with a ring of its [`Notifier`].
 #[derive(Debug)]
 pub enum Control {
+    /// Begin to listen: the server is complete.
+    Listen,
     /// Serve these connections, as if the listener of that index had accepted them.
     Adopt(usize, Vec<OwnedFd>),
     /// Stop accepting, finish what is in flight, end.
@@ -41,6 +43,8 @@ pub enum Control {
 pub enum Event {
     /// Its app is loaded; it can listen.
     Ready(usize, Abilities),
+    /// It listens.
+    Listening(usize),
     /// It ended: in order, or for this reason.
     Ended(usize, Result<()>),
 }
@@ -207,6 +211,16 @@ async fn serve(seed: Seed) -> Result<()> {
         seats: RefCell::default(),
         waiting: RefCell::default(),
     });
+    // The receiver of events is gone only when the server is.
+    let _ = events.send(Event::Ready(number, abilities));
+    loop {
+        match control.try_recv() {
+            Ok(Control::Listen) => break,
+            Ok(Control::Stop | Control::Drain) => return Ok(()),
+            Ok(Control::Adopt(..)) => {}
+            Err(_) => bell.notified().await,
+        }
+    }
     let mut accepting = Vec::new();
     let mut spoken = Vec::new();
     for (scheme, socket) in listeners {
@@ -216,36 +230,45 @@ async fn serve(seed: Seed) -> Result<()> {
         spoken.push(protocol.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
     }
-    // The receiver is gone only when the server is.
-    let _ = events.send(Event::Ready(number, abilities));
+    let _ = events.send(Event::Listening(number));
+    follow(&worker, &control, &bell, accepting, &spoken).await;
+    Ok(())
+}
+
+/// Follows control messages until the worker has drained or is to stop.
+async fn follow(
+    worker: &Rc<Worker>,
+    control: &Receiver<Control>,
+    bell: &Notifier,
+    accepting: Vec<JoinHandle<()>>,
+    spoken: &[Arc<dyn Protocol>],
+) {
     let mut accepting = Some(accepting);
-    let mut ended = std::pin::pin!(None);
+    let mut drain: Option<JoinHandle<()>> = None;
     loop {
-        poll_fn(|cx| {
-            match ended.as_mut().as_pin_mut().map(|ended: Pin<&mut JoinHandle<()>>| ended.poll(cx)) {
-                Some(Poll::Ready(_)) => Poll::Ready(true),
-                _ => bell.poll_notified(cx).map(|()| false),
-            }
-        })
-        .await;
-        if ended.as_ref().as_pin_ref().is_some_and(|ended| ended.is_finished()) {
-            return Ok(());
-        }
         for message in control.try_iter() {
             match message {
-                Control::Stop => return Ok(()),
+                Control::Stop => return,
+                Control::Listen => {}
                 Control::Adopt(index, sockets) => {
                     for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
-                        seat(&worker, stream, &spoken[index]);
+                        seat(worker, stream, &spoken[index]);
                     }
                 }
                 Control::Drain => {
                     worker.drain();
                     if let Some(accepting) = accepting.take() {
-                        ended.set(Some(io::spawn(drained(worker.clone(), accepting))));
+                        drain = Some(io::spawn(drained(worker.clone(), accepting)));
                     }
                 }
             }
+        }
+        let has_drained = poll_fn(|cx| match drain.as_mut().map(|drain| Pin::new(drain).poll(cx)) {
+            Some(Poll::Ready(_)) => Poll::Ready(true),
+            _ => bell.poll_notified(cx).map(|()| false),
+        });
+        if has_drained.await {
+            return;
         }
     }
 }

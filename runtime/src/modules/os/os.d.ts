@@ -1,3 +1,5 @@
+/**
+ */
 /*
  * What `import * as os from "os"` (or "qjs:os") has: sockets as numbers.
  *
