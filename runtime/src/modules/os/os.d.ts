@@ -1,5 +1,3 @@
-/**
- */
 /*
  * What `import * as os from "os"` (or "qjs:os") has: sockets as numbers.
  *
