@@ -13,19 +13,18 @@ pub struct Serving([AtomicU64; WORDS]);
 
 impl Serving {
     /// Notes `verb object`, cut to what fits.
-    pub fn note(&self, verb: &str, object: &str) {
+    pub fn note(&self, verb: &[u8], object: &[u8]) {
         let mut bytes = [0; WORDS * 8];
-        let verb = &verb.as_bytes()[..verb.len().min(24)];
+        let verb = &verb[..verb.len().min(24)];
         bytes[..verb.len()].copy_from_slice(verb);
         bytes[verb.len()] = b' ';
-        let room = &mut bytes[verb.len() + 1..];
-        let length = object.len().min(room.len());
-        room[..length].copy_from_slice(&object.as_bytes()[..length]);
-        let used = (verb.len() + 1 + length).div_ceil(8);
-        for (word, chunk) in self.0.iter().zip(bytes.chunks_exact(8)).take(used + 1) {
-            let mut value = [0; 8];
-            value.copy_from_slice(chunk);
-            word.store(u64::from_le_bytes(value), Ordering::Relaxed);
+        let start = verb.len() + 1;
+        let length = object.len().min(bytes.len() - start);
+        bytes[start..start + length].copy_from_slice(&object[..length]);
+        // One word more than is used ends what an earlier, longer note left.
+        let used = (start + length).div_ceil(8) + 1;
+        for (word, chunk) in self.0.iter().zip(bytes.as_chunks::<8>().0).take(used) {
+            word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
         }
     }
 
@@ -44,10 +43,10 @@ mod tests {
     #[test]
     fn the_last_note_is_read_and_a_long_one_is_cut() {
         let serving = Serving::default();
-        serving.note("GET", "/a-long-target-that-leaves-no-trace");
-        serving.note("PUT", "/b");
+        serving.note(b"GET", b"/a-long-target-that-leaves-no-trace");
+        serving.note(b"PUT", b"/b");
         assert_eq!(serving.read(), "PUT /b");
-        serving.note("GET", &"x".repeat(1000));
+        serving.note(b"GET", &[b'x'; 1000]);
         assert_eq!(serving.read().len(), 128);
     }
 }

@@ -66,7 +66,7 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
         _ => Some(begin(session, head)?),
     };
     session.connection.set_phase(Phase::Handling);
-    worker.serving.note(head.method(), head.target());
+    worker.serving.note(head.method_bytes(), head.target_bytes());
     let may_persist = !worker.is_draining() && body.as_ref().is_none_or(Body::can_persist);
     let exchange = Exchange::of(head, may_persist);
     let incoming = Incoming {

@@ -51,6 +51,7 @@ async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: So
             return;
         }
     };
+    worker.serving.note(b"accept", peer.to_string().as_bytes());
     let outcome = handler::accept(app.engine(), accept, lent.fd(), peer, local, worker.number).await;
     match outcome {
         Ok(()) => lent.finish().await,

@@ -92,6 +92,16 @@ impl RequestHead {
         self.text(self.parts.method)
     }
 
+    /// The method as bytes.
+    pub fn method_bytes(&self) -> &[u8] {
+        self.parts.method.of(&self.bytes)
+    }
+
+    /// The target as bytes.
+    pub fn target_bytes(&self) -> &[u8] {
+        self.parts.target.of(&self.bytes)
+    }
+
     /// Whether the method is HEAD, whose response has no body on the wire.
     pub fn is_head(&self) -> bool {
         self.parts.method.of(&self.bytes) == b"HEAD"

@@ -29,7 +29,19 @@ pub(super) struct RecvSide {
     pub(super) backlog: Vec<u8>,
     /// 0: end of stream; else the errno that ended it.
     end: Option<i32>,
+    /// The consumer waits; `waker` is kept for its next wait, which is nearly always by the same task.
+    waiting: bool,
     waker: Option<Waker>,
+}
+
+impl RecvSide {
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.waiting)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 impl RingStream {
@@ -51,6 +63,7 @@ impl RingStream {
         if !recv.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             recv.waker = Some(cx.waker().clone());
         }
+        recv.waiting = true;
         self.ring.arm_recv(&mut state, self.slot);
         Poll::Pending
     }
@@ -86,7 +99,7 @@ impl Ring {
         }
         match (buffer, result) {
             (Some(id), 1..) if !conn.closing => {
-                if recv.waker.is_some() && recv.ready.is_none() && recv.backlog.is_empty() {
+                if recv.waiting && recv.ready.is_none() && recv.backlog.is_empty() {
                     recv.ready = Some((id, result as u32));
                     state.handed.push(slot);
                 } else {
@@ -109,8 +122,9 @@ impl Ring {
             errno => recv.end = Some(errno),
         }
         if recv.end.is_some() || recv.ready.is_some() || !recv.backlog.is_empty() {
-            state.wakes.extend(recv.waker.take());
-        } else if ended && recv.waker.is_some() {
+            // A wake only queues the task: it runs when the ring's state is free again.
+            recv.wake();
+        } else if ended && recv.waiting {
             self.arm_recv(state, slot);
         }
         if ended {
@@ -160,7 +174,7 @@ impl Ring {
             let Some(conn) = state.conns.get_mut(slot).filter(|conn| conn.recv.starved) else { continue };
             conn.recv.starved = false;
             // Only for a consumer that waits: another one restarts it when it asks.
-            if conn.recv.waker.is_some() {
+            if conn.recv.waiting {
                 self.arm_recv(state, slot);
             }
         }
