@@ -27,6 +27,7 @@ on_both!(
     addresses_are_known,
     an_unwatched_send_delays_no_timer,
     an_unwatched_send_delays_no_other_connection,
+    small_sends_into_a_full_socket_lose_nothing,
 );
 
 /// Echoes until the end of the stream, as a keep-alive connection does.
@@ -309,6 +310,45 @@ async fn an_unwatched_send_delays_no_other_connection() {
     echo(listener.accept().await.expect("accept")).await;
     join(echoing).await;
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// Sends that are tried without waiting, refused or cut short by a full socket, and finished later.
+async fn small_sends_into_a_full_socket_lose_nothing() {
+    const SEND: usize = 11_003;
+    let whole = pattern(1200 * SEND);
+    let (listener, addr) = listen();
+    let wanted = whole.clone();
+    let reader = thread::spawn(move || {
+        let mut client = client(addr);
+        thread::sleep(Duration::from_millis(100));
+        let mut got = Vec::new();
+        let mut piece = vec![0; 50_001];
+        loop {
+            let n = client.read(&mut piece).expect("read");
+            if n == 0 {
+                break;
+            }
+            got.extend_from_slice(&piece[..n]);
+            if got.len() % 7 == 0 {
+                thread::sleep(Duration::from_micros(300));
+            }
+        }
+        assert_eq!(got.len(), wanted.len());
+        assert!(got == wanted, "bytes were lost, doubled or moved");
+    });
+    let stream = listener.accept().await.expect("accept");
+    for (number, piece) in whole.chunks(SEND).enumerate() {
+        let (sent, _) = std::future::poll_fn(|cx| stream.poll_sent(cx)).await;
+        sent.expect("sent");
+        stream.start_send(piece.to_vec());
+        if number % 3 == 0 {
+            // Others are collected by the next round, without a turn between.
+            io::yield_now().await;
+        }
+    }
+    std::future::poll_fn(|cx| stream.poll_sent(cx)).await.0.expect("sent");
+    stream.close().await;
+    join(reader).await;
 }
 
 /// 200 connections that all have data, and eight buffers.

@@ -17,7 +17,7 @@ use io_uring::{EnterFlags, IoUring, squeue};
 struct GetEvents {
     sigmask: u64,
     sigmask_size: u32,
-    min_wait_usec: u32,
+    reserved: u32,
     timeout: u64,
 }
 
@@ -30,10 +30,6 @@ struct ResourceUpdate {
 }
 
 const IORING_REGISTER_RING_FDS: libc::c_uint = 20;
-/// How long a sleep insists on more completions than one, in microseconds: the delay that a send
-/// which does not complete at once may cause to others.
-const MIN_WAIT_USEC: u32 = 200;
-const LONG: Duration = Duration::from_secs(3600);
 /// Below so many entries a ring is not worth having.
 const ENTRIES_MIN: u32 = 64;
 
@@ -47,8 +43,6 @@ pub(crate) struct Queues {
     /// Submissions that found the queue full; in order, and before any later one.
     overflow: RefCell<VecDeque<squeue::Entry>>,
     queued: Cell<u32>,
-    /// The kernel knows `min_wait_usec` (6.12).
-    min_timeout: bool,
 }
 
 /// Sets up a ring of `entries`, halved while the kernel lacks the memory (RLIMIT_MEMLOCK).
@@ -80,9 +74,8 @@ impl Queues {
             1 => (update.offset as i32, EnterFlags::REGISTERED_RING.bits()),
             _ => (fd, 0),
         };
-        let min_timeout = uring.params().is_feature_min_timeout();
         let (uring, overflow, queued) = (RefCell::new(uring), RefCell::default(), Cell::new(0));
-        Queues { uring, enter_fd, overflow, queued, min_timeout }
+        Queues { uring, enter_fd, overflow, queued }
     }
 
     /// Queues a submission; the next `enter` carries it. Never fails: what the queue cannot take
@@ -119,9 +112,8 @@ impl Queues {
     }
 
     /// Submits what is queued and, with `wait`, sleeps until a completion, at most for its time.
-    /// Without anything to do it makes no system call. `unwatched`: completions of this submission
-    /// that are no reason to wake up; they usually come at once and would end the sleep as it begins.
-    pub(super) fn turn(&self, wait: Option<Option<Duration>>, unwatched: u32) -> io::Result<()> {
+    /// Without anything to do it makes no system call.
+    pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
         self.drain_overflow();
         let (pending_work, completed) = {
             let mut uring = self.uring.borrow_mut();
@@ -130,7 +122,6 @@ impl Queues {
         };
         let queued = self.queued.get();
         let entered = match wait {
-            Some(limit) if !completed && self.min_timeout => self.enter(queued, 1 + unwatched, limit),
             Some(limit) if !completed => self.enter(queued, 1, limit),
             _ if queued > 0 || pending_work => self.enter(queued, 0, None),
             _ => return Ok(()),
@@ -146,6 +137,11 @@ impl Queues {
             }
             _ => entered.map(drop),
         }
+    }
+
+    /// Whether nothing waits to be submitted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queued.get() == 0 && self.overflow.borrow().is_empty()
     }
 
     /// Submits what is queued now, and runs the kernel's deferred work.
@@ -174,8 +170,6 @@ impl Queues {
     fn enter(&self, submit: u32, min_complete: u32, limit: Option<Duration>) -> io::Result<u32> {
         let (fd, fd_flag) = self.enter_fd;
         let mut flags = EnterFlags::GETEVENTS.bits() | fd_flag;
-        // To wait for several completions is safe only if after a while one is enough.
-        let limit = if min_complete > 1 { limit.or(Some(LONG)) } else { limit };
         let timeout = limit.map(|limit| libc::timespec {
             tv_sec: limit.as_secs().min(1 << 30) as _,
             tv_nsec: limit.subsec_nanos() as _,
@@ -184,7 +178,6 @@ impl Queues {
         let (mut arg, mut size) = (std::ptr::null(), 0);
         if let Some(timeout) = &timeout {
             events.timeout = std::ptr::from_ref(timeout) as u64;
-            events.min_wait_usec = if min_complete > 1 { MIN_WAIT_USEC } else { 0 };
             flags |= EnterFlags::EXT_ARG.bits();
             (arg, size) = (&raw const events, size_of::<GetEvents>());
         }

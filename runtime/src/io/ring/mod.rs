@@ -76,7 +76,7 @@ struct State {
     over: Vec<usize>,
     /// Connections whose receive ended for want of buffers.
     starved: std::collections::VecDeque<usize>,
-    /// Connections whose send goes with the next submission.
+    /// Connections whose quick send goes with the next submission.
     sending: Vec<usize>,
     wakes: Vec<Waker>,
     /// Operations in flight, the polls on the two descriptors below aside.
@@ -134,8 +134,7 @@ impl Ring {
     /// sleeps until a completion or for `limit`.
     pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
         self.settle_receives();
-        let unwatched = self.unwatched_sends();
-        self.queues.turn(wait, unwatched)?;
+        self.queues.turn(wait.filter(|_| !self.awaits_silence()))?;
         self.reap();
         Ok(())
     }
@@ -151,6 +150,7 @@ impl Ring {
             for &(user_data, result, flags) in &batch {
                 self.dispatch(&mut state, user_data, result, flags);
             }
+            self.settle_sends(&mut state);
             std::mem::take(&mut state.wakes)
         };
         wakes.drain(..).for_each(Waker::wake);

@@ -1,22 +1,22 @@
 //! Sending on the ring: one owned buffer a connection, in pieces.
 //!
-//! Owns: the buffer from submission to completion. MSG_WAITALL makes the kernel finish a piece by
-//! itself; pieces are bounded so that progress shows. A completion wakes the task only if it
-//! waits for it: a reply that nobody waits for costs no wake.
+//! Owns: the buffer from submission to completion. A small send is tried without waiting and says
+//! something only if it fails: silence after its submission means that the kernel has taken it. What
+//! is larger, or was refused, waits in the kernel (MSG_WAITALL), in pieces so that progress shows.
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::task::{Context, Poll, Waker};
 
-use io_uring::opcode;
 use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
 
 use super::conn::RingStream;
 use super::{Ring, SEND, State, tag};
 
 /// Bytes of one send operation at most.
 const PIECE_BYTES: usize = 256 << 10;
-/// A send of so many bytes is expected to complete with its submission.
+/// A send of at most so many bytes is tried without waiting.
 const QUICK_BYTES: usize = 16 << 10;
 
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct SendSide {
     buffer: Vec<u8>,
     sent: usize,
     pub(super) in_flight: bool,
+    /// It completes in silence with its submission, unless it fails.
+    quick: bool,
     /// The errno that ended the last send, until it is collected.
     error: Option<i32>,
     waker: Option<Waker>,
@@ -39,7 +41,8 @@ impl RingStream {
         send.buffer = buffer;
         send.sent = 0;
         if send.error.is_none() && !send.buffer.is_empty() {
-            self.ring.push_send(&mut state, self.slot);
+            let quick = send.buffer.len() <= QUICK_BYTES;
+            self.ring.push_send(&mut state, self.slot, quick);
         }
     }
 
@@ -69,7 +72,7 @@ impl RingStream {
 }
 
 impl Ring {
-    fn push_send(&self, state: &mut State, slot: usize) {
+    fn push_send(&self, state: &mut State, slot: usize, quick: bool) {
         let conn = &mut state.conns[slot];
         let send = &mut conn.send;
         if conn.closing {
@@ -78,39 +81,53 @@ impl Ring {
         }
         let rest = &send.buffer[send.sent..];
         let piece = &rest[..rest.len().min(PIECE_BYTES)];
+        // With MSG_WAITALL a short send is a failure, and failures are never skipped.
+        let patience = if quick { libc::MSG_DONTWAIT } else { 0 };
         let entry = opcode::Send::new(Fd(conn.fd.as_raw_fd()), piece.as_ptr(), piece.len() as u32)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL | patience)
             .build();
+        let silence = if quick { squeue::Flags::SKIP_SUCCESS } else { squeue::Flags::empty() };
         send.in_flight = true;
+        send.quick = quick;
         conn.inflight += 1;
         state.inflight += 1;
-        state.sending.push(slot);
+        if quick {
+            state.sending.push(slot);
+        }
         // SAFETY: the bytes belong to `send.buffer`, which is neither changed nor moved out while
-        // `in_flight`, and whose slot lives until the completion.
-        unsafe { self.queues.push(entry.user_data(tag(SEND, slot))) };
+        // `in_flight`, and whose slot lives until the completion; a quick send is over when its
+        // submission returns.
+        unsafe { self.queues.push(entry.flags(silence).user_data(tag(SEND, slot))) };
     }
 
-    /// How many completions of the next submission will be of sends that nobody waits for, so that
-    /// a sleep may wait for one more than those. 0 if a completion of any send is wanted.
-    pub(super) fn unwatched_sends(&self) -> u32 {
-        let mut state = self.state.borrow_mut();
-        let State { sending, conns, .. } = &mut *state;
-        let unwatched = |slot: &usize| {
-            conns.get(*slot).is_some_and(|conn| {
-                let send = &conn.send;
-                let quick = send.buffer.len() - send.sent <= QUICK_BYTES;
-                quick && send.in_flight && send.waker.is_none() && !conn.closing
-            })
-        };
-        let count = if sending.iter().all(unwatched) { sending.len() as u32 } else { 0 };
-        sending.clear();
-        count
+    /// Whether somebody waits for a quick send, whose success will end no sleep.
+    pub(super) fn awaits_silence(&self) -> bool {
+        let state = self.state.borrow();
+        state
+            .sending
+            .iter()
+            .any(|slot| state.conns.get(*slot).is_some_and(|conn| conn.closing || conn.send.waker.is_some()))
+    }
+
+    /// Once everything queued is submitted and reaped: the quick sends that were silent are done.
+    pub(super) fn settle_sends(&self, state: &mut State) {
+        if !self.queues.is_empty() {
+            return;
+        }
+        while let Some(slot) = state.sending.pop() {
+            let Some(send) = state.conns.get_mut(slot).map(|conn| &mut conn.send) else { continue };
+            if send.in_flight && send.quick {
+                let rest = (send.buffer.len() - send.sent) as i32;
+                self.on_send(state, slot, rest);
+            }
+        }
     }
 
     pub(super) fn on_send(&self, state: &mut State, slot: usize, result: i32) {
         let closing = state.conns[slot].closing;
         let send = &mut state.conns[slot].send;
         send.in_flight = false;
+        send.quick = false;
         match result {
             1.. => {
                 send.sent += result as usize;
@@ -122,7 +139,7 @@ impl Ring {
             _ => send.error = Some(-result),
         }
         if send.error.is_none() && send.sent < send.buffer.len() {
-            self.push_send(state, slot);
+            self.push_send(state, slot, false);
         }
         let send = &mut state.conns[slot].send;
         if !send.in_flight {
