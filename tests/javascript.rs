@@ -123,3 +123,14 @@ fn the_app_gets_its_arguments_nowhere_in_its_way() {
     assert!(server.start_line().contains("workers=1"), "{}", server.start_line());
     assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
 }
+
+#[test]
+fn an_app_gets_its_arguments() {
+    let app = app!("export default { fetch: () => Response.json(scriptArgs.slice(1)) };");
+    let command = std::process::Command::new("sh");
+    // The arguments stand behind the app, which the harness appends.
+    let script = concat!("exec ", env!("CARGO_BIN_EXE_jsserve"), r#" "$@" -- one --two"#);
+    let server =
+        Server::spawn_with(command, &["-c", script, "sh", "--port", "0", "--workers", "1"], app.path());
+    assert_eq!(Connection::open(server.addr()).get("/").text(), r#"["one","--two"]"#);
+}

@@ -91,6 +91,15 @@ impl Blueprint {
                 Level::Error => tracing::error!(worker, "{text}"),
             }
         }));
+        let arguments =
+            std::iter::once(self.config.app.display().to_string()).chain(self.config.args.clone());
+        let arguments: Vec<String> = arguments.collect();
+        engine.turn(|ctx| {
+            ctx.globals().set("scriptArgs", arguments).map_err(|error| {
+                crate::js::exception::raise(ctx, &error);
+                Thrown::take(ctx)
+            })
+        })?;
         Ok(engine)
     }
 
