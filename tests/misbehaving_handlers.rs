@@ -37,6 +37,7 @@ export default {
       case "never": return new Promise(() => {});
       case "catch": try { for (;;) {} } finally { for (;;) {} }
       case "stuck": return new Response(String("a".repeat(400_000).includes("a".repeat(200_000) + "b")));
+      case "stuck-a-while": return new Response(String("a".repeat(45_000).includes("a".repeat(22_500) + "b")));
       case "wait": await new Promise((resolve) => setTimeout(resolve, 20)); return new Response("waited");
       default: return new Response("ok");
     }
@@ -195,6 +196,35 @@ fn a_worker_stuck_in_a_builtin_is_replaced() {
     });
     server.await_log("/stuck"); // what the worker was serving
     assert!(server.is_alive());
+}
+
+#[test]
+fn workers_stuck_one_after_the_other_are_replaced_and_finish_and_the_drain_is_clean() {
+    let (_app, mut server) = start_with(["10s", "60s"], &["--stuck-timeout", "100ms"]);
+    let mut stuck = Vec::new();
+    for count in 1..=2 {
+        let mut client = Connection::open(server.addr());
+        client.send(get("/stuck-a-while"));
+        stuck.push(client);
+        support::eventually("the stuck worker is replaced", || {
+            server.log().matches("takes its place").count() == count
+        });
+        // On the worker that is stuck, or on the next: it is handed over.
+        assert_eq!(Connection::open(server.addr()).get("/").text(), "ok", "beside {count} stuck workers");
+    }
+    for client in &mut stuck {
+        assert_eq!(client.response("GET").text(), "false");
+        assert!(client.read_to_end().is_empty());
+    }
+    let mut again = Connection::open(server.addr());
+    again.send(get("/stuck-a-while"));
+    support::eventually("the last worker is watched", || {
+        server.log().matches("takes its place").count() == 3
+    });
+    assert_eq!(again.response("GET").text(), "false");
+    assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.await_exit(support::SOON).code(), Some(0), "{}", server.log());
 }
 
 #[test]

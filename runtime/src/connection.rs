@@ -111,7 +111,8 @@ impl Connection {
         if self.stall.poll_expired(cx).is_ready() {
             return Poll::Ready(Err(Stopped::TimedOut));
         }
-        if self.phase.get() == Phase::Idle && self.worker.is_draining() {
+        // A request that came before the drain, and is not yet read, is still answered.
+        if self.phase.get() == Phase::Idle && self.worker.is_draining() && !self.stream.has_unread() {
             return Poll::Ready(Err(Stopped::Draining));
         }
         Poll::Pending
@@ -156,20 +157,24 @@ impl Connection {
         .await
     }
 
-    /// Ends the connection: what is being sent goes out, the client gets our FIN and up to
-    /// `linger_ms` to stop sending, so that an answer in flight is not lost to a reset (RFC 9112
-    /// section 9.6); then all operations are joined and the socket closed.
+    /// Ends the connection: what is being sent goes out, the client gets our FIN, and what it still
+    /// sends is dropped, so that an answer in flight is not lost to a reset (RFC 9112 section 9.6):
+    /// until it ends too, pauses for `linger_ms`, or has sent for five times that. Then all
+    /// operations are joined and the socket closed.
     pub async fn close_gently(self, stall_ms: u64, linger_ms: u64) {
         self.set_phase(Phase::Closing);
         if self.sent(stall_ms).await.is_err() {
             return self.abort().await;
         }
         if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.request.set(linger_ms * 5);
             self.stall.set(linger_ms);
             while let Ok(chunk) = self.recv().await {
-                if chunk.is_empty() {
+                // A client that always sends never lets `recv` come to the stall deadline.
+                if chunk.is_empty() || self.request.expired() {
                     break;
                 }
+                self.stall.set(linger_ms);
             }
         }
         self.stream.close().await;

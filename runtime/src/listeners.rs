@@ -24,9 +24,13 @@ pub fn bind(listen: &[Listen], workers: usize) -> Result<(Vec<Row>, Vec<SocketAd
     for wanted in listen {
         let mut addr = wanted.addr;
         if addr.port() == 0 {
-            // `localhost` on port 0 is two addresses and one port.
-            let twin =
-                listen.iter().zip(&addresses).find(|(l, _)| l.addr.port() == 0 && l.scheme == wanted.scheme);
+            // `localhost` on port 0 is two addresses and one port; the same address again is another one.
+            let is_twin = |l: &Listen| {
+                l.addr.port() == 0 && l.scheme == wanted.scheme && l.addr.is_ipv4() != addr.is_ipv4()
+            };
+            let twin = listen.iter().zip(&addresses).find(|(l, known)| {
+                is_twin(l) && !addresses.contains(&SocketAddr::new(addr.ip(), known.port()))
+            });
             if let Some((_, known)) = twin {
                 addr.set_port(known.port());
             }

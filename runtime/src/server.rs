@@ -28,12 +28,14 @@ const WATCH: Duration = Duration::from_millis(250);
 const STACK_BYTES: usize = 2 << 20;
 
 struct Handle {
+    life: u64,
     number: usize,
     control: Sender<Control>,
     bell: Notifier,
     pulse: Pulse,
     serving: Arc<Serving>,
     seen: (u64, Instant),
+    listening: bool,
     stuck: bool,
     sockets: Vec<rustix::fd::OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -69,6 +71,8 @@ pub struct Server {
     signals: Receiver<Signal>,
     /// Connections that one worker may have open.
     seats_max: usize,
+    /// Workers started so far.
+    lives: u64,
 }
 
 impl Server {
@@ -95,6 +99,7 @@ impl Server {
             events: unbounded(),
             signals,
             seats_max,
+            lives: 0,
             config,
         };
         for (number, row) in rows.into_iter().enumerate() {
@@ -110,11 +115,14 @@ impl Server {
         }
     }
 
-    fn spawn(&self, number: usize, row: listeners::Row) -> Result<Handle> {
+    fn spawn(&mut self, number: usize, row: listeners::Row) -> Result<Handle> {
+        self.lives += 1;
+        let life = self.lives;
         let (control, orders) = unbounded();
         let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
         let seed = Seed {
+            life,
             number,
             config: self.config.clone(),
             blueprint: self.blueprint.clone(),
@@ -135,12 +143,14 @@ impl Server {
             .map_err(|e| Error::system("cannot start a thread", e))?;
         let seen = (0, Instant::now());
         Ok(Handle {
+            life,
             number,
             control,
             bell,
             pulse,
             serving,
             seen,
+            listening: false,
             stuck: false,
             sockets,
             thread: Some(thread),
@@ -160,7 +170,7 @@ impl Server {
                     Ok(event) => left -= usize::from(wanted(event)),
                 },
                 recv(self.signals) -> _ => {
-                    return Err(Error::new(ErrorKind::Usage, "stopped by a signal before it was ready"));
+                    return Err(Error::new(ErrorKind::System, "stopped by a signal before it was ready"));
                 }
             }
         }
@@ -179,7 +189,9 @@ impl Server {
         })?;
         self.settle_schemes(abilities)?;
         self.workers.iter().for_each(|worker| worker.tell(Control::Listen));
-        self.wait_for_all(|event| matches!(event, Event::Listening(_)))
+        self.wait_for_all(|event| matches!(event, Event::Listening(_)))?;
+        self.workers.iter_mut().for_each(|worker| worker.listening = true);
+        Ok(())
     }
 
     /// Ends what is left of the workers: no listener may outlive the server. A stuck one is left to
@@ -242,9 +254,9 @@ impl Server {
                 }
                 recv(self.events.1) -> event => {
                     match event {
-                        Ok(Event::Ended(number, outcome)) => self.ended(number, outcome)?,
-                        Ok(Event::Ready(number, _)) => self.listen(number),
-                        Ok(Event::Listening(number)) => self.hand_over(number),
+                        Ok(Event::Ended(life, outcome)) => self.ended(life, outcome)?,
+                        Ok(Event::Ready(life, _)) => self.listen(life),
+                        Ok(Event::Listening(life)) => self.hand_over(life),
                         Err(_) => {}
                     }
                 }
@@ -255,14 +267,15 @@ impl Server {
     }
 
     /// A replacement has loaded the app.
-    fn listen(&self, number: usize) {
-        let fresh = self.workers.iter().filter(|w| w.number == number && !w.stuck);
-        fresh.for_each(|w| w.tell(Control::Listen));
+    fn listen(&self, life: u64) {
+        self.workers.iter().filter(|w| w.life == life).for_each(|w| w.tell(Control::Listen));
     }
 
     /// A worker ended by itself: its sockets are closed; the others go on.
-    fn ended(&mut self, number: usize, outcome: Result<()>) -> Result<()> {
-        self.workers.retain(|w| w.number != number || w.stuck);
+    fn ended(&mut self, life: u64, outcome: Result<()>) -> Result<()> {
+        let Some(index) = self.workers.iter().position(|w| w.life == life) else { return Ok(()) };
+        let number = self.workers.remove(index).number;
+        self.watch_again(number);
         match outcome {
             Ok(()) => Ok(()),
             Err(error) if self.workers.is_empty() => Err(error),
@@ -279,28 +292,42 @@ impl Server {
         let limit = Duration::from_millis(self.config.limits.stuck_ms_max);
         let now = Instant::now();
         let mut replace = Vec::new();
-        for worker in self.workers.iter_mut().filter(|w| !w.stuck) {
+        // One that loads the app has limits of its own.
+        for worker in self.workers.iter_mut().filter(|w| w.listening && !w.stuck) {
             let beat = worker.pulse.load(Ordering::Relaxed);
             if beat != worker.seen.0 || beat % 2 == 0 {
                 worker.seen = (beat, now);
             } else if now - worker.seen.1 >= limit {
                 worker.stuck = true;
+                let what = worker.serving.read();
+                let ms = limit.as_millis();
+                tracing::error!(
+                    worker = worker.number,
+                    "stuck for {ms} ms in {what}: a new worker takes its place"
+                );
                 replace.push(worker.number);
             }
         }
         for number in replace {
             if let Err(error) = self.replace(number) {
                 tracing::error!(worker = number, "no replacement for the stuck worker: {error}");
+                self.watch_again(number);
             }
         }
     }
 
-    fn replace(&mut self, number: usize) -> Result<()> {
-        let limit = self.config.limits.stuck_ms_max;
-        if let Some(old) = self.workers.iter().find(|w| w.number == number && w.stuck) {
-            let what = old.serving.read();
-            tracing::error!(worker = number, "stuck for {limit} ms in {what}: a new worker takes its place");
+    /// A stuck worker that still has its sockets was not replaced: the watch tries again.
+    fn watch_again(&mut self, number: usize) {
+        if self.workers.iter().any(|w| w.number == number && !w.listening) {
+            return;
         }
+        for worker in self.workers.iter_mut().filter(|w| w.number == number && !w.sockets.is_empty()) {
+            worker.stuck = false;
+            worker.seen.1 = Instant::now();
+        }
+    }
+
+    fn replace(&mut self, number: usize) -> Result<()> {
         let row = listeners::bind_again(&self.addresses)?;
         let handle = self.spawn(number, row)?;
         self.workers.push(handle);
@@ -309,9 +336,12 @@ impl Server {
 
     /// The replacement of a stuck worker listens: it also gets the connections that wait for the old
     /// one, whose sockets close. The old worker ends when it comes to itself.
-    fn hand_over(&mut self, number: usize) {
-        let Some(fresh) = self.workers.iter().position(|w| w.number == number && !w.stuck) else { return };
-        let Some(old) = self.workers.iter().position(|w| w.number == number && w.stuck) else { return };
+    fn hand_over(&mut self, life: u64) {
+        let Some(fresh) = self.workers.iter().position(|w| w.life == life) else { return };
+        self.workers[fresh].listening = true;
+        let number = self.workers[fresh].number;
+        let left = |w: &Handle| w.number == number && w.stuck && !w.sockets.is_empty();
+        let Some(old) = self.workers.iter().position(left) else { return };
         for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
             let waiting = listeners::take_waiting(&socket);
             // An error means that it no longer listens.
@@ -336,9 +366,10 @@ impl Server {
         while left > 0 {
             select! {
                 recv(self.events.1) -> event => {
-                    if let Ok(Event::Ended(number, outcome)) = event {
+                    if let Ok(Event::Ended(life, outcome)) = event {
                         left -= 1;
                         if let Err(error) = outcome {
+                            let number = self.workers.iter().find(|w| w.life == life).map(|w| w.number);
                             tracing::error!(worker = number, "{error}");
                             clean = false;
                         }

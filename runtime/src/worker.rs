@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use slab::Slab;
 use crate::app::{Abilities, App, Blueprint};
 use crate::config::{Config, Scheme};
 use crate::connection::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
@@ -41,16 +42,18 @@ pub enum Control {
 /// Sent by a worker.
 #[derive(Debug)]
 pub enum Event {
-    /// Its app is loaded; it can listen.
-    Ready(usize, Abilities),
+    /// The worker of that life has loaded its app; it can listen.
+    Ready(u64, Abilities),
     /// It listens.
-    Listening(usize),
+    Listening(u64),
     /// It ended: in order, or for this reason.
-    Ended(usize, Result<()>),
+    Ended(u64, Result<()>),
 }
 
 /// What a worker is made of.
 pub struct Seed {
+    /// What its events carry: a replacement has the number of the worker before it, not its life.
+    pub life: u64,
     /// Its number, from 0.
     pub number: usize,
     /// The configuration.
@@ -130,7 +133,10 @@ impl Worker {
     }
 
     fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.waiting.borrow_mut().push(cx.waker().clone());
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 }
@@ -158,17 +164,21 @@ impl Drop for Seat {
 
 /// Runs a worker on this thread until it has drained or is stopped.
 pub fn run(seed: Seed) {
-    let (number, events) = (seed.number, seed.events.clone());
+    let (life, events) = (seed.life, seed.events.clone());
     let limits = &seed.config.limits;
     let options = IoOptions {
         ring_entries: limits.ring_entries,
         recv_buffer_bytes: limits.recv_buffer_bytes,
         ..IoOptions::default()
     };
-    pin(number);
-    let outcome = io::run(seed.backend, &options, move || serve(seed));
+    pin(seed.number);
+    let outcome = catch_unwind(AssertUnwindSafe(|| io::run(seed.backend, &options, move || serve(seed))));
+    let outcome = match outcome {
+        Ok(outcome) => outcome.and_then(|inner| inner),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "a panic, reported above")),
+    };
     // The receiver is gone only when the server is.
-    let _ = events.send(Event::Ended(number, outcome.and_then(|inner| inner)));
+    let _ = events.send(Event::Ended(life, outcome));
 }
 
 /// Pins this thread to the core of its number among those that the process may use; failing that,
@@ -186,6 +196,7 @@ fn pin(number: usize) {
 
 async fn serve(seed: Seed) -> Result<()> {
     let Seed {
+        life,
         number,
         config,
         blueprint,
@@ -212,7 +223,7 @@ async fn serve(seed: Seed) -> Result<()> {
         waiting: RefCell::default(),
     });
     // The receiver of events is gone only when the server is.
-    let _ = events.send(Event::Ready(number, abilities));
+    let _ = events.send(Event::Ready(life, abilities));
     loop {
         match control.try_recv() {
             Ok(Control::Listen) => break,
@@ -230,7 +241,7 @@ async fn serve(seed: Seed) -> Result<()> {
         spoken.push(protocol.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
     }
-    let _ = events.send(Event::Listening(number));
+    let _ = events.send(Event::Listening(life));
     follow(&worker, &control, &bell, accepting, &spoken).await;
     Ok(())
 }
@@ -303,6 +314,11 @@ async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protoc
         });
         match accepted.await {
             Some(Ok(stream)) => seat(&worker, stream, &protocol),
+            // listen(2), accept(2): it no longer listens. A replacement of this worker has taken over,
+            // and the order to drain is on its way.
+            Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                worker.until(Worker::is_draining).await;
+            }
             Some(Err(error)) => {
                 tracing::error!(worker = worker.number, "accept: {error}");
                 io::sleep(std::time::Duration::from_millis(100)).await;

@@ -18,6 +18,8 @@ use super::{failure, reply};
 
 /// An unread body up to this size is received and dropped, so that the connection can go on.
 const DRAIN_BYTES_MAX: u64 = 256 << 10;
+/// Later requests received while one is with the app; beyond, they wait in the kernel.
+const EARLY_BYTES_MAX: usize = 16 << 10;
 
 impl Head for RequestHead {
     fn method(&self) -> &str {
@@ -77,7 +79,7 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
         worker: worker.number,
     };
     let app = worker.app.current();
-    let Some(handler) = app.fetch() else { return Err(session.refuse(501)) };
+    let Some(handler) = app.fetch() else { return Err(session.refuse(501, Exchange::of(head, false))) };
     let mut persists = false;
     let out = &mut session.out;
     let called = call::fetch(app.engine(), handler, incoming, &mut |lent| {
@@ -124,7 +126,8 @@ fn later(
 fn begin(session: &mut Session, head: &RequestHead) -> Result<Body, End> {
     let limit = session.connection.worker().config.limits.body_bytes_max as u64;
     let decoder = BodyDecoder::new(head.framing(), limit, &session.head_limits);
-    let decoder = decoder.map_err(|rejection| session.refuse(rejection.status))?;
+    let last = Exchange::of(head, false);
+    let decoder = decoder.map_err(|rejection| session.refuse(rejection.status, last))?;
     let script = IncomingBody::new(Vec::new(), Progress::Open);
     let mut body = Body { decoder, script, ended: false, held_back: head.expect_continue() };
     let input = session.input();
@@ -140,7 +143,7 @@ fn begin(session: &mut Session, head: &RequestHead) -> Result<Body, End> {
     session.consume(used);
     match fed {
         Ok(()) => Ok(body),
-        Err(rejection) => Err(session.refuse(rejection.status)),
+        Err(rejection) => Err(session.refuse(rejection.status, last)),
     }
 }
 
@@ -161,11 +164,14 @@ fn feed(body: &mut Body, input: &[u8]) -> Result<usize, Rejection> {
 enum Turn {
     Settled(Result<OwnedReply, Failure>),
     Received(Result<Chunk, Stopped>),
+    /// What came after the request: its connection's end, or later requests.
+    Early(std::io::Result<Chunk>),
     Wanted,
     TimedOut,
 }
 
-/// Waits for an answer, and receives the body if the script asks for it.
+/// Waits for an answer, and receives the body if the script asks for it. A client that resets the
+/// connection meanwhile wants no answer.
 async fn wait(
     session: &mut Session,
     pending: &Pending,
@@ -176,6 +182,7 @@ async fn wait(
     let limits = session.connection.worker().config.limits.clone();
     session.connection.request_deadline().set(limits.request_ms_max);
     let mut receiving = false;
+    let mut watching = true;
     loop {
         let connection = &session.connection;
         let open = body.as_ref().filter(|body| !body.ended);
@@ -189,6 +196,7 @@ async fn wait(
             match open {
                 Some(_) if receiving => connection.poll_recv(cx).map(Turn::Received),
                 Some(body) => body.script.poll_wanted(cx).map(|()| Turn::Wanted),
+                None if watching => connection.stream().poll_recv(cx).map(Turn::Early),
                 None => Poll::Pending,
             }
         })
@@ -202,6 +210,11 @@ async fn wait(
                 let text = format!("no response within {} ms (--request-timeout)", limits.request_ms_max);
                 return Ok(Err(Failure { status: 503, text, stack: String::new() }));
             }
+            Turn::Early(Ok(chunk)) => {
+                session.keep(&chunk);
+                watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
+            }
+            Turn::Early(Err(_)) => return Err(End::Lost),
             Turn::Wanted => {
                 receiving = true;
                 connection.set_stall(limits.body_stall_ms_max);
@@ -229,11 +242,11 @@ fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopp
         Ok(chunk) if !chunk.is_empty() => chunk,
         Ok(_) => {
             failed(body, BodyError::Aborted);
-            return Err(session.refuse(400));
+            return Err(session.refuse(400, Exchange::CLOSE));
         }
         Err(Stopped::TimedOut) => {
             failed(body, BodyError::TimedOut);
-            return Err(session.refuse(408));
+            return Err(session.refuse(408, Exchange::CLOSE));
         }
         Err(stopped) => {
             failed(body, BodyError::Aborted);
@@ -249,7 +262,7 @@ fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopp
                 drop(chunk);
                 let error = if rejection.status == 413 { BodyError::TooLarge } else { BodyError::Malformed };
                 failed(body, error);
-                return Err(session.refuse(rejection.status));
+                return Err(session.refuse(rejection.status, Exchange::CLOSE));
             }
         }
     }
@@ -257,7 +270,8 @@ fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopp
     Ok(())
 }
 
-/// Receives and drops the rest of a body that the handler did not read, within bounds.
+/// Receives and drops the rest of a body that the handler did not read, within bounds. Beyond them
+/// the connection ends, gently: the answer may not have reached the client yet.
 async fn drop_unread(session: &mut Session, mut body: Body) -> Result<(), End> {
     session.flush().await?;
     let stall_ms = session.connection.worker().config.limits.body_stall_ms_max;
@@ -269,12 +283,12 @@ async fn drop_unread(session: &mut Session, mut body: Body) -> Result<(), End> {
         let chunk = match session.connection.recv().await {
             Ok(chunk) if !chunk.is_empty() => chunk,
             Ok(_) => return Err(End::Quiet),
+            Err(Stopped::TimedOut) => return Err(End::Answered),
             Err(stopped) => return Err(stopped.into()),
         };
         let mut used = 0;
         while !body.ended && used < chunk.len() {
-            // A broken rest ends the connection; its request has been answered.
-            let step = body.decoder.decode(&chunk[used..]).map_err(|_| End::Quiet)?;
+            let step = body.decoder.decode(&chunk[used..]).map_err(|_| End::Answered)?;
             used += step.consumed;
             body.ended = step.end;
         }
@@ -283,7 +297,7 @@ async fn drop_unread(session: &mut Session, mut body: Body) -> Result<(), End> {
             return Ok(());
         }
         if body.decoder.content_bytes() - start > DRAIN_BYTES_MAX {
-            return Err(End::Quiet);
+            return Err(End::Answered);
         }
     }
 }

@@ -9,8 +9,8 @@ use super::clock;
 use super::h1::{self, BodyMode, BodySize, Exchange, RequestHead, ResponseHead, encode_error, encode_head};
 
 /// Appends the answer to a broken message; the connection closes after it.
-pub fn refuse(out: &mut Vec<u8>, status: u16) {
-    clock::with_date(|date| encode_error(out, status, Exchange::CLOSE, date));
+pub fn refuse(out: &mut Vec<u8>, status: u16, last: Exchange) {
+    clock::with_date(|date| encode_error(out, status, last, date));
 }
 
 /// Logs a handler's failure and appends its answer; whether the connection persists after it. The

@@ -9,7 +9,7 @@ use runtime::connection::{Connection, Phase, Stopped};
 
 use super::exchange;
 use super::failure;
-use super::h1::{HeadLimits, HeadParser, Progress, RequestHead};
+use super::h1::{Exchange, HeadLimits, HeadParser, Progress, RequestHead};
 
 /// How long a client may go on sending after an answer that closes, in milliseconds.
 const LINGER_MS: u64 = 1_000;
@@ -95,7 +95,8 @@ impl Session {
             if let Err(end) = exchange::run(self, &head).await {
                 return end;
             }
-            if self.unsent >= self.connection.worker().config.limits.pipelined_max
+            let limits = &self.connection.worker().config.limits;
+            if (self.unsent >= limits.pipelined_max || self.out.len() > KEPT_BYTES_MAX)
                 && let Err(stopped) = self.flush().await
             {
                 return stopped.into();
@@ -126,12 +127,12 @@ impl Session {
             }
             let chunk = match self.connection.recv().await {
                 Ok(chunk) => chunk,
-                Err(Stopped::TimedOut) if begun => return Err(self.refuse(408)),
+                Err(Stopped::TimedOut) if begun => return Err(self.refuse(408, Exchange::CLOSE)),
                 Err(Stopped::TimedOut) => return Err(End::Quiet),
                 Err(stopped) => return Err(stopped.into()),
             };
             if chunk.is_empty() {
-                return Err(if begun { self.refuse(400) } else { End::Quiet });
+                return Err(if begun { self.refuse(400, Exchange::CLOSE) } else { End::Quiet });
             }
             match self.parser.parse(&chunk, head) {
                 Ok(Progress::Complete { consumed }) => {
@@ -141,7 +142,7 @@ impl Session {
                     return Ok(());
                 }
                 Ok(Progress::NeedMore) => {}
-                Err(rejection) => return Err(self.refuse(rejection.status)),
+                Err(rejection) => return Err(self.refuse(rejection.status, Exchange::CLOSE)),
             }
         }
     }
@@ -157,7 +158,7 @@ impl Session {
                 self.consume(self.input.len() - self.used);
                 Ok(false)
             }
-            Err(rejection) => Err(self.refuse(rejection.status)),
+            Err(rejection) => Err(self.refuse(rejection.status, Exchange::CLOSE)),
         }
     }
 
@@ -182,8 +183,8 @@ impl Session {
     }
 
     /// Answers a message that breaks the rules; nothing after it is read.
-    pub fn refuse(&mut self, status: u16) -> End {
-        failure::refuse(&mut self.out, status);
+    pub fn refuse(&mut self, status: u16, last: Exchange) -> End {
+        failure::refuse(&mut self.out, status, last);
         End::Answered
     }
 

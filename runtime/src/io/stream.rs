@@ -125,6 +125,11 @@ impl Stream {
         })
     }
 
+    /// Whether bytes have arrived that no receive has taken (tcp(7), FIONREAD): a system call.
+    pub fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(self.fd()).is_ok_and(|bytes| bytes > 0)
+    }
+
     /// shutdown(2). A send in flight is not waited for: collect it first.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         SockRef::from(&self.fd()).shutdown(how)

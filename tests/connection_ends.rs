@@ -1,0 +1,133 @@
+//! How a connection ends, and what is left of it: answers are not lost to resets, descriptors come back.
+//!
+//! Owns: closes with bytes in flight, resets, requests that a drain finds unread. Must not know: limits.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use support::{App, Connection, SOON, Server, eventually, get};
+
+const APP: &str = r#"
+export default {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/never") return new Promise(() => {});
+    if (pathname === "/wait") await new Promise((resolve) => setTimeout(resolve, 300));
+    if (pathname === "/busy") { const start = Date.now(); while (Date.now() - start < 400); }
+    return new Response("answered");
+  },
+};"#;
+
+fn start(io: &str, flags: &[&str]) -> (App, Server) {
+    let app = app!(APP);
+    let server = Server::spawn(&[&["--io", io, "--workers", "1"], flags].concat(), app.path());
+    (app, server)
+}
+
+/// All bytes to the end of the stream, which must be a FIN.
+fn read_to_fin(client: &Connection) -> String {
+    let mut bytes = Vec::new();
+    let mut stream = client.stream();
+    stream.set_read_timeout(Some(SOON)).expect("read timeout");
+    stream.read_to_end(&mut bytes).expect("a FIN, not a reset");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+both_backends! {
+    // RFC 9112 section 9.6: a reset could take the answer from the client.
+    fn the_answer_to_an_unread_body_is_followed_by_fin_not_reset(io) {
+        let (_app, server) = start(io, &[]);
+        let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+        for path in ["/", "/wait"] {
+            let mut client = Connection::open(server.addr());
+            client.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            for _ in 0..60 {
+                client.send(&chunk);
+            }
+            let text = read_to_fin(&client);
+            assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("answered"), "{path}: {text}");
+        }
+    }
+
+    // RFC 9110 section 9.3.2.
+    fn a_refused_head_request_gets_no_content(io) {
+        let (_app, server) = start(io, &[]);
+        let mut client = Connection::open(server.addr());
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999\r\n\r\n");
+        let text = read_to_fin(&client);
+        assert!(text.starts_with("HTTP/1.1 413 ") && text.ends_with("\r\n\r\n"), "{text}");
+    }
+
+    fn a_connection_reset_while_its_handler_waits_is_given_up(io) {
+        let (_app, server) = start(io, &["--request-timeout", "60s"]);
+        assert_eq!(Connection::open(server.addr()).get("/").status, 200);
+        let base = server.fd_count();
+        let clients: Vec<Connection> = (0..20)
+            .map(|_| {
+                let mut client = Connection::open(server.addr());
+                assert_eq!(client.get("/").status, 200);
+                client.send(get("/never"));
+                client
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(100)); // the requests are with the app
+        clients.into_iter().for_each(Connection::reset);
+        eventually("the descriptors are closed", || server.fd_count() <= base);
+    }
+
+    fn requests_that_come_while_one_waits_are_answered_in_order(io) {
+        let (_app, server) = start(io, &[]);
+        let mut client = Connection::open(server.addr());
+        client.send(get("/wait"));
+        std::thread::sleep(Duration::from_millis(50));
+        for _ in 0..2000 {
+            client.send(get("/"));
+        }
+        client.finish();
+        let text = read_to_fin(&client);
+        assert_eq!(text.matches("HTTP/1.1 200 ").count(), 2001);
+    }
+
+    fn a_request_sent_before_sigterm_is_answered_though_unread(io) {
+        let (_app, mut server) = start(io, &[]);
+        let mut kept = Connection::open(server.addr());
+        assert_eq!(kept.get("/").status, 200);
+        let mut busy = Connection::open(server.addr());
+        busy.send(get("/busy"));
+        std::thread::sleep(Duration::from_millis(100)); // the worker is in the handler
+        kept.send(get("/"));
+        let mut fresh = Connection::open(server.addr());
+        fresh.send(get("/"));
+        server.signal(Signal::TERM);
+        for client in [&mut busy, &mut kept, &mut fresh] {
+            assert_eq!(client.response("GET").text(), "answered");
+            assert!(client.read_to_end().is_empty());
+        }
+        assert_eq!(server.await_exit(SOON).code(), Some(0), "{}", server.log());
+    }
+
+    fn a_client_that_never_stops_sending_is_cut(io) {
+        let (_app, server) = start(io, &[]);
+        let client = Connection::open(server.addr());
+        let (start, block) = (Instant::now(), [b'x'; 64 << 10]);
+        client.stream().set_write_timeout(Some(SOON)).expect("write timeout");
+        while client.stream().write_all(&block).is_ok() {
+            assert!(start.elapsed() < SOON, "the server still takes what follows a refused request");
+        }
+    }
+}
+
+#[test]
+fn port_0_twice_is_two_ports() {
+    let app = app!(APP);
+    let url = "http://127.0.0.1:0";
+    let server = Server::spawn(&["--listen", url, "--listen", url], app.path());
+    let [(_, first), (_, second)] = server.addresses() else { panic!("{}", server.start_line()) };
+    assert_ne!(first, second);
+    for addr in [*first, *second] {
+        assert_eq!(Connection::open(addr).get("/").text(), "answered");
+    }
+}
