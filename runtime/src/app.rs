@@ -6,9 +6,10 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
+use rquickjs::object::Property;
 use rquickjs::{Object, Value};
 
 use crate::config::Config;
@@ -17,7 +18,7 @@ use crate::io;
 use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::exception::{Cause, Thrown};
-use crate::js::promise::{self, Observer};
+use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
@@ -236,22 +237,7 @@ async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
 }
 
 struct Settled {
-    cell: Rc<Outcome>,
-}
-
-#[derive(Default)]
-struct Outcome {
-    result: RefCell<Option<std::result::Result<(), Thrown>>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Outcome {
-    fn set(&self, result: std::result::Result<(), Thrown>) {
-        *self.result.borrow_mut() = Some(result);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
+    cell: Rc<Outcome<std::result::Result<(), Thrown>>>,
 }
 
 impl Observer for Settled {
@@ -284,10 +270,9 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
     let deadline = io::sleep(Duration::from_millis(blueprint.config.limits.start_ms_max));
     let mut deadline = std::pin::pin!(deadline);
     let result = poll_fn(|cx| {
-        if let Some(result) = cell.result.borrow_mut().take() {
+        if let Poll::Ready(result) = cell.poll(cx) {
             return Poll::Ready(Some(result));
         }
-        *cell.waker.borrow_mut() = Some(cx.waker().clone());
         deadline.as_mut().poll(cx).map(|()| None)
     })
     .await;
@@ -327,7 +312,9 @@ fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
     let Some(object) = app.as_object() else { return Ok((None, None)) };
     let env = Object::new(ctx.clone())?;
     for (name, setting) in std::env::vars_os() {
-        env.set(name.to_string_lossy().into_owned(), setting.to_string_lossy().into_owned())?;
+        let setting = Property::from(setting.to_string_lossy().into_owned());
+        let setting = setting.writable().enumerable().configurable();
+        env.prop(name.to_string_lossy().into_owned(), setting)?;
     }
     let env = env.into_value();
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {

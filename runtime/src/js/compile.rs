@@ -51,7 +51,10 @@ impl Code {
             Some(bytecode) => unsafe { Module::load(ctx.clone(), &bytecode)? },
             None => self.compile(ctx, name, json)?,
         };
-        loader::set_meta(&module, name, name == self.main)?;
+        match json {
+            true => loader::set_json_meta(&module)?,
+            false => loader::set_meta(&module, name, name == self.main)?,
+        }
         Ok(module)
     }
 
@@ -84,5 +87,5 @@ fn json_module(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Vec<u8>> {
         .map_err(|_| super::exception::type_error(ctx, &format!("JSON module '{name}' is not UTF-8")))?;
     value::parse_json(ctx, &text, name)?;
     let literal = ctx.json_stringify(value::string(ctx, &text)?)?.ok_or(Error::Unknown)?.to_string()?;
-    Ok(format!("export default JSON.parse({literal});").into_bytes())
+    Ok(format!("export default import.meta.parse({literal});").into_bytes())
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use rquickjs::{Context, Ctx, Runtime, qjs};
 
 use super::exception::{Cause, Thrown};
-use super::held::Held;
 use super::loader::{AppLoader, AppResolver, Table};
+use super::pump::Rejections;
 use super::{compile, pump};
 
 /// Bounds of one engine.
@@ -55,7 +55,7 @@ pub struct State {
     health: Cell<Health>,
     pulse: Pulse,
     pub(crate) report: Report,
-    pub(crate) rejections: RefCell<Vec<(Held, Held)>>,
+    pub(crate) rejections: RefCell<Rejections>,
     extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -155,9 +155,10 @@ fn thread_cpu() -> Duration {
 
 /// Runtime and context, bound to the thread that made them.
 pub struct Engine {
-    state: Rc<State>,
     context: Context,
     runtime: Runtime,
+    // Last: contexts point at it until they are gone.
+    state: Rc<State>,
 }
 
 impl Engine {
@@ -209,11 +210,12 @@ impl Engine {
         let tracked = Rc::downgrade(&state);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_ctx, promise, reason, handled| {
             let Some(state) = tracked.upgrade() else { return };
-            let mut all = state.rejections.borrow_mut();
-            match handled {
-                true => all.retain(|(known, _)| !known.is(&promise)),
-                false => all.push((Held::new(promise), Held::new(reason))),
-            }
+            // What is let go of is dropped outside of the borrow: a finaliser may come back here.
+            let gone = match handled {
+                true => state.rejections.borrow_mut().remove(&promise),
+                false => state.rejections.borrow_mut().insert(promise, reason),
+            };
+            drop(gone);
         })));
         runtime.set_loader(AppResolver::new(table), AppLoader::new(table, code));
         let engine = Rc::new(Engine { state, context, runtime });
@@ -278,7 +280,7 @@ impl Drop for Engine {
         // Values held by native state go before the runtime that they point into.
         drop(self.state.attention.take());
         drop(self.state.extensions.take());
-        self.state.rejections.borrow_mut().clear();
+        drop(self.state.rejections.take());
         self.runtime.set_host_promise_rejection_tracker(None);
         self.runtime.set_interrupt_handler(None);
     }

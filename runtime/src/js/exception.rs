@@ -96,15 +96,18 @@ impl Thrown {
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
-        let stack = property(object, "stack").unwrap_or_default();
+        let mut stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
         let oom = name == "InternalError" && message == "out of memory";
         let text = match (value.is_error(), message.is_empty()) {
             (false, true) => primitive(value),
             (_, true) => name,
             _ => format!("{name}: {message}"),
         };
+        if value.is_error() {
+            causes(object, &mut stack);
+        }
         let cause = if oom { Cause::OutOfMemory } else { Cause::Exception };
-        Thrown { cause, text, stack: stack.trim_end().to_owned() }
+        Thrown { cause, text: cut(text), stack: cut(stack) }
     }
 
     /// Where the innermost frame with a file is: file, line, column.
@@ -121,7 +124,13 @@ impl Thrown {
     /// The source lines around [`Thrown::location`], the column marked.
     pub fn code_frame(&self) -> Option<String> {
         let (file, row, column) = self.location()?;
-        let source = std::fs::read_to_string(&file).ok()?;
+        // A stack is the script's to write: nothing but a file of a source's size is read.
+        let known = std::fs::metadata(&file).ok()?;
+        if !known.is_file() || known.len() > SOURCE_BYTES_MAX {
+            return None;
+        }
+        let source = String::from_utf8_lossy(&std::fs::read(&file).ok()?).into_owned();
+        let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         let first = row.saturating_sub(3).max(1);
         let mut frame = format!("  {file}:{row}:{column}\n");
         for (number, line) in source.lines().enumerate().map(|(i, l)| (i + 1, l)) {
@@ -129,17 +138,68 @@ impl Thrown {
                 continue;
             }
             let mark = if number == row { '>' } else { ' ' };
+            let (line, before) = window(line, column);
             frame.push_str(&format!("{mark} {number:4} | {line}\n"));
             if number == row {
-                let lead: String = line
-                    .chars()
-                    .take(column.saturating_sub(1))
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
+                let blank = |c| if c == '\t' { '\t' } else { ' ' };
+                let lead: String = line.chars().take(before).map(blank).collect();
                 frame.push_str(&format!("       | {lead}^\n"));
             }
         }
         Some(frame.trim_end().to_owned())
+    }
+}
+
+/// Characters that a code frame shows of a line.
+const LINE_CHARS_MAX: usize = 120;
+/// The longest source that a code frame is made of.
+const SOURCE_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that are kept of a message, and of a stack.
+const TEXT_BYTES_MAX: usize = 8 << 10;
+/// How many causes are followed.
+const CAUSES_MAX: usize = 4;
+
+/// What is shown of a line around `column`, and how many of its characters stand before that.
+fn window(line: &str, column: usize) -> (String, usize) {
+    let before = column.saturating_sub(1);
+    let length = line.chars().count();
+    if length <= LINE_CHARS_MAX {
+        return (line.to_owned(), before.min(length));
+    }
+    let first = before.saturating_sub(LINE_CHARS_MAX / 2).min(length - LINE_CHARS_MAX);
+    let lead = if first > 0 { "..." } else { "" };
+    let tail = if first + LINE_CHARS_MAX < length { "..." } else { "" };
+    let shown: String = line.chars().skip(first).take(LINE_CHARS_MAX).collect();
+    (format!("{lead}{shown}{tail}"), before.saturating_sub(first).min(LINE_CHARS_MAX) + lead.len())
+}
+
+/// `text`, shortened to what a log can bear.
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push_str("...");
+    }
+    text
+}
+
+/// Adds an error's `cause`, and the causes of that, to its stack.
+fn causes(error: &Object<'_>, stack: &mut String) {
+    let mut error = error.clone();
+    for _ in 0..CAUSES_MAX {
+        let Some(cause) = super::reflect::data(&error, "cause").filter(|cause| !cause.is_undefined()) else {
+            return;
+        };
+        let mut described = primitive(&cause);
+        let next = cause.into_object();
+        if let Some(frames) = next.as_ref().and_then(|object| property(object, "stack")) {
+            described.push('\n');
+            described.push_str(frames.trim_end());
+        }
+        stack.push_str(&format!("{}Caused by: {}", if stack.is_empty() { "" } else { "\n" }, cut(described)));
+        match next {
+            Some(next) => error = next,
+            None => return,
+        }
     }
 }
 

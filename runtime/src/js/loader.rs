@@ -3,14 +3,17 @@
 //! Owns: the form of the table of built-in modules, loading from bytecode, JSON modules,
 //! `import.meta`. Must not know: which built-in modules there are.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Result};
 
+use super::class::Static;
 use super::compile::Code;
-use super::{exception, resolve};
+use super::function::{self, Functions};
+use super::{exception, resolve, value};
 
 /// Makes a native module under the name it was imported by.
 pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
@@ -93,11 +96,25 @@ impl Loader for AppLoader {
     }
 }
 
+struct Json;
+
+impl Functions for Json {
+    const LIST: &'static [(&'static CStr, u8, Static)] =
+        &[(c"parse", 1, |scope| value::parse_json(scope.ctx, &value::to_string(&scope.arg(0))?, "<json>"))];
+}
+
+/// Gives a JSON module the engine's own parser: the app may have changed `JSON.parse` by now.
+pub(crate) fn set_json_meta(module: &Module<'_, Declared>) -> Result<()> {
+    let meta = module.meta()?;
+    function::install::<Json>(meta.ctx(), &meta)
+}
+
 /// Fills in `import.meta` of a file module.
 pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, main: bool) -> Result<()> {
     let meta = module.meta()?;
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-    meta.set("url", format!("file://{name}"))?;
+    let url = url::Url::from_file_path(name).map_or_else(|()| format!("file://{name}"), String::from);
+    meta.set("url", url)?;
     meta.set("filename", name)?;
     meta.set("dirname", if folder.is_empty() { "/" } else { folder })?;
     meta.set("main", main)

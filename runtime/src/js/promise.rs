@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
@@ -85,6 +86,20 @@ pub fn reject_on_error<'js>(ctx: &Ctx<'js>, result: Result<Value<'js>>) -> Resul
         return Err(ctx.throw(reason));
     }
     settled(ctx, Err(reason))
+}
+
+/// `value` as a promise: itself if it is one, else one resolved with it, so that thenables are
+/// waited for (ECMA-262 section 27.2.4.7.1, PromiseResolve).
+///
+/// # Errors
+/// Out of memory.
+pub fn resolved<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
+    if state(&value).is_some() {
+        return Ok(value);
+    }
+    let (promise, capability) = pending(ctx)?;
+    capability.settle(ctx, Ok(value));
+    Ok(promise)
 }
 
 /// The two functions that settle a promise made here.
@@ -191,6 +206,41 @@ pub trait Observer {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>);
     /// It can never settle any more: nothing refers to it. Must not call JavaScript.
     fn abandoned(&self);
+}
+
+/// Where a task waits for how a promise ends: an [`Observer`] sets it, the task polls it.
+pub struct Outcome<T> {
+    result: RefCell<Option<T>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl<T> Default for Outcome<T> {
+    fn default() -> Self {
+        Outcome { result: RefCell::new(None), waker: RefCell::new(None) }
+    }
+}
+
+impl<T> Outcome<T> {
+    /// Sets the result and wakes who waits for it.
+    pub fn set(&self, result: T) {
+        *self.result.borrow_mut() = Some(result);
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The result, once it is there; it is taken out.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
+        if let Some(result) = self.result.borrow_mut().take() {
+            return Poll::Ready(result);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
 }
 
 struct Watch {

@@ -4,10 +4,14 @@
 //! the jobs are. A job that overruns ends the turn; the jobs behind it run in a turn of their own,
 //! with a budget of their own.
 
-use rquickjs::{Ctx, qjs};
+use std::collections::{BTreeMap, HashMap};
 
-use super::engine::State;
-use super::exception::Thrown;
+use rquickjs::{Ctx, Value, qjs};
+
+use super::engine::{Health, State};
+use super::exception::{Cause, Thrown};
+use super::held::Held;
+use super::reflect;
 
 /// Jobs between two looks at the clock: the interrupt handler does not see an endless chain of
 /// short ones.
@@ -34,14 +38,52 @@ pub fn jobs(ctx: &Ctx<'_>, state: &State) {
     }
 }
 
-/// Reports rejections that nothing handled by the end of the turn.
+/// Reports of one turn: the rejections beyond are only counted.
+const REPORTS_PER_TURN: usize = 16;
+
+/// Promises rejected in this turn that nothing handles yet, in order. They are kept alive, so a
+/// pointer stands for one promise.
+#[derive(Default)]
+pub(crate) struct Rejections {
+    next: u64,
+    order: BTreeMap<u64, (Held, Held)>,
+    places: HashMap<usize, u64>,
+}
+
+impl Rejections {
+    pub(crate) fn insert(&mut self, promise: Value<'_>, reason: Value<'_>) -> Option<(Held, Held)> {
+        self.next += 1;
+        self.places.insert(reflect::identity(&promise), self.next);
+        self.order.insert(self.next, (Held::new(promise), Held::new(reason)))
+    }
+
+    pub(crate) fn remove(&mut self, promise: &Value<'_>) -> Option<(Held, Held)> {
+        let place = self.places.remove(&reflect::identity(promise))?;
+        self.order.remove(&place)
+    }
+}
+
+/// Reports rejections that nothing handled by the end of the turn. Where jobs are left over from a
+/// turn cut short, one of them may still handle some: they are kept.
 pub fn rejections(ctx: &Ctx<'_>, state: &State) {
-    if state.rejections.borrow().is_empty() {
+    if state.rejections.borrow().order.is_empty() {
         return;
     }
-    for (_, reason) in state.rejections.take() {
+    // SAFETY: the context and its runtime are alive.
+    let more = unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+    if more && state.health() == Health::Fine {
+        return;
+    }
+    let all = state.rejections.take().order;
+    let beyond = all.len().saturating_sub(REPORTS_PER_TURN);
+    for (_, reason) in all.values().take(REPORTS_PER_TURN) {
         let thrown = Thrown::from_value(&reason.get(ctx));
         state.note(&thrown);
+        (state.report)(&thrown, "unhandled rejection");
+    }
+    if beyond > 0 {
+        let text = format!("{beyond} more in the same turn");
+        let thrown = Thrown { cause: Cause::Exception, text, stack: String::new() };
         (state.report)(&thrown, "unhandled rejection");
     }
 }

@@ -9,8 +9,9 @@ use std::path::{Component, Path, PathBuf};
 /// # Errors
 /// One sentence that names what was imported, and by whom.
 pub fn resolve(base: &str, specifier: &str) -> Result<String, String> {
-    let path = if let Some(rest) = specifier.strip_prefix("file://") {
-        PathBuf::from(rest)
+    let path = if specifier.starts_with("file:") {
+        let path = url::Url::parse(specifier).ok().and_then(|url| url.to_file_path().ok());
+        path.ok_or_else(|| format!("'{specifier}' (imported from {base}) names no file"))?
     } else if specifier.starts_with('/') {
         PathBuf::from(specifier)
     } else if specifier.starts_with("./")

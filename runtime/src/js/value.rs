@@ -4,6 +4,8 @@
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
+use super::clone::view;
+
 /// Calls `f` with the value's string (ToString, lone surrogates replaced), as UTF-8. ASCII strings
 /// are lent without a copy.
 ///
@@ -141,6 +143,7 @@ pub(crate) unsafe fn fresh<'js>(ctx: &Ctx<'js>, raw: qjs::JSValue) -> Result<Val
 pub struct Bytes<'a> {
     ptr: *mut u8,
     len: usize,
+    immutable: bool,
     _value: std::marker::PhantomData<&'a ()>,
 }
 
@@ -155,9 +158,23 @@ impl Bytes<'_> {
         self.len == 0
     }
 
+    /// Whether they may not be written to (the immutable ArrayBuffer proposal).
+    pub fn is_immutable(&self) -> bool {
+        self.immutable
+    }
+
     /// A copy of them.
     pub fn to_vec(&self) -> Vec<u8> {
         self.with(<[u8]>::to_vec)
+    }
+
+    /// A new ArrayBuffer with a copy of them.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn to_array_buffer<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        // The engine copies after its only allocation: the source cannot move in between.
+        self.with(|bytes| array_buffer(ctx, bytes))
     }
 
     /// Lends them to `f`, which runs no JavaScript.
@@ -170,9 +187,10 @@ impl Bytes<'_> {
         f(unsafe { std::slice::from_raw_parts(self.ptr, self.len) })
     }
 
-    /// Copies `from` to their front, as much as fits; the number of bytes copied.
+    /// Copies `from` to their front, as much as fits; the number of bytes copied: none to an
+    /// immutable buffer.
     pub fn write(&self, from: &[u8]) -> usize {
-        let n = from.len().min(self.len);
+        let n = if self.immutable { 0 } else { from.len().min(self.len) };
         if n > 0 {
             // SAFETY: as in `with`; `from` is Rust memory and cannot overlap a JavaScript buffer
             // being written, `copy` would allow it all the same.
@@ -187,11 +205,12 @@ impl Bytes<'_> {
 /// # Errors
 /// None but out of memory.
 pub fn bytes<'a>(value: &'a Value<'_>) -> Result<Option<Bytes<'a>>> {
-    let Some(object) = value.as_object() else { return Ok(None) };
+    if !value.is_object() {
+        return Ok(None);
+    }
     let ctx = value.ctx();
     let raw = ctx.as_raw().as_ptr();
-    // SAFETY: type checks first; JS_GetArrayBuffer fails only on a detached buffer, whose exception
-    // is cleared.
+    // SAFETY: type checks first; a view that is out of bounds is an exception, which is cleared.
     unsafe {
         if qjs::JS_IsArrayBuffer(value.as_raw()) {
             return Ok(Some(whole(ctx, value.as_raw())));
@@ -206,24 +225,25 @@ pub fn bytes<'a>(value: &'a Value<'_>) -> Result<Option<Bytes<'a>>> {
             }
             let all = whole(ctx, buffer);
             qjs::JS_FreeValue(raw, buffer);
+            // The length is as it was when the view was made: wrong if the view follows a buffer
+            // that was resized since. Only a view to the buffer's very end needs no question.
+            if offset as usize + length as usize != all.len {
+                length = view::current_length(ctx, value)? as _;
+                length *= unit;
+            }
             return Ok(Some(part(all, offset as usize, length as usize)));
         }
         if !qjs::JS_IsDataView(value.as_raw()) {
             return Ok(None);
         }
     }
-    // A DataView has no native accessor; its own getters cannot be shadowed on the prototype chain
-    // without the app shooting its own foot.
-    let buffer: Value = object.get("buffer")?;
-    let (Ok(offset), Ok(length)) =
-        (object.get::<_, usize>("byteOffset"), object.get::<_, usize>("byteLength"))
-    else {
-        drop(ctx.catch());
-        return Ok(Some(empty()));
-    };
-    // SAFETY: the buffer is kept alive by the view.
-    let is_buffer = unsafe { qjs::JS_IsArrayBuffer(buffer.as_raw()) };
-    Ok(is_buffer.then(|| part(whole(ctx, buffer.as_raw()), offset, length)))
+    match view::data_view(ctx, value) {
+        Ok((buffer, offset, length)) => Ok(Some(part(whole(ctx, buffer.as_raw()), offset, length))),
+        Err(_) => {
+            drop(ctx.catch());
+            Ok(Some(empty()))
+        }
+    }
 }
 
 fn whole<'a>(ctx: &Ctx<'_>, buffer: qjs::JSValue) -> Bytes<'a> {
@@ -235,12 +255,13 @@ fn whole<'a>(ctx: &Ctx<'_>, buffer: qjs::JSValue) -> Bytes<'a> {
             drop(ctx.catch());
             return empty();
         }
-        Bytes { ptr, len: len as usize, _value: std::marker::PhantomData }
+        let immutable = qjs::JS_IsImmutableArrayBuffer(buffer) > 0;
+        Bytes { ptr, len: len as usize, immutable, _value: std::marker::PhantomData }
     }
 }
 
 fn empty<'a>() -> Bytes<'a> {
-    Bytes { ptr: std::ptr::null_mut(), len: 0, _value: std::marker::PhantomData }
+    Bytes { ptr: std::ptr::null_mut(), len: 0, immutable: false, _value: std::marker::PhantomData }
 }
 
 fn part(all: Bytes<'_>, offset: usize, len: usize) -> Bytes<'_> {

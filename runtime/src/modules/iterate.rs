@@ -13,7 +13,7 @@ use rquickjs::{Array, Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::held::{Held, Tracer};
-use crate::js::{exception, promise, value};
+use crate::js::{exception, promise, reflect, value};
 
 /// An interface whose objects are lists of pairs.
 pub trait PairSource: Class {
@@ -234,4 +234,24 @@ pub fn pairs<'js>(
             _ => Err(wrong()),
         }
     })
+}
+
+/// Calls `f` with key and value of each member of a `record` (Web IDL section 3.2.21): its own
+/// enumerable properties, each looked at only when it is its turn.
+///
+/// # Errors
+/// What getters, proxy traps or `f` throw.
+pub fn record<'js>(
+    object: &Object<'js>,
+    mut f: impl FnMut(&Value<'js>, &Value<'js>) -> Result<()>,
+) -> Result<()> {
+    for key in reflect::own_keys(object)? {
+        if reflect::own(object, &key)?.is_some_and(|property| property.enumerable) {
+            if key.is_symbol() {
+                return Err(exception::type_error(object.ctx(), "a symbol cannot be the name of a member"));
+            }
+            f(&key, &object.get(key.clone())?)?;
+        }
+    }
+    Ok(())
 }

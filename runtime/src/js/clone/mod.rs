@@ -8,7 +8,7 @@ mod decode;
 mod encode;
 mod format;
 mod intrinsics;
-mod view;
+pub(super) mod view;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 

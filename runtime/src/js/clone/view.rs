@@ -19,17 +19,33 @@ pub(super) struct View<'js> {
     unit: usize,
 }
 
+/// The length of a typed array in elements, as its own getter says: 0 when it is out of bounds.
+pub(crate) fn current_length<'js>(ctx: &Ctx<'js>, array: &Value<'js>) -> Result<usize> {
+    let length = intrinsics::call(ctx, intrinsics::TYPED_ARRAY_LENGTH, array, &[])?;
+    length.as_number().map(|n| n as usize).ok_or(Error::Unknown)
+}
+
+/// Buffer, offset and length of a DataView, by the getters that it was born with.
+///
+/// Throws if the view is out of bounds, or its buffer detached.
+pub(crate) fn data_view<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+) -> Result<(Value<'js>, usize, usize)> {
+    let number = |index| {
+        let n = intrinsics::call(ctx, index, value, &[])?.as_number();
+        n.map(|n| n as usize).ok_or(Error::Unknown)
+    };
+    let length = number(intrinsics::DATA_VIEW_LENGTH)?;
+    let offset = number(intrinsics::DATA_VIEW_OFFSET)?;
+    Ok((intrinsics::call(ctx, intrinsics::DATA_VIEW_BUFFER, value, &[])?, offset, length))
+}
+
 impl<'js> View<'js> {
     /// Throws if the view is out of bounds, or its buffer detached.
     pub(super) fn of(ctx: &Ctx<'js>, value: &Value<'js>, id: u32) -> Result<Self> {
-        let number = |index| {
-            let n = intrinsics::call(ctx, index, value, &[])?.as_number();
-            n.map(|n| n as usize).ok_or(Error::Unknown)
-        };
         if id == class::DATA_VIEW {
-            let length = number(intrinsics::DATA_VIEW_LENGTH)?;
-            let offset = number(intrinsics::DATA_VIEW_OFFSET)?;
-            let buffer = intrinsics::call(ctx, intrinsics::DATA_VIEW_BUFFER, value, &[])?;
+            let (buffer, offset, length) = data_view(ctx, value)?;
             return Ok(View { buffer, offset, length, unit: 1 });
         }
         let (mut offset, mut stale, mut unit) = (0, 0, 0);
@@ -40,7 +56,7 @@ impl<'js> View<'js> {
             let buffer = qjs::JS_GetTypedArrayBuffer(raw, value.as_raw(), &mut offset, &mut stale, &mut unit);
             fresh(ctx, buffer)?
         };
-        let length = number(intrinsics::TYPED_ARRAY_LENGTH)?;
+        let length = current_length(ctx, value)?;
         Ok(View { buffer, offset: offset as usize, length, unit: unit as usize })
     }
 

@@ -216,7 +216,7 @@
   };
 
   const KEY = { __proto__: null };
-  let abort, reasonOf, follow, forget, serial = 0;
+  let abort, reasonOf, follow, forget, dependent, serial = 0;
 
   class AbortSignal extends EventTarget {
     #aborted = false; #reason = undefined; #algorithms = list();
@@ -246,6 +246,17 @@
           const listened = target.#sources[i].#listened ??= { __proto__: null };
           if (keep) listened[target.#id] = target; else delete listened[target.#id];
         }
+      };
+      dependent = (source) => {
+        const result = new AbortSignal(KEY);
+        if (source.#aborted) {
+          result.#aborted = true; result.#reason = source.#reason;
+          return result;
+        }
+        result.#sources = list();
+        if (source.#sources === null) result.#dependOn(source);
+        else for (let i = 0; i < source.#sources.n; i++) result.#dependOn(source.#sources[i]);
+        return result;
       };
       const mark = (signal, reason) => { signal.#aborted = true; signal.#reason = reason; };
       const run = (signal) => {
@@ -345,7 +356,7 @@
 
   return {
     __proto__: null, Event, CustomEvent, EventTarget, AbortSignal, AbortController,
-    create: () => new AbortSignal(KEY), abort, follow, forget, isSignal, isAborted, reason: reasonOf, getHandler, setHandler,
+    create: () => new AbortSignal(KEY), dependent, abort, follow, forget, isSignal, isAborted, reason: reasonOf, getHandler, setHandler,
     fire: (target, event) => dispatch(target, trusted(event, true)),
   };
 })

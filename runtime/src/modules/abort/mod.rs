@@ -84,6 +84,14 @@ pub fn signal<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
     call(ctx, "create", &[])
 }
 
+/// A new signal that aborts when `source` does, for its reason (DOM, section 3.2.1).
+///
+/// # Errors
+/// Out of memory.
+pub fn dependent<'js>(source: &Value<'js>) -> Result<Value<'js>> {
+    call(source.ctx(), "dependent", std::slice::from_ref(source))
+}
+
 /// Aborts `signal` for `reason`; without one, for an `AbortError`.
 ///
 /// # Errors

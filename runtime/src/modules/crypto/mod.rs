@@ -78,6 +78,9 @@ fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Valu
             return Err(exception::dom_exception(scope.ctx, "TypeMismatchError", text));
         }
     }
+    if bytes.is_immutable() {
+        return Err(exception::type_error(scope.ctx, "getRandomValues: the array is immutable"));
+    }
     if bytes.len() > RANDOM_BYTES_MAX {
         let text = format!("getRandomValues: {} bytes asked for, at most 65536 at once", bytes.len());
         return Err(exception::dom_exception(scope.ctx, "QuotaExceededError", &text));

@@ -57,6 +57,9 @@ fn encode_into<'js>(_this: &TextEncoder, scope: &Scope<'_, 'js>) -> Result<Value
             return Err(exception::type_error(scope.ctx, "encodeInto: argument 2 is not a Uint8Array"));
         }
         let Some(bytes) = value::bytes(&destination)? else { return Ok((0, 0)) };
+        if bytes.is_immutable() {
+            return Err(exception::type_error(scope.ctx, "encodeInto: argument 2 is immutable"));
+        }
         let end = text.floor_char_boundary(bytes.len());
         let fitting = &text[..end];
         let units = match fitting.is_ascii() {

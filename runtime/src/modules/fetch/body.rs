@@ -4,7 +4,6 @@
 //! sends or received it. (Streams as bodies come with the web platform issue.)
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 
@@ -19,8 +18,8 @@ pub enum Source {
     Null,
     /// A string, encoded as UTF-8 only when it is sent or read as bytes.
     Text(Held),
-    /// Bytes.
-    Bytes(Rc<[u8]>),
+    /// An ArrayBuffer that no script can reach: so the engine's heap limit counts the bytes.
+    Bytes(Held),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
 }
@@ -62,10 +61,11 @@ impl Body {
             return Ok((Body::new(Source::Text(Held::new(init.clone()))), Some(TEXT)));
         }
         if let Some(bytes) = value::bytes(init)? {
-            return Ok((Body::new(Source::Bytes(bytes.to_vec().into())), None));
+            return Ok((Body::new(Source::Bytes(Held::new(bytes.to_array_buffer(ctx)?))), None));
         }
         if let Some(params) = class::get::<SearchParams>(init) {
-            return Ok((Body::new(Source::Bytes(params.serialized().into_bytes().into())), Some(FORM)));
+            let text = value::string(ctx, &params.serialized())?;
+            return Ok((Body::new(Source::Text(Held::new(text))), Some(FORM)));
         }
         let text = value::string(ctx, &value::to_string(init)?)?;
         Ok((Body::new(Source::Text(Held::new(text))), Some(TEXT)))
@@ -97,7 +97,7 @@ impl Body {
         Ok(Body::new(match &*self.source.borrow() {
             Source::Null => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
-            Source::Bytes(bytes) => Source::Bytes(bytes.clone()),
+            Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Incoming(body) => Source::Incoming(body.clone()),
         }))
     }
@@ -120,7 +120,10 @@ impl Body {
         Ok(Some(match &*self.source.borrow() {
             Source::Null => f(&[]),
             Source::Text(text) => value::with_str(&text.get(ctx), |s| f(s.as_bytes()))?,
-            Source::Bytes(bytes) => f(bytes),
+            Source::Bytes(buffer) => match value::bytes(&buffer.get(ctx))? {
+                Some(bytes) => bytes.with(f),
+                None => f(&[]),
+            },
             Source::Incoming(body) if body.progress() == Progress::Complete => body.with(f),
             Source::Incoming(_) => return Ok(None),
         }))
@@ -162,8 +165,8 @@ impl Body {
 
     /// Reports what it holds to the cycle collector.
     pub fn trace(&self, tracer: &Tracer) {
-        if let Source::Text(text) = &*self.source.borrow() {
-            tracer.mark(text);
+        if let Source::Text(held) | Source::Bytes(held) = &*self.source.borrow() {
+            tracer.mark(held);
         }
     }
 }

@@ -3,9 +3,8 @@
 //! Owns: the fast path (an answer without a promise, or with one already settled), pending answers.
 //! Must not know: how a reply is written.
 
-use std::cell::RefCell;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use rquickjs::{Ctx, Value};
 
@@ -18,7 +17,7 @@ use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::held::Held;
-use crate::js::promise::{self, Observer};
+use crate::js::promise::{self, Observer, Outcome};
 
 /// A Response, lent while it is written.
 pub struct Reply<'a> {
@@ -119,20 +118,7 @@ pub enum Called {
     Pending(Pending),
 }
 
-#[derive(Default)]
-struct Cell {
-    outcome: RefCell<Option<Result<OwnedReply, Failure>>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Cell {
-    fn set(&self, outcome: Result<OwnedReply, Failure>) {
-        *self.outcome.borrow_mut() = Some(outcome);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-}
+type Cell = Outcome<Result<OwnedReply, Failure>>;
 
 /// An answer that comes later; keeps its engine alive.
 pub struct Pending {
@@ -143,14 +129,7 @@ pub struct Pending {
 impl Pending {
     /// The answer, once it is there.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<OwnedReply, Failure>> {
-        if let Some(outcome) = self.cell.outcome.borrow_mut().take() {
-            return Poll::Ready(outcome);
-        }
-        let mut waker = self.cell.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-        Poll::Pending
+        self.cell.poll(cx)
     }
 }
 
@@ -209,7 +188,7 @@ pub fn fetch(
                 return failed(ctx, Thrown::take(ctx));
             }
         };
-        if class::get::<Response>(&value).is_none() && promise::state(&value).is_some() {
+        if class::get::<Response>(&value).is_none() && value.is_object() {
             return settle(ctx, engine, value, sink);
         }
         match lend(ctx, &value, sink) {
@@ -226,13 +205,18 @@ fn invoke<'js>(ctx: &Ctx<'js>, handler: &FetchHandler, incoming: Incoming) -> rq
     promise::call(ctx, &handler.function, Some(&handler.this), &[request, handler.env.get(ctx), context])
 }
 
-/// A handler that answered with a promise: run the jobs; most are settled then.
+/// A handler that answered with a promise, or with what may be a thenable: run the jobs; most are
+/// settled then.
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
+    let value = match promise::resolved(ctx, value) {
+        Ok(value) => value,
+        Err(_) => return failed(ctx, Thrown::take(ctx)),
+    };
     crate::js::pump::jobs(ctx, engine.state());
     match promise::state(&value) {
         Some(promise::State::Fulfilled(value)) => match lend(ctx, &value, sink) {

@@ -13,7 +13,7 @@ use crate::js::class::{Class, Member, Scope};
 use crate::js::engine::State;
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer};
-use crate::js::value;
+use crate::js::{function, value};
 
 /// The class.
 pub struct ExecutionContext {
@@ -59,8 +59,8 @@ impl ExecutionContext {
 
     fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "waitUntil")?;
-        let promise = s.arg(0);
-        if promise::state(&promise).is_some() {
+        if s.arg(0).is_object() {
+            let promise = promise::resolved(s.ctx, s.arg(0))?;
             let background = State::of(s.ctx).extension::<Background>();
             background.0.set(background.0.get() + 1);
             promise::observe(s.ctx, &promise, Box::new(Waiting(background)))?;
@@ -88,9 +88,15 @@ impl ExecutionContext {
 pub fn address<'js>(ctx: &Ctx<'js>, from: SocketAddr) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
     let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    object.set("family", family)?;
-    object.set("addr", value::string(ctx, &from.ip().to_string())?)?;
-    object.set("port", from.port())?;
+    // Defined, not assigned: a setter on Object.prototype sees nothing.
+    let fields = [
+        (c"family", Value::new_int(ctx.clone(), family)),
+        (c"addr", value::string(ctx, &from.ip().to_string())?),
+        (c"port", Value::new_int(ctx.clone(), from.port().into())),
+    ];
+    for (name, field) in fields {
+        function::define(ctx, &object, name, field, true)?;
+    }
     Ok(object.into_value())
 }
 

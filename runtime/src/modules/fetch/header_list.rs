@@ -46,6 +46,21 @@ impl HeaderList {
         self.fields.is_empty()
     }
 
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        self.fields.iter().map(|f| f.name as usize + f.value as usize).sum()
+    }
+
+    /// Forgets the bytes of fields that are gone, once they are the most.
+    fn compact(&mut self) {
+        if self.bytes.len() < 1024 || self.bytes.len() < 2 * self.bytes() {
+            return;
+        }
+        let mut fresh = HeaderList::default();
+        self.iter().for_each(|(name, value)| fresh.append(name, value));
+        *self = fresh;
+    }
+
     /// Name and value of field `index`.
     pub fn at(&self, index: usize) -> Option<(&[u8], &[u8])> {
         self.fields.get(index).map(|field| self.split(*field))
@@ -92,9 +107,7 @@ impl HeaderList {
             let known = &bytes[f.start as usize..][..f.name as usize];
             !known.eq_ignore_ascii_case(name)
         });
-        if self.fields.is_empty() {
-            self.bytes.clear();
-        }
+        self.compact();
     }
 
     /// Replaces the first field called `name` and removes the others, or adds one.
@@ -113,6 +126,7 @@ impl HeaderList {
             index += 1;
             keep
         });
+        self.compact();
     }
 
     /// Lower-case names in order with their joined values, `set-cookie` one by one (Fetch, "sort

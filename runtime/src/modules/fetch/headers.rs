@@ -10,9 +10,14 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use super::header_list::{self, HeaderList};
 use crate::js::class::{self, Class, Member, Scope};
-use crate::js::exception::type_error;
+use crate::js::exception::{range_error, type_error};
 use crate::js::value;
 use crate::modules::iterate::{self, PairSource};
+
+/// Fields of one list: a bound on memory that the engine's heap limit does not see.
+const FIELDS_MAX: usize = 10_000;
+/// Bytes of one list's names and values.
+const BYTES_MAX: usize = 1 << 20;
 
 /// A list that a Headers object, and the Request or Response it belongs to, share.
 #[derive(Clone, Default)]
@@ -34,16 +39,26 @@ impl SharedHeaders {
         shared
     }
 
+    /// A copy of its own, with the same guard.
+    pub fn copy(&self) -> Self {
+        SharedHeaders::new(self.list().clone(), self.0.immutable.get())
+    }
+
     /// The list.
     pub fn list(&self) -> Ref<'_, HeaderList> {
         self.0.list.borrow()
     }
 
-    fn change(&self, ctx: &Ctx<'_>, f: impl FnOnce(&mut HeaderList)) -> Result<()> {
+    /// Changes the list, by which it grows by `more` bytes at most.
+    fn change(&self, ctx: &Ctx<'_>, more: usize, f: impl FnOnce(&mut HeaderList)) -> Result<()> {
         if self.0.immutable.get() {
             return Err(type_error(ctx, "Headers are immutable"));
         }
-        f(&mut self.0.list.borrow_mut());
+        let mut list = self.0.list.borrow_mut();
+        if more > 0 && (list.len() >= FIELDS_MAX || list.bytes() + more > BYTES_MAX) {
+            return Err(range_error(ctx, "Headers: more than 10,000 fields or 1 MiB"));
+        }
+        f(&mut list);
         self.0.sorted.replace(None);
         Ok(())
     }
@@ -54,7 +69,7 @@ impl SharedHeaders {
     /// TypeError for what is no name or no value.
     pub fn append(&self, ctx: &Ctx<'_>, name: &Value<'_>, field: &Value<'_>) -> Result<()> {
         let (name, field) = (checked_name(ctx, name)?, checked_value(ctx, field)?);
-        self.change(ctx, |list| list.append(&name, &field))
+        self.change(ctx, name.len() + field.len(), |list| list.append(&name, &field))
     }
 
     /// Adds a field that needs no check unless one of that name is there.
@@ -83,12 +98,7 @@ impl SharedHeaders {
         if let Some(iterator) = iterate::method(object)? {
             return iterate::pairs(object, iterator, "Headers", |name, field| self.append(ctx, name, field));
         }
-        for key in object.own_keys::<Value>(rquickjs::object::Filter::new().string().enum_only()) {
-            let key = key?;
-            let field: Value = object.get(key.clone())?;
-            self.append(ctx, &key, &field)?;
-        }
-        Ok(())
+        iterate::record(object, |name, field| self.append(ctx, name, field))
     }
 }
 
@@ -131,14 +141,14 @@ impl Headers {
     fn set<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(2, "Headers.set")?;
         let (name, field) = (checked_name(s.ctx, &s.arg(0))?, checked_value(s.ctx, &s.arg(1))?);
-        self.0.change(s.ctx, |list| list.set(&name, &field))?;
+        self.0.change(s.ctx, name.len() + field.len(), |list| list.set(&name, &field))?;
         Ok(s.undefined())
     }
 
     fn delete<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Headers.delete")?;
         let name = checked_name(s.ctx, &s.arg(0))?;
-        self.0.change(s.ctx, |list| list.delete(&name))?;
+        self.0.change(s.ctx, 0, |list| list.delete(&name))?;
         Ok(s.undefined())
     }
 
@@ -158,13 +168,9 @@ impl Headers {
     }
 
     fn get_set_cookie<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        let array = rquickjs::Array::new(s.ctx.clone())?;
         let list = self.0.list();
         let cookies = list.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
-        for (index, (_, cookie)) in cookies.enumerate() {
-            array.set(index, value::byte_string(s.ctx, cookie)?)?;
-        }
-        Ok(array.into_value())
+        iterate::array(s.ctx, cookies.map(|(_, cookie)| value::byte_string(s.ctx, cookie)))
     }
 }
 

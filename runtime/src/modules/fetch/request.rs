@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use rquickjs::{Ctx, Object, Result, Value};
+use rquickjs::{Ctx, Result, Value};
 
 use super::body::{Body, Form, Source};
 use super::header_list::{self, HeaderList};
@@ -16,6 +16,7 @@ use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::type_error;
 use crate::js::held::{Slot, Tracer};
 use crate::js::value;
+use crate::modules::abort;
 
 enum Line {
     Incoming(Rc<dyn Head>),
@@ -80,11 +81,7 @@ impl Request {
     }
 
     fn get_signal<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.signal.get_or(s.ctx, || {
-            let controller: Object =
-                s.ctx.globals().get::<_, rquickjs::function::Constructor>("AbortController")?.construct(())?;
-            controller.get("signal")
-        })
+        self.signal.get_or(s.ctx, || abort::signal(s.ctx))
     }
 
     fn get_body_used<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -107,19 +104,26 @@ impl Request {
         self.body.consume(s.ctx, Form::Bytes)
     }
 
-    fn duplicate(&self, ctx: &Ctx<'_>, body: Body) -> Request {
+    /// A request like this one; a clone has the same guard on its headers, too.
+    fn duplicate(&self, ctx: &Ctx<'_>, body: Body, clone: bool) -> Result<Request> {
         let line = match &self.line {
             Line::Incoming(head) => Line::Incoming(head.clone()),
             Line::Made { method, url } => Line::Made { method: method.clone(), url: url.clone() },
         };
-        let headers = SharedHeaders::new(self.shared_headers().list().clone(), false);
+        let headers = match clone {
+            true => self.shared_headers().copy(),
+            false => SharedHeaders::new(self.shared_headers().list().clone(), false),
+        };
         let signal = Slot::default();
-        signal.set(self.signal.get(ctx));
-        Request { line, headers: OnceCell::from(headers), body, headers_object: Slot::default(), signal }
+        if let Some(own) = self.signal.get(ctx) {
+            signal.set(Some(abort::dependent(&own)?));
+        }
+        let headers = OnceCell::from(headers);
+        Ok(Request { line, headers, body, headers_object: Slot::default(), signal })
     }
 
     fn clone_request<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        class::instance(s.ctx, self.duplicate(s.ctx, self.body.duplicate(s.ctx)?))
+        class::instance(s.ctx, self.duplicate(s.ctx, self.body.duplicate(s.ctx)?, true)?)
     }
 
     fn constant<'js>(s: &Scope<'_, 'js>, text: &str) -> Result<Value<'js>> {
@@ -207,9 +211,10 @@ impl Class for Request {
         let init = dictionary(ctx, &init, "Request")?;
         let given = member(init.as_ref(), ctx, "body")?;
         let replaced = !given.is_undefined() && !given.is_null();
-        let mut request = match class::get::<Request>(&input) {
-            Some(from) if replaced => from.duplicate(ctx, Body::new(Source::Null)),
-            Some(from) => from.duplicate(ctx, from.body.hand_over(ctx)?),
+        let from = class::get::<Request>(&input);
+        let mut request = match from {
+            Some(from) if replaced => from.duplicate(ctx, Body::new(Source::Null), false)?,
+            Some(from) => from.duplicate(ctx, from.body.duplicate(ctx)?, false)?,
             None => Request {
                 line: Line::Made { method: "GET".into(), url: checked_url(ctx, &input)? },
                 headers: OnceCell::from(SharedHeaders::default()),
@@ -218,20 +223,25 @@ impl Class for Request {
                 signal: Slot::default(),
             },
         };
+        let headers = member(init.as_ref(), ctx, "headers")?;
         let method = member(init.as_ref(), ctx, "method")?;
         if !method.is_undefined() {
             let url = request.url().into_boxed_str();
             request.line = Line::Made { method: checked_method(ctx, &method)?, url };
         }
-        let headers = member(init.as_ref(), ctx, "headers")?;
         if !headers.is_undefined() {
             let shared = SharedHeaders::default();
             shared.fill(ctx, &headers)?;
             request.headers = OnceCell::from(shared);
         }
         let signal = member(init.as_ref(), ctx, "signal")?;
-        if signal.is_object() {
-            request.signal.set(Some(signal));
+        if signal.is_null() {
+            request.signal.set(None);
+        } else if !signal.is_undefined() {
+            if !abort::is_signal(&signal)? {
+                return Err(type_error(ctx, "Request: signal is not an AbortSignal"));
+            }
+            request.signal.set(Some(abort::dependent(&signal)?));
         }
         if (replaced || !request.body.is_null()) && matches!(request.method(), "GET" | "HEAD") {
             return Err(type_error(ctx, "Request: GET and HEAD requests cannot have a body"));
@@ -242,6 +252,9 @@ impl Class for Request {
             if let Some(content_type) = content_type {
                 request.shared_headers().append_default("content-type", content_type);
             }
+        } else if let Some(from) = from {
+            // Only a request that came to be takes the body of the one that it is made from.
+            from.body.hand_over(ctx)?;
         }
         Ok(request)
     }

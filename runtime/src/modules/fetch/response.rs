@@ -143,7 +143,7 @@ impl Response {
     }
 
     fn get_status_text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::byte_string(s.ctx, self.reason.as_deref().unwrap_or_default().as_bytes())
+        value::string(s.ctx, self.reason.as_deref().unwrap_or_default())
     }
 
     fn get_type<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -184,7 +184,7 @@ impl Response {
         copy.error = self.error;
         copy.content_type = self.content_type;
         if let Some(headers) = self.headers.get() {
-            let _ = copy.headers.set(SharedHeaders::new(headers.list().clone(), false));
+            let _ = copy.headers.set(headers.copy());
         }
         class::instance(s.ctx, copy)
     }

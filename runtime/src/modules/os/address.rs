@@ -10,7 +10,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use socket2::SockAddr;
 
 use super::arguments::{integer, optional};
-use crate::js::{exception, value};
+use crate::js::{exception, function, value};
 
 /// Reads an address object for a socket of `family`.
 ///
@@ -79,8 +79,10 @@ fn unix<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> Result<SockAddr> {
 /// Out of memory.
 pub fn make<'js>(ctx: &Ctx<'js>, addr: &SockAddr) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
+    // Defined, not assigned: a setter on Object.prototype sees nothing.
+    let put = |name, value| function::define(ctx, &object, name, value, true);
     let family = if addr.len() == 0 { 0 } else { i32::from(addr.family()) };
-    object.set("family", family)?;
+    put(c"family", Value::new_int(ctx.clone(), family))?;
     let (ip, port) = match addr.as_socket().filter(|_| addr.len() > 0) {
         Some(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
             (Some(format!("{}%{}", v6.ip(), v6.scope_id())), v6.port())
@@ -89,17 +91,17 @@ pub fn make<'js>(ctx: &Ctx<'js>, addr: &SockAddr) -> Result<Value<'js>> {
         None => (None, 0),
     };
     match ip {
-        Some(ip) => object.set("addr", value::string(ctx, &ip)?)?,
-        None => object.set("addr", Value::new_null(ctx.clone()))?,
+        Some(ip) => put(c"addr", value::string(ctx, &ip)?)?,
+        None => put(c"addr", Value::new_null(ctx.clone()))?,
     }
-    object.set("port", port)?;
+    put(c"port", Value::new_int(ctx.clone(), port.into()))?;
     if family == libc::AF_UNIX {
         let path = match (addr.as_pathname(), addr.as_abstract_namespace()) {
             (Some(path), _) => String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned(),
             (None, Some(name)) => format!("\0{}", String::from_utf8_lossy(name)),
             (None, None) => String::new(),
         };
-        object.set("path", value::string(ctx, &path)?)?;
+        put(c"path", value::string(ctx, &path)?)?;
     }
     Ok(object.into_value())
 }

@@ -58,6 +58,7 @@ pub fn is_buffer(value: &Value<'_>) -> Result<bool> {
 /// TypeError for what is none, or is detached.
 pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
     match value::bytes(value)? {
+        Some(bytes) if bytes.is_immutable() => Err(exception::type_error(ctx, "the buffer is immutable")),
         Some(bytes) if !bytes.is_empty() => Ok(bytes.len()),
         Some(_) => attached(ctx, value).map(|()| 0),
         None => Err(exception::type_error(ctx, "buffer must be an ArrayBuffer, a typed array or a DataView")),

@@ -3,18 +3,16 @@
 //! Owns: the handler and its end: when its promise settles, or its call returns. Must not know: who
 //! accepted the connection, what becomes of the descriptor.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 use rquickjs::Value;
 
 use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{self, Thrown};
-use crate::js::promise::{self, Observer};
+use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Held};
 use crate::modules::fetch::context::{ExecutionContext, address};
 
@@ -32,24 +30,7 @@ impl AcceptHandler {
     }
 }
 
-type Outcome = Result<(), Thrown>;
-
-#[derive(Default)]
-struct Cell {
-    outcome: RefCell<Option<Outcome>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Cell {
-    fn set(&self, outcome: Outcome) {
-        *self.outcome.borrow_mut() = Some(outcome);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-}
-
-struct Awaiting(Rc<Cell>);
+struct Awaiting(Rc<Outcome<Result<(), Thrown>>>);
 
 impl Observer for Awaiting {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
@@ -76,21 +57,20 @@ pub async fn accept(
     peer: SocketAddr,
     local: SocketAddr,
     worker: usize,
-) -> Outcome {
-    let cell = Rc::new(Cell::default());
+) -> Result<(), Thrown> {
+    let cell = Rc::new(Outcome::default());
     engine.turn(|ctx| {
         let call = || {
             let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
             let number = Value::new_int(ctx.clone(), fd);
             let args = [number, address(ctx, peer)?, handler.env.get(ctx), context];
             let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
-            match promise::state(&value) {
-                Some(_) => promise::observe(ctx, &value, Box::new(Awaiting(cell.clone()))),
-                None => {
-                    cell.set(Ok(()));
-                    Ok(())
-                }
+            if value.is_object() {
+                let value = promise::resolved(ctx, value)?;
+                return promise::observe(ctx, &value, Box::new(Awaiting(cell.clone())));
             }
+            cell.set(Ok(()));
+            Ok(())
         };
         if let Err(error) = call() {
             exception::raise(ctx, &error);
@@ -99,12 +79,5 @@ pub async fn accept(
             cell.set(Err(thrown));
         }
     });
-    poll_fn(|cx| match cell.outcome.borrow_mut().take() {
-        Some(outcome) => Poll::Ready(outcome),
-        None => {
-            *cell.waker.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        }
-    })
-    .await
+    poll_fn(|cx| cell.poll(cx)).await
 }

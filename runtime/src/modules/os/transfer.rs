@@ -10,7 +10,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use rquickjs::{Array, Ctx, Result, Value};
+use rquickjs::{Ctx, Result, Value};
 
 use super::arguments::{buffer_size, data, integer, is_buffer, length, optional};
 use super::table::{Entry, Pending, Sockets};
@@ -19,6 +19,7 @@ use crate::io::{Socket, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, promise, value};
+use crate::modules::iterate;
 
 /// Bytes that one recv on a stream takes at most; larger buffers are filled in several.
 const RECV_BYTES_MAX: usize = 64 << 10;
@@ -101,10 +102,7 @@ fn count<'js>(ctx: &Ctx<'js>, bytes: usize) -> Value<'js> {
 }
 
 fn pair<'js>(ctx: &Ctx<'js>, first: Value<'js>, second: Value<'js>) -> Result<Value<'js>> {
-    let array = Array::new(ctx.clone())?;
-    array.set(0, first)?;
-    array.set(1, second)?;
-    Ok(array.into_value())
+    iterate::array(ctx, [Ok(first), Ok(second)].into_iter())
 }
 
 /// Copies what was received to the script's buffer: as much as fits, should it have shrunk; the

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use rquickjs::object::Filter;
-use rquickjs::{Atom, Object, Result, Value};
+use rquickjs::{Ctx, Object, Result, Value};
 
 use super::Record;
 use crate::js::class::{Class, Member, Scope};
@@ -21,6 +20,8 @@ pub type Pair = (String, String);
 
 /// Pairs of one list: a bound on what an endless iterable can make grow.
 const PAIRS_MAX: usize = 1_000_000;
+/// Bytes of one list's names and values, which the engine's heap limit does not see.
+const BYTES_MAX: usize = 64 << 20;
 
 enum Store {
     Own(RefCell<Vec<Pair>>),
@@ -122,27 +123,28 @@ impl Class for SearchParams {
     }
 }
 
+fn bytes_of(list: &[Pair]) -> usize {
+    list.iter().map(|pair| pair.0.len() + pair.1.len()).sum()
+}
+
+/// Whether a list of `pairs` and then `bytes` may have one pair more.
+fn room(ctx: &Ctx<'_>, pairs: usize, bytes: usize) -> Result<()> {
+    match pairs < PAIRS_MAX && bytes <= BYTES_MAX {
+        true => Ok(()),
+        false => Err(exception::range_error(ctx, "URLSearchParams: more than 1,000,000 pairs or 64 MiB")),
+    }
+}
+
 /// `sequence<sequence<USVString>>` whose inner sequences are pairs.
 fn from_sequence<'js>(object: &Object<'js>, iterator: Value<'js>) -> Result<Vec<Pair>> {
     let ctx = object.ctx();
-    let wrong = || exception::type_error(ctx, "URLSearchParams: each item must be a [name, value] pair");
     let mut list = Vec::new();
-    iterate::each(object, iterator, |item| {
-        let inner = item.as_object().ok_or_else(wrong)?;
-        let iterator = iterate::method(inner)?.ok_or_else(wrong)?;
-        let mut texts = Vec::with_capacity(2);
-        iterate::each(inner, iterator, |text| {
-            if texts.len() == 2 {
-                return Err(wrong());
-            }
-            texts.push(value::to_string(&text)?);
-            Ok(())
-        })?;
-        let (Some(value), Some(name)) = (texts.pop(), texts.pop()) else { return Err(wrong()) };
-        if list.len() == PAIRS_MAX {
-            return Err(exception::range_error(ctx, "URLSearchParams: more than 1,000,000 pairs"));
-        }
-        list.push((name, value));
+    let mut bytes = 0;
+    iterate::pairs(object, iterator, "URLSearchParams", |name, value| {
+        let pair = (value::to_string(name)?, value::to_string(value)?);
+        bytes += pair.0.len() + pair.1.len();
+        room(ctx, list.len(), bytes)?;
+        list.push(pair);
         Ok(())
     })?;
     Ok(list)
@@ -153,13 +155,11 @@ fn from_record(object: &Object<'_>) -> Result<Vec<Pair>> {
     let ctx = object.ctx();
     let mut list: Vec<Pair> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    if object.own_keys::<Atom>(Filter::new().symbol().enum_only()).next().is_some() {
-        return Err(exception::type_error(ctx, "URLSearchParams: a symbol is no name"));
-    }
-    for key in object.own_keys::<Atom>(Filter::new().string().enum_only()) {
-        let key = key?;
-        let name = value::to_string(&key.to_value()?)?;
-        let text = value::to_string(&object.get::<_, Value>(key)?)?;
+    let mut bytes = 0;
+    iterate::record(object, |name, text| {
+        let (name, text) = (value::to_string(name)?, value::to_string(text)?);
+        bytes += name.len() + text.len();
+        room(ctx, list.len(), bytes)?;
         // Two keys may become one when lone surrogates are replaced: the later value wins.
         match places.get(&name) {
             Some(place) => list[*place].1 = text,
@@ -168,16 +168,19 @@ fn from_record(object: &Object<'_>) -> Result<Vec<Pair>> {
                 list.push((name, text));
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(list)
 }
 
 fn append<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(2, "URLSearchParams.append")?;
     let pair = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
-    if this.with(<[Pair]>::len) >= PAIRS_MAX {
-        return Err(exception::range_error(scope.ctx, "URLSearchParams: more than 1,000,000 pairs"));
-    }
+    // Summed up now and then: what comes in between at most doubles the list.
+    let more = pair.0.len() + pair.1.len();
+    let look = |list: &[Pair]| more > 1 << 16 || list.len().is_power_of_two();
+    let held = this.with(|list| if look(list) { bytes_of(list) } else { 0 });
+    room(scope.ctx, this.with(<[Pair]>::len), held + more)?;
     this.update(|list| list.push(pair));
     Ok(scope.undefined())
 }
