@@ -81,3 +81,18 @@ both_backends! {
         assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
     }
 }
+
+#[test]
+fn too_little_lockable_memory_for_all_rings_falls_back_to_epoll() {
+    const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/memlock.py");
+    // With the first no ring can be made, with the second one but not one a worker.
+    for bytes in ["0", "65536"] {
+        let mut command = Command::new("python3");
+        command.args([LAUNCHER, bytes, env!("CARGO_BIN_EXE_jsserve")]);
+        let app = app!(APP);
+        let server = Server::spawn_with(command, &["--workers", "8"], app.path());
+        let line = server.start_line();
+        assert!(line.contains(" io=epoll ") && line.contains("RLIMIT_MEMLOCK"), "{bytes}: {line}");
+        assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    }
+}

@@ -102,17 +102,33 @@ impl Server {
             lives: 0,
             config,
         };
-        for (number, row) in rows.into_iter().enumerate() {
-            let handle = server.spawn(number, row)?;
-            server.workers.push(handle);
+        let mut opened = server.open(rows);
+        if let Err(error) = &opened
+            && let Some(refused) = server.ring_refused(error)
+        {
+            server.stop();
+            server.workers.clear();
+            server.events = unbounded();
+            (server.backend, server.refused) = (Backend::Epoll, Some(refused));
+            let again = (0..server.config.workers).map(|_| listeners::bind_again(&server.addresses));
+            opened = again.collect::<Result<_>>().and_then(|rows| server.open(rows));
         }
-        match server.open() {
+        match opened {
             Ok(()) => Ok(server),
             Err(error) => {
                 server.stop();
                 Err(error)
             }
         }
+    }
+
+    /// Why workers on the ring could not be set up, where epoll may take its place: one ring passed
+    /// its trial, one for each worker was too much.
+    fn ring_refused(&self, error: &Error) -> Option<String> {
+        let errno = error.io().and_then(std::io::Error::raw_os_error)?;
+        let may = self.backend == Backend::Uring && self.config.io == IoChoice::Auto;
+        (may && matches!(errno, libc::ENOMEM | libc::EMFILE | libc::ENFILE))
+            .then(|| io::refusal(errno).to_string())
     }
 
     fn spawn(&mut self, number: usize, row: listeners::Row) -> Result<Handle> {
@@ -177,8 +193,12 @@ impl Server {
         Ok(())
     }
 
-    /// Has the workers listen once all have loaded the app.
-    fn open(&mut self) -> Result<()> {
+    /// Starts the workers, and has them listen once all have loaded the app.
+    fn open(&mut self, rows: Vec<listeners::Row>) -> Result<()> {
+        for (number, row) in rows.into_iter().enumerate() {
+            let handle = self.spawn(number, row)?;
+            self.workers.push(handle);
+        }
         let mut abilities = Abilities { fetch: false, accept: false };
         self.wait_for_all(|event| match event {
             Event::Ready(_, can) => {

@@ -26,7 +26,7 @@ pub use deadline::Deadline;
 pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
 pub use listener::Listener;
 pub use notifier::Notifier;
-pub use probe::{Refused, probe};
+pub use probe::{Refused, probe, refusal};
 pub use socket::Socket;
 pub use socket_options::{Level, OPTIONS};
 pub use stream::Stream;

@@ -62,6 +62,11 @@ impl Refused {
     }
 }
 
+/// What the errno of a worker's set-up means.
+pub fn refusal(errno: i32) -> Refused {
+    Refused::from_error(&io::Error::from_raw_os_error(errno), None)
+}
+
 /// Sets up a ring of `entries` with all that the worker's ring uses, receives through it once, and
 /// closes it.
 pub fn probe(entries: u32) -> Result<(), Refused> {

@@ -87,11 +87,11 @@ where
     M::Output: 'static,
 {
     let runtime = tokio_uring::Runtime::new(tokio_uring::builder().entries(FILE_RING_ENTRIES))
-        .map_err(|e| Error::system("io_uring (files)", e))?;
+        .map_err(|e| setup_failed("io_uring (files)", e))?;
     runtime.block_on(tokio::task::unconstrained(async {
         let (kick, tokio_fd) = (Kick::new(), find_tokio_epoll());
         let kick = kick.map_err(|e| Error::system("eventfd", e))?;
-        let ring = Rc::new(Ring::new(options, tokio_fd).map_err(|e| Error::system("io_uring", e))?);
+        let ring = Rc::new(Ring::new(options, tokio_fd).map_err(|e| setup_failed("io_uring", e))?);
         RING.with(|slot| *slot.borrow_mut() = Some(ring.clone()));
         let mut main = executor::spawn(main());
         let turned = poll_fn(|cx| uring_turns(&ring, &kick, &main, cx)).await;
@@ -106,6 +106,11 @@ where
         turned.map_err(|e| Error::system("io_uring_enter", e))?;
         finished(output)
     }))
+}
+
+fn setup_failed(what: &str, error: io::Error) -> Error {
+    let remedy = error.raw_os_error().map(|errno| super::refusal(errno).remedy);
+    Error::system(what, error).remedy(remedy.unwrap_or_default())
 }
 
 /// The worker's loop on the ring. Returns to tokio (Pending) only to let it run a pass.
