@@ -28,10 +28,7 @@ pub(crate) fn current_length<'js>(ctx: &Ctx<'js>, array: &Value<'js>) -> Result<
 /// Buffer, offset and length of a DataView, by the getters that it was born with.
 ///
 /// Throws if the view is out of bounds, or its buffer detached.
-pub(crate) fn data_view<'js>(
-    ctx: &Ctx<'js>,
-    value: &Value<'js>,
-) -> Result<(Value<'js>, usize, usize)> {
+pub(crate) fn data_view<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Value<'js>, usize, usize)> {
     let number = |index| {
         let n = intrinsics::call(ctx, index, value, &[])?.as_number();
         n.map(|n| n as usize).ok_or(Error::Unknown)
