@@ -46,12 +46,18 @@ pub type Pulse = Arc<AtomicU64>;
 /// Turns an unhandled rejection, or an exception in a job, into a log line.
 pub type Report = Box<dyn Fn(&Thrown, &str)>;
 
+/// Room above the heap limit for the error that ends a turn which is over its budget.
+const INTERRUPT_BYTES: usize = 64 << 10;
+
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
     pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
+    heap_bytes_max: usize,
+    /// Whether the heap limit stands a little higher, for an interrupt.
+    lifted: Cell<bool>,
     health: Cell<Health>,
     pulse: Pulse,
     pub(crate) report: Report,
@@ -187,6 +193,8 @@ impl Engine {
             turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
+            heap_bytes_max: limits.heap_bytes_max,
+            lifted: Cell::new(false),
             health: Cell::new(Health::Fine),
             pulse,
             report,
@@ -200,10 +208,17 @@ impl Engine {
             qjs::JS_SetContextOpaque(context.as_raw().as_ptr(), Rc::as_ptr(&state).cast_mut().cast());
         }
         let watched = state.clone();
+        // SAFETY: a live context; the handler runs only as long as its runtime lives.
+        let rt = unsafe { qjs::JS_GetRuntime(context.as_raw().as_ptr()) };
         runtime.set_interrupt_handler(Some(Box::new(move || {
             let over = watched.over_budget();
             if over {
                 watched.interrupted.set(true);
+                // In a full heap there would be no room for the error that no script can catch: the
+                // script would catch the `null` thrown in its place, and go on.
+                // SAFETY: sets one number of the runtime that calls.
+                unsafe { qjs::JS_SetMemoryLimit(rt, (watched.heap_bytes_max + INTERRUPT_BYTES) as _) };
+                watched.lifted.set(true);
             }
             over
         })));
@@ -232,11 +247,18 @@ impl Engine {
 
     /// One turn: `f`, then all jobs, then the unhandled rejections. Never called from inside one.
     pub fn turn<R>(&self, f: impl for<'js> FnOnce(&Ctx<'js>) -> R) -> R {
+        if self.state.lifted.replace(false) {
+            self.runtime.set_memory_limit(self.state.heap_bytes_max);
+        }
         let result = self.context.with(|ctx| {
             self.state.begin();
             let result = f(&ctx);
             pump::jobs(&ctx, &self.state);
             pump::rejections(&ctx, &self.state);
+            // A turn that fills the heap and is interrupted at it leaves no room for the next.
+            if self.state.lifted.get() && self.state.heap_is_full() {
+                self.state.health.set(Health::OutOfMemory);
+            }
             self.state.end();
             result
         });
@@ -334,6 +356,61 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_cannot_be_caught_in_a_full_heap() {
+        let (engine, _) = engine();
+        let source = "(() => { const all = []; for (;;) { try { for (;;) all.push({}) } catch {} } })()";
+        assert_eq!(run(&engine, source).unwrap_err().cause, Cause::Interrupted);
+        assert_eq!(engine.state().health(), Health::Fine, "the heap is free again");
+        let source = source.replace("const all", "globalThis.all");
+        assert_eq!(run(&engine, &source).unwrap_err().cause, Cause::Interrupted);
+        assert_eq!(engine.state().health(), Health::OutOfMemory, "the heap is left full");
+    }
+
+    #[test]
+    fn an_interrupt_is_told_from_an_error_as_a_reason_too() {
+        let (engine, _) = engine();
+        engine.turn(|ctx| {
+            let promise: Value = ctx.eval("new Promise(() => { for (;;); })").unwrap();
+            let Some(promise::State::Rejected(reason)) = promise::state(&promise) else {
+                panic!("not rejected")
+            };
+            assert_eq!(Thrown::from_value(&reason).cause, Cause::Interrupted);
+        });
+    }
+
+    #[test]
+    fn many_rejections_handled_late_cost_little_and_are_not_reported() {
+        let (engine, lines) = engine();
+        let source = "const all = []; for (let i = 0; i < 9000; i++) all.push(Promise.reject(i)); Promise.allSettled(all)";
+        run(&engine, source).unwrap();
+        assert!(lines.borrow().is_empty(), "{:?}", lines.borrow());
+    }
+
+    #[test]
+    fn unhandled_rejections_of_a_turn_are_reported_up_to_a_number() {
+        let (engine, lines) = engine();
+        run(&engine, "for (let i = 0; i < 1000; i++) Promise.reject(i)").unwrap();
+        assert_eq!(lines.borrow().len(), 17);
+        assert_eq!(lines.borrow()[16], "unhandled rejection: 984 more in the same turn");
+    }
+
+    #[test]
+    fn causes_are_part_of_the_report_and_long_messages_are_cut() {
+        let (engine, lines) = engine();
+        run(&engine, "Promise.reject(new Error('outer', { cause: new TypeError('inner', { cause: 7 }) }))")
+            .unwrap();
+        run(&engine, "Promise.reject(new Error('x'.repeat(1e6))); const e = new Error('loop'); e.cause = e; Promise.reject(e)")
+            .unwrap();
+        let lines = lines.borrow();
+        assert!(lines[0].contains("Error: outer\n    at "), "{lines:?}");
+        assert!(
+            lines[0].contains("\nCaused by: TypeError: inner\n    at ") && lines[0].ends_with("Caused by: 7"),
+            "{lines:?}"
+        );
+        assert!(lines[1].len() < 20_000 && lines[2].len() < 20_000, "{} {}", lines[1].len(), lines[2].len());
+    }
+
+    #[test]
     fn endless_recursion_is_a_range_error() {
         let (engine, _) = engine();
         assert!(run(&engine, "(function f() { f() })()").unwrap_err().text.starts_with("RangeError"));
@@ -350,7 +427,13 @@ mod tests {
     #[test]
     fn an_endless_chain_of_jobs_makes_the_engine_a_runaway() {
         let (engine, _) = engine();
-        run(&engine, "(function f() { Promise.resolve().then(f) })()").unwrap();
+        // Now and then the interrupt handler is the first to see it, and ends the chain.
+        for _ in 0..20 {
+            run(&engine, "(function f() { Promise.resolve().then(f) })()").unwrap();
+            if engine.state().health() == Health::Runaway {
+                break;
+            }
+        }
         assert_eq!(engine.state().health(), Health::Runaway);
         assert!(engine.has_jobs());
     }

@@ -92,7 +92,11 @@ impl Thrown {
             // Out of memory while making the out-of-memory error throws null.
             let full = value.is_null() && State::of(value.ctx()).heap_is_full();
             let cause = if full { Cause::OutOfMemory } else { Cause::Exception };
-            return Thrown { cause, text: primitive(value), stack: String::new() };
+            let text = match value.is_null() {
+                true => "null (thrown by the app, or by the engine at the heap limit: --heap-max)".into(),
+                false => cut(primitive(value)),
+            };
+            return Thrown { cause, text, stack: String::new() };
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
@@ -106,7 +110,12 @@ impl Thrown {
         if value.is_error() {
             causes(object, &mut stack);
         }
-        let cause = if oom { Cause::OutOfMemory } else { Cause::Exception };
+        let cause = match () {
+            () if oom => Cause::OutOfMemory,
+            // An interrupt in a promise's executor ends up as its reason.
+            () if value.is_uncatchable_error() => Cause::Interrupted,
+            () => Cause::Exception,
+        };
         Thrown { cause, text: cut(text), stack: cut(stack) }
     }
 
@@ -232,4 +241,26 @@ fn primitive(value: &Value<'_>) -> String {
         value.ctx().catch();
         "an object that cannot be turned into a string".into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_frame_shows_the_part_of_a_long_line_around_its_column() {
+        let short = window("let x = 1 +;", 12);
+        assert_eq!(short, ("let x = 1 +;".to_owned(), 11));
+        let line = "a".repeat(5000) + "\u{e9}!" + &"b".repeat(5000);
+        let (shown, before) = window(&line, 5002);
+        assert_eq!(shown.chars().nth(before), Some('!'));
+        assert!(
+            shown.chars().count() <= LINE_CHARS_MAX + 6
+                && shown.starts_with("...a")
+                && shown.ends_with("b...")
+        );
+        let (shown, before) = window(&line, 9999);
+        assert_eq!((shown.chars().nth(before), shown.ends_with('b')), (Some('b'), true));
+        assert_eq!(window(&line, 99_999).1, LINE_CHARS_MAX + 3);
+    }
 }
