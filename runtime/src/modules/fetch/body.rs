@@ -8,8 +8,9 @@ use std::cell::{Cell, RefCell};
 use rquickjs::{Ctx, Result, Value};
 
 use super::incoming::{IncomingBody, Progress};
+use crate::js::class::{self, Class, Scope};
 use crate::js::held::{Held, Tracer};
-use crate::js::{class, exception, promise, value};
+use crate::js::{exception, promise, value};
 use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
@@ -169,6 +170,52 @@ impl Body {
             tracer.mark(held);
         }
     }
+}
+
+/// An interface that includes the mixin.
+pub trait Bodied: Class {
+    /// Its body.
+    fn body(&self) -> &Body;
+}
+
+/// `bodyUsed`.
+///
+/// # Errors
+/// None.
+pub fn used<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    Ok(Value::new_bool(s.ctx.clone(), owner.body().is_used()))
+}
+
+/// `text()`.
+///
+/// # Errors
+/// TypeError if the body is used.
+pub fn text<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().consume(s.ctx, Form::Text)
+}
+
+/// `json()`.
+///
+/// # Errors
+/// TypeError if the body is used.
+pub fn json<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().consume(s.ctx, Form::Json)
+}
+
+/// `arrayBuffer()`.
+///
+/// # Errors
+/// TypeError if the body is used.
+pub fn array_buffer<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().consume(s.ctx, Form::ArrayBuffer)
+}
+
+/// `bytes()`.
+///
+/// # Errors
+/// TypeError if the body is used.
+pub fn bytes<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().consume(s.ctx, Form::Bytes)
 }
 
 /// The content type of strings.

@@ -205,8 +205,8 @@ fn invoke<'js>(ctx: &Ctx<'js>, handler: &FetchHandler, incoming: Incoming) -> rq
     promise::call(ctx, &handler.function, Some(&handler.this), &[request, handler.env.get(ctx), context])
 }
 
-/// A handler that answered with a promise, or with what may be a thenable: run the jobs; most are
-/// settled then.
+/// A handler that answered with a promise, or with what may be a thenable: most are settled by now, or
+/// once the jobs have run.
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
@@ -217,8 +217,13 @@ fn settle<'js>(
         Ok(value) => value,
         Err(_) => return failed(ctx, Thrown::take(ctx)),
     };
-    crate::js::pump::jobs(ctx, engine.state());
-    match promise::state(&value) {
+    // An async function that never waited has settled its promise already.
+    let mut state = promise::state(&value);
+    if matches!(state, Some(promise::State::Pending)) {
+        crate::js::pump::jobs(ctx, engine.state());
+        state = promise::state(&value);
+    }
+    match state {
         Some(promise::State::Fulfilled(value)) => match lend(ctx, &value, sink) {
             Ok(()) => Called::Done,
             Err(failure) => Called::Failed(failure),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::body::{Body, Form, Source};
+use super::body::{self, Bodied, Body, Source};
 use super::header_list::{self, HeaderList};
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use super::incoming::{Head, IncomingBody};
@@ -84,26 +84,6 @@ impl Request {
         self.signal.get_or(s.ctx, || abort::signal(s.ctx))
     }
 
-    fn get_body_used<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        Ok(Value::new_bool(s.ctx.clone(), self.body.is_used()))
-    }
-
-    fn text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Text)
-    }
-
-    fn json<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Json)
-    }
-
-    fn array_buffer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::ArrayBuffer)
-    }
-
-    fn bytes<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Bytes)
-    }
-
     /// A request like this one; a clone has the same guard on its headers, too.
     fn duplicate(&self, ctx: &Ctx<'_>, body: Body, clone: bool) -> Result<Request> {
         let line = match &self.line {
@@ -137,20 +117,42 @@ fn incoming_url(head: &dyn Head) -> String {
     let (authority, path) = (head.authority(), head.path_and_query());
     let authority = if authority.is_empty() { "localhost" } else { authority };
     let path = if path == "*" { "/*" } else { path };
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let url = format!("http://{authority}{slash}{path}");
-    let plain =
-        |b: u8| !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'\'' | b'%');
-    let host_plain = authority.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':'))
-        && !authority.ends_with(":80")
-        && !authority.ends_with(':')
-        && authority.bytes().any(|b| b.is_ascii_lowercase());
-    let local =
-        authority.starts_with("127.0.0.1:") && !authority.ends_with(":80") && !authority.ends_with(':');
-    if (host_plain || local) && path.bytes().all(plain) && !path.contains("/.") {
-        return url;
+    let mut url = String::with_capacity(8 + authority.len() + path.len());
+    url.push_str("http://");
+    url.push_str(authority);
+    if !path.starts_with('/') {
+        url.push('/');
     }
-    url::Url::parse(&url).map_or(url, String::from)
+    url.push_str(path);
+    match is_serialised_authority(authority) && is_serialised_path(path) {
+        true => url,
+        false => url::Url::parse(&url).map_or(url, String::from),
+    }
+}
+
+/// Whether the URL parser would leave a path and query as they are: nothing to encode, no segment of
+/// dots.
+fn is_serialised_path(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|b| {
+        let dots = b == b'.' && before == b'/';
+        before = b;
+        !dots && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'\'' | b'%')
+    })
+}
+
+/// Whether the URL parser would leave `host[:port]` as it is. False for all that it has to look at
+/// closely: upper case, numbers (but this machine's own), brackets, ports in need of a change.
+fn is_serialised_authority(authority: &str) -> bool {
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+    if port.is_empty() || port.starts_with('0') || port == "80" {
+        return false;
+    }
+    let name = host.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+    // A last label that begins with a letter is no number; xn-- labels are checked by the parser.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host == "127.0.0.1"
+        || (name && last.starts_with(|c: char| c.is_ascii_lowercase()) && !host.contains("xn--"))
 }
 
 /// The method as Fetch normalises it.
@@ -177,6 +179,12 @@ fn checked_url(ctx: &Ctx<'_>, input: &Value<'_>) -> Result<Box<str>> {
     Ok(String::from(url).into_boxed_str())
 }
 
+impl Bodied for Request {
+    fn body(&self) -> &Body {
+        &self.body
+    }
+}
+
 impl Class for Request {
     const ID: u32 = 102;
     const NAME: &'static CStr = c"Request";
@@ -196,11 +204,11 @@ impl Class for Request {
         Member::Get(c"keepalive", |_, s| Ok(Value::new_bool(s.ctx.clone(), false))),
         Member::Get(c"signal", Request::get_signal),
         Member::Get(c"duplex", |_, s| Request::constant(s, "half")),
-        Member::Get(c"bodyUsed", Request::get_body_used),
-        Member::Async(c"arrayBuffer", 0, Request::array_buffer),
-        Member::Async(c"bytes", 0, Request::bytes),
-        Member::Async(c"json", 0, Request::json),
-        Member::Async(c"text", 0, Request::text),
+        Member::Get(c"bodyUsed", body::used::<Self>),
+        Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"json", 0, body::json::<Self>),
+        Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Request::clone_request),
     ];
 
@@ -286,9 +294,25 @@ mod tests {
 
     #[test]
     fn the_short_cut_agrees_with_the_url_standard() {
-        for authority in
-            ["127.0.0.1:8080", "localhost:8080", "Example.COM", "a.b:80", "a:", "[::1]:80", "1.2", ""]
-        {
+        for authority in [
+            "127.0.0.1:8080",
+            "127.0.0.1",
+            "localhost:8080",
+            "Example.COM",
+            "a.b:80",
+            "a.b:0080",
+            "a.b:443",
+            "a:",
+            "[::1]:80",
+            "1.2",
+            "0xa",
+            "0x7f.1:90",
+            "a.0b",
+            "a..b",
+            "a.b.",
+            "a-b.c-d",
+            "",
+        ] {
             for path in [
                 "/",
                 "/a/b?c=d&e",

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::body::{Body, Form, Source};
+use super::body::{self, Bodied, Body, Source};
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
@@ -158,26 +158,6 @@ impl Response {
         Ok(Value::new_bool(s.ctx.clone(), false))
     }
 
-    fn get_body_used<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        Ok(Value::new_bool(s.ctx.clone(), self.body.is_used()))
-    }
-
-    fn text<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Text)
-    }
-
-    fn json<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Json)
-    }
-
-    fn array_buffer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::ArrayBuffer)
-    }
-
-    fn bytes<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.body.consume(s.ctx, Form::Bytes)
-    }
-
     fn clone_response<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let mut copy = Response::new(self.status, self.body.duplicate(s.ctx)?);
         copy.reason.clone_from(&self.reason);
@@ -210,6 +190,12 @@ fn checked_reason(ctx: &Ctx<'_>, reason: &Value<'_>) -> Result<Box<str>> {
     }
 }
 
+impl Bodied for Response {
+    fn body(&self) -> &Body {
+        &self.body
+    }
+}
+
 impl Class for Response {
     const ID: u32 = 101;
     const NAME: &'static CStr = c"Response";
@@ -224,11 +210,11 @@ impl Class for Response {
         Member::Get(c"ok", Response::get_ok),
         Member::Get(c"statusText", Response::get_status_text),
         Member::Get(c"headers", Response::get_headers),
-        Member::Get(c"bodyUsed", Response::get_body_used),
-        Member::Async(c"arrayBuffer", 0, Response::array_buffer),
-        Member::Async(c"bytes", 0, Response::bytes),
-        Member::Async(c"json", 0, Response::json),
-        Member::Async(c"text", 0, Response::text),
+        Member::Get(c"bodyUsed", body::used::<Self>),
+        Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"json", 0, body::json::<Self>),
+        Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Response::clone_response),
     ];
 
