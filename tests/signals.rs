@@ -5,10 +5,12 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use support::{App, Connection, SOON, Server, get};
 
 const APP: &str = r#"
@@ -99,5 +101,30 @@ both_backends! {
         assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(3), "took {took:?}");
         assert_ne!(status.code(), Some(0), "a request was cut: the drain was not clean");
         client.read_to_end();
+    }
+}
+
+#[test]
+fn a_signal_while_the_app_loads_ends_the_start() {
+    let app = app!(
+        "console.log('loading'); await new Promise((resolve) => setTimeout(resolve, 60_000)); export default {};"
+    );
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
+        command.args(["--port", "0", "--start-timeout", "60s", "--workers", "2"]).arg(app.path());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("run jsserve");
+        let mut log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let mut line = String::new();
+        for _ in 0..2 {
+            log.read_line(&mut line).expect("a worker's line");
+        }
+        let start = Instant::now();
+        rustix::process::kill_process(Pid::from_child(&child), signal).expect("signal jsserve");
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).expect("the rest of the log");
+        let status = child.wait().expect("wait for jsserve");
+        assert_eq!(status.code(), Some(1), "{line}{rest}");
+        assert!(rest.contains("stopped by a signal"), "{rest}");
+        assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
     }
 }

@@ -5,12 +5,12 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use crate::io::{Chunk, Deadline, Stream};
+use crate::io::{self, Chunk, Deadline, Stream};
 use crate::worker::{Seat, Worker};
 
 /// Where a connection is in its life.
@@ -36,7 +36,7 @@ pub enum Stopped {
     /// The worker drains, and the connection was idle.
     Draining,
     /// The socket failed.
-    Failed(io::Error),
+    Failed(std::io::Error),
 }
 
 /// A connection of this worker.
@@ -132,22 +132,24 @@ impl Connection {
     /// # Errors
     /// Why it did not get out.
     pub async fn sent(&self, stall_ms: u64) -> Result<Vec<u8>, Stopped> {
-        let mut progress = None;
+        // A look costs a system call: ten for each time-out are enough to end soon after it.
+        let look_ms = stall_ms.div_ceil(10);
+        let stall = Duration::from_millis(stall_ms);
+        let mut seen: Option<(u64, Instant)> = None;
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready((result, buffer)) = self.stream.poll_sent(cx) {
                     return Poll::Ready(result.map(|()| buffer).map_err(Stopped::Failed));
                 }
-                let now = match (progress, self.stall.expired()) {
-                    (Some(_), false) => None,
-                    _ => Some(self.stream.send_progress()),
-                };
-                if let Some(now) = now {
-                    if progress == Some(now) {
+                if seen.is_none() || self.stall.expired() {
+                    let (progress, now) = (self.stream.send_progress(), io::now());
+                    let since = seen.filter(|seen| seen.0 == progress).map_or(now, |seen| seen.1);
+                    let idle = now.saturating_duration_since(since);
+                    if idle >= stall {
                         return Poll::Ready(Err(Stopped::TimedOut));
                     }
-                    progress = Some(now);
-                    self.stall.set(stall_ms);
+                    seen = Some((progress, since));
+                    self.stall.set(look_ms.min((stall - idle).as_millis() as u64));
                 }
                 if self.stall.poll_expired(cx).is_pending() {
                     return Poll::Pending;

@@ -210,7 +210,10 @@ async fn serve(seed: Seed) -> Result<()> {
         events,
         ..
     } = seed;
-    let app = App::load(blueprint, pulse, number).await?;
+    let Some(app) = load_unless_stopped(App::load(blueprint, pulse, number), &control, &bell).await else {
+        return Ok(());
+    };
+    let app = app?;
     let abilities = app.current().abilities();
     let worker = Rc::new(Worker {
         number,
@@ -244,6 +247,29 @@ async fn serve(seed: Seed) -> Result<()> {
     let _ = events.send(Event::Listening(life));
     follow(&worker, &control, &bell, accepting, &spoken).await;
     Ok(())
+}
+
+/// Loads the app; none when the worker is to end before it has.
+async fn load_unless_stopped<T>(
+    load: impl Future<Output = T>,
+    control: &Receiver<Control>,
+    bell: &Notifier,
+) -> Option<T> {
+    let mut load = std::pin::pin!(load);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(loaded) = load.as_mut().poll(cx) {
+                return Poll::Ready(Some(loaded));
+            }
+            if bell.poll_notified(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if control.try_iter().any(|message| matches!(message, Control::Stop | Control::Drain)) {
+                return Poll::Ready(None);
+            }
+        }
+    })
+    .await
 }
 
 /// Follows control messages until the worker has drained or is to stop.
