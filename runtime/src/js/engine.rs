@@ -55,7 +55,9 @@ pub struct State {
     pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
-    heap_bytes_max: usize,
+    pub(crate) heap_bytes_max: usize,
+    /// Bytes of native data behind JavaScript objects.
+    pub(crate) native_bytes: Rc<Cell<usize>>,
     /// Whether the heap limit stands a little higher, for an interrupt.
     lifted: Cell<bool>,
     health: Cell<Health>,
@@ -194,6 +196,7 @@ impl Engine {
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
             heap_bytes_max: limits.heap_bytes_max,
+            native_bytes: Rc::default(),
             lifted: Cell::new(false),
             health: Cell::new(Health::Fine),
             pulse,
