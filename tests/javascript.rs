@@ -134,3 +134,34 @@ fn an_app_gets_its_arguments() {
         Server::spawn_with(command, &["-c", script, "sh", "--port", "0", "--workers", "1"], app.path());
     assert_eq!(Connection::open(server.addr()).get("/").text(), r#"["one","--two"]"#);
 }
+
+#[test]
+fn a_thenable_and_a_subclass_are_answers_and_setters_of_prototypes_see_nothing() {
+    let app = app!(
+        "class Mine extends Response { get extra() { return 1 } }
+         const seen = [];
+         for (const name of ['status', 'addr', 'family', 'PATH', '0'])
+           Object.defineProperty(Object.prototype, name, { configurable: true, set() { seen.push(name) } });
+         JSON.parse = () => 'spied';
+         const kinds = {
+           thenable: () => ({ then(resolve) { setTimeout(() => resolve(new Response('later')), 1) } }),
+           subclass: () => new Mine('mine'),
+           peer: (request, env, ctx) => new Response(`${ctx.peer.addr} ${typeof env.PATH} ${seen}`),
+           json: async () => Response.json((await import('./data.json')).default),
+           interrupted: async () => { await new Promise(() => { for (;;); }) },
+         };
+         export default { fetch: (request, env, ctx) => kinds[new URL(request.url).pathname.slice(1)](request, env, ctx) };"
+    );
+    std::fs::write(app.path().with_file_name("data.json"), "{\"a\": [1]}").expect("a file");
+    let server = Server::spawn(&["--workers", "1", "--cpu-max", "100ms"], app.path());
+    let mut client = Connection::open(server.addr());
+    for (path, text) in [
+        ("/thenable", "later"),
+        ("/subclass", "mine"),
+        ("/peer", "127.0.0.1 string "),
+        ("/json", "{\"a\":[1]}"),
+    ] {
+        assert_eq!(client.get(path).text(), text, "{path}");
+    }
+    assert_eq!(client.get("/interrupted").status, 503);
+}

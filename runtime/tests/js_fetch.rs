@@ -197,3 +197,23 @@ fn the_bytes_of_bodies_count_as_heap() {
          catch (error) { full = true } kept = undefined; ok(full, 'no limit reached')",
     );
 }
+
+#[test]
+fn native_memory_of_headers_and_urls_has_a_limit_and_garbage_does_not_count() {
+    for make in [
+        "{ const p = new URLSearchParams(); p.append('a', text); p }",
+        "{ const u = new URL('http://a/'); u.hash = text; u }",
+        "{ const u = new URL('http://a/'); u.searchParams.append('a', text); u }",
+        "new Headers({ a: text })",
+    ] {
+        let driver = driver::new();
+        driver.run(&format!(
+            "const text = 'x'.repeat(1_000_000), make = () => eval(`{make}`);
+             for (let i = 0; i < 70; i++) {{ const native = make(); native.self = native }}
+             let count = 0;
+             const error = throws(() => {{ for (const all = []; count < 80; count++) all.push(make()) }}, 'InternalError', 'memory');
+             ok(count > 5 && count < 80, count);
+             make();"
+        ));
+    }
+}

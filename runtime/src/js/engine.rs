@@ -55,7 +55,11 @@ pub struct State {
     pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
-    heap_bytes_max: usize,
+    /// Whether the turn before was interrupted.
+    cut_before: Cell<bool>,
+    pub(crate) heap_bytes_max: usize,
+    /// Bytes of native data behind JavaScript objects.
+    pub(crate) native_bytes: Rc<Cell<usize>>,
     /// Whether the heap limit stands a little higher, for an interrupt.
     lifted: Cell<bool>,
     health: Cell<Health>,
@@ -89,6 +93,12 @@ impl State {
     /// Whether the current turn used up its budget.
     pub fn interrupted(&self) -> bool {
         self.interrupted.get()
+    }
+
+    /// Whether the current turn used up its budget, or runs what is left of one that did: an
+    /// interrupt that became a promise's reason ends its function only when that job runs.
+    pub fn cut_short(&self) -> bool {
+        self.interrupted.get() || self.cut_before.get()
     }
 
     /// Whether the engine should go on taking work.
@@ -131,7 +141,7 @@ impl State {
 
     fn begin(&self) {
         self.turn_started.set(None);
-        self.interrupted.set(false);
+        self.cut_before.set(self.interrupted.replace(false));
         self.pulse.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -193,7 +203,9 @@ impl Engine {
             turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
+            cut_before: Cell::new(false),
             heap_bytes_max: limits.heap_bytes_max,
+            native_bytes: Rc::default(),
             lifted: Cell::new(false),
             health: Cell::new(Health::Fine),
             pulse,

@@ -168,9 +168,10 @@ const TEXT_BYTES_MAX: usize = 8 << 10;
 /// How many causes are followed.
 const CAUSES_MAX: usize = 4;
 
-/// What is shown of a line around `column`, and how many of its characters stand before that.
+/// What is shown of a line around `column` (the engine counts bytes, from 1), and how many of its
+/// characters stand before that.
 fn window(line: &str, column: usize) -> (String, usize) {
-    let before = column.saturating_sub(1);
+    let before = line.char_indices().take_while(|(at, _)| at + 1 < column).count();
     let length = line.chars().count();
     if length <= LINE_CHARS_MAX {
         return (line.to_owned(), before.min(length));
@@ -250,9 +251,10 @@ mod tests {
     #[test]
     fn a_code_frame_shows_the_part_of_a_long_line_around_its_column() {
         let short = window("let x = 1 +;", 12);
+        assert_eq!(window("\té+;", 5), ("\té+;".to_owned(), 3));
         assert_eq!(short, ("let x = 1 +;".to_owned(), 11));
         let line = "a".repeat(5000) + "\u{e9}!" + &"b".repeat(5000);
-        let (shown, before) = window(&line, 5002);
+        let (shown, before) = window(&line, 5003);
         assert_eq!(shown.chars().nth(before), Some('!'));
         assert!(
             shown.chars().count() <= LINE_CHARS_MAX + 6

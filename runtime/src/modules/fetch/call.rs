@@ -152,7 +152,7 @@ impl Observer for Awaiting {
     /// A promise that nothing refers to any more: its job was cut off, or it waits for what never
     /// comes. Only the first is known to be an end; the second has until the request's time limit.
     fn abandoned(&self) {
-        if self.engine.upgrade().is_some_and(|engine| engine.state().interrupted()) {
+        if self.engine.upgrade().is_some_and(|engine| engine.state().cut_short()) {
             self.cell.set(Err(Failure::plain(503, CPU_TEXT)));
         }
     }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::header_list::{self, HeaderList};
+use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
 use crate::js::value;
@@ -28,6 +29,7 @@ struct Inner {
     list: RefCell<HeaderList>,
     immutable: Cell<bool>,
     sorted: RefCell<Option<Vec<(String, String)>>>,
+    charge: Charge,
 }
 
 impl SharedHeaders {
@@ -54,11 +56,12 @@ impl SharedHeaders {
         if self.0.immutable.get() {
             return Err(type_error(ctx, "Headers are immutable"));
         }
-        let mut list = self.0.list.borrow_mut();
-        if more > 0 && (list.len() >= FIELDS_MAX || list.bytes() + more > BYTES_MAX) {
+        let (fields, bytes) = (self.list().len(), self.list().bytes() + more);
+        if more > 0 && (fields >= FIELDS_MAX || bytes > BYTES_MAX) {
             return Err(range_error(ctx, "Headers: more than 10,000 fields or 1 MiB"));
         }
-        f(&mut list);
+        self.0.charge.set(ctx, bytes)?;
+        f(&mut self.0.list.borrow_mut());
         self.0.sorted.replace(None);
         Ok(())
     }
@@ -89,6 +92,7 @@ impl SharedHeaders {
             return Ok(());
         }
         if let Some(other) = class::get::<Headers>(init) {
+            self.0.charge.set(ctx, other.0.list().bytes())?;
             *self.0.list.borrow_mut() = other.0.list().clone();
             return Ok(());
         }

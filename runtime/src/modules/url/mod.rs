@@ -10,6 +10,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Result, Value};
 use url::quirks;
 
+use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::held::{Slot, Tracer};
 use crate::js::{exception, value};
@@ -20,6 +21,7 @@ use search_params::{Pair, SearchParams};
 
 /// A URL record and the list of its query's pairs, once somebody asked for them.
 pub struct Record {
+    charge: Charge,
     url: RefCell<url::Url>,
     list: RefCell<Option<Vec<Pair>>>,
 }
@@ -32,9 +34,13 @@ pub struct Url {
 
 impl Url {
     /// A URL object's data for `url`.
-    pub fn new(url: url::Url) -> Url {
-        let record = Record { url: RefCell::new(url), list: RefCell::new(None) };
-        Url { record: Rc::new(record), params: Slot::default() }
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(ctx: &Ctx<'_>, url: url::Url) -> Result<Url> {
+        let record = Record { charge: Charge::default(), url: RefCell::new(url), list: RefCell::new(None) };
+        record.account(ctx)?;
+        Ok(Url { record: Rc::new(record), params: Slot::default() })
     }
 
     /// The serialised URL, lent.
@@ -44,6 +50,12 @@ impl Url {
 }
 
 impl Record {
+    /// Counts the URL's bytes, and its list's.
+    pub(super) fn account(&self, ctx: &Ctx<'_>) -> Result<()> {
+        let list = self.list.borrow().as_ref().map_or(0, |list| search_params::bytes_of(list));
+        self.charge.set(ctx, self.url.borrow().as_str().len() + list)
+    }
+
     /// The query's pairs, parsed the first time.
     pub(super) fn with_list<R>(&self, f: impl FnOnce(&mut Vec<Pair>) -> R) -> R {
         let mut list = self.list.borrow_mut();
@@ -83,6 +95,7 @@ macro_rules! set {
         |this, scope| {
             let text = value::to_string(&scope.arg(0))?;
             let _ = $part(&mut this.record.url.borrow_mut(), &text);
+            this.record.account(scope.ctx)?;
             Ok(scope.undefined())
         }
     };
@@ -114,7 +127,7 @@ impl Class for Url {
     fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
         scope.require(1, "URL")?;
         match from_arguments(scope)? {
-            Some(url) => Ok(Url::new(url)),
+            Some(url) => Url::new(scope.ctx, url),
             None => Err(invalid(scope.ctx, &value::to_string(&scope.arg(0))?)),
         }
     }
@@ -142,7 +155,7 @@ fn from_arguments(scope: &Scope<'_, '_>) -> Result<Option<url::Url>> {
 fn parse<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(1, "URL.parse")?;
     match from_arguments(scope)? {
-        Some(url) => class::instance(scope.ctx, Url::new(url)),
+        Some(url) => class::instance(scope.ctx, Url::new(scope.ctx, url)?),
         None => Ok(Value::new_null(scope.ctx.clone())),
     }
 }
@@ -157,6 +170,7 @@ fn set_href<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let Ok(url) = url::Url::parse(&text) else { return Err(invalid(scope.ctx, &text)) };
     *this.record.url.borrow_mut() = url;
     *this.record.list.borrow_mut() = None;
+    this.record.account(scope.ctx)?;
     Ok(scope.undefined())
 }
 
@@ -177,6 +191,7 @@ fn set_search<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let text = value::to_string(&scope.arg(0))?;
     quirks::set_search(&mut this.record.url.borrow_mut(), &text);
     *this.record.list.borrow_mut() = None;
+    this.record.account(scope.ctx)?;
     Ok(scope.undefined())
 }
 

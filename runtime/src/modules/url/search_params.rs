@@ -11,6 +11,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::Record;
+use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
 use crate::js::{exception, value};
 use crate::modules::iterate::{self, PairSource};
@@ -24,7 +25,7 @@ const PAIRS_MAX: usize = 1_000_000;
 const BYTES_MAX: usize = 64 << 20;
 
 enum Store {
-    Own(RefCell<Vec<Pair>>),
+    Own(RefCell<Vec<Pair>>, Charge),
     Of(Rc<Record>),
 }
 
@@ -33,8 +34,13 @@ pub struct SearchParams(Store);
 
 impl SearchParams {
     /// One with a list of its own.
-    pub fn new(list: Vec<Pair>) -> SearchParams {
-        SearchParams(Store::Own(RefCell::new(list)))
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(ctx: &Ctx<'_>, list: Vec<Pair>) -> Result<SearchParams> {
+        let charge = Charge::default();
+        charge.set(ctx, bytes_of(&list))?;
+        Ok(SearchParams(Store::Own(RefCell::new(list), charge)))
     }
 
     /// The one that is a URL's `searchParams`.
@@ -45,7 +51,7 @@ impl SearchParams {
     /// Lends the list.
     pub fn with<R>(&self, f: impl FnOnce(&[Pair]) -> R) -> R {
         match &self.0 {
-            Store::Own(list) => f(&list.borrow()),
+            Store::Own(list, _) => f(&list.borrow()),
             Store::Of(record) => record.with_list(|list| f(list)),
         }
     }
@@ -55,9 +61,17 @@ impl SearchParams {
         self.with(serialize)
     }
 
+    /// Counts `bytes` for a list of its own, and a URL's as they are.
+    fn account(&self, ctx: &Ctx<'_>, bytes: usize) -> Result<()> {
+        match &self.0 {
+            Store::Own(_, charge) => charge.set(ctx, bytes),
+            Store::Of(record) => record.account(ctx),
+        }
+    }
+
     fn update(&self, f: impl FnOnce(&mut Vec<Pair>)) {
         match &self.0 {
-            Store::Own(list) => f(&mut list.borrow_mut()),
+            Store::Own(list, _) => f(&mut list.borrow_mut()),
             Store::Of(record) => {
                 record.with_list(f);
                 record.update();
@@ -109,7 +123,7 @@ impl Class for SearchParams {
 
     fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
         if !scope.has(0) {
-            return Ok(SearchParams::new(Vec::new()));
+            return SearchParams::new(scope.ctx, Vec::new());
         }
         let init = scope.arg(0);
         let list = match init.as_object() {
@@ -119,12 +133,13 @@ impl Class for SearchParams {
                 None => from_record(object)?,
             },
         };
-        Ok(SearchParams::new(list))
+        SearchParams::new(scope.ctx, list)
     }
 }
 
-fn bytes_of(list: &[Pair]) -> usize {
-    list.iter().map(|pair| pair.0.len() + pair.1.len()).sum()
+/// Bytes of all names and values, and of the pairs themselves.
+pub(super) fn bytes_of(list: &[Pair]) -> usize {
+    list.iter().map(|pair| pair.0.len() + pair.1.len() + size_of::<Pair>()).sum()
 }
 
 /// Whether a list of `pairs` and then `bytes` may have one pair more.
@@ -178,10 +193,14 @@ fn append<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>
     let pair = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
     // Summed up now and then: what comes in between at most doubles the list.
     let more = pair.0.len() + pair.1.len();
-    let look = |list: &[Pair]| more > 1 << 16 || list.len().is_power_of_two();
+    let look = |list: &[Pair]| more > 1 << 16 || list.len() < 16 || list.len().is_power_of_two();
     let held = this.with(|list| if look(list) { bytes_of(list) } else { 0 });
     room(scope.ctx, this.with(<[Pair]>::len), held + more)?;
+    let due = this.with(look);
     this.update(|list| list.push(pair));
+    if due {
+        this.account(scope.ctx, held + more)?;
+    }
     Ok(scope.undefined())
 }
 
@@ -247,6 +266,7 @@ fn set<'js>(this: &SearchParams, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             list.push((name, text));
         }
     });
+    this.account(scope.ctx, this.with(bytes_of))?;
     Ok(scope.undefined())
 }
 

@@ -1,0 +1,50 @@
+//! Native memory behind JavaScript objects, which the engine's heap limit does not see.
+//!
+//! Owns: its sum per engine and the bound on that, which is the heap's once more. Must not know:
+//! whose memory it is.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Error, Result, qjs};
+
+use super::engine::State;
+
+/// What one native object owns outside of the engine's heap; given back when it is dropped.
+#[derive(Default)]
+pub struct Charge {
+    bytes: Cell<usize>,
+    sum: RefCell<Option<Rc<Cell<usize>>>>,
+}
+
+impl Charge {
+    /// Sets what the object owns. Collects garbage before it refuses: hold no mutable borrow that a
+    /// class's `trace` may meet.
+    ///
+    /// # Errors
+    /// Out of memory, where all such objects together would own more than the heap may.
+    pub fn set(&self, ctx: &Ctx<'_>, bytes: usize) -> Result<()> {
+        let state = State::of(ctx);
+        let more = bytes.saturating_sub(self.bytes.get());
+        let full = || state.native_bytes.get().saturating_add(more) > state.heap_bytes_max;
+        if more > 0 && full() {
+            // SAFETY: a live context; garbage may own native memory, too.
+            unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+            if full() {
+                return Err(Error::Allocation);
+            }
+        }
+        let sum = &state.native_bytes;
+        sum.set(sum.get() + bytes - self.bytes.replace(bytes));
+        self.sum.borrow_mut().get_or_insert_with(|| sum.clone());
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(sum) = self.sum.get_mut() {
+            sum.set(sum.get().saturating_sub(self.bytes.get()));
+        }
+    }
+}
