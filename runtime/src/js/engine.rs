@@ -169,6 +169,25 @@ fn thread_cpu() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
 }
 
+/// Has turns that are over their budget interrupted.
+fn watch(runtime: &Runtime, context: &Context, state: &Rc<State>) {
+    let watched = state.clone();
+    // SAFETY: a live context; the handler runs only as long as its runtime lives.
+    let rt = unsafe { qjs::JS_GetRuntime(context.as_raw().as_ptr()) };
+    runtime.set_interrupt_handler(Some(Box::new(move || {
+        let over = watched.over_budget();
+        if over {
+            watched.interrupted.set(true);
+            // In a full heap there would be no room for the error that no script can catch: the
+            // script would catch the `null` thrown in its place, and go on.
+            // SAFETY: sets one number of the runtime that calls.
+            unsafe { qjs::JS_SetMemoryLimit(rt, (watched.heap_bytes_max + INTERRUPT_BYTES) as _) };
+            watched.lifted.set(true);
+        }
+        over
+    })));
+}
+
 /// Runtime and context, bound to the thread that made them.
 pub struct Engine {
     context: Context,
@@ -219,21 +238,7 @@ impl Engine {
         unsafe {
             qjs::JS_SetContextOpaque(context.as_raw().as_ptr(), Rc::as_ptr(&state).cast_mut().cast());
         }
-        let watched = state.clone();
-        // SAFETY: a live context; the handler runs only as long as its runtime lives.
-        let rt = unsafe { qjs::JS_GetRuntime(context.as_raw().as_ptr()) };
-        runtime.set_interrupt_handler(Some(Box::new(move || {
-            let over = watched.over_budget();
-            if over {
-                watched.interrupted.set(true);
-                // In a full heap there would be no room for the error that no script can catch: the
-                // script would catch the `null` thrown in its place, and go on.
-                // SAFETY: sets one number of the runtime that calls.
-                unsafe { qjs::JS_SetMemoryLimit(rt, (watched.heap_bytes_max + INTERRUPT_BYTES) as _) };
-                watched.lifted.set(true);
-            }
-            over
-        })));
+        watch(&runtime, &context, &state);
         let tracked = Rc::downgrade(&state);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_ctx, promise, reason, handled| {
             let Some(state) = tracked.upgrade() else { return };
