@@ -11,10 +11,6 @@ use std::process::ExitCode;
 
 use cli::Request;
 
-/// The Rust side's allocator; the JavaScript heap has its own, which its limit counts.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     failure::catch_panics();
     match cli::read(std::env::args_os()) {
