@@ -217,3 +217,24 @@ fn native_memory_of_headers_and_urls_has_a_limit_and_garbage_does_not_count() {
         ));
     }
 }
+
+#[test]
+fn a_request_keeps_the_members_of_its_init_and_checks_enumerations() {
+    check(
+        r#"
+        const plain = new Request('http://a/');
+        same([plain.mode, plain.credentials, plain.cache, plain.redirect, plain.referrerPolicy, plain.integrity, plain.keepalive],
+             ['cors', 'same-origin', 'default', 'follow', '', '', false]);
+        const set = new Request('http://a/', { mode: 'same-origin', credentials: 'omit', cache: 'no-store', redirect: 'manual',
+          referrerPolicy: 'origin', integrity: 'sha256-x', keepalive: 1, duplex: 'half' });
+        const shown = (r) => [r.mode, r.credentials, r.cache, r.redirect, r.referrerPolicy, r.integrity, r.keepalive];
+        const wanted = ['same-origin', 'omit', 'no-store', 'manual', 'origin', 'sha256-x', true];
+        same(shown(set), wanted);
+        same(shown(set.clone()), wanted);
+        same(shown(new Request(set, { redirect: 'error' })), [...wanted.slice(0, 3), 'error', ...wanted.slice(4)]);
+        for (const init of [{ mode: 'navigate' }, { credentials: 'x' }, { cache: '' }, { redirect: 'Follow' },
+                            { referrerPolicy: 'none' }, { duplex: 'full' }, { cache: 'only-if-cached' }])
+          throws(() => new Request('http://a/', init), 'TypeError');
+        "#,
+    );
+}

@@ -10,6 +10,7 @@ pub mod headers;
 pub mod incoming;
 pub mod request;
 pub mod response;
+pub mod settings;
 
 use rquickjs::{Ctx, Result};
 

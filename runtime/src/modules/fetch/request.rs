@@ -12,6 +12,7 @@ use super::body::{self, Bodied, Body, Source};
 use super::header_list::{self, HeaderList};
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use super::incoming::{Head, IncomingBody};
+use super::settings::Settings;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::type_error;
 use crate::js::held::{Slot, Tracer};
@@ -30,6 +31,8 @@ pub struct Request {
     body: Body,
     headers_object: Slot,
     signal: Slot,
+    /// `None`: all at their defaults.
+    settings: Option<Box<Settings>>,
 }
 
 impl Request {
@@ -41,6 +44,15 @@ impl Request {
             body: Body::new(body.map_or(Source::Null, Source::Incoming)),
             headers_object: Slot::default(),
             signal: Slot::default(),
+            settings: None,
+        }
+    }
+
+    /// Shows a setting as a string.
+    fn setting<'js>(&self, s: &Scope<'_, 'js>, pick: impl Fn(&Settings) -> &str) -> Result<Value<'js>> {
+        match &self.settings {
+            Some(settings) => value::string(s.ctx, pick(settings)),
+            None => value::string(s.ctx, pick(&Settings::default())),
         }
     }
 
@@ -99,7 +111,8 @@ impl Request {
             signal.set(Some(abort::dependent(&own)?));
         }
         let headers = OnceCell::from(headers);
-        Ok(Request { line, headers, body, headers_object: Slot::default(), signal })
+        let settings = self.settings.clone();
+        Ok(Request { line, headers, body, headers_object: Slot::default(), signal, settings })
     }
 
     fn clone_request<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -195,13 +208,15 @@ impl Class for Request {
         Member::Get(c"headers", Request::get_headers),
         Member::Get(c"destination", |_, s| Request::constant(s, "")),
         Member::Get(c"referrer", |_, s| Request::constant(s, "about:client")),
-        Member::Get(c"referrerPolicy", |_, s| Request::constant(s, "")),
-        Member::Get(c"mode", |_, s| Request::constant(s, "cors")),
-        Member::Get(c"credentials", |_, s| Request::constant(s, "same-origin")),
-        Member::Get(c"cache", |_, s| Request::constant(s, "default")),
-        Member::Get(c"redirect", |_, s| Request::constant(s, "follow")),
-        Member::Get(c"integrity", |_, s| Request::constant(s, "")),
-        Member::Get(c"keepalive", |_, s| Ok(Value::new_bool(s.ctx.clone(), false))),
+        Member::Get(c"referrerPolicy", |r, s| r.setting(s, |it| it.referrer_policy)),
+        Member::Get(c"mode", |r, s| r.setting(s, |it| it.mode)),
+        Member::Get(c"credentials", |r, s| r.setting(s, |it| it.credentials)),
+        Member::Get(c"cache", |r, s| r.setting(s, |it| it.cache)),
+        Member::Get(c"redirect", |r, s| r.setting(s, |it| it.redirect)),
+        Member::Get(c"integrity", |r, s| r.setting(s, |it| &it.integrity)),
+        Member::Get(c"keepalive", |r, s| {
+            Ok(Value::new_bool(s.ctx.clone(), r.settings.as_ref().is_some_and(|it| it.keepalive)))
+        }),
         Member::Get(c"signal", Request::get_signal),
         Member::Get(c"duplex", |_, s| Request::constant(s, "half")),
         Member::Get(c"bodyUsed", body::used::<Self>),
@@ -229,8 +244,12 @@ impl Class for Request {
                 body: Body::new(Source::Null),
                 headers_object: Slot::default(),
                 signal: Slot::default(),
+                settings: None,
             },
         };
+        if let Some(init) = &init {
+            request.settings = Settings::update(request.settings.as_deref(), init)?;
+        }
         let headers = member(init.as_ref(), ctx, "headers")?;
         let method = member(init.as_ref(), ctx, "method")?;
         if !method.is_undefined() {
