@@ -144,6 +144,24 @@ both_backends! {
         still_serves(&server);
     }
 
+    fn a_busy_worker_is_no_idle_client(io) {
+        let app = app!(fetch
+            "if (request.url.endsWith('/busy')) for (const end = Date.now() + 600; Date.now() < end;);
+             return new Response('ok');"
+        );
+        let flags = ["--io", io, "--workers", "1", "--idle-timeout", "200ms", "--cpu-max", "10s"];
+        let server = Server::spawn(&flags, app.path());
+        let mut client = Connection::open(server.addr());
+        assert_eq!(client.get("/").text(), "ok");
+        let mut busy = Connection::open(server.addr());
+        busy.send(get("/busy"));
+        std::thread::sleep(Duration::from_millis(50));
+        // It arrives within the time, and is read after it: the worker was elsewhere.
+        client.send(get("/"));
+        assert_eq!(client.response("GET").text(), "ok");
+        assert_eq!(busy.response("GET").text(), "ok");
+    }
+
     fn write_timeout_closes_a_client_that_does_not_read(io) {
         let (_app, server) = start(io, &["--write-timeout", "2s", "--idle-timeout", "60s"]);
         let mut watch = Connection::open(server.addr());

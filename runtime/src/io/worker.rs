@@ -23,6 +23,8 @@ use super::{Backend, IoOptions, chunk, deadline, timer};
 
 /// Batches of ready tasks between two looks at epoll.
 const BATCHES_MAX: usize = 32;
+/// A turn of tasks after which epoll is asked before any deadline runs out.
+const LONG_TURN: Duration = Duration::from_millis(10);
 /// How long the ring sleeps at most while tokio may have timers or unsent operations, or when its
 /// epoll descriptor is not known.
 const BLIND_SLEEP: Duration = Duration::from_millis(4);
@@ -181,8 +183,13 @@ fn epoll_turns<T>(
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     executor::set_root(cx.waker());
+    let entered = timer::refresh_now();
     for _ in 0..BATCHES_MAX {
         let now = timer::refresh_now();
+        if now - entered > LONG_TURN {
+            // tokio looks at the sockets first: no deadline may pass over what has arrived meanwhile.
+            break;
+        }
         executor::take_inbox();
         fire(now);
         executor::run_ready();
