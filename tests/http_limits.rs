@@ -144,6 +144,34 @@ both_backends! {
         still_serves(&server);
     }
 
+    fn few_receive_buffers_serve_many_uploads(io) {
+        let app = app!(fetch "return new Response(String((await request.bytes()).length));");
+        let server = Server::spawn(&["--io", io, "--workers", "1", "--recv-buffers", "64K"], app.path());
+        let mut clients: Vec<Connection> = (0..40).map(|_| Connection::open(server.addr())).collect();
+        for client in &mut clients {
+            client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+            client.send([b'x'; 60_000]);
+        }
+        for client in &mut clients {
+            assert_eq!(client.response("POST").text(), "60000");
+        }
+    }
+
+    fn stack_max_bounds_the_depth_of_calls(io) {
+        let app = app!(fetch
+            "let depth = 0;
+             const deeper = () => { depth++; deeper(); };
+             try { deeper(); } catch (error) { if (!(error instanceof RangeError)) throw error; }
+             return new Response(String(depth));"
+        );
+        let depth = |size: &str| {
+            let server = Server::spawn(&["--io", io, "--workers", "1", "--stack-max", size], app.path());
+            Connection::open(server.addr()).get("/").text().parse::<u32>().expect("a depth")
+        };
+        let (small, large) = (depth("64K"), depth("512K"));
+        assert!(small > 10 && large > small * 4, "{small} calls in 64K, {large} in 512K");
+    }
+
     fn a_busy_worker_is_no_idle_client(io) {
         let app = app!(fetch
             "if (request.url.endsWith('/busy')) for (const end = Date.now() + 600; Date.now() < end;);
