@@ -1,4 +1,4 @@
-//! Sockets lent to scripts: their end reaches the peer whole, or as a reset.
+//! Descriptors lent to scripts: their end reaches the peer whole, or as a reset.
 //!
 //! Owns: nothing. Must not know: who lends.
 

@@ -27,7 +27,7 @@ pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
 pub use listener::Listener;
 pub use notifier::Notifier;
 pub use probe::{Refused, probe, refusal};
-pub use socket::Socket;
+pub use socket::{Socket, inherited};
 pub use socket_options::{Level, OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -113,6 +113,21 @@ impl Socket {
     /// Takes a place in the order of `direction`'s operations.
     pub(super) fn queue(&self, direction: usize) -> Turn {
         Turn::new(self.inner.clone(), direction)
+    }
+}
+
+/// A descriptor that the process was started with (standard input, ...), as one of its own: whoever
+/// takes it must not close it while others of the process use its number.
+///
+/// # Errors
+/// EBADF when `fd` is not open.
+pub fn inherited(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl(2) checks the number; the descriptor is owned from here on.
+    unsafe {
+        match libc::fcntl(fd, libc::F_GETFD) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(OwnedFd::from_raw_fd(fd)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rquickjs::{Context, Ctx, Runtime, qjs};
 
+use super::alive::Alive;
 use super::exception::{Cause, Thrown};
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
@@ -65,6 +66,7 @@ pub struct State {
     health: Cell<Health>,
     pulse: Pulse,
     pub(crate) report: Report,
+    alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
     extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
@@ -88,6 +90,11 @@ impl State {
         let mut all = self.extensions.borrow_mut();
         let any = all.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default())).clone();
         any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
+    }
+
+    /// What keeps a script of this engine from ending.
+    pub fn alive(&self) -> &Rc<Alive> {
+        &self.alive
     }
 
     /// Whether the current turn used up its budget.
@@ -229,6 +236,7 @@ impl Engine {
             health: Cell::new(Health::Fine),
             pulse,
             report,
+            alive: Rc::default(),
             rejections: RefCell::default(),
             extensions: RefCell::default(),
             attention: RefCell::default(),

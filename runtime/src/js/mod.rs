@@ -5,6 +5,7 @@
 //! table of modules is handed in).
 #![allow(unsafe_code)]
 
+pub mod alive;
 pub mod charge;
 pub mod class;
 pub mod clone;

@@ -12,6 +12,7 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use slab::Slab;
 
+use super::alive::Hold;
 use super::engine::{self, Engine};
 use super::exception;
 use super::held::Held;
@@ -143,10 +144,12 @@ impl Capability {
 #[derive(Default)]
 struct InFlight(RefCell<Slab<Capability>>);
 
-/// The Rust side of a promise that an operation settles later, from outside of JavaScript.
+/// The Rust side of a promise that an operation settles later, from outside of JavaScript. A script
+/// does not end while there is one.
 pub struct Deferred {
     engine: Weak<Engine>,
     key: usize,
+    _pending: Hold,
 }
 
 /// A pending promise and its Rust side.
@@ -157,7 +160,7 @@ pub fn deferred<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Deferred)> {
     let (promise, capability) = pending(ctx)?;
     let state = engine::State::of(ctx);
     let key = state.extension::<InFlight>().0.borrow_mut().insert(capability);
-    Ok((promise, Deferred { engine: state.engine(), key }))
+    Ok((promise, Deferred { engine: state.engine(), key, _pending: state.alive().hold() }))
 }
 
 impl Deferred {

@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod embed;
 pub mod encoding;
 pub mod fetch;
+pub mod host;
 pub mod iterate;
 pub mod navigator;
 pub mod os;

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use super::arguments::{data, integer, is_buffer, length, optional};
 use super::constants::SOCK_BLOCK;
-use super::table::Sockets;
+use super::table::Descriptors;
 use super::{address, errno};
 use crate::io::Socket;
 use crate::js::class::{Scope, Static};
@@ -58,10 +58,10 @@ fn socket<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Some(given) => integer(ctx, &given, "protocol")?,
         None => 0,
     };
-    number(ctx, open(&Sockets::of(ctx), family, wanted, protocol))
+    number(ctx, open(&Descriptors::of(ctx), family, wanted, protocol))
 }
 
-fn open(sockets: &Sockets, family: i32, wanted: i32, protocol: i32) -> io::Result<i32> {
+fn open(sockets: &Descriptors, family: i32, wanted: i32, protocol: i32) -> io::Result<i32> {
     if ![libc::AF_INET, libc::AF_INET6, libc::AF_UNIX].contains(&family) {
         return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
     }
@@ -76,7 +76,7 @@ fn open(sockets: &Sockets, family: i32, wanted: i32, protocol: i32) -> io::Resul
 fn bind<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let fd = integer(ctx, &scope.arg(0), "fd")?;
-    let entry = match Sockets::of(ctx).get(fd) {
+    let entry = match Descriptors::of(ctx).get(fd) {
         Ok(entry) => entry,
         Err(error) => return status(ctx, Err(error)),
     };
@@ -92,7 +92,7 @@ fn listen<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Some(given) => integer(ctx, &given, "backlog")?,
         None => libc::SOMAXCONN,
     };
-    let listened = Sockets::of(ctx)
+    let listened = Descriptors::of(ctx)
         .get(fd)
         .and_then(|entry| entry.socket.with_fd(|fd| SockRef::from(&fd).listen(backlog)));
     status(ctx, listened)
@@ -108,7 +108,7 @@ fn shutdown<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         libc::SHUT_RDWR => Ok(Shutdown::Both),
         _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     };
-    let entry = Sockets::of(ctx).get(fd);
+    let entry = Descriptors::of(ctx).get(fd);
     let done = entry.and_then(|entry| entry.socket.with_fd(|fd| SockRef::from(&fd).shutdown(how?)));
     status(ctx, done)
 }
@@ -116,7 +116,7 @@ fn shutdown<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// `close(fd)`.
 fn close<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = integer(scope.ctx, &scope.arg(0), "fd")?;
-    status(scope.ctx, Sockets::of(scope.ctx).close(fd))
+    status(scope.ctx, Descriptors::of(scope.ctx).close(fd))
 }
 
 /// `setsockopt(fd, name, value)` at SOL_SOCKET, or `(fd, level, name, value)`.
@@ -137,7 +137,7 @@ fn setsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             return Err(exception::type_error(ctx, text));
         }
     };
-    status(ctx, Sockets::of(ctx).get(fd).and_then(|entry| entry.socket.set_option(level, name, &bytes)))
+    status(ctx, Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.set_option(level, name, &bytes)))
 }
 
 /// `getsockopt(fd, name, buffer)` at SOL_SOCKET fills the buffer; 0. `(fd, level, name)` is the
@@ -147,7 +147,7 @@ fn getsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = integer(ctx, &scope.arg(0), "fd")?;
     let second = integer(ctx, &scope.arg(1), "name")?;
     let third = scope.arg(2);
-    let sockets = Sockets::of(ctx);
+    let sockets = Descriptors::of(ctx);
     if is_buffer(&third)? {
         let mut bytes = data(ctx, &third, scope.undefined())?;
         bytes.truncate(OPTION_BYTES_MAX);
@@ -182,7 +182,7 @@ fn name_of<'js>(
     let ctx = scope.ctx;
     let fd = integer(ctx, &scope.arg(0), "fd")?;
     let named =
-        Sockets::of(ctx).get(fd).and_then(|entry| entry.socket.with_fd(|fd| call(&SockRef::from(&fd))));
+        Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.with_fd(|fd| call(&SockRef::from(&fd))));
     match named {
         Ok(addr) => address::make(ctx, &addr),
         Err(error) => status(ctx, Err(error)),

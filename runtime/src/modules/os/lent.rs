@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::table::{Entry, Sockets};
+use super::table::{Descriptors, Entry};
 use crate::io::{Socket, now, sleep};
 use crate::js::engine::Engine;
 
@@ -25,7 +25,7 @@ const DISCARD_BYTES: usize = 16 << 10;
 
 /// A socket in an engine's table, taken back and closed when this is dropped.
 pub struct Lent {
-    sockets: Weak<Sockets>,
+    sockets: Weak<Descriptors>,
     entry: Rc<Entry>,
     fd: i32,
 }
@@ -36,7 +36,7 @@ impl Lent {
     /// # Errors
     /// EBADF when it is closed.
     pub fn new(engine: &Engine, socket: Socket) -> io::Result<Lent> {
-        let sockets = engine.state().extension::<Sockets>();
+        let sockets = engine.state().extension::<Descriptors>();
         let (fd, entry) = sockets.insert(socket)?;
         Ok(Lent { sockets: Rc::downgrade(&sockets), entry, fd })
     }

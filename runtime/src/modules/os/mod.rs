@@ -1,6 +1,6 @@
 //! `os`: sockets for scripts, and what a raw connection's handler is called with.
 //!
-//! Owns: the module's exports. Sockets are numbers that only their engine knows ([`table`]); a
+//! Owns: the module's exports. Descriptors are numbers that only their engine knows ([`table`]); a
 //! socket stays open until `close`, or until the engine ends: nothing else closes it. Must not
 //! know: HTTP, workers. The interface is described in `os.d.ts`.
 

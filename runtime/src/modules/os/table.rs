@@ -1,12 +1,13 @@
-//! The sockets of an engine: which descriptor numbers its scripts may use.
+//! The descriptors of an engine: which numbers its scripts may use, sockets, files and pipes alike.
 //!
 //! Owns: the table, the bounds on pending operations, buffers of operations in flight. A number
 //! that is not in the table is EBADF whatever the process has open under it. All close with the
-//! engine; the garbage collector closes none, for scripts hold numbers.
+//! engine, but for those it inherited; the garbage collector closes none, for scripts hold numbers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use rquickjs::{Ctx, Value};
 use slab::Slab;
 use socket2::SockRef;
 
-use crate::io::{Socket, now};
+use crate::io::{Socket, inherited, now};
 use crate::js::Held;
 use crate::js::engine::State;
 
@@ -30,20 +31,22 @@ const IMMEDIATE_MAX: u32 = 32;
 /// the rest of a receive.
 const SPARE_MAX: usize = 8;
 
-/// One socket in the table.
+/// One descriptor in the table.
 pub struct Entry {
-    /// The socket.
+    /// The socket, or another descriptor: a file, a pipe, a terminal.
     pub socket: Socket,
-    /// Its address family (AF_INET, ...).
+    /// Its address family (AF_INET, ...); AF_UNSPEC for what is no socket.
     pub family: i32,
     /// Whether it is a byte stream.
     pub stream: bool,
+    /// Whether it is the process's, and stays open when the engine ends.
+    inherited: bool,
     pending: Cell<usize>,
 }
 
 /// All of an engine.
 #[derive(Default)]
-pub struct Sockets {
+pub struct Descriptors {
     table: RefCell<HashMap<i32, Rc<Entry>>>,
     buffers: RefCell<Slab<Held>>,
     bytes: Cell<usize>,
@@ -55,23 +58,37 @@ fn error(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
-impl Sockets {
+impl Descriptors {
     /// Those of the context's engine.
-    pub fn of(ctx: &Ctx<'_>) -> Rc<Sockets> {
-        State::of(ctx).extension::<Sockets>()
+    pub fn of(ctx: &Ctx<'_>) -> Rc<Descriptors> {
+        State::of(ctx).extension::<Descriptors>()
     }
 
-    /// Takes `socket` in; its number, and the entry.
+    /// Takes `socket`, or any other descriptor, in; its number, and the entry.
     ///
     /// # Errors
     /// EBADF when it is closed.
     pub fn insert(&self, socket: Socket) -> io::Result<(i32, Rc<Entry>)> {
-        let (family, stream) = socket.with_fd(|fd| {
+        self.enter(socket, false)
+    }
+
+    /// Lets scripts use `fd`, which the process had open before (standard input, ...). It is EBADF
+    /// for them where it is not open. It stays open when the engine ends.
+    ///
+    /// # Errors
+    /// EBADF when it is not open.
+    pub fn inherit(&self, fd: i32) -> io::Result<()> {
+        self.enter(Socket::new(inherited(fd)?), true).map(drop)
+    }
+
+    fn enter(&self, socket: Socket, inherited: bool) -> io::Result<(i32, Rc<Entry>)> {
+        let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
+        let kind = socket.with_fd(|fd| {
             let socket = SockRef::from(&fd);
             Ok((socket.domain()?.into(), socket.r#type()? == socket2::Type::STREAM))
-        })?;
-        let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
-        let entry = Rc::new(Entry { socket, family, stream, pending: Cell::new(0) });
+        });
+        let (family, stream) = kind.unwrap_or((libc::AF_UNSPEC, false));
+        let entry = Rc::new(Entry { socket, family, stream, inherited, pending: Cell::new(0) });
         self.table.borrow_mut().insert(fd, entry.clone());
         Ok((fd, entry))
     }
@@ -156,7 +173,7 @@ impl Sockets {
         }
     }
 
-    /// Keeps `buffer` alive until [`Sockets::release`].
+    /// Keeps `buffer` alive until [`Descriptors::release`].
     pub fn hold(&self, buffer: Value<'_>) -> usize {
         self.buffers.borrow_mut().insert(Held::new(buffer))
     }
@@ -168,12 +185,15 @@ impl Sockets {
     }
 }
 
-impl Drop for Sockets {
+impl Drop for Descriptors {
     fn drop(&mut self) {
         for (_, entry) in self.table.take() {
-            // Its task may outlive the engine by a turn of the loop; the descriptor must not. It
-            // fails only when closed already.
-            let _ = entry.socket.close();
+            // Its task may outlive the engine by a turn of the loop; the descriptor must not. Both
+            // fail only when it is closed already.
+            match entry.inherited {
+                true => drop(entry.socket.clone().into_fd().map(OwnedFd::into_raw_fd)),
+                false => drop(entry.socket.close()),
+            }
         }
     }
 }
@@ -181,7 +201,7 @@ impl Drop for Sockets {
 /// A pending operation, counted until dropped. Its task may outlive the engine, whose values and
 /// sockets must not: hence no more than a weak reference.
 pub struct Pending {
-    sockets: Weak<Sockets>,
+    sockets: Weak<Descriptors>,
     entry: Rc<Entry>,
     bytes: usize,
 }

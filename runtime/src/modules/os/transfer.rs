@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use rquickjs::{Ctx, Result, Value};
 
 use super::arguments::{buffer_size, data, integer, is_buffer, length, optional};
-use super::table::{Entry, Pending, Sockets};
+use super::table::{Descriptors, Entry, Pending};
 use super::{address, errno};
 use crate::io::{Socket, spawn};
 use crate::js::class::{Scope, Static};
@@ -42,7 +42,7 @@ impl Functions for Calls {
 struct Call<'a, 'js> {
     ctx: &'a Ctx<'js>,
     name: &'static str,
-    sockets: Rc<Sockets>,
+    sockets: Rc<Descriptors>,
     entry: Rc<Entry>,
 }
 
@@ -50,7 +50,7 @@ impl<'a, 'js> Call<'a, 'js> {
     /// Argument 0 is the descriptor.
     fn new(scope: &Scope<'a, 'js>, name: &'static str) -> Result<Self> {
         let ctx = scope.ctx;
-        let sockets = Sockets::of(ctx);
+        let sockets = Descriptors::of(ctx);
         let fd = integer(ctx, &scope.arg(0), "fd")?;
         let entry = sockets.get(fd).map_err(|error| errno::throw(ctx, name, &error))?;
         Ok(Call { ctx, name, sockets, entry })
@@ -82,7 +82,7 @@ impl<'a, 'js> Call<'a, 'js> {
             let output = operation.await;
             drop(pending);
             deferred.settle(move |ctx| {
-                let buffer = key.and_then(|key| Sockets::of(ctx).release(ctx, key));
+                let buffer = key.and_then(|key| Descriptors::of(ctx).release(ctx, key));
                 deliver(ctx, buffer, output)
             });
         });
@@ -141,7 +141,7 @@ fn accept<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let (pending, operation) = (call.admit(0)?, call.entry.socket.accept());
     call.start(pending, None, operation, |ctx, _, accepted| {
         let (fd, addr) = check(ctx, "accept", accepted)?;
-        let (fd, _) = check(ctx, "accept", Sockets::of(ctx).insert(Socket::new(fd)))?;
+        let (fd, _) = check(ctx, "accept", Descriptors::of(ctx).insert(Socket::new(fd)))?;
         pair(ctx, Value::new_int(ctx.clone(), fd), address::make(ctx, &addr)?)
     })
 }
@@ -182,7 +182,7 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     call.start(pending, Some(buffer), operation, |ctx, buffer, (received, bytes)| {
         let received = check(ctx, "recv", received)?;
         let fits = fill(ctx, buffer, &bytes[..received]);
-        Sockets::of(ctx).give_back(bytes);
+        Descriptors::of(ctx).give_back(bytes);
         Ok(count(ctx, fits?))
     })
 }

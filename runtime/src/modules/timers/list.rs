@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crate::js::alive::{Alive, Hold};
 use crate::js::held::Held;
 
 /// Ids below are the app's, from here on they are internal: no script can clear those.
@@ -29,6 +30,8 @@ pub(super) struct Timer {
 struct Entry {
     timer: Timer,
     sequence: u64,
+    /// A script does not end before its timers; those of `AbortSignal.timeout` do not keep it.
+    _pending: Option<Hold>,
 }
 
 /// An entry of the heap: when, in which order, which.
@@ -61,7 +64,7 @@ impl Timers {
     }
 
     /// A new timer, due at `at`; its id.
-    pub fn add(&self, timer: Timer, at: Instant, internal: bool) -> u64 {
+    pub fn add(&self, timer: Timer, at: Instant, internal: bool, alive: &Rc<Alive>) -> u64 {
         let id = match internal {
             true => {
                 self.last_internal.set(self.last_internal.get() + 1);
@@ -69,7 +72,7 @@ impl Timers {
             }
             false => self.free_id(),
         };
-        self.put(id, timer, at);
+        self.put(id, timer, at, (!internal).then(|| alive.hold()));
         id
     }
 
@@ -87,10 +90,10 @@ impl Timers {
         }
     }
 
-    fn put(&self, id: u64, timer: Timer, at: Instant) {
+    fn put(&self, id: u64, timer: Timer, at: Instant, pending: Option<Hold>) {
         let sequence = self.sequence.get() + 1;
         self.sequence.set(sequence);
-        self.entries.borrow_mut().insert(id, Entry { timer, sequence });
+        self.entries.borrow_mut().insert(id, Entry { timer, sequence, _pending: pending });
         self.heap.borrow_mut().push(Reverse((at, sequence, id)));
         // An earlier time than the driver waits for.
         let first = self.heap.borrow().peek().is_some_and(|Reverse((_, first, _))| *first == sequence);
@@ -144,8 +147,10 @@ impl Timers {
 
     /// Sets interval `id` again, unless its callback cleared it.
     pub fn again(&self, id: u64, at: Instant) {
-        let Some(mut timer) = self.entries.borrow().get(&id).map(|entry| entry.timer.clone()) else { return };
+        let Some(Entry { mut timer, _pending: pending, .. }) = self.entries.borrow_mut().remove(&id) else {
+            return;
+        };
         timer.nesting = timer.nesting.saturating_add(1);
-        self.put(id, timer, at);
+        self.put(id, timer, at, pending);
     }
 }

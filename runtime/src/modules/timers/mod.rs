@@ -44,11 +44,6 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     function::install::<Globals>(ctx, &ctx.globals())
 }
 
-/// How many timers are live, those of `AbortSignal.timeout` included: a script with none ends.
-pub fn live(state: &State) -> usize {
-    state.extension::<Timers>().len()
-}
-
 /// Calls `function` once after `ms` milliseconds; nothing clears it.
 ///
 /// # Errors
@@ -90,7 +85,7 @@ fn start(
     let nesting = timers.nesting();
     let timer =
         Timer { callback: callback.into(), arguments: arguments.into(), period, nesting: nesting + 1 };
-    let id = timers.add(timer, Instant::now() + clamped(delay, nesting), internal);
+    let id = timers.add(timer, Instant::now() + clamped(delay, nesting), internal, state.alive());
     driver::see_to(state, &timers);
     Ok(id)
 }
