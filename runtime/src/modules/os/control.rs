@@ -172,7 +172,13 @@ fn getsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 }
 
 /// Fills `buffer`, which also says what is asked for where an option is asked by its value.
-fn option_into<'js>(ctx: &Ctx<'js>, fd: i32, level: i32, name: i32, buffer: &Value<'js>) -> Result<Value<'js>> {
+fn option_into<'js>(
+    ctx: &Ctx<'js>,
+    fd: i32,
+    level: i32,
+    name: i32,
+    buffer: &Value<'js>,
+) -> Result<Value<'js>> {
     buffer_size(ctx, buffer)?;
     let mut bytes = data(ctx, buffer, Value::new_undefined(ctx.clone()))?;
     bytes.truncate(OPTION_BYTES_MAX);

@@ -10,6 +10,7 @@ mod constants;
 mod control;
 pub mod errno;
 pub mod handler;
+mod hints;
 pub mod lent;
 mod resolve;
 mod service;
