@@ -328,3 +328,21 @@ fn an_inherited_descriptor_is_watched_and_stays_open_after_the_engine() {
         assert_eq!(&line, b"line");
     });
 }
+
+#[test]
+fn a_terminal_is_watched_both_ways() {
+    on_both(|driver| async move {
+        let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").expect("terminal");
+        let mut keyboard = terminal.try_clone().expect("dup");
+        let fd = enter(&driver, terminal);
+        let body = format!(
+            "globalThis.reads = globalThis.writes = 0; os.setReadHandler({fd}, () => reads++);
+             await new Promise((resolve) => os.setWriteHandler({fd}, () => {{ writes++; os.setWriteHandler({fd}, null); resolve() }}))"
+        );
+        run(&driver, &body).await.expect("a terminal takes output");
+        assert_eq!(driver.text("`${reads} ${writes}`"), "0 1");
+        // The terminal echoes it.
+        keyboard.write_all(b"key").expect("write");
+        until(&driver, "reads > 2").await;
+    });
+}
