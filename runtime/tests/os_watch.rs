@@ -346,3 +346,29 @@ fn a_terminal_is_watched_both_ways() {
         until(&driver, "reads > 2").await;
     });
 }
+
+/// CPU time of this thread in microseconds.
+fn cpu_us() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+}
+
+#[test]
+fn handlers_that_wait_or_were_removed_cost_nothing() {
+    on_both(|driver| async move {
+        let body = "
+            globalThis.os = os; globalThis.calls = 0;
+            const [client, server] = await pair(), [near, far] = await pair();
+            await os.send(client, 'never read');
+            await new Promise((resolve) => os.setReadHandler(server, () => { os.setReadHandler(server, null); resolve() }));
+            await new Promise((resolve) => os.setWriteHandler(server, () => { os.setWriteHandler(server, null); resolve() }));
+            os.setReadHandler(far, () => calls++); os.setReadHandler(listening(), () => calls++);";
+        run(&driver, body).await.expect("in place");
+        io::sleep(Duration::from_millis(10)).await;
+        let before = cpu_us();
+        io::sleep(Duration::from_millis(200)).await;
+        let spent = cpu_us() - before;
+        assert!(spent < 5_000, "{spent} us of CPU in 200 idle ms");
+        assert_eq!(driver.text("String(calls)"), "0");
+    });
+}
