@@ -137,6 +137,7 @@ fn random_arguments_do_no_harm() {
           () => ({ get port() { fds.forEach((fd) => fd > 2 && random(9) === 0 && os.close(fd)); return 0 } }),
           () => new Proxy({}, { get() { throw new Error('trap') } }), () => pick([os.SOCK_STREAM, os.SOCK_DGRAM]),
         ];
+        // Never all of `os`: kill, exec, remove and their like with random arguments would do harm.
         const names = ['socket', 'bind', 'listen', 'shutdown', 'close', 'setsockopt', 'getsockopt', 'getsockname', 'getpeername', 'accept',
           'connect', 'recv', 'send', 'recvfrom', 'sendto', 'setReadHandler', 'setWriteHandler', 'getaddrinfo', 'getaddrinfoAsync'];
         names.forEach((name) => equal(typeof os[name], 'function', name));
