@@ -11,6 +11,7 @@ pub mod class;
 pub mod clone;
 pub mod compile;
 pub mod engine;
+pub mod eval;
 pub mod exception;
 pub mod function;
 pub mod held;
