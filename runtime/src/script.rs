@@ -276,12 +276,15 @@ impl Script {
         let outcome: Rc<Outcome<()>> = Rc::default();
         let settled = outcome.clone();
         self.engine.turn(|ctx| {
-            let started = start(ctx).and_then(|promise| match promise {
-                Some(promise) => promise::observe(ctx, &promise.get(ctx), Box::new(End(settled))),
-                None => {
+            let started = start(ctx).and_then(|promise| {
+                let Some(promise) = promise.map(|held| held.get(ctx)) else {
                     settled.set(());
-                    Ok(())
+                    return Ok(());
+                };
+                if let Some(promise::State::Rejected(reason)) = promise::state(&promise) {
+                    return Err(ctx.throw(reason));
                 }
+                promise::observe(ctx, &promise, Box::new(End(settled)))
             });
             if let Err(error) = started {
                 // Before any job that it may have left: an exception is the end.
