@@ -16,6 +16,7 @@ pub mod engine;
 pub mod eval;
 pub mod exception;
 pub mod function;
+pub mod goal;
 pub mod held;
 pub mod loader;
 pub mod promise;
