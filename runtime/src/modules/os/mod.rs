@@ -13,6 +13,7 @@ pub mod handler;
 pub mod lent;
 pub mod table;
 mod transfer;
+mod worker;
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::{Ctx, Module, Result, Value};
@@ -34,6 +35,7 @@ impl ModuleDef for Os {
         for name in names::<control::Calls>().chain(names::<transfer::Calls>()) {
             declarations.declare(name)?;
         }
+        declarations.declare("Worker")?;
         for (name, _) in constants::all() {
             declarations.declare(name)?;
         }
@@ -43,6 +45,7 @@ impl ModuleDef for Os {
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         export::<control::Calls>(ctx, exports)?;
         export::<transfer::Calls>(ctx, exports)?;
+        exports.export("Worker", worker::constructor(ctx)?)?;
         for (name, number) in constants::all() {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
