@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::Write;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,9 +22,10 @@ use crate::js::engine::{Engine, EngineLimits, Pulse};
 use crate::js::exception::{self, Thrown};
 use crate::js::promise::{self, Observer};
 use crate::js::resolve::resolve;
-use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
-use crate::modules::host::{Host, Role};
+use crate::modules::host::{self, Host, Role};
+use crate::modules::os::table::Descriptors;
+use crate::modules::{TABLE, print};
 
 /// Threads of Workers in the process.
 pub(super) const WORKERS_MAX: usize = 256;
@@ -161,9 +161,9 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     match parent {
         Role::App => tracing::error!("Worker {specifier}{place}: {thrown}"),
-        // A closed standard error loses it.
         Role::Script | Role::Worker => {
-            let _ = writeln!(std::io::stderr(), "Worker {specifier}{place}: {thrown}");
+            let frame = thrown.code_frame().map(|frame| frame + "\n").unwrap_or_default();
+            print::write_error(format!("Worker {specifier}{place}: {thrown}\n{frame}").as_bytes());
         }
     }
 }
@@ -183,8 +183,9 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     Host::set(engine.state(), role);
     // It has the thread to itself in an app, too.
     engine.set_can_block(true);
-    if parent == Role::App {
-        log_output(&engine, &name);
+    match parent {
+        Role::App => log_output(&engine, &name),
+        Role::Script | Role::Worker => be_a_script(&engine)?,
     }
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
@@ -194,9 +195,25 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
         false => engine.state().alive().poll_idle(cx),
     })
     .await;
+    host::run_at_exit(engine.state());
     drop(engine);
     drop(place);
     Ok(())
+}
+
+/// Gives a script's Worker what its script has: the standard streams, `print`.
+fn be_a_script(engine: &Engine) -> Result<(), Thrown> {
+    let descriptors = engine.state().extension::<Descriptors>();
+    for fd in 0..=2 {
+        // One that is closed is EBADF there, too.
+        let _ = descriptors.inherit(fd);
+    }
+    engine.turn(|ctx| {
+        print::install(ctx).map_err(|error| {
+            exception::raise(ctx, &error);
+            Thrown::take(ctx)
+        })
+    })
 }
 
 /// What a Worker of a served app prints is part of the server's log.
