@@ -7,10 +7,12 @@
 
 pub mod alive;
 pub mod block;
+pub mod c_format;
 pub mod charge;
 pub mod class;
 pub mod clone;
 pub mod compile;
+pub mod convert;
 pub mod engine;
 pub mod eval;
 pub mod exception;
