@@ -28,6 +28,7 @@ mod terminal;
 mod time;
 mod transfer;
 mod watch;
+mod worker;
 
 pub use resolve::set_resolver;
 
@@ -91,6 +92,7 @@ impl ModuleDef for Os {
         for (name, _) in constants() {
             declarations.declare(name)?;
         }
+        declarations.declare("Worker")?;
         declarations.declare("platform")?;
         Ok(())
     }
@@ -104,6 +106,7 @@ impl ModuleDef for Os {
         for (name, number) in constants() {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
+        exports.export("Worker", worker::constructor(ctx)?)?;
         exports.export("platform", value::string(ctx, "linux")?)?;
         Ok(())
     }
