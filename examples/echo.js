@@ -9,6 +9,7 @@
 
 import * as os from "os";
 
+/** @type {JSServe.App} */
 export default {
   async accept(fd, peer) {
     console.log(`connection from ${peer.addr} port ${peer.port}`);

@@ -5,6 +5,7 @@
  *   curl -i http://127.0.0.1:8080/
  */
 
+/** @type {JSServe.App} */
 export default {
   fetch(request) {
     return new Response("hello\n");

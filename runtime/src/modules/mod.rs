@@ -18,6 +18,7 @@ pub mod report;
 pub mod shared;
 pub mod structured_clone;
 pub mod timers;
+pub mod types;
 pub mod url;
 
 use crate::js::loader::Table;

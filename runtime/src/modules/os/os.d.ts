@@ -75,3 +75,37 @@ export function send(fd: number, data: Bytes | string, fully: boolean): Promise<
 export function recvfrom(fd: number, buffer: Bytes, length?: number): Promise<[bytes: number, from: KnownAddress]>;
 export function sendto(fd: number, data: Bytes | string, length: number | undefined, addr: Address): Promise<number>;
 export function sendto(fd: number, addr: Address, data: Bytes | string, length?: number): Promise<number>;
+
+/** What a name or literal resolves to. */
+export interface AddressInfo {
+  family: number;
+  socktype: number;
+  addr: string;
+  port: number;
+}
+
+/** What is looked for; everything if not given. */
+export interface AddressHints {
+  /** A port or its name in services(5). */
+  service?: string | number;
+  family?: number;
+  socktype?: number;
+}
+
+/**
+ * The addresses of a host, or a negative EAI_ number. In a script it waits for the resolver. In a
+ * served app it knows address literals and the names of /etc/hosts, and throws for others:
+ * `getaddrinfoAsync` resolves them.
+ */
+export function getaddrinfo(host: string, service?: string | number): AddressInfo[] | number;
+export function getaddrinfo(host: string, hints: AddressHints): AddressInfo[] | number;
+export function getaddrinfoAsync(host: string, service?: string | number): Promise<AddressInfo[]>;
+export function getaddrinfoAsync(host: string, hints: AddressHints): Promise<AddressInfo[]>;
+
+/**
+ * Calls `handler` whenever `fd` is readable (a connection can be accepted, bytes or the end of the
+ * stream are there, an error is) until it is replaced, or removed with null. One per descriptor.
+ */
+export function setReadHandler(fd: number, handler: (() => void) | null): void;
+/** The same when `fd` is writable: its connect has ended, or it takes more bytes. */
+export function setWriteHandler(fd: number, handler: (() => void) | null): void;

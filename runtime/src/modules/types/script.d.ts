@@ -1,0 +1,11 @@
+/* What a script finds beside its imports, as with `qjs`. */
+
+/** The words of the command line from the script's name on; empty in a served app. */
+declare var scriptArgs: string[];
+
+interface ImportMeta {
+  /** The module's file as a URL. */
+  readonly url: string;
+  /** Whether this is the module that the command line names. */
+  readonly main: boolean;
+}
