@@ -11,13 +11,16 @@ mod executor;
 mod listener;
 mod notifier;
 mod probe;
+pub mod process;
 mod readiness;
 mod ring;
+pub mod signals;
 mod socket;
 mod socket_fully;
 mod socket_ops;
 mod socket_options;
 mod stream;
+pub mod terminal;
 mod timer;
 mod worker;
 
