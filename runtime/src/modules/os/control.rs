@@ -125,6 +125,7 @@ fn setsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = integer(ctx, &scope.arg(0), "fd")?;
     let (level, name, given) = match scope.len() {
         0..=3 => (libc::SOL_SOCKET, scope.arg(1), scope.arg(2)),
+        _ if is_buffer(&scope.arg(2))? => (libc::SOL_SOCKET, scope.arg(1), scope.arg(2)),
         _ => (integer(ctx, &scope.arg(1), "level")?, scope.arg(2), scope.arg(3)),
     };
     let name = integer(ctx, &name, "name")?;
@@ -181,10 +182,12 @@ fn name_of<'js>(
 ) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let fd = integer(ctx, &scope.arg(0), "fd")?;
-    let named =
-        Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.with_fd(|fd| call(&SockRef::from(&fd))));
+    let named = Descriptors::of(ctx).get(fd).and_then(|entry| {
+        let addr = entry.socket.with_fd(|fd| call(&SockRef::from(&fd)))?;
+        Ok((addr, entry.family))
+    });
     match named {
-        Ok(addr) => address::make(ctx, &addr),
+        Ok((addr, family)) => address::make(ctx, &addr, family),
         Err(error) => status(ctx, Err(error)),
     }
 }
