@@ -112,6 +112,9 @@ pub(crate) fn set_json_meta(module: &Module<'_, Declared>) -> Result<()> {
 /// Fills in `import.meta` of a file module.
 pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, main: bool) -> Result<()> {
     let meta = module.meta()?;
+    // What is no file counts as one of the current folder.
+    let place = resolve::folder(name).join(name);
+    let name = if name.starts_with('<') { &*place.to_string_lossy() } else { name };
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     let url = url::Url::from_file_path(name).map_or_else(|()| format!("file://{name}"), String::from);
     meta.set("url", url)?;

@@ -14,6 +14,7 @@ pub mod iterate;
 pub mod navigator;
 pub mod os;
 pub mod performance;
+pub mod print;
 pub mod report;
 pub mod shared;
 pub mod structured_clone;
