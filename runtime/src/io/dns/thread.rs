@@ -32,24 +32,38 @@ pub(super) fn start(config: Config, mut questions: UnboundedReceiver<Question>) 
     let serve = async move {
         let mut current = None;
         while let Some(question) = questions.recv().await {
-            let Some(resolver) = resolver(&config, &mut current) else {
+            let Some(servers) = servers(&config, &mut current) else {
                 let _ = question.answer.send(Err(Failure::TryAgain));
                 continue;
             };
-            tokio::spawn(answer(resolver, question));
+            tokio::spawn(answer(servers, question));
         }
     };
     std::thread::Builder::new().name("resolver".into()).spawn(move || runtime.block_on(serve)).map(drop)
 }
 
-async fn answer(resolver: TokioResolver, question: Question) {
-    let found = tokio::time::timeout(QUESTION_TIME_MAX, ask(&resolver, &question.name, question.family)).await;
+async fn answer(servers: Servers, question: Question) {
+    let found = tokio::time::timeout(QUESTION_TIME_MAX, ask(&servers, &question.name, question.family)).await;
     // The asker may be gone by now.
     let _ = question.answer.send(found.unwrap_or(Err(Failure::TryAgain)));
 }
 
-async fn ask(resolver: &TokioResolver, name: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
+/// Tries the names that `name` may stand for (resolv.conf(5), search), as res_search(3) does: that a
+/// name has no data, or that a server failed, says more than that the last name is not known.
+async fn ask(servers: &Servers, name: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
     let name = Name::from_utf8(name).or_else(|_| Name::from_ascii(name)).map_err(|_| Failure::NotFound)?;
+    let mut failed = Failure::NotFound;
+    for name in servers.candidates(name) {
+        match (query(&servers.resolver, name, family).await, failed) {
+            (Ok(ips), _) => return Ok(ips),
+            (Err(Failure::NotFound), _) | (Err(_), Failure::NoData) => {}
+            (Err(failure), _) => failed = failure,
+        }
+    }
+    Err(failed)
+}
+
+async fn query(resolver: &TokioResolver, name: Name, family: Family) -> Result<Vec<IpAddr>, Failure> {
     let ips: Vec<IpAddr> = match family {
         Family::Any => resolver.lookup_ip(name).await.map_err(failure)?.iter().collect(),
         Family::V4 | Family::V6 => {
@@ -72,21 +86,44 @@ fn failure(error: NetError) -> Failure {
     }
 }
 
-/// A resolver, and the time of the file that it was made by.
-type Current = Option<(Option<SystemTime>, TokioResolver)>;
+/// What a configuration file says.
+#[derive(Clone)]
+struct Servers {
+    resolver: TokioResolver,
+    search: Vec<Name>,
+    ndots: usize,
+}
 
-/// The resolver by the configuration as it is now.
-fn resolver(config: &Config, current: &mut Current) -> Option<TokioResolver> {
+impl Servers {
+    /// The fully qualified names that `name` may stand for, in the order of trial.
+    fn candidates(&self, mut name: Name) -> Vec<Name> {
+        if name.is_fqdn() {
+            return vec![name];
+        }
+        let first = usize::from(name.num_labels()) > self.ndots;
+        let mut all: Vec<Name> =
+            self.search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
+        name.set_fqdn(true);
+        all.insert(if first { 0 } else { all.len() }, name);
+        all
+    }
+}
+
+/// The servers, and the time of the file that named them.
+type Current = Option<(Option<SystemTime>, Servers)>;
+
+/// The servers by the configuration as it is now.
+fn servers(config: &Config, current: &mut Current) -> Option<Servers> {
     let changed = std::fs::metadata(&config.resolv_conf).and_then(|known| known.modified()).ok();
-    if let Some((made, resolver)) = current
+    if let Some((made, servers)) = current
         && *made == changed
     {
-        return Some(resolver.clone());
+        return Some(servers.clone());
     }
     match build(&config.resolv_conf, config.port) {
-        Ok(resolver) => {
-            *current = Some((changed, resolver.clone()));
-            Some(resolver)
+        Ok(servers) => {
+            *current = Some((changed, servers.clone()));
+            Some(servers)
         }
         Err(error) => {
             tracing::warn!("{}: {error}", config.resolv_conf.display());
@@ -95,15 +132,17 @@ fn resolver(config: &Config, current: &mut Current) -> Option<TokioResolver> {
     }
 }
 
-fn build(resolv_conf: &Path, port: u16) -> Result<TokioResolver, NetError> {
+fn build(resolv_conf: &Path, port: u16) -> Result<Servers, NetError> {
     let text = std::fs::read(resolv_conf).unwrap_or_default();
-    // resolv.conf(5): without a server it is the one on this machine.
-    let local = || ResolverConfig::from_parts(None, vec![], vec![NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into())]);
-    let (servers, mut options) = parse_resolv_conf(&text).unwrap_or_else(|_| (local(), Default::default()));
-    let mut config = ResolverConfig::from_parts(None, servers.search.clone(), servers.name_servers);
+    let (mut config, mut options) = parse_resolv_conf(&text).unwrap_or_else(|_| {
+        // resolv.conf(5): without a server it is the one on this machine.
+        let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        (ResolverConfig::from_parts(None, vec![], vec![local]), Default::default())
+    });
     for connection in config.name_servers.iter_mut().flat_map(|server| &mut server.connections) {
         connection.port = port;
     }
+    let (search, ndots) = (config.search.clone(), options.ndots);
     options.ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
     // They were read before the question came here.
     options.use_hosts_file = ResolveHosts::Never;
@@ -112,5 +151,5 @@ fn build(resolv_conf: &Path, port: u16) -> Result<TokioResolver, NetError> {
     options.negative_max_ttl = Some(NEGATIVE_TIME_MAX);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     *builder.options_mut() = options;
-    builder.build()
+    Ok(Servers { resolver: builder.build()?, search, ndots })
 }
