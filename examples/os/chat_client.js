@@ -23,7 +23,6 @@ await os.send(fd, `${name}\n`, true);
 
 // Both directions at the same time; the program ends with the first of them.
 await Promise.race([hear(), say()]);
-std.out.flush();
 std.exit(0);
 
 async function hear() {

@@ -32,7 +32,6 @@ for await (const line of linesOf((buffer) => os.recv(fd, buffer))) {
   if (message) await handle(message);
 }
 console.log("* the connection has ended");
-std.out.flush();
 std.exit(0);
 
 /**
@@ -121,7 +120,6 @@ async function send(line) {
 /** Prints without the control characters that move a terminal's cursor. @param {string} text */
 function show(text) {
   console.log(text.replace(/\p{Cc}/gu, ""));
-  std.out.flush();
 }
 
 /** @param {string} host @param {string} port */

@@ -7,8 +7,8 @@ mod io_harness;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use runtime::io::dns::{self, Failure, Family, QUESTIONS_MAX, Resolver};
 use runtime::io;
+use runtime::io::dns::{self, Failure, Family, QUESTIONS_MAX, Resolver};
 
 on_both!(
     what_needs_no_question_asks_none,

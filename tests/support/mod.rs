@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod response;
+pub mod script;
 pub mod server;
 
 use std::path::{Path, PathBuf};
@@ -18,10 +19,16 @@ use std::time::{Duration, Instant};
 
 pub use client::{Connection, get, raw};
 pub use response::Response;
+pub use script::Script;
 pub use server::Server;
 
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
+
+/// A file of `examples/`.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
 
 /// An app written for one test; its folder goes away with it.
 pub struct App {

@@ -69,9 +69,19 @@ mod tests {
         for (text, wanted) in good {
             assert_eq!(parse(text, 9).map(|addr| addr.to_string()).as_deref(), Some(wanted), "{text}");
         }
-        for text in
-            ["", "localhost", "1.2.3.4.5", "256.1.1.1", "1.", ".1", "0x", "08", "4294967296", "+1", "1.2.3.256"]
-        {
+        for text in [
+            "",
+            "localhost",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.",
+            ".1",
+            "0x",
+            "08",
+            "4294967296",
+            "+1",
+            "1.2.3.256",
+        ] {
             assert_eq!(parse(text, 9), None, "{text}");
         }
         assert_eq!(parse("fe80::1%no-such-interface", 9), None);

@@ -207,12 +207,7 @@ impl Resolver {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub fn lookup_blocking(
-        &self,
-        host: &str,
-        port: u16,
-        family: Family,
-    ) -> Result<Vec<SocketAddr>, Failure> {
+    pub fn lookup_blocking(&self, host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Failure> {
         block_on(self.lookup(host, port, family)).unwrap_or(Err(Failure::TryAgain))
     }
 

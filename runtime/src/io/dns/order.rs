@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(order(&[(both[0], None), (both[1], Some("198.51.100.117"))]), [both[1], both[0]]);
         let links = [("2001:db8:1::1", Some("2001:db8:1::2")), ("fe80::1", Some("fe80::2"))];
         assert_eq!(order(&links), ["fe80::1", "2001:db8:1::1"], "the smaller scope");
-        let old = [("2002:c633:6401::1", Some("2002:c633:6401::2")), ("2001:db8:1::1", Some("2001:db8:1::2"))];
+        let old =
+            [("2002:c633:6401::1", Some("2002:c633:6401::2")), ("2001:db8:1::1", Some("2001:db8:1::2"))];
         assert_eq!(order(&old), ["2001:db8:1::1", "2002:c633:6401::1"], "the higher precedence");
     }
 

@@ -123,7 +123,10 @@ fn read_service<'js>(ctx: &Ctx<'js>, given: Value<'js>) -> Result<Option<Service
         return Ok(Some(Service::Text(value::to_string(&given)?)));
     }
     if !given.is_number() {
-        return Err(exception::type_error(ctx, "service must be a string, a number, null or an object of hints"));
+        return Err(exception::type_error(
+            ctx,
+            "service must be a string, a number, null or an object of hints",
+        ));
     }
     let port = integer(ctx, &given, "service")?;
     match u16::try_from(port) {

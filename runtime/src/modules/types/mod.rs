@@ -60,7 +60,10 @@ pub fn text() -> String {
         }
         text.push_str("}\n");
         for alias in &names[1..] {
-            text.push_str(&format!("\ndeclare module \"{alias}\" {{\n  export * from \"{}\";\n}}\n", names[0]));
+            text.push_str(&format!(
+                "\ndeclare module \"{alias}\" {{\n  export * from \"{}\";\n}}\n",
+                names[0]
+            ));
         }
     }
     text

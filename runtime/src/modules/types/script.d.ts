@@ -3,6 +3,11 @@
 /** The words of the command line from the script's name on; empty in a served app. */
 declare var scriptArgs: string[];
 
+/** In scripts only: its arguments as text with spaces between them, and a line feed, to standard output. */
+declare function print(...data: unknown[]): void;
+/** In scripts only: collects garbage now. */
+declare function gc(): void;
+
 interface ImportMeta {
   /** The module's file as a URL. */
   readonly url: string;
