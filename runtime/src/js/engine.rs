@@ -93,6 +93,11 @@ impl State {
         any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
     }
 
+    /// The limit of the heap, in bytes: nothing larger is read for a script.
+    pub fn heap_bytes_max(&self) -> usize {
+        self.heap_bytes_max
+    }
+
     /// What keeps a script of this engine from ending.
     pub fn alive(&self) -> &Rc<Alive> {
         &self.alive

@@ -6,10 +6,12 @@
 #![allow(unsafe_code)]
 
 pub mod alive;
+pub mod c_format;
 pub mod charge;
 pub mod class;
 pub mod clone;
 pub mod compile;
+pub mod convert;
 pub mod engine;
 pub mod eval;
 pub mod exception;

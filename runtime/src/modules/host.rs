@@ -32,6 +32,11 @@ impl Host {
         state.extension::<Host>().0.set(role);
     }
 
+    /// What the engine runs for.
+    pub fn of(state: &State) -> Role {
+        state.extension::<Host>().0.get()
+    }
+
     /// What the context's engine runs for.
     pub fn role(ctx: &Ctx<'_>) -> Role {
         State::of(ctx).extension::<Host>().0.get()

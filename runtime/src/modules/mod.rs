@@ -17,6 +17,7 @@ pub mod performance;
 pub mod print;
 pub mod report;
 pub mod shared;
+pub mod std;
 pub mod structured_clone;
 pub mod timers;
 pub mod types;
@@ -26,7 +27,11 @@ use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[(&["jsserve:shared"], shared::declare), (&["os", "qjs:os"], os::declare)],
+    modules: &[
+        (&["jsserve:shared"], shared::declare),
+        (&["os", "qjs:os"], os::declare),
+        (&["std", "qjs:std"], self::std::declare),
+    ],
     globals: &[
         structured_clone::install,
         url::install,
