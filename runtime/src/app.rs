@@ -94,11 +94,6 @@ impl Blueprint {
                 Level::Error => tracing::error!(worker, "{text}"),
             }
         }));
-        let descriptors = engine.state().extension::<Descriptors>();
-        for fd in 0..3 {
-            // One that is not open is EBADF for the app, too.
-            let _ = descriptors.inherit(fd);
-        }
         let arguments =
             std::iter::once(self.config.app.display().to_string()).chain(self.config.args.clone());
         let arguments: Vec<String> = arguments.collect();
@@ -260,6 +255,11 @@ impl Observer for Settled {
 
 async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Loaded>> {
     let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
+    let descriptors = engine.state().extension::<Descriptors>();
+    for fd in 0..3 {
+        // One that is not open is EBADF for the app, too.
+        let _ = descriptors.inherit(fd);
+    }
     let cell = Rc::new(Outcome::default());
     let started = engine.turn(|ctx| {
         let start = || {

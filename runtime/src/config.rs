@@ -97,8 +97,8 @@ pub struct ScriptConfig {
     pub log: LogFormat,
 }
 
-/// JavaScript stack of a script in bytes, as in `qjs`.
-pub const SCRIPT_STACK_BYTES: usize = 1 << 20;
+/// JavaScript stack of a script in bytes: what a main thread of 8 MiB can well spare.
+pub const SCRIPT_STACK_BYTES: usize = 4 << 20;
 
 /// Bounds on everything that a client or an app could make grow.
 #[derive(Clone, Debug)]

@@ -188,7 +188,7 @@ pub struct JavaScript {
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().heap_bytes_max))]
     pub heap_max: Size,
 
-    /// JavaScript stack; beyond: RangeError. Scripts: 1M unless given
+    /// JavaScript stack; beyond: RangeError. Scripts: 4M unless given
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().stack_bytes_max))]
     pub stack_max: Size,
 

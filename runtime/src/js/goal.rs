@@ -102,6 +102,9 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<Value<'js>> 
     })
 }
 
+/// What the engine needs to compile and not to run.
+type Parser = (intrinsic::Eval, intrinsic::RegExpCompiler);
+
 /// Whether `source` is a module with a default export, `export { x as default } from` and its like
 /// included. A source that does not compile has none.
 pub fn exports_default(source: &[u8]) -> bool {
@@ -109,10 +112,10 @@ pub fn exports_default(source: &[u8]) -> bool {
         return false;
     }
     let Ok(runtime) = Runtime::new() else { return false };
-    let Ok(context) = Context::custom::<intrinsic::RegExpCompiler>(&runtime) else { return false };
+    let Ok(context) = Context::custom::<Parser>(&runtime) else { return false };
     context.with(|ctx| {
         // The parser refuses a second default export, before any import is looked at.
-        let twice = [source, b"\n;export default 0;"].concat();
+        let twice = [source, b"\n;let jsserve_second; export { jsserve_second as default };"].concat();
         let declared = Module::declare(ctx.clone(), "source", twice);
         let message = match declared {
             Ok(_) => return false,
