@@ -5,15 +5,18 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr,
     tcsetattr,
 };
 
-/// Each terminal's mode before it was first made raw, with a descriptor of it.
+/// Each terminal's mode before it was made raw, with a descriptor of it, in order.
 static BEFORE: Mutex<Vec<(OwnedFd, Termios)>> = Mutex::new(Vec::new());
+/// Whether the process's end is seen to.
+static AT_EXIT: AtomicBool = AtomicBool::new(false);
 
 /// Makes the terminal `fd` raw: each byte is read as it is typed, without echo; keys that send
 /// signals still do, and output is translated as before.
@@ -37,23 +40,29 @@ pub fn set_raw(fd: BorrowedFd<'_>) -> io::Result<()> {
     raw.control_modes |= ControlModes::CS8;
     raw.special_codes[SpecialCodeIndex::VMIN] = 1;
     raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+    let same = |a: &Termios, b: &Termios| {
+        let codes = [SpecialCodeIndex::VMIN, SpecialCodeIndex::VTIME];
+        a.input_modes == b.input_modes
+            && a.output_modes == b.output_modes
+            && a.local_modes == b.local_modes
+            && a.control_modes == b.control_modes
+            && codes.iter().all(|code| a.special_codes[*code] == b.special_codes[*code])
+    };
+    if same(&before, &raw) {
+        return Ok(());
+    }
     remember(fd, before)?;
     Ok(tcsetattr(fd, OptionalActions::Now, &raw)?)
 }
 
 fn remember(fd: BorrowedFd<'_>, mode: Termios) -> io::Result<()> {
-    let device = rustix::fs::fstat(fd)?.st_rdev;
-    let mut before = BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let known = |(fd, _): &(OwnedFd, Termios)| rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_rdev == device);
-    if before.iter().any(known) {
-        return Ok(());
-    }
-    if before.is_empty() {
-        // SAFETY: `restore` is a function of no arguments that unwinds nowhere. It fails only for want
-        // of memory.
+    let copy = fd.try_clone_to_owned()?;
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !AT_EXIT.swap(true, Ordering::Relaxed) {
+        // SAFETY: `at_exit` takes nothing and does not unwind. It fails only for want of memory.
         unsafe { libc::atexit(at_exit) };
     }
-    before.push((fd.try_clone_to_owned()?, mode));
+    before.push((copy, mode));
     Ok(())
 }
 
@@ -65,8 +74,35 @@ extern "C" fn at_exit() {
 pub fn restore() {
     // A thread that is about to set a mode while the process ends comes too late.
     let Ok(mut before) = BEFORE.try_lock() else { return };
-    for (fd, mode) in before.drain(..) {
+    for (fd, mode) in before.drain(..).rev() {
         // A terminal that is gone has no mode.
         let _ = tcsetattr(&fd, OptionalActions::Now, &mode);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{Mode, OFlags};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_terminal_gets_its_first_mode_back() {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let Ok(terminal) = rustix::fs::open("/dev/ptmx", flags, Mode::empty()) else {
+            eprintln!("SKIPPED: no pseudo-terminals here");
+            return;
+        };
+        let echoes = || tcgetattr(&terminal).unwrap().local_modes.contains(LocalModes::ECHO);
+        assert!(echoes());
+        set_raw(terminal.as_fd()).unwrap();
+        set_raw(terminal.as_fd()).unwrap();
+        assert!(!echoes());
+        restore();
+        assert!(echoes());
+        assert_eq!(
+            set_raw(std::fs::File::open("/dev/null").unwrap().as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::ENOTTY)
+        );
     }
 }

@@ -147,14 +147,15 @@ fn environment<'js>(ctx: &Ctx<'js>, given: &Value<'js>, what: &str) -> Result<Ve
     let Some(object) = given.as_object() else {
         return Err(exception::type_error(ctx, &format!("{what} must be an object")));
     };
-    let pair = |entry: Result<(String, Value<'js>)>| {
+    let pair = |entry: Result<(Value<'js>, Value<'js>)>| {
         let (name, value) = entry?;
-        let value = coerce::text(ctx, &value, &format!("{what}.{name}"))?;
-        let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
+        let name = value::to_string(&name)?;
+        let text = coerce::text(ctx, &value, &format!("{what}.{name}"))?;
+        let bytes = [name.as_bytes(), b"=", text.as_bytes()].concat();
         let nul = |_| exception::type_error(ctx, &format!("a name in {what} must not contain NUL"));
         CString::new(bytes).map_err(nul)
     };
-    object.props::<String, Value>().map(pair).collect()
+    object.props::<Value, Value>().map(pair).collect()
 }
 
 fn groups(ctx: &Ctx<'_>, given: &Value<'_>, what: &str) -> Result<Vec<u32>> {
