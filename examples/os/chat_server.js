@@ -22,6 +22,45 @@ if (path === undefined) {
   std.exit(2);
 }
 
+/** One client's way out: lines are sent one after the other, and nobody waits for it. */
+class Client {
+  #waiting = "";
+  #fd;
+  /** Settles when everything has been sent. @type {Promise<void>} */
+  flushed = Promise.resolve();
+
+  /** @param {number} fd */
+  constructor(fd) {
+    this.#fd = fd;
+  }
+
+  /** @param {string} line */
+  say(line) {
+    const idle = this.#waiting === "";
+    this.#waiting += `${line}\n`;
+    if (this.#waiting.length > BACKLOG_CHARACTERS_MAX) this.end();
+    else if (idle) this.flushed = this.flushed.then(() => this.#flush());
+  }
+
+  /** Ends the connection: what reads from it sees the end. */
+  end() {
+    os.shutdown(this.#fd, os.SHUT_RDWR);
+  }
+
+  async #flush() {
+    try {
+      while (this.#waiting !== "") {
+        const text = this.#waiting;
+        await os.send(this.#fd, text, true);
+        this.#waiting = this.#waiting.slice(text.length);
+      }
+    } catch {
+      this.#waiting = "";
+      this.end();
+    }
+  }
+}
+
 /** Who is there: by name, the text that waits to be sent. @type {Map<string, Client>} */
 const clients = new Map();
 
@@ -83,45 +122,6 @@ async function serve(fd) {
 /** Sends a line to everybody but the one whose it is. @param {string} line @param {string} from */
 function tell(line, from) {
   for (const [name, client] of clients) if (name !== from) client.say(line);
-}
-
-/** One client's way out: lines are sent one after the other, and nobody waits for it. */
-class Client {
-  #waiting = "";
-  #fd;
-  /** Settles when everything has been sent. @type {Promise<void>} */
-  flushed = Promise.resolve();
-
-  /** @param {number} fd */
-  constructor(fd) {
-    this.#fd = fd;
-  }
-
-  /** @param {string} line */
-  say(line) {
-    const idle = this.#waiting === "";
-    this.#waiting += `${line}\n`;
-    if (this.#waiting.length > BACKLOG_CHARACTERS_MAX) this.end();
-    else if (idle) this.flushed = this.flushed.then(() => this.#flush());
-  }
-
-  /** Ends the connection: what reads from it sees the end. */
-  end() {
-    os.shutdown(this.#fd, os.SHUT_RDWR);
-  }
-
-  async #flush() {
-    try {
-      while (this.#waiting !== "") {
-        const text = this.#waiting;
-        await os.send(this.#fd, text, true);
-        this.#waiting = this.#waiting.slice(text.length);
-      }
-    } catch {
-      this.#waiting = "";
-      this.end();
-    }
-  }
 }
 
 /** Listens on a path; a socket that a dead server has left there is replaced. @param {string} path */

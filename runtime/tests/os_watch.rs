@@ -198,7 +198,10 @@ fn an_exception_is_reported_and_the_handler_stays() {
         until(&driver, "calls === 3").await;
         let reports = driver.reports.borrow();
         assert_eq!(reports.len(), 4, "{reports:#?}");
-        assert!(reports.iter().any(|line| line.starts_with("in a read handler: Error: call 3")), "{reports:#?}");
+        assert!(
+            reports.iter().any(|line| line.starts_with("in a read handler: Error: call 3")),
+            "{reports:#?}"
+        );
         assert!(reports.iter().any(|line| line == "in a write handler: a string"), "{reports:#?}");
     });
 }
@@ -207,7 +210,9 @@ fn an_exception_is_reported_and_the_handler_stays() {
 fn a_handler_keeps_a_script_alive_until_it_is_removed_or_its_descriptor_closed() {
     on_both(|driver| async move {
         let alive = driver.engine.state().alive().clone();
-        run(&driver, "globalThis.os = os; globalThis.fds = await pair(); globalThis.listener = listening();").await.expect("pair");
+        run(&driver, "globalThis.os = os; globalThis.fds = await pair(); globalThis.listener = listening();")
+            .await
+            .expect("pair");
         assert_eq!(alive.count(), 0);
         driver.run("os.setReadHandler(fds[0], () => {}); os.setReadHandler(fds[1], () => {}); os.setReadHandler(listener, () => {});");
         assert_eq!(alive.count(), 3);
@@ -243,9 +248,12 @@ fn pipes_files_and_devices() {
         until(&driver, "calls.pipe === 3").await;
         assert_eq!(driver.text("JSON.stringify(Object.values(calls).sort())"), "[1,1,1,1,1,3]");
         drop(unread);
-        run(&driver, &format!("await new Promise((resolve) => os.setWriteHandler({full}, resolve)); os.close({full})"))
-            .await
-            .expect("a pipe that nobody reads is ready: a write would not block");
+        run(
+            &driver,
+            &format!("await new Promise((resolve) => os.setWriteHandler({full}, resolve)); os.close({full})"),
+        )
+        .await
+        .expect("a pipe that nobody reads is ready: a write would not block");
         // A file is no socket.
         let body = format!(
             "for (const fd of [{file}, {null}]) {{
@@ -264,7 +272,9 @@ fn pipes_files_and_devices() {
 #[test]
 fn a_reused_number_has_no_handler_of_the_old_descriptor() {
     on_both(|driver| async move {
-        run(&driver, "globalThis.os = os; globalThis.stale = 0; globalThis.listener = listening();").await.expect("module");
+        run(&driver, "globalThis.os = os; globalThis.stale = 0; globalThis.listener = listening();")
+            .await
+            .expect("module");
         let body = "
             const [client, server] = await connected(listener);
             os.setReadHandler(server, () => stale++); os.setWriteHandler(server, () => stale++);
