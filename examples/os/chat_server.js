@@ -65,7 +65,6 @@ class Client {
 const clients = new Map();
 
 const listener = await listen(path);
-console.log(`listening on ${path}`);
 
 let open = true;
 for (const signal of [os.SIGINT, os.SIGTERM]) {
@@ -78,6 +77,7 @@ for (const signal of [os.SIGINT, os.SIGTERM]) {
   });
 }
 
+console.log(`listening on ${path}`);
 while (open) {
   try {
     const [fd] = await os.accept(listener);

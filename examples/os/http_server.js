@@ -26,9 +26,6 @@ const listener = must(os.socket(found[0].family, os.SOCK_STREAM), "socket");
 must(os.setsockopt(listener, os.SO_REUSEADDR, 1), "setsockopt");
 must(os.bind(listener, found[0]), "bind");
 must(os.listen(listener), "listen");
-const bound = must(os.getsockname(listener), "getsockname");
-const name = bound.family === os.AF_INET6 ? `[${bound.addr}]` : bound.addr;
-console.log(`listening on http://${name}:${bound.port}/`);
 
 let open = true;
 for (const signal of [os.SIGINT, os.SIGTERM]) {
@@ -38,6 +35,10 @@ for (const signal of [os.SIGINT, os.SIGTERM]) {
     os.close(listener); // the accept that waits rejects with EBADF
   });
 }
+
+const bound = must(os.getsockname(listener), "getsockname");
+const name = bound.family === os.AF_INET6 ? `[${bound.addr}]` : bound.addr;
+console.log(`listening on http://${name}:${bound.port}/`);
 
 while (open) {
   try {

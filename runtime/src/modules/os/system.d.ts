@@ -62,10 +62,6 @@ export function mkstemp(pattern?: string): [path: string, fd: number];
 export function getcwd(): [path: string, errno: number];
 export function chdir(path: string): number;
 
-export const O_RDONLY: number, O_WRONLY: number, O_RDWR: number, O_APPEND: number, O_CREAT: number;
-export const O_EXCL: number, O_TRUNC: number;
-export const S_IFMT: number, S_IFIFO: number, S_IFCHR: number, S_IFDIR: number, S_IFBLK: number;
-export const S_IFREG: number, S_IFSOCK: number, S_IFLNK: number, S_ISGID: number, S_ISUID: number;
 
 // Processes and signals.
 
@@ -90,15 +86,10 @@ export interface ExecOptions {
 export function exec(args: string[], options?: ExecOptions): number;
 /** The process id (0: nothing ended yet, with WNOHANG) or `-errno`, and the status of wait(2). */
 export function waitpid(pid: number, options?: number): [pid: number, status: number];
-export const WNOHANG: number;
 export function getpid(): number;
 export function kill(pid: number, signal: number): number;
 /** null: the signal's default; undefined: it is ignored. */
 export function signal(signal: number, handler: (() => void) | null | undefined): void;
-export const SIGINT: number, SIGABRT: number, SIGFPE: number, SIGILL: number, SIGSEGV: number;
-export const SIGTERM: number, SIGQUIT: number, SIGPIPE: number, SIGALRM: number, SIGUSR1: number;
-export const SIGUSR2: number, SIGCHLD: number, SIGCONT: number, SIGSTOP: number, SIGTSTP: number;
-export const SIGTTIN: number, SIGTTOU: number;
 
 // Time and the machine.
 
