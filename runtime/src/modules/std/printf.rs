@@ -132,6 +132,8 @@ impl<'js> Format<'_, '_, 'js> {
             }
             b'e' | b'f' | b'g' | b'a' | b'E' | b'F' | b'G' | b'A' => {
                 let number = value::to_number(&self.argument()?)?;
+                // JavaScript has one NaN, without a sign; the C library would show the processor's.
+                let number = if number.is_nan() { f64::NAN } else { number };
                 self.number(spec, Number::Double(number))?;
             }
             _ => return Err(invalid(self.scope)),
