@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::Descriptors;
+use crate::modules::std::standard;
 use crate::modules::{TABLE, print};
 use crate::server;
 
@@ -164,6 +165,12 @@ impl Script {
         // Set once, right here.
         let _ = reporter.set(Rc::downgrade(&engine));
         Host::set(engine.state(), Role::Script);
+        let files = Rc::downgrade(&engine);
+        host::at_exit(engine.state(), move || {
+            if let Some(engine) = files.upgrade() {
+                standard::flush_all(engine.state());
+            }
+        });
         let ended = Rc::downgrade(&engine);
         engine.state().set_after_rejections(Rc::new(move || {
             if let Some(engine) = ended.upgrade() {
@@ -227,7 +234,7 @@ impl Script {
 
     async fn play_all(self, source: Source) -> i32 {
         if let Err(error) = self.prepare().await {
-            print::write_error(format!("jsserve: {error}\n").as_bytes());
+            write_error(&format!("jsserve: {error}\n"));
             return 1;
         }
         let ending = self.play(&source).await;
@@ -236,7 +243,7 @@ impl Script {
             Ending::Settled => 0,
             Ending::Never => {
                 let text = format!("jsserve: {}: its top-level await can never settle\n", source.name);
-                print::write_error(text.as_bytes());
+                write_error(&text);
                 UNSETTLED
             }
         }
@@ -269,12 +276,15 @@ impl Script {
         let outcome: Rc<Outcome<()>> = Rc::default();
         let settled = outcome.clone();
         self.engine.turn(|ctx| {
-            let started = start(ctx).and_then(|promise| match promise {
-                Some(promise) => promise::observe(ctx, &promise.get(ctx), Box::new(End(settled))),
-                None => {
+            let started = start(ctx).and_then(|promise| {
+                let Some(promise) = promise.map(|held| held.get(ctx)) else {
                     settled.set(());
-                    Ok(())
+                    return Ok(());
+                };
+                if let Some(promise::State::Rejected(reason)) = promise::state(&promise) {
+                    return Err(ctx.throw(reason));
                 }
+                promise::observe(ctx, &promise, Box::new(End(settled)))
             });
             if let Err(error) = started {
                 // Before any job that it may have left: an exception is the end.
@@ -322,5 +332,10 @@ fn tell(thrown: &Thrown, label: &str) {
         text.push_str(&frame);
         text.push('\n');
     }
-    print::write_error(text.as_bytes());
+    write_error(&text);
+}
+
+/// What cannot be written to standard error cannot be told at all.
+fn write_error(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -19,7 +19,7 @@ use clap::error::ErrorKind as Kind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use runtime::config::{Config, Goal, Program, ScriptConfig};
 use runtime::error::{Error, Result};
-use runtime::js::goal::exports_default;
+use runtime::js::goal::exports;
 
 use flags::Flags;
 use words::Words;
@@ -111,21 +111,29 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         _ => {
             let path = Path::new(&file);
             resolve::check_app(path)?;
-            if script::goal(&flags) != Some(Goal::Script) && is_app(path) {
+            let goal = script::goal(&flags);
+            // What cannot be read is told later.
+            let source = std::fs::read(path).unwrap_or_default();
+            if goal != Some(Goal::Script) && exports(&source, "default") {
                 script::refuse_for_app(&given, &file)?;
                 return serve();
             }
+            let warning = warn(&name(&file)).or_else(|| forgotten(&name(&file), &source));
             let program = Program::File(path.to_owned());
-            Ok(Request::Script(config(program, Some(file.clone()))?, warn(&name(&file))))
+            Ok(Request::Script(config(program, Some(file.clone()))?, warning))
         }
     }
 }
 
-fn name(file: &OsStr) -> String {
-    file.display().to_string()
+/// A warning for a handler that is exported under its own name only: the usual slip in a first app.
+fn forgotten(file: &str, source: &[u8]) -> Option<String> {
+    let handler = ["fetch", "accept"].into_iter().find(|handler| exports(source, handler))?;
+    Some(format!(
+        "nothing is served: {file} exports {handler}, but not in a default export\n  \
+         An app has: export default {{ {handler} }}"
+    ))
 }
 
-/// Whether the file is a module with a default export. What cannot be read is told later.
-fn is_app(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|source| exports_default(&source))
+fn name(file: &OsStr) -> String {
+    file.display().to_string()
 }

@@ -1,5 +1,5 @@
 //! What a source text is, told before any of it runs: a classic script or a module (the goal
-//! symbols of ECMA-262 section 16), and whether the module has a default export.
+//! symbols of ECMA-262 section 16), and what the module exports.
 //!
 //! Owns: compiling for either goal. Must not know: where sources come from, what they are run for.
 
@@ -105,23 +105,23 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<Value<'js>> 
 /// What the engine needs to compile and not to run.
 type Parser = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
-/// Whether `source` is a module with a default export, `export { x as default } from` and its like
-/// included. A source that does not compile has none.
-pub fn exports_default(source: &[u8]) -> bool {
-    if !contains(source, b"export") || !contains(source, b"default") {
+/// Whether `source` is a module that exports something as `name`, `export { x as name } from` and its
+/// like included. A source that does not compile exports nothing.
+pub fn exports(source: &[u8], name: &str) -> bool {
+    if !contains(source, b"export") || !contains(source, name.as_bytes()) {
         return false;
     }
     let Ok(runtime) = Runtime::new() else { return false };
     let Ok(context) = Context::custom::<Parser>(&runtime) else { return false };
     context.with(|ctx| {
-        // The parser refuses a second default export, before any import is looked at.
-        let twice = [source, b"\n;let jsserve_second; export { jsserve_second as default };"].concat();
-        let declared = Module::declare(ctx.clone(), "source", twice);
+        // The parser refuses a second export of that name, before any import is looked at.
+        let second = format!("\n;let jsserve_second; export {{ jsserve_second as {name} }};");
+        let declared = Module::declare(ctx.clone(), "source", [source, second.as_bytes()].concat());
         let message = match declared {
             Ok(_) => return false,
             Err(_) => ctx.catch().into_exception().and_then(|error| error.message()),
         };
-        message.is_some_and(|text| text == "duplicate exported name 'default'")
+        message.is_some_and(|text| text == format!("duplicate exported name '{name}'"))
     })
 }
 
@@ -145,7 +145,7 @@ mod tests {
             "export { x as 'default' } from './nowhere.js'",
             "const re = /a'b/u; await 1; export default class {} // end",
         ] {
-            assert!(exports_default(source.as_bytes()), "{source}");
+            assert!(exports(source.as_bytes(), "default"), "{source}");
         }
         for source in [
             "",
@@ -158,7 +158,7 @@ mod tests {
             "export default {",
             "with (a) { export default }",
         ] {
-            assert!(!exports_default(source.as_bytes()), "{source}");
+            assert!(!exports(source.as_bytes(), "default"), "{source}");
         }
     }
 

@@ -10,10 +10,10 @@ export function open(path: string, flags?: number, mode?: number): number;
 /** The new position. `whence`: SEEK_SET, SEEK_CUR or SEEK_END of `std`. */
 export function seek(fd: number, offset: number, whence: number): number;
 export function seek(fd: number, offset: bigint, whence: number): bigint;
-/** Bytes read into `buffer` from `offset` on, 0 at the end. RangeError beyond the buffer. */
-export function read(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
+/** Bytes read into `buffer` from `offset` on (all of it if not given), 0 at the end. RangeError beyond the buffer. */
+export function read(fd: number, buffer: Bytes, offset?: number, length?: number): number;
 /** Bytes written, perhaps fewer than `length`. RangeError beyond the buffer. */
-export function write(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
+export function write(fd: number, buffer: Bytes, offset?: number, length?: number): number;
 export function dup(fd: number): number;
 export function dup2(fd: number, to: number): number;
 /** null where there is none to be had. */
@@ -21,8 +21,8 @@ export function pipe(): [readFd: number, writeFd: number] | null;
 export function isatty(fd: number): boolean;
 /** null where `fd` is no terminal. */
 export function ttyGetWinSize(fd: number): [width: number, height: number] | null;
-/** The process's end restores the terminal. */
-export function ttySetRaw(fd: number): void;
+/** Bytes as they are typed, without echo, until the process ends; 0 or `-errno`. */
+export function ttySetRaw(fd: number): number;
 
 /** What stat(2) tells; times in milliseconds since 1970. */
 export interface Stat {
@@ -44,8 +44,8 @@ export interface Stat {
 export function stat(path: string): [stat: Stat, errno: 0] | [stat: null, errno: number];
 /** Of a symbolic link itself. */
 export function lstat(path: string): [stat: Stat, errno: 0] | [stat: null, errno: number];
-/** Milliseconds since 1970. */
-export function utimes(path: string, atime: number, mtime: number): number;
+/** Milliseconds since 1970, or dates. */
+export function utimes(path: string, atime: number | Date, mtime: number | Date): number;
 export function remove(path: string): number;
 export function rename(from: string, to: string): number;
 export function symlink(target: string, path: string): number;
@@ -61,7 +61,6 @@ export function mkdtemp(pattern?: string): [path: string, errno: number];
 export function mkstemp(pattern?: string): [path: string, fd: number];
 export function getcwd(): [path: string, errno: number];
 export function chdir(path: string): number;
-
 
 // Processes and signals.
 
@@ -100,7 +99,7 @@ export function setTimeout(callback: () => void, ms: number): number;
 export function setInterval(callback: () => void, ms: number): number;
 export function clearTimeout(id: number | null | undefined): void;
 export function clearInterval(id: number | null | undefined): void;
-/** Microseconds of a clock that never runs backwards. */
+/** Milliseconds, with fractions, of a clock that nobody sets. */
 export function now(): number;
 /** Microseconds of processor time that the process has used in user space. */
 export function cputime(): number;

@@ -10,12 +10,12 @@ use rquickjs::{Error, Exception, Result, Value};
 
 use super::file::{self, File};
 use super::printf;
-use super::standard::{self, Number};
+use super::standard::Number;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, eval, exception, value};
-use crate::modules::host::{Host, Role};
+use crate::modules::host::{self, Host, Role};
 use crate::modules::os::errno;
 
 /// The calls.
@@ -46,7 +46,7 @@ fn exit<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         drop(scope.ctx.catch());
         -1
     });
-    standard::exit(State::of(scope.ctx), status)
+    host::exit(State::of(scope.ctx), status)
 }
 
 /// `gc()`: collects cyclic garbage.

@@ -8,8 +8,6 @@ use std::io::{self, SeekFrom};
 use std::rc::{Rc, Weak};
 use std::sync::{Mutex, MutexGuard};
 
-use rquickjs::Ctx;
-
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
 use crate::js::engine::State;
@@ -21,9 +19,6 @@ const WRITE: Access = Access { read: false, write: true, append: false };
 
 static STREAMS: [Mutex<Stream>; 3] =
     [Mutex::new(Stream::new(READ)), Mutex::new(Stream::new(WRITE)), Mutex::new(Stream::unbuffered(WRITE))];
-
-/// The exit status that a shell shows for a process that SIGPIPE ended.
-const SIGPIPE_STATUS: i32 = 128 + libc::SIGPIPE;
 
 /// A standard stream, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +105,7 @@ impl Standard {
     }
 
     /// Calls `f` with a standard stream. Where a script's output goes to a pipe that nobody reads any
-    /// more, the process ends as by SIGPIPE, which this program ignores.
+    /// more, the process ends by SIGPIPE, which this program ignores otherwise.
     pub fn with<R>(&self, number: Number, f: impl FnOnce(&mut Stream, &dyn Device) -> R) -> R {
         let device = self.device(number);
         let mut stream = lock(number);
@@ -123,7 +118,8 @@ impl Standard {
         }
         let result = f(&mut stream, &device);
         if stream.last_errno() == libc::EPIPE && !self.served.get() && number != Number::In {
-            std::process::exit(SIGPIPE_STATUS);
+            // It fails for no signal whose default is to end the process.
+            let _ = signal_hook::low_level::emulate_default_handler(libc::SIGPIPE);
         }
         result
     }
@@ -163,9 +159,13 @@ fn lock(number: Number) -> MutexGuard<'static, Stream> {
     STREAMS[number as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Writes to standard output, in order with `std.out`; by line where that is a terminal.
-pub fn write_out(ctx: &Ctx<'_>, bytes: &[u8]) {
-    Standard::of(State::of(ctx)).with(Number::Out, |stream, device| stream.write(device, bytes));
+/// Writes `bytes` to standard output or error now, in order with `std.out` and `std.err`. What cannot
+/// be written is lost.
+pub fn print(state: &State, number: Number, bytes: &[u8]) {
+    Standard::of(state).with(number, |stream, device| {
+        stream.write(device, bytes);
+        drop(stream.flush(device));
+    });
 }
 
 /// Flushes standard output and error and all FILEs of the engine.
@@ -181,10 +181,4 @@ pub fn inherit(state: &State, fd: i32) {
             drop(standard.device(number));
         }
     }
-}
-
-/// Flushes all and ends the process.
-pub fn exit(state: &State, status: i32) -> ! {
-    flush_all(state);
-    std::process::exit(status)
 }
