@@ -39,6 +39,8 @@ fn files_are_written_sought_and_read() {
         const log = os.open(path, os.O_WRONLY | os.O_APPEND);
         equal(os.write(log, bytes('!').buffer, 0, 1), 1); equal(os.read(log, got.buffer, 0, 1), -9, 'not for reading');
         os.close(log);
+        const shared = new SharedArrayBuffer(4), file = os.open(path, os.O_RDONLY);
+        equal(os.read(file, shared, 1, 3), 3); same([...new Uint8Array(shared)], [0, 48, 49, 50]); os.close(file);
         equal(content(path), '0123452389!');
         "#,
     );

@@ -260,6 +260,15 @@ pub fn bytes<'a>(value: &'a Value<'_>) -> Result<Option<Bytes<'a>>> {
     }
 }
 
+/// The bytes of `value`, if it is a SharedArrayBuffer itself: no BufferSource, but what the calls of
+/// QuickJS take.
+pub fn shared_bytes<'a>(value: &'a Value<'_>) -> Option<Bytes<'a>> {
+    // SAFETY: asks a live value for its kind.
+    let other = !value.is_object() || unsafe { qjs::JS_IsArrayBuffer(value.as_raw()) };
+    // All else than the two kinds of buffers has none.
+    (!other).then(|| whole(value.ctx(), value.as_raw())).filter(|bytes| !bytes.ptr.is_null())
+}
+
 fn whole<'a>(ctx: &Ctx<'_>, buffer: qjs::JSValue) -> Bytes<'a> {
     let mut len = 0;
     // SAFETY: `buffer` is a live ArrayBuffer; null means detached, with an exception to clear.

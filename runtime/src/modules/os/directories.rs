@@ -21,8 +21,8 @@ use crate::js::{exception, value};
 use crate::modules::host::{Host, Role};
 use crate::modules::iterate;
 
-/// What a pattern of a temporary name ends in; replaced by as many random letters.
-const BLANKS: &[u8] = b"XXXXXX";
+/// What a pattern of a temporary name ends in, six of them; replaced by as many random letters.
+const BLANKS: [u8; 6] = [b'X'; 6];
 /// How many names are tried where others exist.
 const NAMES_MAX: usize = 100;
 
@@ -83,7 +83,7 @@ fn list(path: &CStr, names: &mut Vec<CString>) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Makes something under a name that did not exist, from the pattern in argument 0 ("tmpXXXXXX"): the
+/// Makes something under a name that did not exist, from the pattern in argument 0 ("tmp"): the
 /// name, and what `make` says. Where it fails, the name is the pattern.
 fn temporary<T>(
     scope: &Scope<'_, '_>,
@@ -94,8 +94,8 @@ fn temporary<T>(
         true => coerce::text(ctx, &scope.arg(0), "pattern")?.into_bytes(),
         false => b"tmp".to_vec(),
     };
-    if !name.ends_with(BLANKS) {
-        name.extend_from_slice(BLANKS);
+    if !name.ends_with(&BLANKS) {
+        name.extend_from_slice(&BLANKS);
     }
     let pattern = String::from_utf8_lossy(&name).into_owned();
     let start = name.len() - BLANKS.len();
@@ -126,7 +126,7 @@ fn letters(blanks: &mut [u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// `mkdtemp(pattern = "tmpXXXXXX")`: `[path, 0]`, or `[pattern, -errno]`.
+/// `mkdtemp(pattern = "tmp")`: `[path, 0]`, or `[pattern, -errno]`.
 fn mkdtemp<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let (name, made) = temporary(scope, |path| rustix::fs::mkdir(path, Mode::RWXU))?;
@@ -134,7 +134,7 @@ fn mkdtemp<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     coerce::pair(ctx, value::string(ctx, &name)?, status)
 }
 
-/// `mkstemp(pattern = "tmpXXXXXX")`: `[path, fd]`, or `[pattern, -errno]`.
+/// `mkstemp(pattern = "tmp")`: `[path, fd]`, or `[pattern, -errno]`.
 fn mkstemp<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

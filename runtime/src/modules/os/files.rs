@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rquickjs::{Result, Value};
+use rquickjs::{Ctx, Error, Result, Value};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
 use rustix::net::SendFlags;
@@ -17,8 +17,9 @@ use super::table::{Descriptors, Entry};
 use super::{arguments, coerce};
 use crate::io::Socket;
 use crate::js::class::{Scope, Static};
+use crate::js::exception;
 use crate::js::function::Functions;
-use crate::js::{exception, value};
+use crate::js::value::{self, Bytes};
 use crate::modules::host::{Host, Role};
 
 /// Bytes that a pipe takes without waiting when it is ready at all (pipe(7), PIPE_BUF).
@@ -56,16 +57,26 @@ fn part(scope: &Scope<'_, '_>) -> Result<(usize, usize)> {
     let ctx = scope.ctx;
     let offset = if scope.has(2) { coerce::index(ctx, &scope.arg(2), "offset")? } else { 0 };
     let length = scope.has(3).then(|| coerce::index(ctx, &scope.arg(3), "length")).transpose()?;
-    let buffer = scope.arg(1);
-    let size = match value::bytes(&buffer)? {
-        Some(bytes) if bytes.is_immutable() => bytes.len(),
-        _ => arguments::buffer_size(ctx, &buffer)?,
-    };
+    let size = lent(ctx, &scope.arg(1))?.len();
     let rest = size.checked_sub(offset);
     match (rest, length) {
         (Some(rest), None) => Ok((offset, rest)),
         (Some(rest), Some(length)) if length <= rest => Ok((offset, length)),
         _ => Err(exception::range_error(ctx, "offset and length reach beyond the buffer")),
+    }
+}
+
+/// The memory of a buffer, of any kind.
+fn lent<'a>(ctx: &Ctx<'_>, buffer: &'a Value<'_>) -> Result<Bytes<'a>> {
+    if let Some(shared) = value::shared_bytes(buffer) {
+        return Ok(shared);
+    }
+    match value::bytes(buffer)? {
+        Some(bytes) if bytes.is_immutable() || !bytes.is_empty() => Ok(bytes),
+        bytes => {
+            arguments::buffer_size(ctx, buffer)?;
+            bytes.ok_or(Error::Unknown)
+        }
     }
 }
 
@@ -92,8 +103,10 @@ fn read<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = coerce::int32(ctx, &scope.arg(0), "fd")?;
     let (offset, length) = part(scope)?;
     let buffer = scope.arg(1);
-    arguments::buffer_size(ctx, &buffer)?;
-    let Some(bytes) = value::bytes(&buffer)? else { return coerce::number(ctx, Ok(0)) };
+    let bytes = lent(ctx, &buffer)?;
+    if bytes.is_immutable() {
+        return Err(exception::type_error(ctx, "the buffer is immutable"));
+    }
     let entry = Descriptors::of(ctx).get(fd);
     let role = Host::role(ctx);
     let count = entry.and_then(|entry| {
@@ -113,7 +126,7 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = coerce::int32(ctx, &scope.arg(0), "fd")?;
     let (offset, length) = part(scope)?;
     let buffer = scope.arg(1);
-    let Some(bytes) = value::bytes(&buffer)? else { return coerce::number(ctx, Ok(0)) };
+    let bytes = lent(ctx, &buffer)?;
     let role = Host::role(ctx);
     let written = Descriptors::of(ctx)
         .get(fd)
