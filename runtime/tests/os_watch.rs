@@ -7,7 +7,7 @@ mod io_harness;
 mod os_harness;
 
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use driver::Driver;
@@ -307,5 +307,24 @@ fn an_engine_ends_with_handlers_in_place() {
         run(&driver, body).await.expect("in place");
         drop(driver);
         io::sleep(Duration::from_millis(2)).await;
+    });
+}
+
+#[test]
+fn an_inherited_descriptor_is_watched_and_stays_open_after_the_engine() {
+    on_both(|driver| async move {
+        let (reader, mut writer) = std::io::pipe().expect("pipe");
+        let fd = OwnedFd::from(reader).into_raw_fd();
+        driver.engine.state().extension::<Descriptors>().inherit(fd).expect("open");
+        run(&driver, &format!("globalThis.calls = 0; os.setReadHandler({fd}, () => calls++)"))
+            .await
+            .expect("set");
+        writer.write_all(b"line").expect("write");
+        until(&driver, "calls > 2").await;
+        drop(driver);
+        let mut reader = std::fs::File::from(io::inherited(fd).expect("still open"));
+        let mut line = [0; 4];
+        std::io::Read::read_exact(&mut reader, &mut line).expect("what no handler has read");
+        assert_eq!(&line, b"line");
     });
 }

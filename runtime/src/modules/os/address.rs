@@ -3,13 +3,14 @@
 //! Owns: the conversion, both ways. Must not know: sockets, names of hosts.
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
 use rquickjs::{Ctx, Object, Result, Value};
 use socket2::SockAddr;
 
 use super::arguments::{integer, optional};
+use crate::io::dns;
 use crate::js::{exception, function, value};
 
 /// Reads an address object for a socket of `family`.
@@ -49,8 +50,8 @@ fn inet<'js>(ctx: &Ctx<'js>, object: &Object<'js>, family: i32) -> Result<SockAd
     let text = value::to_string(&addr)?;
     let parsed = match family {
         libc::AF_INET => text.parse().ok().map(|ip: Ipv4Addr| SocketAddr::new(ip.into(), port)),
-        // The form with brackets knows the scope: fe80::1%2.
-        _ => format!("[{text}]:{port}").parse::<SocketAddrV6>().ok().map(SocketAddr::V6),
+        // With its scope: fe80::1%2, fe80::1%eth0.
+        _ => dns::literal(&text, port).filter(SocketAddr::is_ipv6),
     };
     let version = if family == libc::AF_INET { "IPv4" } else { "IPv6" };
     let shown: String = text.chars().take(60).collect();

@@ -2,7 +2,7 @@
 //!
 //! Owns: names and values, from `libc`; those of options come from `io`. Must not know: their use.
 
-use super::resolve;
+use super::hints;
 use crate::io::{OPTIONS, REFUSED_OPTIONS};
 
 /// Or-ed into the type of `socket`: leaves it blocking. Ours alone: no SOCK_ constant of Linux has
@@ -23,6 +23,6 @@ const PLAIN: &[(&str, i32)] = constants![
 pub fn all() -> impl Iterator<Item = (&'static str, i32)> {
     let options = OPTIONS.iter().flat_map(|(_, names)| names.iter().copied());
     let refused = REFUSED_OPTIONS.iter().flat_map(|(_, names)| names.iter().copied());
-    let lookups = resolve::ERRORS.iter().chain(resolve::FLAGS).copied();
+    let lookups = hints::ERRORS.iter().chain(hints::FLAGS).copied();
     PLAIN.iter().copied().chain([("SOCK_BLOCK", SOCK_BLOCK)]).chain(options).chain(refused).chain(lookups)
 }

@@ -14,6 +14,7 @@ mod directories;
 pub mod errno;
 mod files;
 pub mod handler;
+mod hints;
 pub mod lent;
 mod numbers;
 mod paths;

@@ -138,12 +138,14 @@ async fn watch(engine: Weak<Engine>, entry: Rc<Entry>, place: Place, id: u64) {
         if !watches.is(place, id) {
             return;
         }
-        if ready.is_err() {
+        // It may be closed, or no longer be the scripts': a raw connection whose handler has ended.
+        let descriptors = engine.state().extension::<Descriptors>();
+        if ready.is_err() || !descriptors.get(place.0).is_ok_and(|known| Rc::ptr_eq(&known, &entry)) {
             engine.turn(|_| drop(watches.take(place)));
             return;
         }
         engine.turn(|ctx| call(ctx, &watches, place));
-        drop((watches, engine));
+        drop((watches, descriptors, engine));
         // A handler that leaves the descriptor ready must not keep the worker for itself.
         yield_now().await;
     }
