@@ -156,6 +156,33 @@ fn cycles_and_shared_references() {
 }
 
 #[test]
+fn shared_memory_is_shared_inside_of_the_process_and_refused_for_storage() {
+    all_true(
+        r#"
+        (s => (x => x !== s && x instanceof SharedArrayBuffer && (new Uint8Array(x)[0] = 7, new Uint8Array(s)[0] === 7))(c(s)))(new SharedArrayBuffer(3))
+        (s => (x => x[0] === x[1] && x[2].buffer === x[0] && x[2].length === 1 && x[2].byteOffset === 2)(c([s, s, new Uint8Array(s, 2)])))(new SharedArrayBuffer(3))
+        (x => x.growable && x.byteLength === 2 && x.maxByteLength === 5 && (x.grow(5), new Uint8Array(x).length === 5))(c(new SharedArrayBuffer(2, { maxByteLength: 5 })))
+        (s => (x => (x.buffer.grow(4), x.length === 4))(c(new Uint8Array(s))))(new SharedArrayBuffer(2, { maxByteLength: 5 }))
+        c(new SharedArrayBuffer(0)).byteLength === 0 && c(new DataView(new SharedArrayBuffer(4), 1)).byteLength === 3
+        (() => { try { structuredClone(1, { transfer: [new SharedArrayBuffer(1)] }) } catch (e) { return e.name === "DataCloneError" } })()
+        "#,
+    );
+    let engine = engine();
+    for source in ["new SharedArrayBuffer(1)", "[new Uint8Array(new SharedArrayBuffer(1))]"] {
+        engine.turn(|ctx| {
+            let value: Value = ctx.eval(source).expect("a value");
+            assert!(clone::encode(ctx, &value, 1 << 20).is_err(), "{source}");
+            assert!(Thrown::take(ctx).text.starts_with("DataCloneError"), "{source}");
+        });
+    }
+    // Bytes that claim shared memory where there is none.
+    engine.turn(|ctx| {
+        assert!(clone::decode(ctx, &[1, 26, 0, 1, 0]).is_err());
+        assert!(Thrown::take(ctx).text.starts_with("DataCloneError"));
+    });
+}
+
+#[test]
 fn what_cannot_be_cloned() {
     all_true(
         r#"
@@ -170,7 +197,6 @@ fn what_cannot_be_cloned() {
         (t => (t.buffer.transfer(), no(() => c(t))))(new Uint8Array(4))
         (b => (t => (b.resize(1), no(() => c(t))))(new Uint8Array(b, 0, 4)))(new ArrayBuffer(4, { maxByteLength: 8 }))
         (b => (d => (b.resize(1), no(() => c(d))))(new DataView(b, 2)))(new ArrayBuffer(4, { maxByteLength: 8 }))
-        no(() => c(new SharedArrayBuffer(1)))
         (o => { for (let i = 0; i < 200000; i++) o = { o }; return no(() => c(o)) })({})
         (o => { for (let i = 0; i < 90000; i++) o = [o]; let d = 0; for (let x = c(o); x; x = x[0]) d++; return d === 90001 })([])
         "#,

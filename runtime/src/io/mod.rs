@@ -35,7 +35,7 @@ pub use socket::{Socket, inherited};
 pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
-pub use worker::run;
+pub use worker::{backend, run};
 
 /// What carries a worker's I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

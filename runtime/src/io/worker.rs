@@ -44,6 +44,14 @@ pub(super) fn ring() -> Option<Rc<Ring>> {
     RING.with(|ring| ring.borrow().clone())
 }
 
+/// The backend that this thread's worker runs on; `None` outside of [`run`].
+pub fn backend() -> Option<Backend> {
+    executor::entered().then(|| match RING.with(|ring| ring.borrow().is_some()) {
+        true => Backend::Uring,
+        false => Backend::Epoll,
+    })
+}
+
 /// Makes this thread a worker on `backend`, runs the future that `main` returns to its end, then
 /// drops all other tasks and closes all that is in flight.
 ///

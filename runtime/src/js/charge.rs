@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use rquickjs::{Ctx, Error, Result, qjs};
+use rquickjs::{Ctx, Error, Result};
 
 use super::engine::State;
 
@@ -25,20 +25,30 @@ impl Charge {
     /// Out of memory, where all such objects together would own more than the heap may.
     pub fn set(&self, ctx: &Ctx<'_>, bytes: usize) -> Result<()> {
         let state = State::of(ctx);
-        let more = bytes.saturating_sub(self.bytes.get());
-        let full = || state.native_bytes.get().saturating_add(more) > state.heap_bytes_max;
-        if more > 0 && full() {
-            // SAFETY: a live context; garbage may own native memory, too.
-            unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
-            if full() {
-                return Err(Error::Allocation);
-            }
+        if !make_room(state, bytes.saturating_sub(self.bytes.get())) {
+            return Err(Error::Allocation);
         }
         let sum = &state.native_bytes;
         sum.set(sum.get() + bytes - self.bytes.replace(bytes));
         self.sum.borrow_mut().get_or_insert_with(|| sum.clone());
         Ok(())
     }
+}
+
+/// Whether `more` bytes may be owned, if need be after a collection of garbage.
+pub(super) fn make_room(state: &State, more: usize) -> bool {
+    // 0 is no limit to the engine.
+    let full = || {
+        let sum = state.native_bytes.get().saturating_add(more);
+        state.heap_bytes_max != 0 && sum > state.heap_bytes_max
+    };
+    if more > 0
+        && full()
+        && let Some(engine) = state.engine().upgrade()
+    {
+        engine.collect_within();
+    }
+    more == 0 || !full()
 }
 
 impl Drop for Charge {

@@ -341,7 +341,15 @@ struct Shapes(RefCell<Vec<Held>>);
 ///
 /// # Errors
 /// Out of memory.
-pub fn register<'js, T: Class>(ctx: &Ctx<'js>) -> Result<()> {
+pub fn register<T: Class>(ctx: &Ctx<'_>) -> Result<()> {
+    register_unlisted::<T>(ctx).map(drop)
+}
+
+/// As [`register`]; the constructor, for a class that a module exports.
+///
+/// # Errors
+/// Out of memory.
+pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
     let raw = ctx.as_raw().as_ptr();
     // SAFETY: plain registration calls on a live context; references are handed over as each
     // function documents (JS_SetClassProto takes one, JS_SetConstructor none).
@@ -381,10 +389,10 @@ pub fn register<'js, T: Class>(ctx: &Ctx<'js>) -> Result<()> {
         let empty = super::value::fresh(ctx, qjs::JS_NewObjectClass(raw, T::ID))?;
         State::of(ctx).extension::<Shapes>().0.borrow_mut().push(Held::new(empty));
         if T::GLOBAL {
-            super::function::define(ctx, &ctx.globals(), T::NAME, ctor.into_value(), false)?;
+            super::function::define(ctx, &ctx.globals(), T::NAME, ctor.clone().into_value(), false)?;
         }
+        Ok(ctor.into_value())
     }
-    Ok(())
 }
 
 pub(crate) type RawMagic =

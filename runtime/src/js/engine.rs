@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rquickjs::{Context, Ctx, Runtime, qjs};
@@ -17,7 +17,7 @@ use super::alive::Alive;
 use super::exception::{Cause, Thrown};
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
-use super::{compile, pump};
+use super::{block, compile, pump};
 
 /// Bounds of one engine.
 #[derive(Clone, Debug)]
@@ -56,9 +56,11 @@ pub struct State {
     pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
+    halt: Arc<AtomicBool>,
     /// Whether the turn before was interrupted.
     cut_before: Cell<bool>,
     pub(crate) heap_bytes_max: usize,
+    pub(crate) stack_bytes_max: usize,
     /// Bytes of native data behind JavaScript objects.
     pub(crate) native_bytes: Rc<Cell<usize>>,
     /// Whether the heap limit stands a little higher, for an interrupt.
@@ -101,6 +103,21 @@ impl State {
     /// What keeps a script of this engine from ending.
     pub fn alive(&self) -> &Rc<Alive> {
         &self.alive
+    }
+
+    /// The limits that the engine was made with; the turn's may have been cut since.
+    pub fn limits(&self) -> EngineLimits {
+        EngineLimits {
+            heap_bytes_max: self.heap_bytes_max,
+            stack_bytes_max: self.stack_bytes_max,
+            turn_cpu_max: self.turn_cpu_max.get(),
+        }
+    }
+
+    /// While another thread has it set, the engine's turns are interrupted as if their budget were
+    /// used up. A wait of `Atomics.wait` is not.
+    pub fn halt(&self) -> &Arc<AtomicBool> {
+        &self.halt
     }
 
     /// Whether the current turn used up its budget.
@@ -170,6 +187,9 @@ impl State {
     /// Whether the turn is over its budget. The clock starts at the first question, so that short
     /// turns read none.
     pub(crate) fn over_budget(&self) -> bool {
+        if self.halt.load(Ordering::Relaxed) {
+            return true;
+        }
         let now = thread_cpu();
         match self.turn_started.get() {
             None => {
@@ -240,8 +260,10 @@ impl Engine {
             turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
+            halt: Arc::default(),
             cut_before: Cell::new(false),
             heap_bytes_max: limits.heap_bytes_max,
+            stack_bytes_max: limits.stack_bytes_max,
             native_bytes: Rc::default(),
             lifted: Cell::new(false),
             health: Cell::new(Health::Fine),
@@ -254,9 +276,11 @@ impl Engine {
             after_rejections: RefCell::default(),
         });
         // SAFETY: the context is ours; the pointer stays valid, `Engine` owns the Rc and drops it
-        // after the context.
+        // after the context and the runtime.
         unsafe {
-            qjs::JS_SetContextOpaque(context.as_raw().as_ptr(), Rc::as_ptr(&state).cast_mut().cast());
+            let raw = context.as_raw().as_ptr();
+            qjs::JS_SetContextOpaque(raw, Rc::as_ptr(&state).cast_mut().cast());
+            block::install(qjs::JS_GetRuntime(raw), Rc::as_ptr(&state));
         }
         watch(&runtime, &context, &state);
         let tracked = Rc::downgrade(&state);
@@ -326,6 +350,25 @@ impl Engine {
     /// Bytes that the heap holds now; walks the heap, so not for a request's path.
     pub fn heap_bytes(&self) -> usize {
         usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0)
+    }
+
+    /// Whether `Atomics.wait` may block this thread; it throws where it may not, as at first.
+    pub fn set_can_block(&self, can_block: bool) {
+        let raw = self.context.as_raw().as_ptr();
+        // SAFETY: sets one flag of a live runtime.
+        unsafe { qjs::JS_SetCanBlock(qjs::JS_GetRuntime(raw), can_block) }
+    }
+
+    /// Makes an out-of-memory error the pending exception of the turn that calls.
+    pub(super) fn throw_out_of_memory(&self) {
+        // SAFETY: a live context, inside of a turn.
+        unsafe { qjs::JS_ThrowOutOfMemory(self.context.as_raw().as_ptr()) };
+    }
+
+    /// Collects cyclic garbage inside of a turn; it may own native memory.
+    pub(super) fn collect_within(&self) {
+        // SAFETY: a live runtime. `Runtime::run_gc` would want the lock that the turn holds.
+        unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.context.as_raw().as_ptr())) };
     }
 
     /// Collects cyclic garbage now.

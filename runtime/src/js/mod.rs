@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod alive;
+pub mod block;
 pub mod c_format;
 pub mod charge;
 pub mod class;

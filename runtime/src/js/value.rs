@@ -144,6 +144,8 @@ pub struct Bytes<'a> {
     ptr: *mut u8,
     len: usize,
     immutable: bool,
+    /// Whether other threads may write to them at any time.
+    shared: bool,
     _value: std::marker::PhantomData<&'a ()>,
 }
 
@@ -181,6 +183,13 @@ impl Bytes<'_> {
     pub fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
         if self.len == 0 {
             return f(&[]);
+        }
+        if self.shared {
+            let mut copy = vec![0; self.len];
+            // SAFETY: pointer and length as below. Other threads may write meanwhile: what is copied
+            // is then some of both, but it stays the same for `f`.
+            unsafe { std::ptr::copy_nonoverlapping(self.ptr, copy.as_mut_ptr(), self.len) };
+            return f(&copy);
         }
         // SAFETY: `bytes` checked pointer and length; no JavaScript runs during `f`, so nothing
         // detaches or resizes the buffer.
@@ -279,12 +288,19 @@ fn whole<'a>(ctx: &Ctx<'_>, buffer: qjs::JSValue) -> Bytes<'a> {
             return empty();
         }
         let immutable = qjs::JS_IsImmutableArrayBuffer(buffer) > 0;
-        Bytes { ptr, len: len as usize, immutable, _value: std::marker::PhantomData }
+        let shared = view::is_shared(buffer);
+        Bytes { ptr, len: len as usize, immutable, shared, _value: std::marker::PhantomData }
     }
 }
 
 fn empty<'a>() -> Bytes<'a> {
-    Bytes { ptr: std::ptr::null_mut(), len: 0, immutable: false, _value: std::marker::PhantomData }
+    Bytes {
+        ptr: std::ptr::null_mut(),
+        len: 0,
+        immutable: false,
+        shared: false,
+        _value: std::marker::PhantomData,
+    }
 }
 
 fn part(all: Bytes<'_>, offset: usize, len: usize) -> Bytes<'_> {

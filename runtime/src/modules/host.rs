@@ -27,9 +27,12 @@ pub enum Role {
 pub struct Host(Cell<Role>);
 
 impl Host {
-    /// Says what the engine runs for.
+    /// Says what the engine runs for. Where nobody is served, `Atomics.wait` may block.
     pub fn set(state: &State, role: Role) {
         state.extension::<Host>().0.set(role);
+        if let Some(engine) = state.engine().upgrade() {
+            engine.set_can_block(role != Role::App);
+        }
     }
 
     /// What the engine runs for.

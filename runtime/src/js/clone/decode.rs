@@ -9,6 +9,7 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, Malformed, Reader};
 use super::{DEPTH_MAX, intrinsics, refused};
+use crate::js::block::Block;
 use crate::js::value::{fresh, string};
 
 /// An object whose parts are being read.
@@ -33,12 +34,13 @@ pub(super) struct Decoder<'a, 'js> {
     objects: Vec<Value<'js>>,
     frames: Vec<Frame<'js>>,
     moved: &'a [Value<'js>],
+    shared: &'a [Block],
 }
 
 impl<'a, 'js> Decoder<'a, 'js> {
-    pub(super) fn new(ctx: &Ctx<'js>, bytes: &'a [u8], moved: &'a [Value<'js>]) -> Self {
+    pub(super) fn new(ctx: &Ctx<'js>, bytes: &'a [u8], moved: &'a [Value<'js>], shared: &'a [Block]) -> Self {
         let reader = Reader::new(bytes);
-        Decoder { ctx: ctx.clone(), reader, objects: Vec::new(), frames: Vec::new(), moved }
+        Decoder { ctx: ctx.clone(), reader, objects: Vec::new(), frames: Vec::new(), moved, shared }
     }
 
     pub(super) fn run(mut self) -> Result<Value<'js>> {

@@ -12,7 +12,8 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, put_varint, zigzag};
 use super::intrinsics;
-use super::{DEPTH_MAX, address, refused};
+use super::{DEPTH_MAX, Packed, address, refused};
+use crate::js::block::Block;
 use crate::js::value::{fresh, to_string};
 
 /// Why there are no bytes.
@@ -88,6 +89,8 @@ pub(super) struct Encoder<'js> {
     kept: Vec<Value<'js>>,
     frames: Vec<Frame<'js>>,
     transfer: Vec<Value<'js>>,
+    /// The blocks of SharedArrayBuffers; `None` where the bytes are for storage, which refuses them.
+    shared: Option<Vec<Block>>,
 }
 
 impl<'js> Encoder<'js> {
@@ -100,10 +103,17 @@ impl<'js> Encoder<'js> {
             kept: Vec::new(),
             frames: Vec::new(),
             transfer: transfer.to_vec(),
+            shared: None,
         }
     }
 
-    pub(super) fn run(mut self, value: &Value<'js>) -> Done<Vec<u8>> {
+    /// As the encoder is, but for a reader in this process, which may share memory.
+    pub(super) fn sharing(mut self) -> Self {
+        self.shared = Some(Vec::new());
+        self
+    }
+
+    pub(super) fn run(mut self, value: &Value<'js>) -> Done<Packed> {
         self.begin(value)?;
         while let Some(frame) = self.frames.last_mut() {
             let next = match frame {
@@ -143,7 +153,7 @@ impl<'js> Encoder<'js> {
             }
         }
         self.room(0)?;
-        Ok(self.out)
+        Ok(Packed { bytes: self.out, shared: self.shared.unwrap_or_default() })
     }
 
     /// Refuses to grow by `n` bytes beyond the bound.

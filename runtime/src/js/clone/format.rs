@@ -50,6 +50,10 @@ pub(super) const TRANSFERRED: u8 = 24;
 /// Kind, whether it tracks its buffer's length, offset, length in elements, buffer.
 pub(super) const VIEW: u8 = 25;
 
+/// Index of the shared block, length, growable up to that plus one or 0, nothing else: the bytes stay
+/// where they are.
+pub(super) const SHARED: u8 = 26;
+
 /// The kind of a view that is a DataView; the others are the engine's typed array types.
 pub(super) const DATA_VIEW: u8 = 12;
 

@@ -27,6 +27,7 @@ pub(super) mod class {
     pub(in super::super) const DATE: u32 = 10;
     pub(in super::super) const REGEXP: u32 = 19;
     pub(in super::super) const ARRAY_BUFFER: u32 = 20;
+    pub(in super::super) const SHARED_ARRAY_BUFFER: u32 = 21;
     pub(in super::super) const TYPED_ARRAY_FIRST: u32 = 22;
     pub(in super::super) const TYPED_ARRAY_LAST: u32 = 33;
     pub(in super::super) const DATA_VIEW: u32 = 34;
@@ -85,6 +86,8 @@ list! {
     BUFFER_DETACHED: c"ArrayBuffer", Getter(c"detached");
     BUFFER_RESIZE: c"ArrayBuffer", Method(c"resize");
     BUFFER_TRANSFER: c"ArrayBuffer", Method(c"transfer");
+    SHARED_GROWABLE: c"SharedArrayBuffer", Getter(c"growable");
+    SHARED_LENGTH_MAX: c"SharedArrayBuffer", Getter(c"maxByteLength");
     DATA_VIEW: c"DataView", Constructor;
     DATA_VIEW_BUFFER: c"DataView", Getter(c"buffer");
     DATA_VIEW_OFFSET: c"DataView", Getter(c"byteOffset");

@@ -12,6 +12,7 @@ pub(super) mod view;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
+use super::block::Block;
 use super::exception;
 pub use intrinsics::install;
 
@@ -20,12 +21,48 @@ pub const DEPTH_MAX: usize = 100_000;
 /// Bytes of a value in flight inside one `structuredClone`.
 pub const CLONE_BYTES_MAX: usize = 128 << 20;
 
+/// A value on its way to another engine of this process.
+pub struct Packed {
+    bytes: Vec<u8>,
+    /// What its SharedArrayBuffers refer to.
+    shared: Vec<Block>,
+}
+
+impl Packed {
+    /// Bytes that it holds itself.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it holds none: never.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Packs `value` (StructuredSerialize), `None` if that takes more than `bytes_max`. Memory of
+/// SharedArrayBuffers is shared, not copied.
+///
+/// # Errors
+/// `DataCloneError` for what cannot be cloned; what a getter throws.
+pub fn pack<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Result<Option<Packed>> {
+    outcome(encode::Encoder::new(ctx, bytes_max, &[]).sharing().run(value))
+}
+
+/// What was packed (StructuredDeserialize).
+///
+/// # Errors
+/// Out of memory.
+pub fn unpack<'js>(ctx: &Ctx<'js>, packed: &Packed) -> Result<Value<'js>> {
+    decode::Decoder::new(ctx, &packed.bytes, &[], &packed.shared).run()
+}
+
 /// The bytes of `value` (StructuredSerializeForStorage), `None` if they are more than `bytes_max`.
 ///
 /// # Errors
 /// `DataCloneError` for what cannot be cloned; what a getter throws.
 pub fn encode<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Result<Option<Vec<u8>>> {
-    outcome(encode::Encoder::new(ctx, bytes_max, &[]).run(value))
+    Ok(outcome(encode::Encoder::new(ctx, bytes_max, &[]).run(value))?.map(|packed| packed.bytes))
 }
 
 /// The value of such bytes (StructuredDeserialize).
@@ -33,7 +70,7 @@ pub fn encode<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Resu
 /// # Errors
 /// `DataCloneError` for malformed bytes, out of memory.
 pub fn decode<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
-    decode::Decoder::new(ctx, bytes, &[]).run()
+    decode::Decoder::new(ctx, bytes, &[], &[]).run()
 }
 
 /// `structuredClone(value, { transfer })`: the buffers in `transfer` move into the copy and are
@@ -58,8 +95,8 @@ pub fn structured_clone<'js>(
             return Err(refused(ctx, "An ArrayBuffer is in the transfer list twice"));
         }
     }
-    let bytes = outcome(encode::Encoder::new(ctx, CLONE_BYTES_MAX, transfer).run(value))?;
-    let bytes = bytes.ok_or_else(|| refused(ctx, "The value is too large to be cloned"))?;
+    let packed = outcome(encode::Encoder::new(ctx, CLONE_BYTES_MAX, transfer).sharing().run(value))?;
+    let packed = packed.ok_or_else(|| refused(ctx, "The value is too large to be cloned"))?;
     // All are looked at before the first is detached.
     for item in transfer {
         if intrinsics::call(ctx, intrinsics::BUFFER_DETACHED, item, &[])?.as_bool() != Some(false) {
@@ -74,12 +111,12 @@ pub fn structured_clone<'js>(
         })?;
         moved.push(buffer);
     }
-    decode::Decoder::new(ctx, &bytes, &moved).run()
+    decode::Decoder::new(ctx, &packed.bytes, &moved, &packed.shared).run()
 }
 
-fn outcome(result: std::result::Result<Vec<u8>, encode::Stop>) -> Result<Option<Vec<u8>>> {
+fn outcome(result: std::result::Result<Packed, encode::Stop>) -> Result<Option<Packed>> {
     match result {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(packed) => Ok(Some(packed)),
         Err(encode::Stop::TooLarge) => Ok(None),
         Err(encode::Stop::Thrown(error)) => Err(error),
     }

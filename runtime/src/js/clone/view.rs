@@ -38,6 +38,20 @@ pub(crate) fn data_view<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Valu
     Ok((intrinsics::call(ctx, intrinsics::DATA_VIEW_BUFFER, value, &[])?, offset, length))
 }
 
+/// Whether `buffer` is a SharedArrayBuffer.
+pub(crate) fn is_shared(buffer: qjs::JSValue) -> bool {
+    // SAFETY: reads the class of a live value; of a primitive it is 0.
+    unsafe { qjs::JS_GetClassID(buffer) == class::SHARED_ARRAY_BUFFER }
+}
+
+/// Bytes of a SharedArrayBuffer as it is seen here.
+fn shared_length(buffer: &Value<'_>) -> usize {
+    let mut len = 0;
+    // SAFETY: a live SharedArrayBuffer, which nothing detaches.
+    unsafe { qjs::JS_GetArrayBuffer(buffer.ctx().as_raw().as_ptr(), &mut len, buffer.as_raw()) };
+    len as usize
+}
+
 impl<'js> View<'js> {
     /// Throws if the view is out of bounds, or its buffer detached.
     pub(super) fn of(ctx: &Ctx<'js>, value: &Value<'js>, id: u32) -> Result<Self> {
@@ -61,6 +75,11 @@ impl<'js> View<'js> {
     /// is resized by one element and back, with its bytes as they were.
     pub(super) fn tracks_length(&self, ctx: &Ctx<'js>, value: &Value<'js>, id: u32) -> Result<bool> {
         let get = |index| intrinsics::call(ctx, index, &self.buffer, &[]);
+        if is_shared(self.buffer.as_raw()) {
+            // It can grow but never shrink back: a view to its very end passes for one that follows.
+            let growable = get(intrinsics::SHARED_GROWABLE)?.as_bool() == Some(true);
+            return Ok(growable && self.offset + (self.length + 1) * self.unit > shared_length(&self.buffer));
+        }
         if get(intrinsics::BUFFER_RESIZABLE)?.as_bool() != Some(true) {
             return Ok(false);
         }

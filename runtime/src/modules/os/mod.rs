@@ -92,6 +92,7 @@ impl ModuleDef for Os {
             declarations.declare(name)?;
         }
         declarations.declare("platform")?;
+        declarations.declare("Worker")?;
         Ok(())
     }
 
@@ -105,6 +106,7 @@ impl ModuleDef for Os {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
         exports.export("platform", value::string(ctx, "linux")?)?;
+        exports.export("Worker", worker::constructor(ctx)?)?;
         Ok(())
     }
 }

@@ -4,8 +4,11 @@
 
 use rquickjs::{Error, Result, Value, qjs};
 
+use super::super::view::is_shared;
 use super::super::{format, intrinsics};
 use super::{Decoder, Frame, hidden, set_length};
+use crate::js::charge;
+use crate::js::engine::State;
 use crate::js::value::{array_buffer, bytes, fresh};
 
 impl<'js> Decoder<'_, 'js> {
@@ -88,6 +91,7 @@ impl<'js> Decoder<'_, 'js> {
                 bytes(&buffer)?.ok_or(Error::Unknown)?.write(content);
                 Ok(buffer)
             }
+            format::SHARED => self.shared_buffer(),
             format::TRANSFERRED => {
                 let index = self.varint()?;
                 let moved = usize::try_from(index).ok().and_then(|n| self.moved.get(n));
@@ -97,17 +101,44 @@ impl<'js> Decoder<'_, 'js> {
         }
     }
 
+    /// A buffer over memory that it shares with others.
+    fn shared_buffer(&mut self) -> Result<Value<'js>> {
+        let (index, length, max) = (self.varint()?, self.varint()?, self.varint()?);
+        let block = usize::try_from(index).ok().and_then(|n| self.shared.get(n));
+        let block = block.ok_or_else(|| self.malformed())?;
+        let fits = |n: u64| n <= block.len() as u64;
+        if !fits(length) || !fits(max.saturating_sub(1)) || (max > 0 && max - 1 < length) {
+            return Err(self.malformed());
+        }
+        if !charge::make_room(State::of(&self.ctx), block.len()) {
+            return Err(Error::Allocation);
+        }
+        // The engine takes 0 for "cannot grow".
+        let max = max.saturating_sub(1);
+        // SAFETY: the block is alive and as long as said; the engine counts its own reference, by
+        // the hooks that every engine has.
+        unsafe {
+            let raw = self.ctx.as_raw().as_ptr();
+            let none = std::ptr::null_mut();
+            let buffer = qjs::JS_NewArrayBuffer(raw, block.data(), length as _, max as _, None, none, true);
+            fresh(&self.ctx, buffer)
+        }
+    }
+
     pub(super) fn view(&mut self) -> Result<Value<'js>> {
         let ctx = self.ctx.clone();
         let (kind, tracks) = (self.byte()?, self.byte()? != 0);
         let (offset, length) = (self.varint()?, self.varint()?);
         // The buffer is written whole: nothing is left on the work list.
         let buffer = match self.reader.peek() {
-            Some(format::REF | format::BUFFER | format::RESIZABLE | format::TRANSFERRED) => self.value()?,
+            Some(format::REF | format::BUFFER | format::RESIZABLE | format::TRANSFERRED | format::SHARED) => {
+                self.value()?
+            }
             _ => None,
         };
         // SAFETY: type check of a live value.
-        let buffer = buffer.filter(|buffer| unsafe { qjs::JS_IsArrayBuffer(buffer.as_raw()) });
+        let whole = |raw| is_shared(raw) || unsafe { qjs::JS_IsArrayBuffer(raw) };
+        let buffer = buffer.filter(|buffer| whole(buffer.as_raw()));
         let buffer = buffer.ok_or_else(|| self.malformed())?;
         let offset = Value::new_number(ctx.clone(), offset as f64);
         let length = match tracks {

@@ -9,6 +9,7 @@ use super::super::intrinsics::{self, class};
 use super::super::view::View;
 use super::super::{address, refused};
 use super::{Done, Encoder, Frame, Names, Stop, data};
+use crate::js::block::Block;
 use crate::js::value::{bytes, fresh, to_string};
 
 impl<'js> Encoder<'js> {
@@ -18,6 +19,7 @@ impl<'js> Encoder<'js> {
         let ctx = self.ctx.clone();
         match id {
             class::ARRAY_BUFFER => return self.buffer(value),
+            class::SHARED_ARRAY_BUFFER => return self.shared_buffer(value),
             class::TYPED_ARRAY_FIRST..=class::TYPED_ARRAY_LAST | class::DATA_VIEW => {
                 return self.view(value, id);
             }
@@ -177,6 +179,35 @@ impl<'js> Encoder<'js> {
         Ok(())
     }
 
+    pub(super) fn shared_buffer(&mut self, value: &Value<'js>) -> Done {
+        let ctx = self.ctx.clone();
+        let growable = intrinsics::call(&ctx, intrinsics::SHARED_GROWABLE, value, &[])?;
+        let max = match growable.as_bool() {
+            Some(true) => intrinsics::call(&ctx, intrinsics::SHARED_LENGTH_MAX, value, &[])?.as_number(),
+            _ => None,
+        };
+        let Some(shared) = &mut self.shared else {
+            return Err(refused(&ctx, "A SharedArrayBuffer could not be cloned").into());
+        };
+        let mut length = 0;
+        // SAFETY: a live SharedArrayBuffer, whose bytes are a block's: nothing else makes one.
+        let block = unsafe {
+            let data = qjs::JS_GetArrayBuffer(ctx.as_raw().as_ptr(), &mut length, value.as_raw());
+            if data.is_null() {
+                return Err(Error::Exception.into());
+            }
+            Block::of(data)
+        };
+        let index = shared.len();
+        shared.push(block);
+        self.keep(value);
+        self.out.push(format::SHARED);
+        put_varint(&mut self.out, index as u64);
+        put_varint(&mut self.out, length);
+        put_varint(&mut self.out, max.map_or(0, |max| max as u64 + 1));
+        self.room(0)
+    }
+
     pub(super) fn view(&mut self, value: &Value<'js>, id: u32) -> Done {
         let ctx = self.ctx.clone();
         let view = View::of(&ctx, value, id).map_err(|_| {
@@ -184,10 +215,6 @@ impl<'js> Encoder<'js> {
             refused(&ctx, "A view of a detached or shrunken ArrayBuffer could not be cloned")
         })?;
         self.room(30)?;
-        // SAFETY: type check of a live value.
-        if !unsafe { qjs::JS_IsArrayBuffer(view.buffer.as_raw()) } {
-            return Err(refused(&ctx, "A SharedArrayBuffer could not be cloned").into());
-        }
         let tracks = view.tracks_length(&ctx, value, id)?;
         let kind =
             if id == class::DATA_VIEW { format::DATA_VIEW } else { (id - class::TYPED_ARRAY_FIRST) as u8 };
