@@ -28,6 +28,7 @@ mod terminal;
 mod time;
 mod transfer;
 mod watch;
+mod worker;
 
 pub use resolve::set_resolver;
 
