@@ -6,6 +6,7 @@
  *
  * The connection's descriptor is closed when the promise of `accept` settles.
  */
+// @ts-check
 
 import * as os from "os";
 

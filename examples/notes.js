@@ -13,6 +13,7 @@
  * Each worker has its own copy of this module's variables, so the notes live in `jsserve:shared`,
  * which all workers see; they are gone when the server ends.
  */
+// @ts-check
 
 import shared from "jsserve:shared";
 

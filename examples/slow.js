@@ -7,6 +7,7 @@
  *   curl 'http://127.0.0.1:8080/deadline?ms=5000&within=100'  gives up after 100 ms
  *   curl 'http://127.0.0.1:8080/cpu?rounds=100000'       computes: this one does hold its core
  */
+// @ts-check
 
 /** @type {{ [path: string]: (query: URLSearchParams) => Response | Promise<Response> }} */
 const routes = {

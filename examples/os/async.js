@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * accept, connect, recv and send written purely in JavaScript, on `os.setReadHandler` and
  * `os.setWriteHandler`.
@@ -10,6 +9,7 @@
  * calls are served in the order in which they were made. A handler is set only while somebody waits:
  * it is level-triggered, and would be called again and again.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * The client of chat_server.js: what is typed is said, what others say is printed.
  *
@@ -6,6 +5,7 @@
  *
  * Ctrl-D ends it.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

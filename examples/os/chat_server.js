@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * A chat over a Unix socket: what one client says, all others hear.
  *
@@ -8,6 +7,7 @@
  * Lines of UTF-8 text; the first one of a client is its name. A client that does not read what it is
  * sent is dropped before it fills the memory.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * A DNS client (RFC 1035): asks a name server over UDP and prints what it answers.
  *
@@ -9,6 +8,7 @@
  * number or question. Without an answer the question is sent again, three times in all. An answer that
  * is too long for a datagram is told to be so: this client has no TCP.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,10 +1,10 @@
-// @ts-check
 /*
  * Server and client in ONE program, on one thread: a server listens on a port, and the same program
  * asks it some things at the same time, then ends both.
  *
  *   jsserve examples/os/http_both.js [COUNT]      3 requests if not given
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

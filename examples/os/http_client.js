@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * An HTTP client in plain `os` calls, as the thread of the socket proposal spells them.
  *
@@ -7,6 +6,7 @@
  * Prints the response as it comes: status line, fields, body. http_client_hints.js is the same in the
  * spelling of the proposal's pull request.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

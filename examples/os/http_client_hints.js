@@ -1,10 +1,10 @@
-// @ts-check
 /*
  * The HTTP client of http_client.js in the spelling of the socket proposal's pull request:
  * `getaddrinfo` with hints, `recv` and `send` on ArrayBuffers.
  *
  *   jsserve examples/os/http_client_hints.js HOST[:PORT][/PATH]
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,8 +1,8 @@
-// @ts-check
 /*
  * What an HTTP file server answers: imported by http_server.js and http_server_hints.js, which differ
  * in how they spell their socket calls only. It knows files and HTTP, and no sockets.
  */
+// @ts-check
 
 import * as os from "os";
 

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * An HTTP file server in plain `os` calls, as the thread of the socket proposal spells them: the
  * calls that wait return promises, `true` in the end of `send` means all of it.
@@ -8,6 +7,7 @@
  *
  * Ctrl-C ends it. http_server_hints.js is the same in the spelling of the proposal's pull request.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * The HTTP file server of http_server.js in the spelling of the socket proposal's pull request:
  * `getaddrinfo` with hints, socket options as an ArrayBuffer, `send` that may take less than all.
@@ -6,6 +5,7 @@
  *   jsserve examples/os/http_server_hints.js [PORT [HOST [FOLDER]]]   8080, localhost, the current folder
  *   curl -i http://localhost:8080/
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

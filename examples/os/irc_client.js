@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * An IRC client (RFC 2812) for one channel: what is typed is said there, what others say is printed.
  *
@@ -6,6 +5,7 @@
  *
  * Ctrl-D leaves. A nickname that is taken gets an underscore.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,7 +1,7 @@
-// @ts-check
 /*
  * Lines out of bytes, and standard input as they come: imported by the chat and IRC examples.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * An NTP client (SNTP, RFC 5905 section 14): how far this machine's clock is off, from one exchange.
  *
@@ -6,6 +5,7 @@
  *
  * It sets no clock.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * A REPL on a running program, in the browser: a page and a WebSocket, on raw `os` sockets. What is
  * typed is evaluated in the context of this very program, with its globals.
@@ -10,6 +9,7 @@
  * name resolve to 127.0.0.1; and it takes WebSockets only from its own page (their Origin): browsers let
  * any page open one to any address.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

@@ -1,4 +1,3 @@
-// @ts-check
 /*
  * A TCP proxy: each connection is joined to one of its own to a target, both ways.
  *
@@ -9,6 +8,7 @@
  * received has been sent. When one side ends its stream the other is told so, while the opposite
  * direction goes on; when one side breaks, both end.
  */
+// @ts-check
 
 import * as os from "os";
 import * as std from "std";

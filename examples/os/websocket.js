@@ -1,9 +1,9 @@
-// @ts-check
 /*
  * The server's side of a WebSocket (RFC 6455) on a descriptor of `os`: imported by repl_server.js.
  * It speaks version 13 without extensions; what breaks the protocol ends the connection with the code
  * that section 7.4.1 has for it.
  */
+// @ts-check
 
 import * as os from "os";
 

@@ -55,7 +55,7 @@ export function realpath(path: string): [path: string, errno: number];
 export function readdir(path: string): [names: string[], errno: number];
 /** `mode`: 0o777 if not given. */
 export function mkdir(path: string, mode?: number): number;
-/** Makes a folder of a new name: `pattern` ends in XXXXXX, which is added where it is missing. */
+/** Makes a folder of a new name: `pattern` ends in six X, which are added where they are missing. */
 export function mkdtemp(pattern?: string): [path: string, errno: number];
 /** The same for a file: its name and its descriptor, or `-errno`. */
 export function mkstemp(pattern?: string): [path: string, fd: number];
@@ -118,5 +118,5 @@ export class Worker {
   /** While it is set, the program waits for messages. */
   onmessage: ((event: { data: any }) => void) | null;
   /** In a worker: the thread that made it. */
-  static readonly parent: Worker | undefined;
+  static readonly parent?: Worker;
 }

@@ -7,7 +7,7 @@
  *     "moduleResolution": "bundler", "allowJs": true, "checkJs": true, "noEmit": true, "strict": true },
  *     "include": ["jsserve.d.ts", "*.js"] }
  *
- * A JavaScript file that begins with `// @ts-check` is checked in an editor, too. The JSDoc comment
+ * A JavaScript file with `// @ts-check` at its beginning is checked in an editor, too. The JSDoc comment
  * `@type {JSServe.App}` before an app's `export default` gives its handlers' arguments their types.
  *
  * It takes the place of the "dom" library: leave that out of "lib" ("dom" must be named or implied by
