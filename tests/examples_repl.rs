@@ -150,3 +150,11 @@ both_backends! {
         assert_eq!(Connection::open(addr).get("/").status, 421, "Host: test");
     }
 }
+
+#[test]
+fn repl_servers_page_opens_a_session_in_a_browser() {
+    let Some(browser) = support::browser("the page of the REPL in a browser") else { return };
+    let (_script, addr) = server("auto");
+    let page = browser.page(&format!("http://{addr}/"));
+    assert!(page.contains("<span>jsserve: you are in process "), "the page has no session:\n{page}");
+}

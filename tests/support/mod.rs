@@ -7,6 +7,7 @@
     reason = "every test binary compiles the whole harness and uses its part"
 )]
 
+pub mod browser;
 pub mod client;
 pub mod response;
 pub mod script;
@@ -17,6 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use browser::browser;
 pub use client::{Connection, get, raw};
 pub use response::Response;
 pub use script::Script;

@@ -25,9 +25,9 @@ export interface FILE {
   error(): boolean;
   clearerr(): void;
   /** Bytes read. All of the buffer from `position` on if `length` is not given. */
-  read(buffer: ArrayBuffer, position?: number, length?: number): number;
+  read(buffer: ArrayBuffer | ArrayBufferView, position?: number, length?: number): number;
   /** Bytes written. */
-  write(data: ArrayBuffer | string, position?: number, length?: number): number;
+  write(data: ArrayBuffer | ArrayBufferView | string, position?: number, length?: number): number;
   /** The next line without its line feed; null at the end. */
   getline(): string | null;
   readAsArrayBuffer(bytesMax?: number): ArrayBuffer;
@@ -49,7 +49,7 @@ export const out: FILE;
 export const err: FILE;
 export const SEEK_SET: number, SEEK_CUR: number, SEEK_END: number;
 
-/** To standard output. */
+/** To standard output, as `std.out` has it. */
 export function puts(...texts: unknown[]): void;
 /** To standard output; bytes written. The conversions of printf(3); %d takes 32 bits, %ld 64. */
 export function printf(format: string, ...args: unknown[]): number;
