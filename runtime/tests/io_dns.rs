@@ -29,7 +29,8 @@ async fn ips(resolver: &Resolver, host: &str, family: Family) -> Result<Vec<Stri
 async fn what_needs_no_question_asks_none() {
     let server = dns_server::start();
     let resolver = server.resolver("10.1.2.3 Known alias # not this\n::9 known\n", "");
-    let cases: [(&str, Family, Result<&[&str], Failure>); 14] = [
+    type Case = (&'static str, Family, Result<&'static [&'static str], Failure>);
+    let cases: [Case; 14] = [
         ("127.0.0.1", Family::Any, Ok(&["127.0.0.1"])),
         ("127.0.0.1", Family::V6, Err(Failure::NoData)),
         ("::1", Family::V6, Ok(&["::1"])),

@@ -328,3 +328,47 @@ fn an_inherited_descriptor_is_watched_and_stays_open_after_the_engine() {
         assert_eq!(&line, b"line");
     });
 }
+
+#[test]
+fn a_terminal_is_watched_both_ways() {
+    on_both(|driver| async move {
+        let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").expect("terminal");
+        let mut keyboard = terminal.try_clone().expect("dup");
+        let fd = enter(&driver, terminal);
+        let body = format!(
+            "globalThis.reads = globalThis.writes = 0; os.setReadHandler({fd}, () => reads++);
+             await new Promise((resolve) => os.setWriteHandler({fd}, () => {{ writes++; os.setWriteHandler({fd}, null); resolve() }}))"
+        );
+        run(&driver, &body).await.expect("a terminal takes output");
+        assert_eq!(driver.text("`${reads} ${writes}`"), "0 1");
+        // The terminal echoes it.
+        keyboard.write_all(b"key").expect("write");
+        until(&driver, "reads > 2").await;
+    });
+}
+
+/// CPU time of this thread in microseconds.
+fn cpu_us() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+}
+
+#[test]
+fn handlers_that_wait_or_were_removed_cost_nothing() {
+    on_both(|driver| async move {
+        let body = "
+            globalThis.os = os; globalThis.calls = 0;
+            const [client, server] = await pair(), [near, far] = await pair();
+            await os.send(client, 'never read');
+            await new Promise((resolve) => os.setReadHandler(server, () => { os.setReadHandler(server, null); resolve() }));
+            await new Promise((resolve) => os.setWriteHandler(server, () => { os.setWriteHandler(server, null); resolve() }));
+            os.setReadHandler(far, () => calls++); os.setReadHandler(listening(), () => calls++);";
+        run(&driver, body).await.expect("in place");
+        io::sleep(Duration::from_millis(10)).await;
+        let before = cpu_us();
+        io::sleep(Duration::from_millis(200)).await;
+        let spent = cpu_us() - before;
+        assert!(spent < 5_000, "{spent} us of CPU in 200 idle ms");
+        assert_eq!(driver.text("String(calls)"), "0");
+    });
+}
