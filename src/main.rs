@@ -6,6 +6,7 @@ mod descriptors;
 mod failure;
 mod logging;
 mod serve;
+mod types;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,12 +30,17 @@ fn main() -> ExitCode {
             run(ScriptConfig { descriptors, ..*config })
         }
         Ok(Request::Repl(config)) => failure::report(&missing("prompt", &config.exec_args)),
-        Ok(Request::Types) => failure::report(&missing("list of types", &[])),
-        Ok(Request::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
+        Ok(Request::Types) => print(&types::text()),
+        Ok(Request::Print(text)) => print(&text),
         Err(error) => failure::report(&error),
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

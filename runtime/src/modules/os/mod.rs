@@ -94,6 +94,7 @@ impl ModuleDef for Os {
         }
         declarations.declare("Worker")?;
         declarations.declare("platform")?;
+        declarations.declare("Worker")?;
         Ok(())
     }
 
@@ -108,6 +109,7 @@ impl ModuleDef for Os {
         }
         exports.export("Worker", worker::constructor(ctx)?)?;
         exports.export("platform", value::string(ctx, "linux")?)?;
+        exports.export("Worker", worker::constructor(ctx)?)?;
         Ok(())
     }
 }

@@ -163,7 +163,7 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
         Role::App => tracing::error!("Worker {specifier}{place}: {thrown}"),
         Role::Script | Role::Worker => {
             let frame = thrown.code_frame().map(|frame| frame + "\n").unwrap_or_default();
-            print::write_error(format!("Worker {specifier}{place}: {thrown}\n{frame}").as_bytes());
+            eprint!("Worker {specifier}{place}: {thrown}\n{frame}");
         }
     }
 }
