@@ -14,16 +14,22 @@ mod directories;
 pub mod errno;
 mod files;
 pub mod handler;
+mod hints;
 pub mod lent;
 mod numbers;
 mod paths;
 mod process;
+mod resolve;
+mod service;
 mod signals;
 mod stat;
 pub mod table;
 mod terminal;
 mod time;
 mod transfer;
+mod watch;
+
+pub use resolve::set_resolver;
 
 use std::ffi::CStr;
 
@@ -57,6 +63,8 @@ const fn group<F: Functions>() -> Group {
 const GROUPS: &[Group] = &[
     group::<control::Calls>(),
     group::<transfer::Calls>(),
+    group::<resolve::Calls>(),
+    group::<watch::Calls>(),
     group::<files::Calls>(),
     group::<descriptors::Calls>(),
     group::<paths::Calls>(),
