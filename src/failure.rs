@@ -34,8 +34,8 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     )
 }
 
-/// One write, so that lines of several threads do not mix; a closed standard error is no reason to fail.
-fn complain(text: &str) {
+/// Prints one message under this program's name. One write, so that lines of several threads do not mix; a closed standard error is no reason to fail.
+pub fn complain(text: &str) {
     let line = format!("jsserve: {text}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -1,7 +1,8 @@
-//! The `jsserve` binary: flags, then configuration, then the server, then an exit code.
+//! The `jsserve` binary: flags, then configuration, then the server or the script, then an exit code.
 #![forbid(unsafe_code)]
 
 mod cli;
+mod descriptors;
 mod failure;
 mod logging;
 mod serve;
@@ -10,18 +11,45 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use cli::Request;
+use runtime::config::ScriptConfig;
+use runtime::error::{Error, ErrorKind};
 
 fn main() -> ExitCode {
+    let descriptors = descriptors::open();
     failure::catch_panics();
     match cli::read(std::env::args_os()) {
         Ok(Request::Serve(config)) => {
-            logging::start(&config);
+            logging::start(config.quiet, config.log);
             serve::serve(*config).unwrap_or_else(|error| failure::report(&error))
         }
+        Ok(Request::Script(config, warning)) => {
+            if let Some(warning) = warning {
+                failure::complain(&warning);
+            }
+            run(ScriptConfig { descriptors, ..*config })
+        }
+        Ok(Request::Repl(config)) => failure::report(&missing("prompt", &config.exec_args)),
+        Ok(Request::Types) => failure::report(&missing("list of types", &[])),
         Ok(Request::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
+        Err(error) => failure::report(&error),
+    }
+}
+
+/// The error for a part that another branch of the work brings.
+fn missing(what: &str, words: &[String]) -> Error {
+    Error::new(ErrorKind::Usage, format!("{}: there is no {what} in this build", words.join(" ")))
+        .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help")
+}
+
+/// Runs a script; its exit code.
+fn run(config: ScriptConfig) -> ExitCode {
+    logging::start(config.quiet, config.log);
+    match runtime::script::run(config) {
+        // Exit codes have eight bits (exit(3)).
+        Ok(code) => ExitCode::from(code as u8),
         Err(error) => failure::report(&error),
     }
 }

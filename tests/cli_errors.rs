@@ -45,8 +45,7 @@ fn usage_mistakes_end_with_2() {
     let app = app!(HELLO);
     let path = app.path().to_str().expect("path");
     for (words, parts) in [
-        (&[][..], &["no app given", "jsserve app.js --port 8080"][..]),
-        (&["--prot", "1", path], &["unknown flag --prot", "--port"]),
+        (&["--prot", "1", path][..], &["unknown flag --prot", "--port"][..]),
         (&["--frobnicate", path], &["unknown flag --frobnicate", "--help"]),
         (&[path, "--frobnicate"], &["unknown flag --frobnicate", "after --"]),
         (&[path, "--port"], &["--port needs a value"]),
@@ -76,6 +75,10 @@ fn usage_mistakes_end_with_2() {
         (&["--host", "no such host", path], &["--host no such host", "127.0.0.1"]),
         (&["--host", "*", path], &["not a host", "0.0.0.0"]),
         (&["--quiet", "--quiet", path], &["--quiet is given twice"]),
+        (&["--std", path], &["--std is for scripts", "default export"]),
+        (&["--include", path, path], &["--include is for scripts", "default export"]),
+        (&["--module", "--script", path], &["--module", "--script", "exclude"]),
+        (&["-e"], &["--eval needs a value"]),
     ] {
         fails(words, 2, parts);
     }
@@ -115,7 +118,7 @@ fn help_is_grouped_and_has_every_default() {
     let ended = run_to_end(&["--help"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let mut at = 0;
-    for group in ["Usage:", "Serving:", "Limits:", "JavaScript:", "Logging:"] {
+    for group in ["Usage:", "Scripts:", "Serving:", "Limits:", "JavaScript:", "Logging:"] {
         let found = ended.stdout.find(group).unwrap_or_else(|| panic!("no {group} in\n{}", ended.stdout));
         assert!(found >= at, "{group} stands too early");
         at = found;
@@ -149,25 +152,29 @@ fn a_syntax_error_has_its_place_and_a_code_frame() {
 
 #[test]
 fn an_app_that_does_not_load_says_why() {
-    app_fails("throw new Error('cannot begin');", &["cannot begin", "app.js:1"]);
-    app_fails("await Promise.reject(new TypeError('not today'));", &["not today", "app.js:1"]);
-    app_fails("import './missing.js';", &["missing.js", "app.js"]);
-    app_fails("import 'no-such-package';", &["no-such-package"]);
-    app_fails("import { nothing } from 'jsserve:nothing';", &["jsserve:nothing"]);
-    app_fails("for (;;) {}", &["app.js"]);
-    app_fails("await new Promise(() => {});", &["app.js"]);
+    for (source, parts) in [
+        ("throw new Error('cannot begin');", &["cannot begin", "app.js:1"][..]),
+        ("await Promise.reject(new TypeError('not today'));", &["not today", "app.js:1"]),
+        ("import './missing.js';", &["missing.js", "app.js"]),
+        ("import 'no-such-package';", &["no-such-package"]),
+        ("import { nothing } from 'jsserve:nothing';", &["jsserve:nothing"]),
+        ("for (;;) {}", &["app.js"]),
+        ("await new Promise(() => {});", &["app.js"]),
+    ] {
+        app_fails(&format!("{source}\nexport default {{}};"), parts);
+    }
 }
 
 #[test]
 fn an_app_without_a_handler_is_told_what_to_export() {
     for source in [
-        "export const fetch = () => new Response('x');",
         "export default {};",
         "export default { fetch: 'no function' };",
         "export default 42;",
         "export default null;",
+        "const app = {}; export { app as default };",
     ] {
-        app_fails(source, &["export default", "fetch"]);
+        app_fails(source, &["export default", "fetch", "A script"]);
     }
 }
 

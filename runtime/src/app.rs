@@ -24,12 +24,14 @@ use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
 use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
+use crate::modules::os::table::Descriptors;
 
 /// What an app that exports no handler is told.
 const NO_HANDLER: &str =
     "has no handler: its default export needs a method `fetch` (HTTP) or `accept` (raw TCP)";
 /// The least that is shown of a remedy.
-const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }";
+const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
+     A script, which runs once and serves nothing, has no default export.";
 
 /// For failures that have no place in a source.
 const CHECK_IMPORTS: &str =
@@ -253,6 +255,11 @@ impl Observer for Settled {
 
 async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Loaded>> {
     let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
+    let descriptors = engine.state().extension::<Descriptors>();
+    for fd in 0..3 {
+        // One that is not open is EBADF for the app, too.
+        let _ = descriptors.inherit(fd);
+    }
     let cell = Rc::new(Outcome::default());
     let started = engine.turn(|ctx| {
         let start = || {

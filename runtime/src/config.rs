@@ -1,6 +1,6 @@
-//! The resolved configuration of a server: what `src/` makes of flags, and the defaults.
+//! The resolved configuration of a server, or of a script: what `src/` makes of flags, and the defaults.
 //!
-//! Owns: every limit of the server, each with its unit last in the name. Must not know: flags,
+//! Owns: every limit, each with its unit last in the name. Must not know: flags,
 //! sockets, JavaScript.
 
 use std::net::SocketAddr;
@@ -45,6 +45,60 @@ pub enum LogFormat {
     /// One JSON object a line.
     Json,
 }
+
+/// How a source text is parsed (ECMA-262 section 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// A classic script: sloppy, its `var`s are globals.
+    Script,
+    /// A module.
+    Module,
+}
+
+/// What a script run is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A file.
+    File(PathBuf),
+    /// A text from the command line.
+    Text(String),
+    /// What standard input has until its end.
+    Stdin,
+    /// Nothing but what is included: the interactive prompt.
+    Prompt,
+}
+
+/// Everything that a script, run once, needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct ScriptConfig {
+    /// The script.
+    pub program: Program,
+    /// How it is parsed; `None`: as its text says.
+    pub goal: Option<Goal>,
+    /// `scriptArgs`: the script's name, then its arguments.
+    pub args: Vec<String>,
+    /// The command line as it was typed, `execArgv`.
+    pub exec_args: Vec<String>,
+    /// Whether `std` and `os` are globals.
+    pub std: bool,
+    /// Files that are evaluated before it.
+    pub includes: Vec<PathBuf>,
+    /// Numbers of the descriptors that the process was started with.
+    pub descriptors: Vec<i32>,
+    /// The I/O backend.
+    pub io: IoChoice,
+    /// JavaScript heap; `None`: as much as there is.
+    pub heap_bytes_max: Option<usize>,
+    /// JavaScript stack; beyond: RangeError.
+    pub stack_bytes_max: usize,
+    /// No log below errors.
+    pub quiet: bool,
+    /// The form of log lines.
+    pub log: LogFormat,
+}
+
+/// JavaScript stack of a script in bytes: what a main thread of 8 MiB can well spare.
+pub const SCRIPT_STACK_BYTES: usize = 4 << 20;
 
 /// Bounds on everything that a client or an app could make grow.
 #[derive(Clone, Debug)]

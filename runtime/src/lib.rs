@@ -1,7 +1,7 @@
 //! Everything that serves and is no protocol: configuration, the socket ring, the JavaScript
 //! engine, the modules that JavaScript imports, workers and the server that runs them.
 //!
-//! The ladder (imports go downward only): `server worker connection handler` over `modules` over
+//! The ladder (imports go downward only): `server worker script connection handler` over `modules` over
 //! `js` (no sockets) and `io` (no JavaScript) over `config error metrics`.
 
 pub mod app;
@@ -13,6 +13,7 @@ pub mod io;
 pub mod js;
 mod listeners;
 pub mod modules;
+pub mod script;
 pub mod server;
 pub mod serving;
 pub mod shutdown;

@@ -10,16 +10,26 @@ use runtime::config::Limits;
 
 use super::values::{Size, Span, Workers, count, port};
 
-const USAGE: &str = "jsserve [flags] app.js [-- app arguments]";
+const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
+       jsserve [flags] script.js [script arguments]
+       jsserve [flags] -e EXPR [script arguments]
+       jsserve repl | types";
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str =
+    "A module with a default export is an app: it is served. Everything else is a script: it runs once, and
+all words behind it are its own. Without a file the script is read from standard input, as with -; on a
+terminal the interactive prompt starts, as with repl. types prints the declarations for TypeScript.
+
+Examples:
   jsserve app.js --port 8080
   jsserve --workers 2 --body-max 16M app.js -- --app-flag
   jsserve --listen http://127.0.0.1:8080 --listen tcp://[::1]:9000 app.js
+  jsserve tool.js --its-own-flag input.txt
+  jsserve --std -e 'print(os.platform, std.getenv(\"HOME\"))'
 
 Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds.";
 
-/// Serves a JavaScript app on every core of this machine.
+/// Serves a JavaScript app on every core of this machine, or runs a script.
 #[derive(Parser, Debug)]
 #[command(
     name = "jsserve",
@@ -31,13 +41,16 @@ Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds."
     max_term_width = 110
 )]
 pub struct Flags {
-    /// The app: a JavaScript module whose default export has `fetch` or `accept`
-    #[arg(value_name = "APP.JS")]
+    /// The app: a module whose default export has `fetch` or `accept`. Or a script; `-` for standard input
+    #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
 
-    /// What the app gets as its arguments: all from the first word that is no flag, or after `--`
-    #[arg(value_name = "APP ARGUMENTS", trailing_var_arg = true)]
+    /// An app's: all from the first word that is no flag, or after `--`. A script's: all behind its file
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true)]
     pub args: Vec<OsString>,
+
+    #[command(flatten)]
+    pub script: Script,
 
     #[command(flatten)]
     pub serving: Serving,
@@ -50,6 +63,31 @@ pub struct Flags {
 
     #[command(flatten)]
     pub logging: Logging,
+}
+
+/// How a script is run. These stand before the file.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Scripts")]
+pub struct Script {
+    /// Run this text instead of a file
+    #[arg(long, short = 'e', value_name = "EXPR", allow_hyphen_values = true)]
+    pub eval: Option<String>,
+
+    /// Evaluate this file first; may be repeated
+    #[arg(long, short = 'I', value_name = "FILE")]
+    pub include: Vec<OsString>,
+
+    /// Have the modules std and os as globals
+    #[arg(long)]
+    pub std: bool,
+
+    /// Load as a module, whatever the text looks like
+    #[arg(long, short = 'm', conflicts_with = "script")]
+    pub module: bool,
+
+    /// Load as a classic script: sloppy mode, its variables are globals
+    #[arg(long)]
+    pub script: bool,
 }
 
 /// Where and how to serve.
@@ -146,11 +184,11 @@ pub struct JavaScript {
     #[arg(long)]
     pub dev: bool,
 
-    /// JavaScript heap of one worker; beyond: 503 and a fresh context
+    /// JavaScript heap of one worker; beyond: 503 and a fresh context. Scripts: no limit unless given
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().heap_bytes_max))]
     pub heap_max: Size,
 
-    /// JavaScript stack; beyond: RangeError
+    /// JavaScript stack; beyond: RangeError. Scripts: 4M unless given
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().stack_bytes_max))]
     pub stack_max: Size,
 
@@ -245,6 +283,7 @@ mod tests {
     fn help_has_every_group_and_the_defaults() {
         let help = Flags::command().render_long_help().to_string();
         for part in [
+            "Scripts:",
             "Serving:",
             "Limits:",
             "JavaScript:",

@@ -1,25 +1,40 @@
 //! The command line: flags as typed (`flags`, low) and what they come to (`resolve`, high).
 //!
-//! Owns: parsing, help, and mistakes told in this program's words. Must not know: the server.
+//! Owns: parsing, help, mistakes told in this program's words, and whether the file named is an app
+//! or a script: it is read for that, nothing of it runs. Must not know: the server.
 
 mod address;
 mod flags;
 mod mistake;
 mod resolve;
+mod script;
 mod values;
+mod words;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::path::Path;
 
-use clap::Parser;
 use clap::error::ErrorKind as Kind;
-use runtime::config::Config;
-use runtime::error::Result;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use runtime::config::{Config, Goal, Program, ScriptConfig};
+use runtime::error::{Error, Result};
+use runtime::js::goal::exports;
+
+use flags::Flags;
+use words::Words;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Request {
     /// Serve with this configuration.
     Serve(Box<Config>),
+    /// Run this script; the second is a warning to print before.
+    Script(Box<ScriptConfig>, Option<String>),
+    /// Start the interactive prompt.
+    Repl(Box<ScriptConfig>),
+    /// Print the TypeScript declarations.
+    Types,
     /// Print this text (help, version) and end.
     Print(String),
 }
@@ -27,13 +42,98 @@ pub enum Request {
 /// Reads the command line, program name first.
 ///
 /// # Errors
-/// `Usage` for mistakes in flags, `App` when the app's file cannot be read.
+/// `Usage` for mistakes in flags, `App` when the file cannot be read.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request> {
-    match flags::Flags::try_parse_from(words) {
-        Ok(flags) => Ok(Request::Serve(Box::new(resolve::resolve(flags)?))),
-        Err(error) if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) => {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match understand(&words) {
+        Ok(request) => Ok(request),
+        Err(Refusal::Ours(error)) => Err(error),
+        Err(Refusal::Flags(error)) if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) => {
             Ok(Request::Print(error.to_string()))
         }
-        Err(error) => Err(mistake::explain(&error)),
+        Err(Refusal::Flags(error)) => Err(mistake::explain(&error)),
     }
+}
+
+/// Why there is nothing to do.
+enum Refusal {
+    Flags(clap::Error),
+    Ours(Error),
+}
+
+impl From<clap::Error> for Refusal {
+    fn from(error: clap::Error) -> Self {
+        Refusal::Flags(error)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Ours(error)
+    }
+}
+
+fn parse(words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::Error> {
+    let matches = Flags::command().try_get_matches_from(words)?;
+    Ok((Flags::from_arg_matches(&matches)?, matches))
+}
+
+fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
+    let serve = || Ok(Request::Serve(Box::new(resolve::resolve(parse(words)?.0)?)));
+    let Some(Words { head, file, rest }) = Words::cut(&Flags::command(), words) else {
+        // An unknown flag: the error says which.
+        return serve();
+    };
+    let (flags, given) = parse(&head)?;
+    let config = |program, name: Option<OsString>| {
+        script::resolve(&flags, &given, program, name.into_iter().chain(rest.clone()), words).map(Box::new)
+    };
+    let warn = |what: &str| {
+        let flags = script::in_vain(&given).join(", ");
+        let text = format!("nothing is served: {what} is a script (no default export); ignored: {flags}");
+        (!flags.is_empty()).then_some(text)
+    };
+    if let Some(text) = flags.script.eval.clone() {
+        // The first word that is no flag is an argument like the others.
+        return Ok(Request::Script(config(Program::Text(text), file)?, warn("-e")));
+    }
+    let file = match file {
+        Some(file) => file,
+        None if std::io::stdin().is_terminal() => return Ok(Request::Repl(config(Program::Prompt, None)?)),
+        None => "-".into(),
+    };
+    match file.to_str() {
+        Some("-") => {
+            Ok(Request::Script(config(Program::Stdin, Some(file))?, warn("the program on standard input")))
+        }
+        Some("repl") => Ok(Request::Repl(config(Program::Prompt, None)?)),
+        Some("types") if rest.is_empty() => Ok(Request::Types),
+        _ => {
+            let path = Path::new(&file);
+            resolve::check_app(path)?;
+            let goal = script::goal(&flags);
+            // What cannot be read is told later.
+            let source = std::fs::read(path).unwrap_or_default();
+            if goal != Some(Goal::Script) && exports(&source, "default") {
+                script::refuse_for_app(&given, &file)?;
+                return serve();
+            }
+            let warning = warn(&name(&file)).or_else(|| forgotten(&name(&file), &source));
+            let program = Program::File(path.to_owned());
+            Ok(Request::Script(config(program, Some(file.clone()))?, warning))
+        }
+    }
+}
+
+/// A warning for a handler that is exported under its own name only: the usual slip in a first app.
+fn forgotten(file: &str, source: &[u8]) -> Option<String> {
+    let handler = ["fetch", "accept"].into_iter().find(|handler| exports(source, handler))?;
+    Some(format!(
+        "nothing is served: {file} exports {handler}, but not in a default export\n  \
+         An app has: export default {{ {handler} }}"
+    ))
+}
+
+fn name(file: &OsStr) -> String {
+    file.display().to_string()
 }

@@ -18,7 +18,7 @@ use super::values::Size;
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
 pub fn resolve(flags: Flags) -> Result<Config> {
-    let limits = limits(&flags)?;
+    let (limits, io, log) = (limits(&flags)?, io(&flags), log(&flags));
     let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
         return Err(Error::new(ErrorKind::Usage, "no app given")
             .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -29,19 +29,45 @@ pub fn resolve(flags: Flags) -> Result<Config> {
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
         listen: listen(&flags.serving.listen, &flags.serving.host, flags.serving.port)?,
         workers: flags.serving.workers.count(),
-        io: match flags.serving.io {
-            Io::Auto => IoChoice::Auto,
-            Io::Uring => IoChoice::Uring,
-            Io::Epoll => IoChoice::Epoll,
-        },
+        io,
         dev: flags.javascript.dev,
         quiet: flags.logging.quiet,
-        log: match flags.logging.log {
-            Log::Json => LogFormat::Json,
-            Log::Text => LogFormat::Text,
-        },
+        log,
         limits,
     })
+}
+
+/// The backend asked for.
+pub fn io(flags: &Flags) -> IoChoice {
+    match flags.serving.io {
+        Io::Auto => IoChoice::Auto,
+        Io::Uring => IoChoice::Uring,
+        Io::Epoll => IoChoice::Epoll,
+    }
+}
+
+/// The form of log lines asked for.
+pub fn log(flags: &Flags) -> LogFormat {
+    match flags.logging.log {
+        Log::Json => LogFormat::Json,
+        Log::Text => LogFormat::Text,
+    }
+}
+
+/// The heap limit.
+///
+/// # Errors
+/// `Usage` where nothing could run in it.
+pub fn heap_bytes(flags: &Flags) -> Result<usize> {
+    at_least("--heap-max", flags.javascript.heap_max, HEAP_BYTES_MIN)
+}
+
+/// The stack limit.
+///
+/// # Errors
+/// `Usage` where nothing could run in it.
+pub fn stack_bytes(flags: &Flags) -> Result<usize> {
+    at_least("--stack-max", flags.javascript.stack_max, STACK_BYTES_MIN)
 }
 
 fn listen(urls: &[String], host: &str, port: u16) -> Result<Vec<Listen>> {
@@ -90,8 +116,8 @@ fn limits(flags: &Flags) -> Result<Limits> {
         turn_cpu_ms_max: javascript.cpu_max.0,
         stuck_ms_max: javascript.stuck_timeout.0,
         start_ms_max: javascript.start_timeout.0,
-        heap_bytes_max: at_least("--heap-max", javascript.heap_max, HEAP_BYTES_MIN)?,
-        stack_bytes_max: at_least("--stack-max", javascript.stack_max, STACK_BYTES_MIN)?,
+        heap_bytes_max: heap_bytes(flags)?,
+        stack_bytes_max: stack_bytes(flags)?,
         pipelined_max: limits.pipelined_max,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
@@ -108,16 +134,23 @@ fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {
         .remedy(format!("Give it at least {}.", Size(bytes_min))))
 }
 
-fn argument(word: OsString) -> Result<String> {
+/// An argument of an app or script.
+///
+/// # Errors
+/// `Usage` when it is not UTF-8.
+pub fn argument(word: OsString) -> Result<String> {
     word.into_string().map_err(|word| {
-        Error::new(ErrorKind::Usage, format!("the app's argument {word:?} is not UTF-8"))
+        Error::new(ErrorKind::Usage, format!("the argument {word:?} is not UTF-8"))
             .remedy("JavaScript strings cannot hold it; pass it in a file.")
     })
 }
 
-/// Opens the app once, so that the usual mistakes are told before anything starts.
-fn check_app(app: &Path) -> Result<()> {
-    let refuse = |what: &str| Error::new(ErrorKind::App, format!("app {}: {what}", app.display()));
+/// Opens the app or script once, so that the usual mistakes are told before anything starts.
+///
+/// # Errors
+/// `App`: there is none, or it cannot be read.
+pub fn check_app(app: &Path) -> Result<()> {
+    let refuse = |what: &str| Error::new(ErrorKind::App, format!("{}: {what}", app.display()));
     let file = match std::fs::File::open(app) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -3,8 +3,9 @@
 //! Owns: the child process and what it prints. Must not know: HTTP.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -154,22 +155,38 @@ impl Drop for Server {
 }
 
 /// How a run ended that was meant to end by itself.
+#[derive(Debug)]
 pub struct Ended {
+    /// The exit code; none when a signal ended it.
     pub code: Option<i32>,
+    /// That signal.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// Runs `jsserve WORDS` to its end; it is killed when it does not end.
 pub fn run_to_end<W: AsRef<OsStr>>(words: &[W]) -> Ended {
+    run_with_input(words, b"")
+}
+
+/// The same with something on standard input.
+pub fn run_with_input<W: AsRef<OsStr>>(words: &[W], input: &[u8]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
-    let mut child = command
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("run jsserve");
+    command.args(words).stdin(Stdio::null());
+    if !input.is_empty() {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        // Whoever reads only a part of it closes the pipe.
+        let input = input.to_vec();
+        std::thread::spawn(move || writer.write_all(&input));
+        command.stdin(reader);
+    }
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run jsserve");
+    end_of(child)
+}
+
+/// Waits for the end of a child whose output is piped; it is killed when it does not end.
+pub fn end_of(mut child: Child) -> Ended {
     let stdout = Output::of(child.stdout.take().expect("stdout is piped"));
     let stderr = Output::of(child.stderr.take().expect("stderr is piped"));
     let deadline = Instant::now() + START_MAX;
@@ -184,7 +201,7 @@ pub fn run_to_end<W: AsRef<OsStr>>(words: &[W]) -> Ended {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    Ended { code: status.code(), stdout: stdout.whole(), stderr: stderr.whole() }
+    Ended { code: status.code(), signal: status.signal(), stdout: stdout.whole(), stderr: stderr.whole() }
 }
 
 /// `http://127.0.0.1:8080` of a start line.

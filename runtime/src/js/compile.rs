@@ -20,7 +20,8 @@ pub struct Code {
 }
 
 impl Code {
-    /// An empty cache for the app whose main module is the file `main` (an absolute path).
+    /// An empty cache for the app whose main module is the file `main` (an absolute path, or a name in
+    /// angle brackets for what is no file).
     pub fn new(main: String) -> Self {
         Code { main, modules: RwLock::default() }
     }
@@ -60,13 +61,24 @@ impl Code {
 
     fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str, json: bool) -> Result<Module<'js, Declared>> {
         let source = std::fs::read(name).map_err(|error| loader::unreadable(ctx, name, &error))?;
-        let source = source.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(source);
+        let source = without_mark(source);
         let source = if json { json_module(ctx, name, source)? } else { source };
         let module = Module::declare(ctx.clone(), name, source)?;
         let bytecode = module.write(WriteOptions::default())?;
         if let Ok(mut all) = self.modules.write() {
             all.insert(name.to_owned(), bytecode.into());
         }
+        Ok(module)
+    }
+
+    /// The main module from `source`, linked to all that it imports, without running it. It stands
+    /// under its own name, so that an import of it finds it.
+    ///
+    /// # Errors
+    /// What any of the modules throws while it is read, compiled or linked.
+    pub fn main_module<'js>(&self, ctx: &Ctx<'js>, source: &[u8]) -> Result<Module<'js, Declared>> {
+        let module = Module::declare(ctx.clone(), self.main.as_str(), source)?;
+        loader::set_meta(&module, &self.main, true)?;
         Ok(module)
     }
 
@@ -79,6 +91,11 @@ impl Code {
         let main = ctx.json_stringify(self.main.as_str())?.ok_or(Error::Unknown)?.to_string()?;
         Module::declare(ctx.clone(), "jsserve:main", format!("export * as app from {main};"))
     }
+}
+
+/// `source` without the byte order mark that some editors put first.
+pub fn without_mark(source: Vec<u8>) -> Vec<u8> {
+    source.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(source)
 }
 
 /// A JSON module: its one export is the parsed value (the JSON modules proposal, ECMA-262 16.2.1.8).

@@ -70,6 +70,7 @@ pub struct State {
     pub(crate) rejections: RefCell<Rejections>,
     extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
+    pub(crate) after_rejections: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
 impl State {
@@ -90,6 +91,11 @@ impl State {
         let mut all = self.extensions.borrow_mut();
         let any = all.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default())).clone();
         any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
+    }
+
+    /// The limit of the heap, in bytes: nothing larger is read for a script.
+    pub fn heap_bytes_max(&self) -> usize {
+        self.heap_bytes_max
     }
 
     /// What keeps a script of this engine from ending.
@@ -130,6 +136,11 @@ impl State {
         if thrown.cause == Cause::OutOfMemory {
             self.health.set(Health::OutOfMemory);
         }
+    }
+
+    /// Has `f` called after the unhandled rejections of a turn were reported.
+    pub fn set_after_rejections(&self, f: Rc<dyn Fn()>) {
+        *self.after_rejections.borrow_mut() = Some(f);
     }
 
     /// Gives the turns of an ill engine less CPU time than those of a healthy one.
@@ -240,6 +251,7 @@ impl Engine {
             rejections: RefCell::default(),
             extensions: RefCell::default(),
             attention: RefCell::default(),
+            after_rejections: RefCell::default(),
         });
         // SAFETY: the context is ours; the pointer stays valid, `Engine` owns the Rc and drops it
         // after the context.
@@ -326,6 +338,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Values held by native state go before the runtime that they point into.
         drop(self.state.attention.take());
+        drop(self.state.after_rejections.take());
         drop(self.state.extensions.take());
         drop(self.state.rejections.take());
         self.runtime.set_host_promise_rejection_tracker(None);

@@ -29,8 +29,10 @@ pub struct Table {
 }
 
 impl Table {
-    fn find(&self, name: &str) -> Option<Declare> {
-        self.modules.iter().find(|(names, _)| names.contains(&name)).map(|(_, declare)| *declare)
+    /// A built-in module by any of its names: the first of them, and what makes it.
+    fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
+        let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
+        Some((names.first()?, *declare))
     }
 }
 
@@ -54,8 +56,9 @@ impl Resolver for AppResolver {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        if self.table.find(name).is_some() {
-            return Ok(name.to_owned());
+        if let Some((first, _)) = self.table.find(name) {
+            // One module, whatever the name.
+            return Ok(first.to_owned());
         }
         resolve::resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
     }
@@ -81,7 +84,7 @@ impl Loader for AppLoader {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        if let Some(declare) = self.table.find(name) {
+        if let Some((_, declare)) = self.table.find(name) {
             return declare(ctx, name);
         }
         let json = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
@@ -112,6 +115,9 @@ pub(crate) fn set_json_meta(module: &Module<'_, Declared>) -> Result<()> {
 /// Fills in `import.meta` of a file module.
 pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, main: bool) -> Result<()> {
     let meta = module.meta()?;
+    // What is no file counts as one of the current folder.
+    let place = resolve::folder(name).join(name);
+    let name = if name.starts_with('<') { &*place.to_string_lossy() } else { name };
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     let url = url::Url::from_file_path(name).map_or_else(|()| format!("file://{name}"), String::from);
     meta.set("url", url)?;

@@ -6,13 +6,17 @@
 #![allow(unsafe_code)]
 
 pub mod alive;
+pub mod c_format;
 pub mod charge;
 pub mod class;
 pub mod clone;
 pub mod compile;
+pub mod convert;
 pub mod engine;
+pub mod eval;
 pub mod exception;
 pub mod function;
+pub mod goal;
 pub mod held;
 pub mod loader;
 pub mod promise;

@@ -86,4 +86,8 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         let thrown = Thrown { cause: Cause::Exception, text, stack: String::new() };
         (state.report)(&thrown, "unhandled rejection");
     }
+    let after = state.after_rejections.borrow().clone();
+    if let Some(after) = after {
+        after();
+    }
 }

@@ -19,8 +19,7 @@ pub fn resolve(base: &str, specifier: &str) -> Result<String, String> {
         || specifier == "."
         || specifier == ".."
     {
-        let folder = Path::new(base).parent().unwrap_or(Path::new("/"));
-        folder.join(specifier)
+        folder(base).join(specifier)
     } else {
         return Err(format!(
             "Cannot find package '{specifier}' imported from {base}: relative files begin with './', \
@@ -41,6 +40,15 @@ pub fn resolve(base: &str, specifier: &str) -> Result<String, String> {
         message.push_str(&format!(". Did you mean '{name}'? Specifiers carry the file's extension"));
     }
     Err(message)
+}
+
+/// The folder that relative specifiers in `base` start from: the current one where `base` is no file
+/// but, as `<cmdline>`, the name of another source.
+pub fn folder(base: &str) -> PathBuf {
+    match base.starts_with('<') {
+        true => std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        false => Path::new(base).parent().unwrap_or(Path::new("/")).to_owned(),
+    }
 }
 
 fn with_extension(path: &Path, extension: &str) -> PathBuf {

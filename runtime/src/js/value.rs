@@ -199,11 +199,16 @@ impl Bytes<'_> {
     /// Copies `from` to their front, as much as fits; the number of bytes copied: none to an
     /// immutable buffer.
     pub fn write(&self, from: &[u8]) -> usize {
-        let n = if self.immutable { 0 } else { from.len().min(self.len) };
+        self.write_at(0, from)
+    }
+
+    /// As [`Bytes::write`], from byte `at` on.
+    pub fn write_at(&self, at: usize, from: &[u8]) -> usize {
+        let n = if self.immutable { 0 } else { from.len().min(self.len.saturating_sub(at)) };
         if n > 0 {
-            // SAFETY: as in `with`; `from` is Rust memory and cannot overlap a JavaScript buffer
-            // being written, `copy` would allow it all the same.
-            unsafe { std::ptr::copy(from.as_ptr(), self.ptr, n) };
+            // SAFETY: as in `with`, and `at` is inside; `from` is Rust memory and cannot overlap a
+            // JavaScript buffer being written, `copy` would allow it all the same.
+            unsafe { std::ptr::copy(from.as_ptr(), self.ptr.add(at), n) };
         }
         n
     }

@@ -1,9 +1,10 @@
 //! What an engine runs for: an app that is served, a script, or a script's `os.Worker`.
 //!
-//! Owns: the role. Modules ask it where the same call means something else in a server: `std.exit`,
-//! calls that would block, the standard streams. Must not know: who sets it.
+//! Owns: the role, and the orderly end of the process. Modules ask for the role where the same call
+//! means something else in a server: `std.exit`, calls that would block, the standard streams. Must
+//! not know: who sets it, what is to be done at the end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use rquickjs::Ctx;
 
@@ -31,8 +32,39 @@ impl Host {
         state.extension::<Host>().0.set(role);
     }
 
+    /// What the engine runs for.
+    pub fn of(state: &State) -> Role {
+        state.extension::<Host>().0.get()
+    }
+
     /// What the context's engine runs for.
     pub fn role(ctx: &Ctx<'_>) -> Role {
         State::of(ctx).extension::<Host>().0.get()
     }
+}
+
+/// What is to be done before the process ends: files flushed, the terminal as it was.
+#[derive(Default)]
+struct AtExit(RefCell<Vec<Box<dyn FnOnce()>>>);
+
+/// Has `f` run before the process ends, in [`exit`] or when a script has come to its end; what was
+/// added last runs first. It may run inside of a turn and must not call JavaScript.
+pub fn at_exit(state: &State, f: impl FnOnce() + 'static) {
+    state.extension::<AtExit>().0.borrow_mut().push(Box::new(f));
+}
+
+/// Runs what [`at_exit`] has collected, once.
+pub fn run_at_exit(state: &State) {
+    let all = state.extension::<AtExit>();
+    loop {
+        let Some(last) = all.0.borrow_mut().pop() else { return };
+        last();
+    }
+}
+
+/// Ends the process now with `code`, from wherever it is called: JavaScript may be running. Nothing
+/// but [`run_at_exit`] runs: the destructors of this thread would pull the engine from under it.
+pub fn exit(state: &State, code: i32) -> ! {
+    run_at_exit(state);
+    signal_hook::low_level::exit(code)
 }

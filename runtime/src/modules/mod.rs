@@ -14,8 +14,10 @@ pub mod iterate;
 pub mod navigator;
 pub mod os;
 pub mod performance;
+pub mod print;
 pub mod report;
 pub mod shared;
+pub mod std;
 pub mod structured_clone;
 pub mod timers;
 pub mod url;
@@ -24,7 +26,11 @@ use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
-    modules: &[(&["jsserve:shared"], shared::declare), (&["os", "qjs:os"], os::declare)],
+    modules: &[
+        (&["jsserve:shared"], shared::declare),
+        (&["os", "qjs:os"], os::declare),
+        (&["std", "qjs:std"], self::std::declare),
+    ],
     globals: &[
         structured_clone::install,
         url::install,

@@ -43,7 +43,7 @@ pub fn number(error: &io::Error) -> i32 {
 }
 
 /// What strerror(3) says.
-fn text(errno: i32) -> String {
+pub fn text(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

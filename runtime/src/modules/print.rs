@@ -1,0 +1,55 @@
+//! `print` and `gc`, which scripts have beyond the globals of an app, and where a script's console
+//! goes.
+//!
+//! Owns: the two globals. Must not know: formats, how the standard streams are written.
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Result};
+
+use super::console::{Level, Output};
+use super::std::standard::{self, Number};
+use crate::js::class::Static;
+use crate::js::engine::State;
+use crate::js::function::{self, Functions};
+use crate::js::value;
+
+struct Globals;
+
+impl Functions for Globals {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"print", 1, |scope| {
+            let mut line = String::new();
+            for index in 0..scope.len() {
+                line.push_str(if index > 0 { " " } else { "" });
+                value::with_str(&scope.arg(index), |text| line.push_str(text))?;
+            }
+            line.push('\n');
+            standard::print(State::of(scope.ctx), Number::Out, line.as_bytes());
+            Ok(scope.undefined())
+        }),
+        (c"gc", 0, |scope| {
+            scope.ctx.run_gc();
+            Ok(scope.undefined())
+        }),
+    ];
+}
+
+/// Installs both, and sends the console to the standard streams, in order with `std.out`.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    let state = State::of(ctx);
+    let engine = state.engine();
+    state.extension::<Output>().redirect(Rc::new(move |level, text| {
+        let Some(engine) = engine.upgrade() else { return };
+        let number = match level {
+            Level::Debug | Level::Info => Number::Out,
+            Level::Warn | Level::Error => Number::Err,
+        };
+        standard::print(engine.state(), number, text.as_bytes());
+    }));
+    function::install::<Globals>(ctx, &ctx.globals())
+}

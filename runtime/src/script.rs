@@ -1,0 +1,341 @@
+//! A script: a program without handlers, run once on one thread, as `qjs` runs it.
+//!
+//! Owns: its engine and globals, the order of evaluation, its end: nothing pending any more, an
+//! exception, a rejection that nothing handles. Must not know: listeners, the prompt.
+
+use std::cell::OnceCell;
+use std::future::{Future, poll_fn};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rquickjs::Module;
+
+use crate::config::{Goal, Program, ScriptConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::{self, IoOptions};
+use crate::js::compile::{Code, without_mark};
+use crate::js::engine::{Engine, EngineLimits, Pulse, State};
+use crate::js::exception::Thrown;
+use crate::js::promise::{self, Observer, Outcome};
+use crate::js::{Ctx, Value, goal};
+use crate::modules::host::{self, Host, Role};
+use crate::modules::os::table::Descriptors;
+use crate::modules::std::standard;
+use crate::modules::{TABLE, print};
+use crate::server;
+
+/// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's
+/// connections, and should start at once.
+const IO: IoOptions =
+    IoOptions { ring_entries: 256, recv_buffer_bytes: 256 << 10, backlog_bytes_max: 16 << 10 };
+/// Stack of the thread beyond what JavaScript may use.
+const STACK_BYTES: usize = 2 << 20;
+/// The exit code of a script whose top-level `await` can never settle; the same as Node's.
+const UNSETTLED: i32 = 13;
+
+/// `std` and `os` as globals, for `--std`.
+const STD: &str =
+    "import * as std from 'std'; import * as os from 'os'; Object.assign(globalThis, { std, os })";
+
+/// Runs a script to its end; the exit code. What it throws is told on standard error, and ends the
+/// process with 1 right there.
+///
+/// # Errors
+/// A file that cannot be read; the machine.
+pub fn run(config: ScriptConfig) -> Result<i32> {
+    let source = Source::of(&config)?;
+    enter(config, move |script| async move { script.play_all(source).await })
+}
+
+/// Makes an engine for scripts and runs `main` with it: on this thread, where its stack suffices.
+///
+/// # Errors
+/// The machine: a backend that is refused, a thread that does not start.
+pub fn enter<M, F>(config: ScriptConfig, main: M) -> Result<F::Output>
+where
+    M: FnOnce(Script) -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let (backend, _) = server::choose(config.io, IO.ring_entries)?;
+    let stack_bytes = config.stack_bytes_max.saturating_add(STACK_BYTES);
+    let work = move || {
+        let started = move || async move {
+            let script = Script::new(config)?;
+            let engine = script.engine.clone();
+            let output = main(script).await;
+            host::run_at_exit(engine.state());
+            Ok(output)
+        };
+        io::run(backend, &IO, started)?
+    };
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    if limit.is_some_and(|bytes| bytes >= stack_bytes as u64) {
+        return work();
+    }
+    let thread = std::thread::Builder::new().name("script".into()).stack_size(stack_bytes);
+    let thread = thread.spawn(work).map_err(|e| Error::system("cannot start a thread", e))?;
+    thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a panic, reported above")))
+}
+
+/// A program's text and what it is called.
+struct Source {
+    /// An absolute path, or a name in angle brackets.
+    name: String,
+    text: Vec<u8>,
+    goal: Option<Goal>,
+}
+
+impl Source {
+    /// The main program of `config`.
+    fn of(config: &ScriptConfig) -> Result<Source> {
+        let named = |name: &str, text| Source { name: name.into(), text, goal: config.goal };
+        Ok(match &config.program {
+            Program::File(path) => Source::file(path, config.goal)?,
+            Program::Text(text) => named("<cmdline>", text.clone().into_bytes()),
+            Program::Prompt => named("<cmdline>", Vec::new()),
+            Program::Stdin => {
+                let mut text = Vec::new();
+                let read = std::io::stdin().lock().read_to_end(&mut text);
+                read.map_err(|e| Error::system("cannot read the program from standard input", e))?;
+                named("<stdin>", without_mark(text))
+            }
+        })
+    }
+
+    fn file(path: &Path, goal: Option<Goal>) -> Result<Source> {
+        let unreadable = |e| Error::system(format!("cannot read {}", path.display()), e);
+        let text = without_mark(std::fs::read(path).map_err(unreadable)?);
+        let full = std::fs::canonicalize(path).map_err(unreadable)?;
+        let module = path.extension().is_some_and(|extension| extension == "mjs");
+        let goal = goal.or(module.then_some(Goal::Module));
+        Ok(Source { name: full.to_string_lossy().into_owned(), text, goal })
+    }
+}
+
+/// How a program's evaluation ended, where it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Settled,
+    /// Its top-level `await` waits for what can never come.
+    Never,
+}
+
+/// An engine that is set up for scripts.
+pub struct Script {
+    engine: Rc<Engine>,
+    code: Arc<Code>,
+    config: ScriptConfig,
+}
+
+impl Script {
+    fn new(config: ScriptConfig) -> Result<Script> {
+        let limits = EngineLimits {
+            heap_bytes_max: config.heap_bytes_max.unwrap_or(HEAP_BYTES_MAX),
+            stack_bytes_max: config.stack_bytes_max,
+            turn_cpu_max: Duration::MAX,
+        };
+        let main = match &config.program {
+            Program::File(path) => std::fs::canonicalize(path)
+                .map_err(|e| Error::system(format!("cannot read {}", path.display()), e))?
+                .to_string_lossy()
+                .into_owned(),
+            Program::Stdin => "<stdin>".into(),
+            Program::Text(_) | Program::Prompt => "<cmdline>".into(),
+        };
+        let code = Arc::new(Code::new(main));
+        let reporter: Rc<OnceCell<Weak<Engine>>> = Rc::default();
+        let report = reporter.clone();
+        let report = Box::new(move |thrown: &Thrown, place: &str| match place {
+            // All of a turn are told before the end.
+            "unhandled rejection" => tell(thrown, "Unhandled promise rejection: "),
+            _ => {
+                tell(thrown, "");
+                if let Some(engine) = report.get().and_then(Weak::upgrade) {
+                    host::exit(engine.state(), 1);
+                }
+            }
+        });
+        let engine = Engine::new(&limits, &TABLE, code.clone(), Pulse::default(), report)
+            .map_err(|thrown| Error::new(ErrorKind::System, thrown.text))?;
+        // Set once, right here.
+        let _ = reporter.set(Rc::downgrade(&engine));
+        Host::set(engine.state(), Role::Script);
+        let files = Rc::downgrade(&engine);
+        host::at_exit(engine.state(), move || {
+            if let Some(engine) = files.upgrade() {
+                standard::flush_all(engine.state());
+            }
+        });
+        let ended = Rc::downgrade(&engine);
+        engine.state().set_after_rejections(Rc::new(move || {
+            if let Some(engine) = ended.upgrade() {
+                host::exit(engine.state(), 1);
+            }
+        }));
+        let descriptors = engine.state().extension::<Descriptors>();
+        for fd in &config.descriptors {
+            // One that was closed since is EBADF for scripts, too.
+            let _ = descriptors.inherit(*fd);
+        }
+        let script = Script { engine, code, config };
+        script.globals()?;
+        Ok(script)
+    }
+
+    fn globals(&self) -> Result<()> {
+        let config = &self.config;
+        let installed = self.engine.turn(|ctx| {
+            let globals = ctx.globals();
+            let set = || {
+                print::install(ctx)?;
+                globals.set("scriptArgs", config.args.clone())?;
+                globals.set("argv0", config.exec_args.first().cloned().unwrap_or_default())?;
+                globals.set("execArgv", config.exec_args.clone())
+            };
+            set().map_err(|error| {
+                crate::js::exception::raise(ctx, &error);
+                Thrown::take(ctx)
+            })
+        });
+        installed.map_err(|thrown| Error::new(ErrorKind::System, thrown.text))
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+
+    /// What the script was started with.
+    pub fn config(&self) -> &ScriptConfig {
+        &self.config
+    }
+
+    /// What stands before the program: `std` and `os` as globals, the included files. An exception
+    /// ends the process.
+    pub async fn prepare(&self) -> Result<()> {
+        if self.config.std {
+            let start = |ctx: &Ctx<'_>| {
+                let module = Module::declare(ctx.clone(), "<std>", STD)?;
+                Ok(goal::Program::Module(module).start(ctx)?.map(crate::js::Held::new))
+            };
+            self.settle(start).await;
+        }
+        for path in &self.config.includes {
+            let source = Source::file(path, None)?;
+            self.play(&source).await;
+        }
+        Ok(())
+    }
+
+    async fn play_all(self, source: Source) -> i32 {
+        if let Err(error) = self.prepare().await {
+            write_error(&format!("jsserve: {error}\n"));
+            return 1;
+        }
+        let ending = self.play(&source).await;
+        self.idle().await;
+        match ending {
+            Ending::Settled => 0,
+            Ending::Never => {
+                let text = format!("jsserve: {}: its top-level await can never settle\n", source.name);
+                write_error(&text);
+                UNSETTLED
+            }
+        }
+    }
+
+    /// Waits until nothing is pending any more.
+    pub async fn idle(&self) {
+        let alive = self.engine.state().alive().clone();
+        poll_fn(|cx| alive.poll_idle(cx)).await;
+    }
+
+    /// Evaluates a program, its top-level `await`s included.
+    async fn play(&self, source: &Source) -> Ending {
+        let start = |ctx: &Ctx<'_>| {
+            let module = || match source.name == self.code.main() {
+                true => self.code.main_module(ctx, &source.text),
+                false => self.code.module(ctx, &source.name, false),
+            };
+            let program = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module)?;
+            Ok(program.start(ctx)?.map(crate::js::Held::new))
+        };
+        self.settle(start).await
+    }
+
+    /// Runs `start` in a turn and waits for the promise that it may give.
+    async fn settle(
+        &self,
+        start: impl for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<Option<crate::js::Held>>,
+    ) -> Ending {
+        let outcome: Rc<Outcome<()>> = Rc::default();
+        let settled = outcome.clone();
+        self.engine.turn(|ctx| {
+            let started = start(ctx).and_then(|promise| {
+                let Some(promise) = promise.map(|held| held.get(ctx)) else {
+                    settled.set(());
+                    return Ok(());
+                };
+                if let Some(promise::State::Rejected(reason)) = promise::state(&promise) {
+                    return Err(ctx.throw(reason));
+                }
+                promise::observe(ctx, &promise, Box::new(End(settled)))
+            });
+            if let Err(error) = started {
+                // Before any job that it may have left: an exception is the end.
+                crate::js::exception::raise(ctx, &error);
+                fail(ctx, &Thrown::take(ctx));
+            }
+        });
+        let alive = self.engine.state().alive().clone();
+        poll_fn(|cx| match outcome.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ending::Settled),
+            Poll::Pending => alive.poll_idle(cx).map(|()| Ending::Never),
+        })
+        .await
+    }
+}
+
+/// As good as no limit, and far enough below what a signed size can hold.
+const HEAP_BYTES_MAX: usize = isize::MAX as usize / 2;
+
+/// Hears how the program's promise ends.
+struct End(Rc<Outcome<()>>);
+
+impl Observer for End {
+    fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
+        match result {
+            Ok(_) => self.0.set(()),
+            Err(reason) => fail(ctx, &Thrown::from_value(&reason)),
+        }
+    }
+
+    // What is pending may go on; the end comes when nothing is.
+    fn abandoned(&self) {}
+}
+
+/// The end of a script by what it threw.
+fn fail(ctx: &Ctx<'_>, thrown: &Thrown) -> ! {
+    tell(thrown, "");
+    host::exit(State::of(ctx), 1)
+}
+
+/// Tells of an exception: its message, its stack, the lines around its place.
+fn tell(thrown: &Thrown, label: &str) {
+    let mut text = format!("{label}{thrown}\n");
+    if let Some(frame) = thrown.code_frame() {
+        text.push_str(&frame);
+        text.push('\n');
+    }
+    write_error(&text);
+}
+
+/// What cannot be written to standard error cannot be told at all.
+fn write_error(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
