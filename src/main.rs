@@ -5,6 +5,7 @@ mod cli;
 mod descriptors;
 mod failure;
 mod logging;
+mod repl;
 mod serve;
 
 use std::io::Write;
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
             }
             run(ScriptConfig { descriptors, ..*config })
         }
-        Ok(Request::Repl(config)) => failure::report(&missing("prompt", &config.exec_args)),
+        Ok(Request::Repl(config)) => {
+            logging::start(true, config.log);
+            let ended = repl::run(ScriptConfig { descriptors, ..*config });
+            ended.unwrap_or_else(|error| failure::report(&error))
+        }
         Ok(Request::Types) => failure::report(&missing("list of types", &[])),
         Ok(Request::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,9 @@ const HEADER_LINES_MAX: usize = 8;
 const README_LINES_MAX: usize = 150;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 14] = [
+const ROOMS: [(&str, u32); 16] = [
+    ("repl", 4),
+    ("script", 4),
     ("server", 4),
     ("app", 4),
     ("listeners", 4),
