@@ -8,6 +8,7 @@ mod colour;
 mod editor;
 mod history;
 
+use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -50,7 +51,7 @@ const BANNER: &str = concat!("jsserve ", env!("CARGO_PKG_VERSION"), "  .help for
 
 const HELP: &str = "\
 .help        this text (also \\h)
-.load FILE   run a file, line by line as if it were typed
+.load FILE   evaluate a file as if it were typed
 .exit        leave (also \\q, Ctrl-D)
 
 Tab completes names and properties. Ctrl-C clears the line, or interrupts what runs.
@@ -94,6 +95,8 @@ async fn answer(
     bell: &Notifier,
     colours: bool,
 ) {
+    // Whether what was printed last ended its line.
+    let ended = Rc::new(Cell::new(true));
     loop {
         let Ok(ask) = questions.try_recv() else {
             bell.notified().await;
@@ -103,12 +106,12 @@ async fn answer(
         };
         let told = match ask {
             Ask::Printer(printer) => {
-                divert(session, printer);
+                divert(session, printer, &ended);
                 continue;
             }
             Ask::Line(text) => {
                 let answer = session.evaluate(&text).await;
-                show(&answer, colours);
+                show(&answer, ended.replace(true), colours);
                 Told::Done
             }
             Ask::IsOpen(text) => Told::Open(session.is_open(&text)),
@@ -123,8 +126,9 @@ async fn answer(
     }
 }
 
-fn show(answer: &Answer, colours: bool) {
+fn show(answer: &Answer, at_line_start: bool, colours: bool) {
     let paint = colours && colour::wanted();
+    let lead = if at_line_start { "" } else { "\n" };
     let text = match answer {
         Answer::Value(text) if paint => colour::code(text) + "\n",
         Answer::Value(text) => format!("{text}\n"),
@@ -134,18 +138,21 @@ fn show(answer: &Answer, colours: bool) {
         Answer::Never => "Nothing refers any more to what this awaits.\n".into(),
     };
     // A closed standard output is no reason to fail.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all((lead.to_owned() + &text).as_bytes());
 }
 
 /// Sends what scripts print on the terminal through the editor, which keeps its prompt below.
-fn divert(session: &Session, printer: Box<dyn FnMut(String) + Send>) {
-    let printer = Rc::new(std::cell::RefCell::new(printer));
+fn divert(session: &Session, printer: Box<dyn FnMut(String) + Send>, ended: &Rc<Cell<bool>>) {
+    let printer = Rc::new(RefCell::new(printer));
     let standard = Standard::of(session.engine().state());
     let terminals = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
     for (number, is_terminal) in [Number::Out, Number::Err].into_iter().zip(terminals) {
         if is_terminal {
-            let printer = printer.clone();
-            let sink = move |bytes: &[u8]| printer.borrow_mut()(String::from_utf8_lossy(bytes).into_owned());
+            let (printer, ended) = (printer.clone(), ended.clone());
+            let sink = move |bytes: &[u8]| {
+                ended.set(bytes.ends_with(b"\n"));
+                printer.borrow_mut()(String::from_utf8_lossy(bytes).into_owned());
+            };
             standard.divert(number, Rc::new(sink));
         }
     }
