@@ -15,6 +15,7 @@ pub mod io;
 pub mod js;
 mod listeners;
 pub mod modules;
+pub mod repl;
 pub mod script;
 pub mod server;
 pub mod serving;
