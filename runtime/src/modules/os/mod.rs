@@ -92,6 +92,7 @@ impl ModuleDef for Os {
         for (name, _) in constants() {
             declarations.declare(name)?;
         }
+        declarations.declare("Worker")?;
         declarations.declare("platform")?;
         declarations.declare("Worker")?;
         Ok(())
@@ -106,6 +107,7 @@ impl ModuleDef for Os {
         for (name, number) in constants() {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
+        exports.export("Worker", worker::constructor(ctx)?)?;
         exports.export("platform", value::string(ctx, "linux")?)?;
         exports.export("Worker", worker::constructor(ctx)?)?;
         Ok(())
