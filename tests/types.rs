@@ -74,6 +74,16 @@ const CALLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/types/calls.ts")
 const STRICTLY: &str = r#""lib": ["es2024"]"#;
 
 #[test]
+fn every_module_and_an_app_are_declared() {
+    let text = declarations();
+    assert!(text.starts_with("/*\n * jsserve.d.ts: "), "{text}");
+    for name in ["os", "qjs:os", "std", "qjs:std", "jsserve:shared"] {
+        assert_eq!(text.matches(&format!("\ndeclare module \"{name}\" {{\n")).count(), 1, "{name}");
+    }
+    assert!(text.contains("\ndeclare namespace JSServe {\n") && text.ends_with("}\n"));
+}
+
+#[test]
 fn the_examples_pass() {
     let Some(tsc) = compiler("the types of the examples") else { return };
     check(&tsc, STRICTLY, &[EXAMPLES], &[]);

@@ -7,7 +7,8 @@
  *
  * Each direction of a descriptor has one handler, so what waits there stands in a queue: two pending
  * calls are served in the order in which they were made. A handler is set only while somebody waits:
- * it is level-triggered, and would be called again and again.
+ * it is level-triggered, and would be called again and again. Descriptors are closed by `close` of this
+ * file, which ends what waits for them.
  */
 // @ts-check
 
@@ -43,11 +44,10 @@ class Direction {
         return true;
       };
       const queue = this.#queues.get(fd);
-      if (queue) queue.push(turn);
-      else {
-        this.#queues.set(fd, [turn]);
-        this.#setHandler(fd, () => this.#ready(fd));
-      }
+      if (queue) return void queue.push(turn);
+      const refused = this.#setHandler(fd, () => this.#ready(fd)) ?? 0;
+      if (refused < 0) reject(failure("wait", -refused));
+      else this.#queues.set(fd, [turn]);
     });
   }
 
@@ -160,6 +160,7 @@ async function demonstrate() {
   await served;
   console.log(`echoed ${JSON.stringify(one)} and ${two.length} characters${two === long ? "" : " that are wrong"}`);
 
+  console.log("recv of no descriptor:", await recv(-1, new ArrayBuffer(1)).catch((error) => error.message));
   const waiting = accept(listener);
   close(listener);
   console.log("accept of a closed listener:", await waiting.catch((error) => error.message));

@@ -33,12 +33,13 @@ export async function* linesOf(read, charactersMax = 8 * 1024) {
  */
 export function readable(fd, buffer) {
   return new Promise((resolve, reject) => {
-    os.setReadHandler(fd, () => {
+    const refused = os.setReadHandler(fd, () => {
       const count = os.read(fd, buffer, 0, buffer.byteLength);
       if (count === -std.Error.EAGAIN) return;
       os.setReadHandler(fd, null);
       if (count < 0) reject(new Error(std.strerror(-count)));
       else resolve(count);
-    });
+    }) ?? 0;
+    if (refused < 0) reject(new Error(std.strerror(-refused)));
   });
 }

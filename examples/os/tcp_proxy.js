@@ -4,7 +4,7 @@
  *   jsserve examples/os/tcp_proxy.js PORT TARGET_HOST TARGET_PORT
  *   jsserve examples/os/tcp_proxy.js 8081 example.com 80
  *
- * It holds back whoever sends faster than the other side takes: nothing is received before what was
+ * It listens on 127.0.0.1. It holds back whoever sends faster than the other side takes: nothing is received before what was
  * received has been sent. When one side ends its stream the other is told so, while the opposite
  * direction goes on; when one side breaks, both end.
  */
@@ -26,8 +26,13 @@ must(os.listen(listener));
 console.log(`listening on 127.0.0.1 port ${must(os.getsockname(listener)).port}`);
 
 for (;;) {
-  const [client] = await os.accept(listener);
-  join(client).catch((error) => console.error(error.message));
+  try {
+    const [client] = await os.accept(listener);
+    join(client).catch((error) => console.error(error.message));
+  } catch (error) {
+    console.error("accept:", error); // too many open files, perhaps
+    await os.sleepAsync(100);
+  }
 }
 
 /** Joins a connection to the target until both directions have ended. @param {number} client */
