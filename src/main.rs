@@ -49,12 +49,6 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// The error for a part that another branch of the work brings.
-fn missing(what: &str, words: &[String]) -> Error {
-    Error::new(ErrorKind::Usage, format!("{}: there is no {what} in this build", words.join(" ")))
-        .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help")
-}
-
 /// Runs a script; its exit code.
 fn run(config: ScriptConfig) -> ExitCode {
     logging::start(config.quiet, config.log);
