@@ -86,7 +86,7 @@ enum Begun<'js> {
 }
 
 fn entry(value: Value<'_>) -> Property<Value<'_>> {
-    Property::from(value).writable().configurable().enumerable().into()
+    Property::from(value).writable().configurable().enumerable()
 }
 
 impl<'js> Parser<'_, 'js> {

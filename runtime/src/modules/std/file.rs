@@ -38,8 +38,8 @@ impl Class for File {
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"close", 0, close),
-        Member::Method(c"puts", 1, |file, scope| puts(file, scope)),
-        Member::Method(c"printf", 1, |file, scope| print_formatted(file, scope)),
+        Member::Method(c"puts", 1, puts),
+        Member::Method(c"printf", 1, print_formatted),
         Member::Method(c"flush", 0, flush),
         Member::Method(c"tell", 0, |file, scope| {
             Ok(convert::number(scope.ctx, file.position(scope.ctx)? as f64))
@@ -201,8 +201,7 @@ fn clearerr<'js>(file: &File, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 /// The part of `size` bytes that the arguments 1 and 2, position and length, name: all of the rest
 /// where there is no length, and never more.
-fn part(scope: &Scope<'_, '_>, position: u64, length: Option<u64>, size: usize) -> std::ops::Range<usize> {
-    debug_assert!(scope.len() > 2 || length.is_none());
+fn part(position: u64, length: Option<u64>, size: usize) -> std::ops::Range<usize> {
     let start = usize::try_from(position).unwrap_or(usize::MAX).min(size);
     let length = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
     start..start + length.min(size - start)
@@ -228,7 +227,7 @@ fn read<'js>(file: &File, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if target.is_immutable() {
         return Err(exception::type_error(scope.ctx, "the buffer is immutable"));
     }
-    let range = part(scope, position, length, target.len());
+    let range = part(position, length, target.len());
     let mut space = vec![0; range.len().min(PART_BYTES)];
     let mut done = 0;
     while done < range.len() {
@@ -252,7 +251,7 @@ fn write<'js>(file: &File, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         true => value::to_string(&given)?.into_bytes(),
         false => buffer(scope.ctx, &given)?.to_vec(),
     };
-    let bytes = &bytes[part(scope, position, length, bytes.len())];
+    let bytes = &bytes[part(position, length, bytes.len())];
     let written = file.with(scope.ctx, |stream, device| stream.write(device, bytes))?;
     Ok(convert::number(scope.ctx, written as f64))
 }
