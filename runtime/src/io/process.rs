@@ -6,9 +6,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -26,7 +24,8 @@ pub struct Program {
     pub environment: Vec<CString>,
     /// The folder that it starts in; this process's where there is none.
     pub folder: Option<CString>,
-    /// Standard input, output and error; this process's where there is none.
+    /// Standard input, output and error, numbers above 2 (fcntl(2), F_DUPFD gives such); this process's
+    /// where there is none.
     pub stdio: [Option<OwnedFd>; 3],
     /// Supplementary groups, set before the ids.
     pub groups: Option<Vec<u32>>,
@@ -38,21 +37,11 @@ pub struct Program {
 
 /// What the child needs, laid out before fork: nothing is allocated between fork and exec.
 struct Image {
-    files: Vec<CString>,
-    folder: Option<CString>,
-    groups: Option<Vec<u32>>,
-    gid: Option<u32>,
-    uid: Option<u32>,
+    program: Program,
+    /// Pointers into the strings of `program`, and null.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
-    /// What `argv` and `envp` point into.
-    _strings: [Vec<CString>; 2],
 }
-
-// SAFETY: the pointers are to strings of the same value, which nothing changes.
-unsafe impl Send for Image {}
-// SAFETY: as above.
-unsafe impl Sync for Image {}
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
@@ -60,36 +49,39 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 
 /// Starts `program`; its process id, which is the caller's to wait for. The child has default signal
 /// handling where this process has handlers, SIGPIPE at its default, no signal blocked, and no
-/// descriptor but 0, 1 and 2.
+/// descriptor but 0, 1 and 2. As in QuickJS it may not be its program yet when this returns:
+/// `std::process` would wait until it is, and a `kill` that follows would come later than there.
 ///
 /// # Errors
-/// EAGAIN, ENOMEM, EMFILE: what fork(2) and pipe(2) say. What fails later is status [`NOT_FOUND`].
+/// EAGAIN, ENOMEM (fork(2)). What fails later is status [`NOT_FOUND`].
 pub fn spawn(program: Program) -> io::Result<i32> {
-    let Program { files, arguments, environment, folder, stdio, groups, gid, uid } = program;
-    let (argv, envp) = (pointers(&arguments), pointers(&environment));
-    let image = Image { files, folder, groups, gid, uid, argv, envp, _strings: [arguments, environment] };
-    // The library forks, sets up descriptors and signals; the image below takes over from there.
-    let mut command = Command::new("jsserve-child");
-    let [stdin, stdout, stderr] = stdio;
-    stdin.map(|fd| command.stdin(Stdio::from(fd)));
-    stdout.map(|fd| command.stdout(Stdio::from(fd)));
-    stderr.map(|fd| command.stderr(Stdio::from(fd)));
-    // SAFETY: `become_program` calls only what signal-safety(7) lists, or plain system calls.
-    unsafe { command.pre_exec(move || image.become_program()) };
-    let child = command.spawn()?;
-    i32::try_from(child.id()).map_err(|_| io::Error::from_raw_os_error(libc::ERANGE))
+    let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
+    let image = Image { program, argv, envp };
+    // SAFETY: the child calls only what signal-safety(7) lists, or plain system calls, until it ends.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => image.become_program(),
+        pid => Ok(pid),
+    }
 }
 
 impl Image {
     /// Runs in the child, which is alone with a copy of this process: never returns.
     fn become_program(&self) -> ! {
-        // SAFETY: all strings end in NUL, all lists of pointers in null, and they live in `self`.
+        // SAFETY: all strings end in NUL, all lists of pointers in null, and they live in `self`; the
+        // set of signals is a local, made by sigemptyset(3).
         unsafe {
+            let mut none = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+            // Ignored in a Rust program, which a child would inherit.
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            let redirected = self.redirected();
             // What the process was started with is no child's. Kernels before 5.11 know no such call:
             // there, only what this process opened itself is closed.
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            if self.prepared() {
-                for file in &self.files {
+            if redirected && self.prepared() {
+                for file in &self.program.files {
                     libc::execve(file.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
                     let errno = *libc::__errno_location();
                     if ![libc::EACCES, libc::ENOENT, libc::ENOTDIR].contains(&errno) {
@@ -101,17 +93,31 @@ impl Image {
         }
     }
 
+    /// Puts the standard streams in their places. Each source is a number above those.
+    ///
+    /// # Safety
+    /// Only in a child: it replaces 0, 1 and 2.
+    unsafe fn redirected(&self) -> bool {
+        let mut streams = (0..).zip(&self.program.stdio);
+        streams.all(|(number, from)| match from {
+            // SAFETY: both are numbers; the child owns all of its descriptors.
+            Some(from) => unsafe { libc::dup2(from.as_raw_fd(), number) == number },
+            None => true,
+        })
+    }
+
     /// Sets folder and ids.
     ///
     /// # Safety
     /// Only in a child that is alone with its memory: the ids are the whole process's.
     unsafe fn prepared(&self) -> bool {
+        let Program { folder, groups, gid, uid, .. } = &self.program;
         // SAFETY: as above; pointer and length are those of one list.
         unsafe {
-            self.folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
-                && self.groups.as_ref().is_none_or(|all| libc::setgroups(all.len(), all.as_ptr()) == 0)
-                && self.gid.is_none_or(|gid| libc::setgid(gid) == 0)
-                && self.uid.is_none_or(|uid| libc::setuid(uid) == 0)
+            folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
+                && groups.as_ref().is_none_or(|all| libc::setgroups(all.len(), all.as_ptr()) == 0)
+                && gid.is_none_or(|gid| libc::setgid(gid) == 0)
+                && uid.is_none_or(|uid| libc::setuid(uid) == 0)
         }
     }
 }
