@@ -29,8 +29,10 @@ pub struct Table {
 }
 
 impl Table {
-    fn find(&self, name: &str) -> Option<Declare> {
-        self.modules.iter().find(|(names, _)| names.contains(&name)).map(|(_, declare)| *declare)
+    /// A built-in module by any of its names: the first of them, and what makes it.
+    fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
+        let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
+        Some((names.first()?, *declare))
     }
 }
 
@@ -54,8 +56,9 @@ impl Resolver for AppResolver {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        if self.table.find(name).is_some() {
-            return Ok(name.to_owned());
+        if let Some((first, _)) = self.table.find(name) {
+            // One module, whatever the name.
+            return Ok(first.to_owned());
         }
         resolve::resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
     }
@@ -81,7 +84,7 @@ impl Loader for AppLoader {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        if let Some(declare) = self.table.find(name) {
+        if let Some((_, declare)) = self.table.find(name) {
             return declare(ctx, name);
         }
         let json = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
