@@ -6,9 +6,11 @@
  *
  * The connection's descriptor is closed when the promise of `accept` settles.
  */
+// @ts-check
 
 import * as os from "os";
 
+/** @type {JSServe.App} */
 export default {
   async accept(fd, peer) {
     console.log(`connection from ${peer.addr} port ${peer.port}`);

@@ -4,7 +4,9 @@
  *   jsserve examples/hello.js --port 8080
  *   curl -i http://127.0.0.1:8080/
  */
+// @ts-check
 
+/** @type {JSServe.App} */
 export default {
   fetch(request) {
     return new Response("hello\n");

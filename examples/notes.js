@@ -13,15 +13,22 @@
  * Each worker has its own copy of this module's variables, so the notes live in `jsserve:shared`,
  * which all workers see; they are gone when the server ends.
  */
+// @ts-check
 
 import shared from "jsserve:shared";
 
+/** @typedef {{ id: number, title: string, text: string, changed: string }} Note */
+/** @typedef {{ [method: string]: (request: Request, id: string) => Response | Promise<Response> }} Methods */
+
+/** @type {import("jsserve:shared").SharedMap<Note>} */
 const notes = shared.map("notes", { bytesMax: 16 * 1024 * 1024 });
+/** @type {import("jsserve:shared").SharedMap<number>} */
 const counters = shared.map("counters", { bytesMax: 4096 });
 
 const TITLE_MAX = 120;
 const TEXT_MAX = 10_000;
 
+/** @type {Methods} */
 const collection = {
   GET: () => Response.json([...notes.entries()].map(([, note]) => note).sort((a, b) => a.id - b.id)),
 
@@ -34,8 +41,9 @@ const collection = {
   },
 };
 
+/** @type {Methods} */
 const item = {
-  GET: (request, id) => {
+  GET: (_, id) => {
     const note = notes.get(id);
     return note ? Response.json(note) : notFound();
   },
@@ -47,17 +55,19 @@ const item = {
     return Response.json(notes.update(id, (note) => ({ ...note, id: Number(id), ...fields, changed })));
   },
 
-  DELETE: (request, id) => (notes.delete(id) ? new Response(null, { status: 204 }) : notFound()),
+  DELETE: (_, id) => (notes.delete(id) ? new Response(null, { status: 204 }) : notFound()),
 };
 
+/** @type {Methods} */
 const home = {
   GET: () => new Response(page, { headers: { "content-type": "text/html; charset=utf-8" } }),
 };
 
+/** @type {JSServe.App} */
 export default {
   async fetch(request) {
     const { pathname } = new URL(request.url);
-    const id = /^\/notes\/([1-9]\d{0,14})$/.exec(pathname)?.[1];
+    const id = /^\/notes\/([1-9]\d{0,14})$/.exec(pathname)?.[1] ?? "";
     const methods = pathname === "/" ? home : pathname === "/notes" ? collection : id ? item : null;
     if (!methods) return notFound();
     const method = request.method === "HEAD" ? "GET" : request.method;
@@ -75,13 +85,14 @@ export default {
 
 /** What a client got wrong, with the status that says so. */
 class Invalid extends Error {
+  /** @param {number} status @param {string} message */
   constructor(status, message) {
     super(message);
     this.status = status;
   }
 }
 
-/** The title and text of a request's JSON body. */
+/** The title and text of a request's JSON body. @param {Request} request */
 async function readFields(request) {
   let body;
   try {
@@ -100,6 +111,7 @@ async function readFields(request) {
 }
 
 const notFound = () => problem(404, "there is no such thing here");
+/** @param {number} status @param {string} error @param {HeadersInit} [headers] */
 const problem = (status, error, headers) => Response.json({ error }, { status, headers });
 
 const page = `<!doctype html>

@@ -7,7 +7,9 @@
  *   curl 'http://127.0.0.1:8080/deadline?ms=5000&within=100'  gives up after 100 ms
  *   curl 'http://127.0.0.1:8080/cpu?rounds=100000'       computes: this one does hold its core
  */
+// @ts-check
 
+/** @type {{ [path: string]: (query: URLSearchParams) => Response | Promise<Response> }} */
 const routes = {
   "/sleep": async (query) => {
     const ms = number(query, "ms", 100, 10_000);
@@ -48,6 +50,7 @@ const routes = {
   },
 };
 
+/** @type {JSServe.App} */
 export default {
   async fetch(request) {
     const { pathname, searchParams } = new URL(request.url);
@@ -63,7 +66,10 @@ export default {
   },
 };
 
-/** A promise that is kept after `ms`, or broken at once when `signal` aborts. */
+/**
+ * A promise that is kept after `ms`, or broken at once when `signal` aborts.
+ * @param {number} ms @param {AbortSignal} [signal]
+ */
 function sleep(ms, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
@@ -74,7 +80,10 @@ function sleep(ms, signal) {
   });
 }
 
-/** A whole number from the query, from 0 to `max`. */
+/**
+ * A whole number from the query, from 0 to `max`.
+ * @param {URLSearchParams} query @param {string} name @param {number} fallback @param {number} max
+ */
 function number(query, name, fallback, max) {
   const value = Number(query.get(name) ?? fallback);
   if (!Number.isInteger(value) || value < 0 || value > max) {

@@ -7,6 +7,7 @@ mod failure;
 mod logging;
 mod repl;
 mod serve;
+mod types;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,12 +35,17 @@ fn main() -> ExitCode {
             let ended = repl::run(ScriptConfig { descriptors, ..*config });
             ended.unwrap_or_else(|error| failure::report(&error))
         }
-        Ok(Request::Types) => failure::report(&missing("list of types", &[])),
-        Ok(Request::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
+        Ok(Request::Types) => print(&types::text()),
+        Ok(Request::Print(text)) => print(&text),
         Err(error) => failure::report(&error),
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

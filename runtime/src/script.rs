@@ -17,7 +17,7 @@ use rquickjs::Module;
 use crate::config::{Goal, Program, ScriptConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
-use crate::js::compile::{Code, without_mark};
+use crate::js::compile::{Code, Kind, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
@@ -271,7 +271,7 @@ impl Script {
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
                 true => self.code.main_module(ctx, &source.text),
-                false => self.code.module(ctx, &source.name, false),
+                false => self.code.module(ctx, &source.name, Kind::Script),
             };
             let program = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module)?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))

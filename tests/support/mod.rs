@@ -7,8 +7,10 @@
     reason = "every test binary compiles the whole harness and uses its part"
 )]
 
+pub mod browser;
 pub mod client;
 pub mod response;
+pub mod script;
 pub mod server;
 
 use std::path::{Path, PathBuf};
@@ -16,12 +18,19 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use browser::browser;
 pub use client::{Connection, get, raw};
 pub use response::Response;
+pub use script::Script;
 pub use server::Server;
 
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
+
+/// A file of `examples/`.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
 
 /// An app written for one test; its folder goes away with it.
 pub struct App {

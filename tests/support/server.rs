@@ -187,8 +187,8 @@ pub fn run_with_input<W: AsRef<OsStr>>(words: &[W], input: &[u8]) -> Ended {
 
 /// Waits for the end of a child whose output is piped; it is killed when it does not end.
 pub fn end_of(mut child: Child) -> Ended {
-    let stdout = Output::of(child.stdout.take().expect("stdout is piped"));
-    let stderr = Output::of(child.stderr.take().expect("stderr is piped"));
+    let mut stdout = Output::of(child.stdout.take().expect("stdout is piped"));
+    let mut stderr = Output::of(child.stderr.take().expect("stderr is piped"));
     let deadline = Instant::now() + START_MAX;
     let status = loop {
         if let Some(status) = child.try_wait().expect("wait for jsserve") {
@@ -201,7 +201,7 @@ pub fn end_of(mut child: Child) -> Ended {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    Ended { code: status.code(), signal: status.signal(), stdout: stdout.whole(), stderr: stderr.whole() }
+    Ended { code: status.code(), signal: status.signal(), stdout: stdout.all(), stderr: stderr.all() }
 }
 
 /// `http://127.0.0.1:8080` of a start line.
@@ -210,14 +210,15 @@ fn address(word: &str) -> Option<(String, SocketAddr)> {
     Some((scheme.to_string(), addr.trim_end_matches([',', '/']).parse().ok()?))
 }
 
-/// A stream of the child, read to its end by a thread.
-struct Output {
+/// A stream of a child, read to its end by a thread.
+pub struct Output {
     shared: Arc<(Mutex<String>, Condvar)>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Output {
-    fn of(stream: impl Read + Send + 'static) -> Output {
+    /// Starts to read.
+    pub fn of(stream: impl Read + Send + 'static) -> Output {
         let shared = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let target = Arc::clone(&shared);
         let reader = std::thread::spawn(move || {
@@ -233,17 +234,21 @@ impl Output {
         Output { shared, reader: Some(reader) }
     }
 
-    fn text(&self) -> String {
+    /// What has come so far.
+    pub fn text(&self) -> String {
         self.shared.0.lock().expect("output").clone()
     }
 
     /// All of a stream whose writer has ended.
-    fn whole(mut self) -> String {
-        self.reader.take().expect("reader").join().expect("reader of an output");
+    pub fn all(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reader of an output");
+        }
         self.text()
     }
 
-    fn await_that(&self, time_max: Duration, found: impl Fn(&str) -> bool) -> bool {
+    /// Waits until `found` answers true for what has come; whether it did.
+    pub fn await_that(&self, time_max: Duration, found: impl Fn(&str) -> bool) -> bool {
         let deadline = Instant::now() + time_max;
         let mut text = self.shared.0.lock().expect("output");
         loop {

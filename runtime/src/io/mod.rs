@@ -6,18 +6,22 @@
 
 mod chunk;
 mod deadline;
+pub mod dns;
 mod epoll;
 mod executor;
 mod listener;
 mod notifier;
 mod probe;
+pub mod process;
 mod readiness;
 mod ring;
+pub mod signals;
 mod socket;
 mod socket_fully;
 mod socket_ops;
 mod socket_options;
 mod stream;
+pub mod terminal;
 mod timer;
 mod worker;
 
@@ -28,7 +32,7 @@ pub use listener::Listener;
 pub use notifier::Notifier;
 pub use probe::{Refused, probe, refusal};
 pub use socket::{Socket, inherited};
-pub use socket_options::{Level, OPTIONS};
+pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::{backend, run};

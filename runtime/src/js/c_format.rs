@@ -15,9 +15,12 @@ pub enum Number {
     Double(f64),
 }
 
+/// The largest width and precision.
+pub const WIDTH_MAX: u32 = 64 << 20;
+
 /// Formats `number` by `%` `flags` `width` `.precision` `conversion`. A negative width is one with the
 /// flag `-`, a negative precision is none, as for `*` in printf(3). `None` where flag or conversion
-/// are not those of the number, or the result is longer than `int` counts.
+/// are not those of the number, or width or precision are beyond [`WIDTH_MAX`].
 pub fn format(flags: &[u8], width: i32, precision: i32, conversion: u8, number: Number) -> Option<Vec<u8>> {
     let (size, conversions): (&[u8], &[u8]) = match number {
         Number::Int(_) => (b"", b"diouxX"),
@@ -25,6 +28,9 @@ pub fn format(flags: &[u8], width: i32, precision: i32, conversion: u8, number: 
         Number::Double(_) => (b"", b"efgaEFGA"),
     };
     if !conversions.contains(&conversion) || !flags.iter().all(|flag| b"0#+- '".contains(flag)) {
+        return None;
+    }
+    if width.unsigned_abs().max(precision.max(0).unsigned_abs()) > WIDTH_MAX {
         return None;
     }
     let spec = [b"%", flags, b"*.*", size, &[conversion, 0]].concat();

@@ -20,7 +20,7 @@ pub fn to_int32(value: &Value<'_>) -> Result<i32> {
     converted(done, result)
 }
 
-/// A 64-bit integer of a number or a BigInt: a number is truncated and saturates, a BigInt wraps.
+/// A 64-bit integer of a number or a BigInt: truncated, and modulo 2^64.
 ///
 /// # Errors
 /// As [`to_int32`], but for BigInts.

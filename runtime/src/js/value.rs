@@ -196,6 +196,15 @@ impl Bytes<'_> {
         f(unsafe { std::slice::from_raw_parts(self.ptr, self.len) })
     }
 
+    /// Lends them to `f`, which runs no JavaScript, to write to; none of an immutable buffer.
+    pub fn with_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        if self.len == 0 || self.immutable {
+            return f(&mut []);
+        }
+        // SAFETY: as in `with`; no other slice of the buffer lives while `f` runs.
+        f(unsafe { std::slice::from_raw_parts_mut(self.ptr, self.len) })
+    }
+
     /// Copies `from` to their front, as much as fits; the number of bytes copied: none to an
     /// immutable buffer.
     pub fn write(&self, from: &[u8]) -> usize {
@@ -258,6 +267,15 @@ pub fn bytes<'a>(value: &'a Value<'_>) -> Result<Option<Bytes<'a>>> {
             Ok(Some(empty()))
         }
     }
+}
+
+/// The bytes of `value`, if it is a SharedArrayBuffer itself: no BufferSource, but what the calls of
+/// QuickJS take.
+pub fn shared_bytes<'a>(value: &'a Value<'_>) -> Option<Bytes<'a>> {
+    // SAFETY: asks a live value for its kind.
+    let other = !value.is_object() || unsafe { qjs::JS_IsArrayBuffer(value.as_raw()) };
+    // All else than the two kinds of buffers has none.
+    (!other).then(|| whole(value.ctx(), value.as_raw())).filter(|bytes| !bytes.ptr.is_null())
 }
 
 fn whole<'a>(ctx: &Ctx<'_>, buffer: qjs::JSValue) -> Bytes<'a> {

@@ -20,6 +20,7 @@ pub mod shared;
 pub mod std;
 pub mod structured_clone;
 pub mod timers;
+pub mod types;
 pub mod url;
 
 use crate::js::loader::Table;

@@ -110,6 +110,19 @@ impl Descriptors {
         entry.socket.close()
     }
 
+    /// Has the number `fd` mean what `change` makes of its descriptor, which keeps its number (dup2(2)).
+    /// What is pending on it ends with EBADF.
+    ///
+    /// # Errors
+    /// EBADF when it is none of this engine's, and what `change` says.
+    pub fn redirect(&self, fd: i32, change: impl FnOnce(&mut OwnedFd) -> io::Result<()>) -> io::Result<()> {
+        let old = self.table.borrow_mut().remove(&fd).ok_or_else(|| error(libc::EBADF))?;
+        let mut owned = old.socket.clone().into_fd()?;
+        let changed = change(&mut owned);
+        self.enter(Socket::new(owned), old.inherited)?;
+        changed
+    }
+
     /// Takes `entry` out, if the number is still its.
     pub fn forget(&self, fd: i32, entry: &Rc<Entry>) {
         let mut table = self.table.borrow_mut();

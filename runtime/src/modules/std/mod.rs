@@ -13,6 +13,7 @@ mod open_file;
 mod printf;
 pub mod standard;
 mod stream;
+mod url_get;
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::object::Property;
@@ -58,7 +59,13 @@ struct Std;
 
 impl ModuleDef for Std {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for list in [load::Calls::LIST, open::Calls::LIST, environment::Calls::LIST, Parse::LIST] {
+        for list in [
+            load::Calls::LIST,
+            open::Calls::LIST,
+            environment::Calls::LIST,
+            url_get::Calls::LIST,
+            Parse::LIST,
+        ] {
             for (name, _, _) in list {
                 declarations.declare(name.to_str().unwrap_or_default())?;
             }
@@ -77,6 +84,7 @@ impl ModuleDef for Std {
         export::<load::Calls>(ctx, exports)?;
         export::<open::Calls>(ctx, exports)?;
         export::<environment::Calls>(ctx, exports)?;
+        export::<url_get::Calls>(ctx, exports)?;
         export::<Parse>(ctx, exports)?;
         for (name, number) in NUMBERS {
             exports.export(name, Value::new_int(ctx.clone(), number))?;

@@ -12,7 +12,7 @@ use crate::js::{convert, exception, value};
 /// Bytes of one conversion specification, as QuickJS has it.
 const SPEC_BYTES_MAX: usize = 31;
 /// Bytes of one result, widths and precisions included.
-const OUTPUT_BYTES_MAX: usize = 64 << 20;
+const OUTPUT_BYTES_MAX: usize = c_format::WIDTH_MAX as usize;
 
 /// A conversion specification; width and precision as `*` of printf(3) takes them.
 struct Spec {
@@ -132,6 +132,8 @@ impl<'js> Format<'_, '_, 'js> {
             }
             b'e' | b'f' | b'g' | b'a' | b'E' | b'F' | b'G' | b'A' => {
                 let number = value::to_number(&self.argument()?)?;
+                // JavaScript has one NaN, without a sign; the C library would show the processor's.
+                let number = if number.is_nan() { f64::NAN } else { number };
                 self.number(spec, Number::Double(number))?;
             }
             _ => return Err(invalid(self.scope)),
@@ -140,7 +142,6 @@ impl<'js> Format<'_, '_, 'js> {
     }
 
     fn number(&mut self, spec: &Spec, number: Number) -> Result<()> {
-        self.check_size(spec)?;
         match c_format::format(&spec.flags, spec.width, spec.precision, spec.conversion, number) {
             Some(text) => self.out.extend_from_slice(&text),
             None => return Err(too_long(self.scope)),
@@ -148,17 +149,11 @@ impl<'js> Format<'_, '_, 'js> {
         Ok(())
     }
 
-    fn check_size(&self, spec: &Spec) -> Result<()> {
-        let size = spec.width.unsigned_abs().max(spec.precision.max(0).unsigned_abs());
-        match size as usize > OUTPUT_BYTES_MAX {
-            true => Err(too_long(self.scope)),
-            false => Ok(()),
-        }
-    }
-
     /// Width and precision count bytes, as in C.
     fn string(&mut self, spec: &Spec) -> Result<()> {
-        self.check_size(spec)?;
+        if spec.width.unsigned_abs() > c_format::WIDTH_MAX {
+            return Err(too_long(self.scope));
+        }
         let mut bytes = value::to_string(&self.argument()?)?.into_bytes();
         bytes.truncate(usize::try_from(spec.precision).unwrap_or(usize::MAX));
         let padding = (spec.width.unsigned_abs() as usize).saturating_sub(bytes.len());

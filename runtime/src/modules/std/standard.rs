@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
 use crate::js::engine::State;
-use crate::modules::host::{Host, Role};
+use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::{Descriptors, Entry};
 
 const READ: Access = Access { read: true, write: false, append: false };
@@ -89,7 +89,11 @@ impl Standard {
     /// That of an engine.
     pub fn of(state: &State) -> Rc<Standard> {
         let standard = state.extension::<Standard>();
-        standard.descriptors.get_or_init(|| state.extension::<Descriptors>());
+        standard.descriptors.get_or_init(|| {
+            let ending = Rc::downgrade(&standard);
+            host::at_exit(state, move || ending.upgrade().iter().for_each(|standard| standard.flush()));
+            state.extension::<Descriptors>()
+        });
         standard.served.set(Host::of(state) == Role::App);
         standard
     }

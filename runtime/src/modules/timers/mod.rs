@@ -25,7 +25,8 @@ pub const TIMERS_MAX: usize = 100_000;
 /// Shortest time of a timer set by a timer set by a timer, more than five deep.
 const NESTED_MIN: Duration = Duration::from_millis(4);
 
-struct Globals;
+/// The four functions; `os` exports them too.
+pub struct Globals;
 
 impl Functions for Globals {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[

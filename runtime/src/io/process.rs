@@ -1,0 +1,212 @@
+//! Child processes, signals sent, and what the process has used.
+//!
+//! Owns: what a child is between fork and exec: its descriptors, folder, ids, image. A step that
+//! fails there ends the child with status 127, as `sh` has it; its process id is the caller's all
+//! the same. Must not know: who waits for the child.
+
+use std::ffi::{CStr, CString, c_char};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::ptr;
+use std::time::Duration;
+
+/// The status of a child that never became its program.
+pub const NOT_FOUND: i32 = 127;
+
+/// What to run, and as what.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// Paths to try in this order, as execvp(3) does: the first that can be executed is.
+    pub files: Vec<CString>,
+    /// Its arguments, the name that it is called by first.
+    pub arguments: Vec<CString>,
+    /// `NAME=value` each: the whole environment.
+    pub environment: Vec<CString>,
+    /// The folder that it starts in; this process's where there is none.
+    pub folder: Option<CString>,
+    /// Standard input, output and error; this process's where there is none.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Supplementary groups, set before the ids.
+    pub groups: Option<Vec<u32>>,
+    /// Group id.
+    pub gid: Option<u32>,
+    /// User id, set last: it may take away the right to set the others.
+    pub uid: Option<u32>,
+}
+
+/// What the child needs, laid out before fork: nothing is allocated between fork and exec.
+struct Image {
+    files: Vec<CString>,
+    folder: Option<CString>,
+    groups: Option<Vec<u32>>,
+    gid: Option<u32>,
+    uid: Option<u32>,
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    /// What `argv` and `envp` point into.
+    _strings: [Vec<CString>; 2],
+}
+
+// SAFETY: the pointers are to strings of the same value, which nothing changes.
+unsafe impl Send for Image {}
+// SAFETY: as above.
+unsafe impl Sync for Image {}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Starts `program`; its process id, which is the caller's to wait for. The child has default signal
+/// handling where this process has handlers, SIGPIPE at its default, no signal blocked, and no
+/// descriptor but 0, 1 and 2.
+///
+/// # Errors
+/// EAGAIN, ENOMEM, EMFILE: what fork(2) and pipe(2) say. What fails later is status [`NOT_FOUND`].
+pub fn spawn(program: Program) -> io::Result<i32> {
+    let Program { files, arguments, environment, folder, stdio, groups, gid, uid } = program;
+    let (argv, envp) = (pointers(&arguments), pointers(&environment));
+    let image = Image { files, folder, groups, gid, uid, argv, envp, _strings: [arguments, environment] };
+    // The library forks, sets up descriptors and signals; the image below takes over from there.
+    let mut command = Command::new("jsserve-child");
+    let [stdin, stdout, stderr] = stdio;
+    stdin.map(|fd| command.stdin(Stdio::from(fd)));
+    stdout.map(|fd| command.stdout(Stdio::from(fd)));
+    stderr.map(|fd| command.stderr(Stdio::from(fd)));
+    // SAFETY: `become_program` calls only what signal-safety(7) lists, or plain system calls.
+    unsafe { command.pre_exec(move || image.become_program()) };
+    let child = command.spawn()?;
+    i32::try_from(child.id()).map_err(|_| io::Error::from_raw_os_error(libc::ERANGE))
+}
+
+impl Image {
+    /// Runs in the child, which is alone with a copy of this process: never returns.
+    fn become_program(&self) -> ! {
+        // SAFETY: all strings end in NUL, all lists of pointers in null, and they live in `self`.
+        unsafe {
+            // What the process was started with is no child's. Kernels before 5.11 know no such call:
+            // there, only what this process opened itself is closed.
+            libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            if self.prepared() {
+                for file in &self.files {
+                    libc::execve(file.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
+                    let errno = *libc::__errno_location();
+                    if ![libc::EACCES, libc::ENOENT, libc::ENOTDIR].contains(&errno) {
+                        break;
+                    }
+                }
+            }
+            libc::_exit(NOT_FOUND)
+        }
+    }
+
+    /// Sets folder and ids.
+    ///
+    /// # Safety
+    /// Only in a child that is alone with its memory: the ids are the whole process's.
+    unsafe fn prepared(&self) -> bool {
+        // SAFETY: as above; pointer and length are those of one list.
+        unsafe {
+            self.folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
+                && self.groups.as_ref().is_none_or(|all| libc::setgroups(all.len(), all.as_ptr()) == 0)
+                && self.gid.is_none_or(|gid| libc::setgid(gid) == 0)
+                && self.uid.is_none_or(|uid| libc::setuid(uid) == 0)
+        }
+    }
+}
+
+/// waitpid(2): the process id (0: none yet, with WNOHANG) and its wait status.
+///
+/// # Errors
+/// ECHILD, EINTR, EINVAL.
+pub fn wait(pid: i32, options: i32) -> io::Result<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: the status goes to a local.
+    match unsafe { libc::waitpid(pid, &raw mut status, options) } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok((pid, status)),
+    }
+}
+
+/// Waits until child `pid` has ended; its exit status, or the negative number of the signal that
+/// ended it.
+///
+/// # Errors
+/// ECHILD.
+pub fn wait_for(pid: i32) -> io::Result<i32> {
+    loop {
+        match wait(pid, 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok((_, status)) if libc::WIFEXITED(status) => return Ok(libc::WEXITSTATUS(status)),
+            Ok((_, status)) if libc::WIFSIGNALED(status) => return Ok(-libc::WTERMSIG(status)),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// kill(2): sends `signal` to a process, or (0, -1, -group) to several.
+///
+/// # Errors
+/// ESRCH, EPERM, EINVAL.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes and gives numbers only.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The CPU time that the process has spent outside of the kernel (getrusage(2), RUSAGE_SELF).
+pub fn user_cpu() -> Duration {
+    // SAFETY: zeros are a valid rusage; the call writes to a local.
+    let time = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage.ru_utime
+    };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_usec as u32 * 1_000)
+}
+
+/// The paths at which `file` may be found: itself if it has a slash, else in each folder of `path`
+/// (environ(7), PATH; an empty one is the current folder).
+pub fn candidates(file: &CStr, path: &[u8]) -> Vec<CString> {
+    let name = file.to_bytes();
+    if name.is_empty() || name.contains(&b'/') {
+        return vec![file.to_owned()];
+    }
+    let folders = path.split(|byte| *byte == b':');
+    let joined = folders.map(|folder| match folder {
+        b"" => [b"./", name].concat(),
+        folder => [folder, b"/", name].concat(),
+    });
+    joined.filter_map(|path| CString::new(path).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_for_in_each_folder_of_the_path_but_a_path_is_not() {
+        let found = |file: &CStr, path: &str| {
+            let all = candidates(file, path.as_bytes());
+            all.iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(c"ls", "/bin::/usr/bin"), ["/bin/ls", "./ls", "/usr/bin/ls"]);
+        assert_eq!(found(c"./ls", "/bin"), ["./ls"]);
+        assert_eq!(found(c"", "/bin"), [""]);
+    }
+
+    #[test]
+    fn a_child_that_cannot_become_its_program_ends_with_127() {
+        let program = |file: &CStr| Program { files: vec![file.to_owned()], ..Program::default() };
+        let status = |program| wait_for(spawn(program).unwrap()).unwrap();
+        assert_eq!(status(program(c"/does/not/exist")), NOT_FOUND);
+        assert_eq!(status(program(c"/proc")), NOT_FOUND);
+        let folder = Some(c"/does/not/exist".to_owned());
+        assert_eq!(status(Program { folder, ..program(c"/bin/true") }), NOT_FOUND);
+        assert_eq!(wait(1, 0).unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    }
+}

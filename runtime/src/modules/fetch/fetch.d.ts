@@ -1,0 +1,118 @@
+/* Headers, Request and Response of the fetch standard, section 5. Bodies are not streams yet. */
+
+type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string };
+type BodyInit = string | ArrayBuffer | ArrayBufferView | URLSearchParams;
+
+interface Headers {
+  append(name: string, value: string): void;
+  delete(name: string): void;
+  /** All values of that name, joined by ", "; null if there is none. */
+  get(name: string): string | null;
+  getSetCookie(): string[];
+  has(name: string): boolean;
+  set(name: string, value: string): void;
+  forEach(callback: (value: string, name: string, headers: Headers) => void, thisArg?: unknown): void;
+  entries(): IteratorObject<[string, string], undefined>;
+  keys(): IteratorObject<string, undefined>;
+  values(): IteratorObject<string, undefined>;
+  [Symbol.iterator](): IteratorObject<[string, string], undefined>;
+}
+
+declare var Headers: {
+  prototype: Headers;
+  new (init?: HeadersInit): Headers;
+};
+
+/** What Request and Response share; a body can be read once. */
+interface Body {
+  readonly bodyUsed: boolean;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  json(): Promise<any>;
+  text(): Promise<string>;
+}
+
+type ReferrerPolicy =
+  | ""
+  | "no-referrer"
+  | "no-referrer-when-downgrade"
+  | "same-origin"
+  | "origin"
+  | "strict-origin"
+  | "origin-when-cross-origin"
+  | "strict-origin-when-cross-origin"
+  | "unsafe-url";
+type RequestMode = "cors" | "no-cors" | "same-origin";
+type RequestCredentials = "omit" | "same-origin" | "include";
+type RequestCache = "default" | "no-store" | "reload" | "no-cache" | "force-cache" | "only-if-cached";
+type RequestRedirect = "follow" | "error" | "manual";
+
+interface RequestInit {
+  method?: string;
+  headers?: HeadersInit;
+  body?: BodyInit | null;
+  referrerPolicy?: ReferrerPolicy;
+  mode?: RequestMode;
+  credentials?: RequestCredentials;
+  cache?: RequestCache;
+  redirect?: RequestRedirect;
+  integrity?: string;
+  keepalive?: boolean;
+  signal?: AbortSignal | null;
+}
+
+interface Request extends Body {
+  /** In upper case for the methods of the standard, else as it was sent. */
+  readonly method: string;
+  /** Absolute. */
+  readonly url: string;
+  readonly headers: Headers;
+  readonly destination: "";
+  readonly referrer: string;
+  readonly referrerPolicy: ReferrerPolicy;
+  readonly mode: RequestMode;
+  readonly credentials: RequestCredentials;
+  readonly cache: RequestCache;
+  readonly redirect: RequestRedirect;
+  readonly integrity: string;
+  readonly keepalive: boolean;
+  /** Of a served request: aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly duplex: "half";
+  clone(): Request;
+}
+
+declare var Request: {
+  prototype: Request;
+  new (input: Request | URL | string, init?: RequestInit): Request;
+};
+
+interface ResponseInit {
+  /** 200 to 599. */
+  status?: number;
+  statusText?: string;
+  headers?: HeadersInit;
+}
+
+interface Response extends Body {
+  readonly type: "default" | "error";
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly status: number;
+  /** Status 200 to 299. */
+  readonly ok: boolean;
+  readonly statusText: string;
+  readonly headers: Headers;
+  clone(): Response;
+}
+
+declare var Response: {
+  prototype: Response;
+  new (body?: BodyInit | null, init?: ResponseInit): Response;
+  /** A network error. */
+  error(): Response;
+  /** `data` as JSON, with its content type. */
+  json(data: unknown, init?: ResponseInit): Response;
+  /** `status`: 301, 302, 303, 307 or 308. */
+  redirect(url: string | URL, status?: number): Response;
+};

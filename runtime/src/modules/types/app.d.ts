@@ -1,0 +1,41 @@
+/* The shape of an app: the default export of the module that `jsserve FILE` serves. */
+
+declare namespace JSServe {
+  /**
+   * What an app may export. The methods it has decide what can be served: `fetch` HTTP, `accept` raw
+   * TCP. A module that exports none of them is a script: it runs once.
+   */
+  interface App {
+    /** Answers a request. What it throws is a 500, and is logged. */
+    fetch?(request: Request, env: Environment, ctx: ExecutionContext): Response | Promise<Response>;
+    /**
+     * Serves a raw connection with the calls of `os`; `fd` is closed when the promise settles, unless
+     * it has been closed before.
+     */
+    accept?(fd: number, peer: Peer, env: Environment, ctx: ExecutionContext): void | Promise<void>;
+  }
+
+  /** The environment variables of the server. */
+  type Environment = { readonly [name: string]: string };
+
+  /** An end of a connection. */
+  interface Peer {
+    /** AF_INET or AF_INET6 of `os`. */
+    family: number;
+    /** An IPv4 or IPv6 literal. */
+    addr: string;
+    port: number;
+  }
+}
+
+/** What a handler may know of its connection, and what it can ask of the server. */
+interface ExecutionContext {
+  /** The server's end waits for `promise`; its rejection is logged. */
+  waitUntil(promise: unknown): void;
+  /** The client's end. */
+  readonly peer: JSServe.Peer;
+  /** The server's end. */
+  readonly local: JSServe.Peer;
+  /** The number of the worker that runs this handler, from 0. */
+  readonly worker: number;
+}

@@ -1,0 +1,17 @@
+/* Globals that belong to no room of their own. */
+
+declare var self: typeof globalThis;
+
+/** Logs `error` as an exception that nobody caught; the program goes on. */
+declare function reportError(error: unknown): void;
+
+interface Navigator {
+  /** "jsserve/VERSION" */
+  readonly userAgent: string;
+}
+
+declare var Navigator: {
+  prototype: Navigator;
+};
+
+declare var navigator: Navigator;

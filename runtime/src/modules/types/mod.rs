@@ -1,0 +1,70 @@
+//! The types of everything that JavaScript finds here, for the TypeScript compiler.
+//!
+//! Owns: the order of the rooms' `.d.ts` files and the names that modules are declared under. Must
+//! not know: what they declare.
+#![forbid(unsafe_code)]
+
+/// How to use the whole.
+const HEAD: &str = include_str!("head.d.ts");
+
+/// Declarations of globals.
+const GLOBALS: &[&str] = &[
+    include_str!("app.d.ts"),
+    include_str!("script.d.ts"),
+    include_str!("global.d.ts"),
+    include_str!("../abort/abort.d.ts"),
+    include_str!("../console/console.d.ts"),
+    include_str!("../crypto/crypto.d.ts"),
+    include_str!("../encoding/encoding.d.ts"),
+    include_str!("../fetch/fetch.d.ts"),
+    include_str!("../performance/performance.d.ts"),
+    include_str!("../structured_clone/structured_clone.d.ts"),
+    include_str!("../timers/timers.d.ts"),
+    include_str!("../url/url.d.ts"),
+];
+
+/// What a module exports, under its first name; the other names stand for it.
+struct Declared {
+    names: &'static [&'static str],
+    files: &'static [&'static str],
+}
+
+const MODULES: &[Declared] = &[
+    Declared {
+        names: &["qjs:os", "os"],
+        files: &[
+            include_str!("../os/os.d.ts"),
+            include_str!("../os/system.d.ts"),
+            include_str!("../os/constants.d.ts"),
+        ],
+    },
+    Declared { names: &["qjs:std", "std"], files: &[include_str!("../std/std.d.ts")] },
+    Declared { names: &["jsserve:shared"], files: &[include_str!("../shared/shared.d.ts")] },
+];
+
+/// The text of `jsserve.d.ts`: every module and global, for a `lib` of es2024 or later without "dom".
+pub fn text() -> String {
+    let mut text = HEAD.to_owned();
+    for global in GLOBALS {
+        text.push('\n');
+        text.push_str(global);
+    }
+    for Declared { names, files } in MODULES {
+        text.push_str(&format!("\ndeclare module \"{}\" {{\n", names[0]));
+        for line in files.iter().flat_map(|file| file.lines()) {
+            // In here everything is ambient already.
+            let line = line.replacen("declare const", "const", 1);
+            text.push_str(if line.is_empty() { "" } else { "  " });
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text.push_str("}\n");
+        for alias in &names[1..] {
+            text.push_str(&format!(
+                "\ndeclare module \"{alias}\" {{\n  export * from \"{}\";\n}}\n",
+                names[0]
+            ));
+        }
+    }
+    text
+}
