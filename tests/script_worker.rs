@@ -6,7 +6,7 @@ mod support;
 
 use std::process::{Command, Output};
 
-use support::{App, Server, get, uring_works};
+use support::{App, Connection, Server};
 
 /// Runs the main file of `files` as a script.
 fn script(io: &str, files: &[(&str, &str)]) -> Output {
@@ -100,8 +100,9 @@ both_backends! {
         ]);
         let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
         server.await_log("Worker ./work.js: the worker is up");
-        assert_eq!(get(server.addr(), "/").text(), "1 TypeError");
-        assert_eq!(get(server.addr(), "/").text(), "2 TypeError");
+        let mut client = Connection::open(server.addr());
+        assert_eq!(client.get("/").text(), "1 TypeError");
+        assert_eq!(client.get("/").text(), "2 TypeError");
     }
 }
 

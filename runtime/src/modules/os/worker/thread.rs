@@ -199,17 +199,22 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     })
     .await;
     host::run_at_exit(engine.state());
-    standard::flush_all(engine.state());
     drop(engine);
     drop(place);
     Ok(())
 }
 
 /// Gives a script's Worker what its script has: the standard streams, `print`.
-fn be_a_script(engine: &Engine) -> Result<(), Thrown> {
+fn be_a_script(engine: &Rc<Engine>) -> Result<(), Thrown> {
     for fd in 0..=2 {
         standard::inherit(engine.state(), fd);
     }
+    let files = Rc::downgrade(engine);
+    host::at_exit(engine.state(), move || {
+        if let Some(engine) = files.upgrade() {
+            standard::flush_all(engine.state());
+        }
+    });
     engine.turn(|ctx| {
         print::install(ctx).map_err(|error| {
             exception::raise(ctx, &error);
