@@ -5,6 +5,7 @@ mod cli;
 mod descriptors;
 mod failure;
 mod logging;
+mod repl;
 mod serve;
 mod types;
 
@@ -29,7 +30,11 @@ fn main() -> ExitCode {
             }
             run(ScriptConfig { descriptors, ..*config })
         }
-        Ok(Request::Repl(config)) => failure::report(&missing("prompt", &config.exec_args)),
+        Ok(Request::Repl(config)) => {
+            logging::start(true, config.log);
+            let ended = repl::run(ScriptConfig { descriptors, ..*config });
+            ended.unwrap_or_else(|error| failure::report(&error))
+        }
         Ok(Request::Types) => print(&types::text()),
         Ok(Request::Print(text)) => print(&text),
         Err(error) => failure::report(&error),

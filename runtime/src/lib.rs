@@ -2,9 +2,11 @@
 //! engine, the modules that JavaScript imports, workers and the server that runs them.
 //!
 //! The ladder (imports go downward only): `server worker script connection handler` over `modules` over
-//! `js` (no sockets) and `io` (no JavaScript) over `config error metrics`.
+//! `client` (HTTP, no JavaScript) over `js` (no sockets) and `io` (no JavaScript) over `config error
+//! metrics`.
 
 pub mod app;
+pub mod client;
 pub mod config;
 pub mod connection;
 pub mod error;
@@ -13,6 +15,7 @@ pub mod io;
 pub mod js;
 mod listeners;
 pub mod modules;
+pub mod repl;
 pub mod script;
 pub mod server;
 pub mod serving;

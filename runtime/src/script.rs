@@ -17,14 +17,14 @@ use rquickjs::Module;
 use crate::config::{Goal, Program, ScriptConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
-use crate::js::compile::{Code, without_mark};
+use crate::js::compile::{Code, Kind, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::Descriptors;
-use crate::modules::std::standard;
+use crate::modules::std::standard::{self, Number};
 use crate::modules::{TABLE, print};
 use crate::server;
 
@@ -148,10 +148,19 @@ impl Script {
             Program::Text(_) | Program::Prompt => "<cmdline>".into(),
         };
         let code = Arc::new(Code::new(main));
+        // A prompt goes on, whatever is thrown.
+        let goes_on = config.program == Program::Prompt;
         let reporter: Rc<OnceCell<Weak<Engine>>> = Rc::default();
         let report = reporter.clone();
         let report = Box::new(move |thrown: &Thrown, place: &str| match place {
             // All of a turn are told before the end.
+            _ if goes_on => {
+                let label =
+                    if place == "unhandled rejection" { "Unhandled rejection: " } else { "Uncaught " };
+                if let Some(engine) = report.get().and_then(Weak::upgrade) {
+                    standard::print(engine.state(), Number::Err, description(thrown, label).as_bytes());
+                }
+            }
             "unhandled rejection" => tell(thrown, "Unhandled promise rejection: "),
             _ => {
                 tell(thrown, "");
@@ -173,7 +182,9 @@ impl Script {
         });
         let ended = Rc::downgrade(&engine);
         engine.state().set_after_rejections(Rc::new(move || {
-            if let Some(engine) = ended.upgrade() {
+            if let Some(engine) = ended.upgrade()
+                && !goes_on
+            {
                 host::exit(engine.state(), 1);
             }
         }));
@@ -260,7 +271,7 @@ impl Script {
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
                 true => self.code.main_module(ctx, &source.text),
-                false => self.code.module(ctx, &source.name, false),
+                false => self.code.module(ctx, &source.name, Kind::Script),
             };
             let program = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module)?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))
@@ -327,12 +338,16 @@ fn fail(ctx: &Ctx<'_>, thrown: &Thrown) -> ! {
 
 /// Tells of an exception: its message, its stack, the lines around its place.
 fn tell(thrown: &Thrown, label: &str) {
+    write_error(&description(thrown, label));
+}
+
+fn description(thrown: &Thrown, label: &str) -> String {
     let mut text = format!("{label}{thrown}\n");
     if let Some(frame) = thrown.code_frame() {
         text.push_str(&frame);
         text.push('\n');
     }
-    write_error(&text);
+    text
 }
 
 /// What cannot be written to standard error cannot be told at all.

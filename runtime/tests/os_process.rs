@@ -26,6 +26,9 @@ fn a_program_that_is_waited_for_gives_its_status() {
         same(output(['sh', '-c', 'echo $FOO,$HOME'], { env: { FOO: 'hello', [Symbol()]: 1 } }), ['hello,\n', 0]);
         same(output(['env'], { env: { A: 1, B: 'x=y' } }), ['A=1\nB=x=y\n', 0]);
         ok(output(['env'])[0].includes('PATH='), 'the environment of the process');
+        const std = await import('std');
+        std.setenv('JSSERVE_TEST_SET', 'by a script');
+        equal(output(['sh', '-c', 'echo $JSSERVE_TEST_SET'])[0], 'by a script\n'); std.unsetenv('JSSERVE_TEST_SET');
         "#,
     );
 }

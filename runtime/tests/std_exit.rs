@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use runtime::io::Backend;
-use runtime::modules::host::{Host, Role};
-use runtime::modules::std::standard;
+use runtime::modules::host::{self, Host, Role};
+use runtime::modules::std::standard::{self, Number};
 
 /// What the child finds its script in.
 const SCRIPT: &str = "STD_EXIT_SCRIPT";
@@ -27,8 +27,8 @@ fn child() {
         let body = format!("const std = await import('std');\n{script}");
         let ended = os_harness::run(&driver, &body).await;
         let text = ended.map_or_else(|thrown| format!("threw {thrown}"), |_| "ended".into());
-        driver.engine.turn(|ctx| standard::write_out(ctx, text.as_bytes()));
-        standard::exit(driver.engine.state(), 0);
+        standard::print(driver.engine.state(), Number::Out, text.as_bytes());
+        host::exit(driver.engine.state(), 0);
     });
 }
 

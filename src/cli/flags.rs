@@ -77,6 +77,10 @@ pub struct Script {
     #[arg(long, short = 'I', value_name = "FILE")]
     pub include: Vec<OsString>,
 
+    /// Start the prompt behind the file, or without one
+    #[arg(long, short = 'i', conflicts_with = "eval")]
+    pub interactive: bool,
+
     /// Have the modules std and os as globals
     #[arg(long)]
     pub std: bool,

@@ -13,7 +13,7 @@ mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind as Kind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -96,6 +96,11 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
     if let Some(text) = flags.script.eval.clone() {
         // The first word that is no flag is an argument like the others.
         return Ok(Request::Script(config(Program::Text(text), file)?, warn("-e")));
+    }
+    if flags.script.interactive {
+        let mut prompt = config(Program::Prompt, file.clone())?;
+        prompt.includes.extend(file.map(PathBuf::from));
+        return Ok(Request::Repl(prompt));
     }
     let file = match file {
         Some(file) => file,

@@ -15,8 +15,19 @@ use super::flags::Flags;
 use super::resolve;
 
 /// Flags that scripts and the prompt follow; all others are about serving.
-const FOLLOWED: [&str; 10] =
-    ["eval", "std", "module", "script", "include", "io", "heap_max", "stack_max", "log", "quiet"];
+const FOLLOWED: [&str; 11] = [
+    "eval",
+    "interactive",
+    "std",
+    "module",
+    "script",
+    "include",
+    "io",
+    "heap_max",
+    "stack_max",
+    "log",
+    "quiet",
+];
 
 /// The configuration for `program` with `args`, its name among them.
 ///

@@ -43,6 +43,23 @@ pub fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str, options: Options) 
     }
 }
 
+/// Whether `source` can be evaluated as a classic script with top-level `await`; nothing runs.
+///
+/// # Errors
+/// SyntaxError.
+pub fn check(ctx: &Ctx<'_>, source: &str, name: &str) -> Result<()> {
+    let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_ASYNC | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+    let source = [source.as_bytes(), b"\0"].concat();
+    let name = name.replace('\0', "") + "\0";
+    // SAFETY: as in `script`; what is compiled is dropped.
+    unsafe {
+        let raw = ctx.as_raw().as_ptr();
+        let (length, flags) = ((source.len() - 1) as _, flags as i32);
+        let code = qjs::JS_Eval(raw, source.as_ptr().cast(), length, name.as_ptr().cast(), flags);
+        super::value::fresh(ctx, code).map(drop)
+    }
+}
+
 /// Lets the pending exception be caught even if it is the one of an interrupted turn: what a prompt
 /// does after each line.
 pub fn make_catchable(ctx: &Ctx<'_>) {

@@ -11,7 +11,7 @@ use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Result};
 
 use super::class::Static;
-use super::compile::Code;
+use super::compile::{Code, Kind};
 use super::function::{self, Functions};
 use super::{exception, resolve, value};
 
@@ -87,15 +87,17 @@ impl Loader for AppLoader {
         if let Some((_, declare)) = self.table.find(name) {
             return declare(ctx, name);
         }
-        let json = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
-            None => name.ends_with(".json"),
-            Some("json") => true,
+        let kind = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
+            None if name.ends_with(".json") => Kind::Json,
+            None => Kind::Script,
+            Some("json") => Kind::Json,
+            Some("text") => Kind::Text,
             Some(other) => {
                 let text = format!("Import attribute type \"{other}\" is not supported (importing {name})");
                 return Err(exception::type_error(ctx, &text));
             }
         };
-        self.code.module(ctx, name, json)
+        self.code.module(ctx, name, kind)
     }
 }
 

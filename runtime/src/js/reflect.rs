@@ -202,3 +202,12 @@ fn enumerable<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &Value<'js>) -> Re
     };
     if done < 0 { Err(rquickjs::Error::Exception) } else { Ok(()) }
 }
+
+/// The object's own names, symbols and what a trap throws left out.
+pub fn own_names(object: &Object<'_>) -> Vec<String> {
+    let Ok(keys) = own_keys(object) else {
+        drop(object.ctx().catch());
+        return Vec::new();
+    };
+    keys.iter().filter(|key| key.is_string()).filter_map(|key| super::value::to_string(key).ok()).collect()
+}

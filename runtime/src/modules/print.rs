@@ -23,7 +23,15 @@ impl Functions for Globals {
             let mut line = String::new();
             for index in 0..scope.len() {
                 line.push_str(if index > 0 { " " } else { "" });
-                value::with_str(&scope.arg(index), |text| line.push_str(text))?;
+                let argument = scope.arg(index);
+                // As in quickjs-ng, printing does not throw: module namespaces have no string.
+                if value::with_str(&argument, |text| line.push_str(text)).is_err() {
+                    let thrown = scope.ctx.catch();
+                    if thrown.is_uncatchable_error() {
+                        return Err(scope.ctx.throw(thrown));
+                    }
+                    line.push_str(if argument.is_object() { "[object Object]" } else { "<exception>" });
+                }
             }
             line.push('\n');
             standard::print(State::of(scope.ctx), Number::Out, line.as_bytes());

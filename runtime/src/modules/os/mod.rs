@@ -92,7 +92,6 @@ impl ModuleDef for Os {
         for (name, _) in constants() {
             declarations.declare(name)?;
         }
-        declarations.declare("Worker")?;
         declarations.declare("platform")?;
         declarations.declare("Worker")?;
         Ok(())
@@ -107,7 +106,6 @@ impl ModuleDef for Os {
         for (name, number) in constants() {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
-        exports.export("Worker", worker::constructor(ctx)?)?;
         exports.export("platform", value::string(ctx, "linux")?)?;
         exports.export("Worker", worker::constructor(ctx)?)?;
         Ok(())

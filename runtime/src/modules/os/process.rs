@@ -4,7 +4,7 @@
 //! would hold its worker up throws and says what to do instead. Must not know: what happens between
 //! fork and exec.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -18,6 +18,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
 use crate::modules::host::{Host, Role};
+use crate::modules::std::environment;
 
 /// Arguments of a program, and supplementary groups of a child.
 const ARGUMENTS_MAX: u32 = 65_535;
@@ -110,7 +111,7 @@ impl Options {
                 member(&options, "stdout", coerce::int32)?,
                 member(&options, "stderr", coerce::int32)?,
             ],
-            environment: member(&options, "env", environment)?,
+            environment: member(&options, "env", variables)?,
             uid: member(&options, "uid", coerce::uint32)?,
             gid: member(&options, "gid", coerce::uint32)?,
             groups: member(&options, "groups", groups)?,
@@ -143,7 +144,7 @@ impl Options {
 }
 
 /// The own properties of an object, as a program's environment.
-fn environment<'js>(ctx: &Ctx<'js>, given: &Value<'js>, what: &str) -> Result<Vec<CString>> {
+fn variables<'js>(ctx: &Ctx<'js>, given: &Value<'js>, what: &str) -> Result<Vec<CString>> {
     let Some(object) = given.as_object() else {
         return Err(exception::type_error(ctx, &format!("{what} must be an object")));
     };
@@ -169,13 +170,14 @@ fn groups(ctx: &Ctx<'_>, given: &Value<'_>, what: &str) -> Result<Vec<u32>> {
     (0..count).map(|i| coerce::uint32(ctx, &list.get(i)?, "group")).collect()
 }
 
+/// The environment as `std.setenv` left it.
 fn inherited_environment() -> Vec<CString> {
-    let entries = std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    entries.filter_map(|entry| CString::new(entry).ok()).collect()
+    let pair = |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+    environment::snapshot().into_iter().filter_map(|entry| CString::new(pair(entry)).ok()).collect()
 }
 
 fn search_path() -> Vec<u8> {
-    std::env::var_os("PATH").map_or_else(|| PATH.to_vec(), OsStringExt::into_vec)
+    environment::get(OsStr::new("PATH")).map_or_else(|| PATH.to_vec(), OsStringExt::into_vec)
 }
 
 /// `waitpid(pid, options = 0)`: `[pid, status]`, `[0, 0]` with WNOHANG where nothing has ended, or

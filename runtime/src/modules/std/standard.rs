@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
 use crate::js::engine::State;
-use crate::modules::host::{Host, Role};
+use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::{Descriptors, Entry};
 
 const READ: Access = Access { read: true, write: false, append: false };
@@ -31,6 +31,9 @@ pub enum Number {
     Err = 2,
 }
 
+/// Takes what a stream writes, in place of its descriptor.
+pub type Sink = Rc<dyn Fn(&[u8])>;
+
 /// An engine's part in it.
 #[derive(Default)]
 pub struct Standard {
@@ -40,6 +43,8 @@ pub struct Standard {
     /// Keeps the table until the FILEs are flushed.
     descriptors: OnceCell<Rc<Descriptors>>,
     served: Cell<bool>,
+    /// What a prompt shows of the streams, by number.
+    diverted: RefCell<[Option<Sink>; 3]>,
     open: RefCell<Vec<Weak<OpenFile>>>,
     prune_at: Cell<usize>,
 }
@@ -48,6 +53,7 @@ pub struct Standard {
 struct StandardDevice {
     entry: io::Result<Rc<Entry>>,
     served: bool,
+    sink: Option<Sink>,
 }
 
 impl StandardDevice {
@@ -64,6 +70,10 @@ impl Device for StandardDevice {
         self.entry()?.read(target)
     }
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(sink) = &self.sink {
+            sink(bytes);
+            return Ok(bytes.len());
+        }
         self.entry()?.write(bytes)
     }
     fn seek(&self, to: SeekFrom) -> io::Result<u64> {
@@ -79,7 +89,11 @@ impl Standard {
     /// That of an engine.
     pub fn of(state: &State) -> Rc<Standard> {
         let standard = state.extension::<Standard>();
-        standard.descriptors.get_or_init(|| state.extension::<Descriptors>());
+        standard.descriptors.get_or_init(|| {
+            let ending = Rc::downgrade(&standard);
+            host::at_exit(state, move || ending.upgrade().iter().for_each(|standard| standard.flush()));
+            state.extension::<Descriptors>()
+        });
         standard.served.set(Host::of(state) == Role::App);
         standard
     }
@@ -101,7 +115,13 @@ impl Standard {
         StandardDevice {
             entry: table.ok_or_else(missing).and_then(|table| table.get(fd)),
             served: self.served.get(),
+            sink: self.diverted.borrow()[number as usize].clone(),
         }
+    }
+
+    /// Has `sink` take what the engine writes to a standard stream: a prompt shares the terminal.
+    pub fn divert(&self, number: Number, sink: Sink) {
+        self.diverted.borrow_mut()[number as usize] = Some(sink);
     }
 
     /// Calls `f` with a standard stream. Where a script's output goes to a pipe that nobody reads any

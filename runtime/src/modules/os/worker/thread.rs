@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::Write;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -24,7 +25,7 @@ use crate::js::promise::{self, Observer};
 use crate::js::resolve::resolve;
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
-use crate::modules::os::table::Descriptors;
+use crate::modules::std::standard;
 use crate::modules::{TABLE, print};
 
 /// Threads of Workers in the process.
@@ -163,7 +164,9 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
         Role::App => tracing::error!("Worker {specifier}{place}: {thrown}"),
         Role::Script | Role::Worker => {
             let frame = thrown.code_frame().map(|frame| frame + "\n").unwrap_or_default();
-            eprint!("Worker {specifier}{place}: {thrown}\n{frame}");
+            let text = format!("Worker {specifier}{place}: {thrown}\n{frame}");
+            // In one piece; a closed standard error loses it.
+            let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
 }
@@ -196,6 +199,7 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     })
     .await;
     host::run_at_exit(engine.state());
+    standard::flush_all(engine.state());
     drop(engine);
     drop(place);
     Ok(())
@@ -203,10 +207,8 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
 
 /// Gives a script's Worker what its script has: the standard streams, `print`.
 fn be_a_script(engine: &Engine) -> Result<(), Thrown> {
-    let descriptors = engine.state().extension::<Descriptors>();
     for fd in 0..=2 {
-        // One that is closed is EBADF there, too.
-        let _ = descriptors.inherit(fd);
+        standard::inherit(engine.state(), fd);
     }
     engine.turn(|ctx| {
         print::install(ctx).map_err(|error| {

@@ -1,0 +1,211 @@
+//! From a URL to a connection that takes requests: proxy, TLS, protocol.
+//!
+//! Owns: the order of these steps, and the settings of hyper's connections. Must not know: who asks,
+//! or which connections exist already.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use hyper::client::conn::{http1, http2};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use rustls::pki_types::ServerName;
+use url::{Host, Url};
+
+use crate::io::{self, Stream};
+
+use super::adapter::{Adapter, WorkerExecutor, WorkerTimer};
+use super::dial::dial;
+use super::error::{Error, ErrorKind, Result, find};
+use super::pool::{Http1, Link};
+use super::request::{Outgoing, Patience, RequestBody};
+use super::tls::{self, TlsStream};
+use super::transport::Transport;
+use super::{Inner, Proxy};
+
+/// Bytes of an HTTP/2 stream, and of all streams of a connection, that may wait for their readers.
+const STREAM_BYTES_MAX: u32 = 1 << 20;
+const STREAMS_BYTES_MAX: u32 = 4 << 20;
+/// A connection with open streams that says nothing is asked whether it lives.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// `future`, or `None` after `ms`.
+pub(super) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
+    let (mut future, mut sleep) = (pin!(future), io::sleep(Duration::from_millis(ms)));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
+    })
+    .await
+}
+
+/// Opens a connection that can carry requests to `url`.
+pub(super) async fn connect(client: &Inner, url: &Url) -> Result<Link> {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
+    };
+    let secure = url.scheme() == "https";
+    let Some(proxy) = proxy_for(&client.options.proxy, url)? else {
+        let stream = dial(host, port).await?;
+        if secure {
+            return open_tls(client, stream, url, host).await;
+        }
+        return open_http1(client, Transport::Plain(stream), host, None).await;
+    };
+    let (via, via_port) = proxy_address(&proxy)?;
+    let stream = dial(via, via_port).await.map_err(|error| {
+        Error::because(ErrorKind::Proxy, format!("the proxy {via} does not answer"), error)
+    })?;
+    if secure {
+        let stream = tunnel(client, stream, &format!("{host}:{port}"), &proxy).await?;
+        return open_tls(client, stream, url, host).await;
+    }
+    let forward = Forward { authorization: proxy.basic_auth().cloned() };
+    open_http1(client, Transport::Plain(stream), host, Some(forward)).await
+}
+
+/// What a request that a proxy forwards needs, beside its URL in absolute form (RFC 9112 3.2.2).
+pub(super) struct Forward {
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// The proxy for `url`, if it has one. The environment is read with each connection: a script may
+/// change it.
+fn proxy_for(rule: &Proxy, url: &Url) -> Result<Option<Intercept>> {
+    let matcher = match rule {
+        Proxy::Direct => return Ok(None),
+        Proxy::Environment => Matcher::from_env(),
+        Proxy::Through(proxy) => Matcher::builder().all(proxy.as_str()).build(),
+    };
+    let origin = url.origin().ascii_serialization();
+    let uri: Uri = origin
+        .parse()
+        .map_err(|error| Error::because(ErrorKind::Request, format!("{origin} is no origin"), error))?;
+    Ok(matcher.intercept(&uri))
+}
+
+fn proxy_address(proxy: &Intercept) -> Result<(&str, u16)> {
+    let uri = proxy.uri();
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(host)) => Ok((host, uri.port_u16().unwrap_or(80))),
+        (scheme, _) => {
+            let message = format!("a proxy of the kind {} is not supported, http is", scheme.unwrap_or("?"));
+            Err(Error::new(ErrorKind::Proxy, message))
+        }
+    }
+}
+
+/// Has the proxy behind `stream` connect to `authority` (RFC 9110 9.3.6).
+async fn tunnel(client: &Inner, stream: Stream, authority: &str, proxy: &Intercept) -> Result<Stream> {
+    let failed = |error: hyper::Error| {
+        Error::because(ErrorKind::Proxy, format!("the proxy gives no tunnel to {authority}"), error)
+    };
+    let adapter = Adapter::new(Transport::Plain(stream));
+    let (mut sender, connection) = http1::handshake(adapter).await.map_err(failed)?;
+    let body = Outgoing::new(RequestBody::Empty, Patience::new(client.options.connect_ms_max));
+    let mut request = http::Request::new(body);
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = authority
+        .parse()
+        .map_err(|error| Error::because(ErrorKind::Request, format!("{authority} is no authority"), error))?;
+    if let Ok(host) = HeaderValue::from_str(authority) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    if let Some(authorization) = proxy.basic_auth() {
+        request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+    }
+    let (mut answer, mut connection) =
+        (pin!(sender.send_request(request)), pin!(connection.without_shutdown()));
+    let mut parts = None;
+    // The connection moves the bytes of the answer, and ends with it.
+    let answer = poll_fn(|cx| {
+        if parts.is_none()
+            && let Poll::Ready(ended) = connection.as_mut().poll(cx)
+        {
+            parts = Some(ended);
+        }
+        answer.as_mut().poll(cx)
+    });
+    let answer = answer.await.map_err(failed)?;
+    let status = answer.status();
+    if !status.is_success() {
+        let why =
+            if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED { ": it wants a password" } else { "" };
+        let message = format!("the proxy gives no tunnel to {authority}: {status}{why}");
+        return Err(Error::new(ErrorKind::Proxy, message));
+    }
+    let parts = match parts {
+        Some(parts) => parts,
+        None => connection.await,
+    };
+    let parts = parts.map_err(failed)?;
+    match (parts.read_buf.is_empty(), parts.io.into_transport()) {
+        (true, Some(Transport::Plain(stream))) => Ok(stream),
+        _ => Err(Error::new(ErrorKind::Proxy, format!("the proxy spoke before {authority} was asked"))),
+    }
+}
+
+async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str) -> Result<Link> {
+    let name = match url.host() {
+        Some(Host::Ipv4(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
+        Some(Host::Ipv6(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
+        _ => ServerName::try_from(host.to_string()).ok(),
+    };
+    let name = name.ok_or_else(|| Error::new(ErrorKind::Tls, format!("{host} is no name for TLS")))?;
+    let stream = TlsStream::connect(stream, client.tls()?, name).await.map_err(|error| {
+        match find::<rustls::Error>(&error) {
+            Some(inner) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {}", tls::words(inner))),
+            None => Error::because(ErrorKind::Tls, format!("TLS with {host} failed"), error),
+        }
+    })?;
+    let speaks_h2 = stream.alpn().as_deref() == Some(b"h2");
+    let transport = Transport::Tls(Box::new(stream));
+    match speaks_h2 {
+        true => open_http2(client, transport, host).await,
+        false => open_http1(client, transport, host, None).await,
+    }
+}
+
+async fn open_http1(
+    client: &Inner,
+    transport: Transport,
+    host: &str,
+    forward: Option<Forward>,
+) -> Result<Link> {
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(client.options.header_bytes_max.max(8 << 10))
+        .max_headers(client.options.header_fields_max)
+        .handshake(Adapter::new(transport))
+        .await
+        .map_err(|error| Error::of_hyper(error, host))?;
+    let host: Rc<str> = host.into();
+    let task = io::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("connection to {host}: {error}");
+        }
+    });
+    Ok(Link::Http1(Http1::new(sender, task, forward)))
+}
+
+async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<Link> {
+    let (sender, connection) = http2::Builder::new(WorkerExecutor)
+        .timer(WorkerTimer)
+        .initial_stream_window_size(STREAM_BYTES_MAX)
+        .initial_connection_window_size(STREAMS_BYTES_MAX)
+        .max_send_buf_size(64 << 10)
+        .max_header_list_size(u32::try_from(client.options.header_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING_AFTER)
+        .handshake(Adapter::new(transport))
+        .await
+        .map_err(|error| Error::of_hyper(error, host))?;
+    let host: Rc<str> = host.into();
+    drop(io::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("connection to {host}: {error}");
+        }
+    }));
+    Ok(Link::Http2(sender))
+}

@@ -1,0 +1,129 @@
+//! From a host's name to a connected socket: addresses, and a race between their families.
+//!
+//! Owns: name resolution as the client sees it, and the order and overlap of attempts (RFC 8305, with
+//! its default times). Must not know: TLS, proxies, HTTP.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Type};
+
+use crate::io::{Socket, Stream, sleep};
+
+use super::error::{Error, ErrorKind, Result};
+
+/// An attempt's head start on the next one (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Connects to `port` of `host`, a name or an address (IPv6 with or without brackets).
+pub(super) async fn dial(host: &str, port: u16) -> Result<Stream> {
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let addrs = match literal.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => lookup(host, port)
+            .await
+            .map_err(|error| Error::because(ErrorKind::Resolve, format!("no address for {host}"), error))?,
+    };
+    race(interleave(&addrs)).await.map_err(|error| {
+        Error::because(ErrorKind::Connect, format!("cannot connect to {host}, port {port}"), error)
+    })
+}
+
+/// getaddrinfo(3) on a thread of its own.
+async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let name = host.to_string();
+    std::thread::Builder::new().name("resolver".into()).spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        // Nobody waits when the request is gone.
+        let _ = send.send(found);
+    })?;
+    receive.await.map_err(io::Error::other)?
+}
+
+/// The families in turn, the first address's family first (RFC 8305 section 4).
+fn interleave(addrs: &[SocketAddr]) -> VecDeque<SocketAddr> {
+    let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addrs.iter().copied().partition(|addr| addr.is_ipv6() == first_is_v6);
+    let mut order = VecDeque::with_capacity(addrs.len());
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    loop {
+        let before = order.len();
+        order.extend(first.next());
+        order.extend(second.next());
+        if order.len() == before {
+            return order;
+        }
+    }
+}
+
+/// The first connection that opens. The next attempt begins when the last one has failed, or has
+/// had its head start; the others end when one has won.
+async fn race(mut addrs: VecDeque<SocketAddr>) -> io::Result<Stream> {
+    type Attempt = Pin<Box<dyn Future<Output = io::Result<Stream>>>>;
+    let mut running: Vec<Attempt> = Vec::new();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut head_start = sleep(Duration::ZERO);
+    poll_fn(|cx| {
+        loop {
+            let mut at = 0;
+            while at < running.len() {
+                match running[at].as_mut().poll(cx) {
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(error)) => {
+                        failure = error;
+                        drop(running.remove(at));
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            let may_start = running.is_empty() || Pin::new(&mut head_start).poll(cx).is_ready();
+            match addrs.pop_front_if(|_| may_start) {
+                Some(addr) => {
+                    running.push(Box::pin(connect(addr)));
+                    head_start = sleep(HEAD_START);
+                }
+                None if running.is_empty() => {
+                    let gone = std::mem::replace(&mut failure, io::ErrorKind::Other.into());
+                    return Poll::Ready(Err(gone));
+                }
+                None => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+async fn connect(addr: SocketAddr) -> io::Result<Stream> {
+    // Close-on-exec and non-blocking, as the operations want it.
+    let socket = socket2::Socket::new(
+        Domain::for_address(addr),
+        Type::STREAM.cloexec().nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_tcp_nodelay(true)?;
+    let socket = Socket::new(OwnedFd::from(socket));
+    socket.connect(addr.into()).await?;
+    Stream::new(socket.into_fd()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns_and_the_first_one_leads() {
+        let addrs = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
+        let addrs: Vec<SocketAddr> = addrs.iter().map(|addr| addr.parse().expect("an address")).collect();
+        let order: Vec<String> = interleave(&addrs).iter().map(ToString::to_string).collect();
+        assert_eq!(order, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(interleave(&[]).len(), 0);
+    }
+}

@@ -1,0 +1,259 @@
+//! One request, one response, on whichever connection serves: the pool's or a new one.
+//!
+//! Owns: what a request looks like on the wire, its deadline, and the one retry that a stale
+//! connection is worth. Must not know: redirects.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use base64::Engine as _;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Uri};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::Inner;
+use super::body::{Body, Response};
+use super::connect::{Forward, connect, within};
+use super::decode::{self, Decoder};
+use super::error::{Error, ErrorKind, Result, find};
+use super::pool::{Lease, Link, Place};
+use super::request::{Outgoing, Patience, RequestBody};
+
+const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that speak of the connection (RFC 9110 7.6.1), or of what the client itself decides.
+const OWN: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The parts of a request that stay the same when it is sent again.
+pub(super) struct Head<'a> {
+    pub(super) method: &'a Method,
+    pub(super) url: &'a Url,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) decode: bool,
+}
+
+/// A failed attempt, and the body if nothing of it was sent.
+struct Failed {
+    error: Error,
+    unsent: Option<RequestBody>,
+}
+
+/// Sends the request and waits for the head of its response.
+pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestBody) -> Result<Response> {
+    if !matches!(head.url.scheme(), "http" | "https") {
+        let message = format!("the scheme {}: is not supported", head.url.scheme());
+        return Err(Error::new(ErrorKind::Request, message));
+    }
+    let (lease, reused) = checkout(client, head.url, false).await?;
+    let again = if reused { body.again() } else { None };
+    let failed = match attempt(client, head, body, lease).await {
+        Ok(response) => return Ok(response),
+        Err(failed) if !reused => return Err(failed.error),
+        Err(failed) => failed,
+    };
+    // The server may have closed the connection before it saw the request. What was not sent is
+    // sent anew; what was, only if a second time does no harm (RFC 9110 9.2.2).
+    let may_repeat = head.method.is_idempotent() && failed.error.kind() == ErrorKind::Closed;
+    let again = again.filter(|_| may_repeat || was_refused(&failed.error));
+    let Some(body) = failed.unsent.or(again) else { return Err(failed.error) };
+    let (lease, _) = checkout(client, head.url, true).await?;
+    attempt(client, head, body, lease).await.map_err(|failed| failed.error)
+}
+
+/// Whether an HTTP/2 server says that it has done nothing (RFC 9113 8.7).
+fn was_refused(error: &Error) -> bool {
+    let h2 = find::<h2::Error>(error);
+    h2.is_some_and(|error| error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// A connection, and whether it was there before.
+async fn checkout(client: &Rc<Inner>, url: &Url, anew: bool) -> Result<(Lease, bool)> {
+    let place = client.pool.place(url);
+    let ms_max = client.options.connect_ms_max;
+    within(ms_max, take_or_make(client, place, url, anew)).await.unwrap_or_else(|| {
+        let host = url.host_str().unwrap_or_default();
+        Err(Error::new(ErrorKind::Timeout, format!("connecting to {host} took more than {ms_max} ms")))
+    })
+}
+
+async fn take_or_make(client: &Rc<Inner>, place: Rc<Place>, url: &Url, anew: bool) -> Result<(Lease, bool)> {
+    let mut making = None;
+    if !anew {
+        if let Some(link) = place.take() {
+            return Ok((Lease::new(client.pool.clone(), place, link), true));
+        }
+        if url.scheme() == "https" && !place.is_single.get() {
+            // The connection that another request makes now may soon serve this one too.
+            making = place.making.clone().acquire_owned().await.ok();
+            if let Some(link) = place.take() {
+                return Ok((Lease::new(client.pool.clone(), place, link), true));
+            }
+            if place.is_single.get() {
+                making = None;
+            }
+        }
+    }
+    let link = connect(client, url).await?;
+    place.is_single.set(matches!(link, Link::Http1(_)));
+    let lease = Lease::fresh(client.pool.clone(), place, link);
+    drop(making);
+    Ok((lease, false))
+}
+
+async fn attempt(
+    client: &Rc<Inner>,
+    head: &Head<'_>,
+    body: RequestBody,
+    mut lease: Lease,
+) -> std::result::Result<Response, Failed> {
+    let patience = Patience::new(client.options.header_ms_max);
+    let host: Rc<str> = head.url.host_str().unwrap_or_default().into();
+    let sent = match lease.link() {
+        Link::Http1(link) => {
+            let request = match wire_request(head, body, &patience, link.forward.as_ref(), false) {
+                Ok(request) => request,
+                Err(error) => return Err(Failed { error, unsent: None }),
+            };
+            unless_silent(link.sender.try_send_request(request), &patience, &host).await
+        }
+        Link::Http2(sender) => {
+            let request = match wire_request(head, body, &patience, None, true) {
+                Ok(request) => request,
+                Err(error) => return Err(Failed { error, unsent: None }),
+            };
+            unless_silent(sender.try_send_request(request), &patience, &host).await
+        }
+    }?;
+    patience.change(client.options.body_stall_ms_max);
+    let (parts, incoming) = sent.into_parts();
+    let decoder =
+        if head.decode && *head.method != Method::HEAD { Decoder::of(&parts.headers) } else { None };
+    Ok(Response {
+        status: parts.status,
+        headers: parts.headers,
+        version: parts.version,
+        url: head.url.clone(),
+        redirected: false,
+        body: Body::new(incoming, lease, decoder, patience, host),
+    })
+}
+
+/// The response, unless the server takes and sends nothing for too long.
+async fn unless_silent(
+    sent: impl Future<Output = std::result::Result<http::Response<Incoming>, TrySendError>>,
+    patience: &Patience,
+    host: &str,
+) -> std::result::Result<http::Response<Incoming>, Failed> {
+    let mut sent = pin!(sent);
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = sent.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|mut failed| {
+                let unsent = failed.take_message().map(|request| request.into_body().into_body());
+                Failed { error: Error::of_hyper(failed.into_error(), host), unsent }
+            }));
+        }
+        patience.poll_over(cx).map(|()| {
+            let message = format!("{host} did not answer for {} ms", patience.ms_max());
+            Err(Failed { error: Error::new(ErrorKind::Timeout, message), unsent: None })
+        })
+    })
+    .await
+}
+
+type TrySendError = hyper::client::conn::TrySendError<http::Request<Outgoing>>;
+
+/// The request as hyper puts it on the wire.
+fn wire_request(
+    head: &Head<'_>,
+    body: RequestBody,
+    patience: &Rc<Patience>,
+    forward: Option<&Forward>,
+    is_h2: bool,
+) -> Result<http::Request<Outgoing>> {
+    let bad = |what: &str, error: http::Error| {
+        Error::because(ErrorKind::Request, format!("{what} of {} cannot be sent", head.url), error)
+    };
+    let url = head.url;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let authority = format!("{}{port}", url.host_str().unwrap_or_default());
+    let host = match head.headers.get(header::HOST) {
+        Some(host) => host.clone(),
+        None => HeaderValue::try_from(authority.as_str()).map_err(|error| bad("the host", error.into()))?,
+    };
+    let mut headers = HeaderMap::with_capacity(head.headers.len() + 5);
+    let mut uri = Uri::builder().path_and_query(&url[url::Position::BeforePath..url::Position::AfterQuery]);
+    if is_h2 {
+        // :authority takes the place of Host (RFC 9113 8.3.1).
+        uri = uri.scheme(url.scheme()).authority(host.as_bytes());
+    } else {
+        headers.insert(header::HOST, host);
+        if forward.is_some() {
+            uri = uri.scheme(url.scheme()).authority(authority);
+        }
+    }
+    let uri = uri.build().map_err(|error| bad("the URL", error))?;
+    let skipped = |name: &HeaderName| *name == header::HOST || OWN.contains(name);
+    for (name, value) in head.headers.iter().filter(|(name, _)| !skipped(name)) {
+        headers.append(name, value.clone());
+    }
+    if let Some(authorization) = forward.and_then(|forward| forward.authorization.clone()) {
+        headers.entry(header::PROXY_AUTHORIZATION).or_insert(authorization);
+    }
+    add_own(&mut headers, head, &body);
+    let mut request = http::Request::new(Outgoing::new(body, patience.clone()));
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// What the caller has left to the client.
+fn add_own(headers: &mut HeaderMap, head: &Head<'_>, body: &RequestBody) {
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    if head.decode {
+        // Ranges are ranges of the coded bytes (Fetch standard, HTTP-network-or-cache fetch).
+        let ranged = headers.contains_key(header::RANGE);
+        let accepted = if ranged { "identity" } else { decode::ACCEPTED };
+        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(accepted));
+    }
+    if let Some(authorization) = basic_authorization(head.url) {
+        headers.entry(header::AUTHORIZATION).or_insert(authorization);
+    }
+    let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(head.method);
+    let is_empty = match body {
+        RequestBody::Empty => true,
+        RequestBody::Bytes(bytes) => bytes.is_empty(),
+        RequestBody::Stream { .. } => false,
+    };
+    if expects_body && is_empty {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// User and password of `url`, if it has them (RFC 7617).
+fn basic_authorization(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut text: Vec<u8> = percent_decode_str(url.username()).collect();
+    text.push(b':');
+    text.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let coded = base64::engine::general_purpose::STANDARD.encode(text);
+    let mut value = HeaderValue::try_from(format!("Basic {coded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

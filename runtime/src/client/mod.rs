@@ -1,0 +1,141 @@
+//! The HTTP client of a worker: HTTP/1.1 and HTTP/2, TLS, proxies, redirects, content codings.
+//!
+//! Owns: hyper's client over the worker's streams, and the worker's pool of connections. Everything
+//! stays on its thread; dropping a future or a body is how to abort. `fetch` and `std.urlGet` stand on
+//! it. Must not know: JavaScript.
+
+mod adapter;
+mod blocking;
+mod body;
+mod connect;
+mod decode;
+mod dial;
+mod error;
+mod exchange;
+mod pool;
+mod redirect;
+mod request;
+pub mod tls;
+mod transport;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+pub use blocking::{Fetched, blocking};
+pub use body::{Body, Response};
+pub use error::{BoxError, Error, ErrorKind, Result};
+pub use request::{Redirect, Request, RequestBody, Source};
+
+/// Which proxy stands between.
+#[derive(Clone, Debug, Default)]
+pub enum Proxy {
+    /// What http_proxy, https_proxy, all_proxy and no_proxy say, in either case; read with each
+    /// connection.
+    #[default]
+    Environment,
+    /// None.
+    Direct,
+    /// This one for everything: `http://[user:password@]host[:port]`.
+    Through(String),
+}
+
+/// Bounds and choices of a client.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Whom TLS trusts.
+    pub roots: tls::Roots,
+    /// Which proxy to use.
+    pub proxy: Proxy,
+    /// From a request to its connection: name, TCP, proxy and TLS together.
+    pub connect_ms_max: u64,
+    /// The server neither takes request bytes nor answers.
+    pub header_ms_max: u64,
+    /// Nothing comes of a body that is waited for.
+    pub body_stall_ms_max: u64,
+    /// A connection without a request.
+    pub idle_ms_max: u64,
+    /// Idle connections of one origin.
+    pub idle_per_origin_max: usize,
+    /// Bytes of a response's head.
+    pub header_bytes_max: usize,
+    /// Fields of a response's head, for HTTP/1.1.
+    pub header_fields_max: usize,
+    /// Redirects that are followed (Fetch standard: 20).
+    pub redirects_max: u32,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions {
+            roots: tls::Roots::System,
+            proxy: Proxy::Environment,
+            connect_ms_max: 10_000,
+            header_ms_max: 300_000,
+            body_stall_ms_max: 300_000,
+            idle_ms_max: 30_000,
+            idle_per_origin_max: 32,
+            header_bytes_max: 64 << 10,
+            header_fields_max: 256,
+            redirects_max: 20,
+        }
+    }
+}
+
+/// A client with its connections; clones share them.
+#[derive(Clone)]
+pub struct Client {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    options: ClientOptions,
+    pool: Rc<pool::Pool>,
+    tls: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Inner {
+    /// TLS that offers HTTP/2 and HTTP/1.1, set up with the first use.
+    fn tls(&self) -> Result<Arc<ClientConfig>> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config.clone());
+        }
+        let config = tls::client_config(&self.options.roots, &tls::HTTP)?;
+        Ok(self.tls.get_or_init(|| config).clone())
+    }
+}
+
+impl Client {
+    /// A client of its own.
+    pub fn new(options: ClientOptions) -> Self {
+        let pool = pool::Pool::new(options.idle_ms_max, options.idle_per_origin_max);
+        Client { inner: Rc::new(Inner { options, pool, tls: OnceCell::new() }) }
+    }
+
+    /// The one client of this worker, with default options.
+    pub fn of_worker() -> Self {
+        thread_local! {
+            static CLIENT: Client = Client::new(ClientOptions::default());
+        }
+        CLIENT.with(Clone::clone)
+    }
+
+    /// Sends `request` and waits for the head of the response; redirects are taken as the request
+    /// says. Dropping the future aborts: it closes an HTTP/1.1 connection, and resets an HTTP/2 stream.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]. A response with any status is no error.
+    ///
+    /// # Panics
+    /// Outside of [`crate::io::run`].
+    pub async fn send(&self, request: Request) -> Result<Response> {
+        redirect::send(&self.inner, request).await
+    }
+
+    /// Connections that wait for a next request.
+    pub fn idle_connections(&self) -> usize {
+        self.inner.pool.idle()
+    }
+}

@@ -1,0 +1,119 @@
+//! Redirects (Fetch standard, "HTTP-redirect fetch"; RFC 9110 15.4).
+//!
+//! Owns: what becomes of a request when a response sends it elsewhere. Must not know: connections.
+
+use std::rc::Rc;
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::Inner;
+use super::body::Response;
+use super::connect::within;
+use super::error::{Error, ErrorKind, Result};
+use super::exchange::{Head, exchange};
+use super::request::{Redirect, Request, RequestBody};
+
+/// Of a redirect's own body, bytes that are read to keep its connection, and how long that may take.
+const DRAINED_BYTES_MAX: usize = 64 << 10;
+const DRAINED_MS_MAX: u64 = 500;
+
+/// Headers that describe a body (Fetch standard, "request-body-header name").
+const OF_BODY: [HeaderName; 4] =
+    [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION, header::CONTENT_TYPE];
+
+/// Headers that are for one origin's eyes.
+const OF_ORIGIN: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST];
+
+/// Sends `request`, and sends it on where redirects lead, as it says.
+pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Response> {
+    let Request { mut method, mut url, mut headers, mut body, redirect, decode } = request;
+    let mut redirects = 0;
+    loop {
+        let again = body.again();
+        let head = Head { method: &method, url: &url, headers: &headers, decode };
+        let mut response = exchange(client, &head, body).await?;
+        response.redirected = redirects > 0;
+        let status = response.status;
+        let target = match redirect {
+            Redirect::Manual => return Ok(response),
+            Redirect::Error | Redirect::Follow => match target(&response)? {
+                None => return Ok(response),
+                Some(target) => target,
+            },
+        };
+        if redirect == Redirect::Error {
+            return Err(Error::new(ErrorKind::Redirect, format!("{url} redirects to {target}")));
+        }
+        if redirects == client.options.redirects_max {
+            let message = format!("more than {redirects} redirects, the last one to {target}");
+            return Err(Error::new(ErrorKind::TooManyRedirects, message));
+        }
+        redirects += 1;
+        // Its outcome is nobody's concern.
+        let _ = within(DRAINED_MS_MAX, drain(&mut response)).await;
+        drop(response);
+        body = if becomes_get(status, &method) {
+            method = Method::GET;
+            OF_BODY.iter().for_each(|name| drop(headers.remove(name)));
+            RequestBody::Empty
+        } else {
+            again.ok_or_else(|| {
+                let message = format!("{url} redirects a request whose body cannot be sent twice");
+                Error::new(ErrorKind::Redirect, message)
+            })?
+        };
+        keep_to_origin(&mut headers, &url, &target);
+        url = target;
+    }
+}
+
+async fn drain(response: &mut Response) -> Result<()> {
+    response.body.keep_coded();
+    response.body.collect(DRAINED_BYTES_MAX).await.map(drop)
+}
+
+/// Where `response` leads, if it is a redirect.
+fn target(response: &Response) -> Result<Option<Url>> {
+    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers.get(header::LOCATION) else { return Ok(None) };
+    let location = match std::str::from_utf8(location.as_bytes()) {
+        Ok(text) => text.to_string(),
+        Err(_) => location.as_bytes().iter().map(|byte| *byte as char).collect(),
+    };
+    let bad = |words: String| Error::new(ErrorKind::Redirect, words);
+    let mut target = response.url.join(&location).map_err(|error| {
+        Error::because(
+            ErrorKind::Redirect,
+            format!("{} redirects to {location:?}, which is no URL", response.url),
+            error,
+        )
+    })?;
+    if !matches!(target.scheme(), "http" | "https") {
+        return Err(bad(format!("{} redirects to {target}, whose scheme is not supported", response.url)));
+    }
+    if target.fragment().is_none() {
+        target.set_fragment(response.url.fragment());
+    }
+    Ok(Some(target))
+}
+
+/// Whether what follows is a GET without a body.
+fn becomes_get(status: StatusCode, method: &Method) -> bool {
+    match status.as_u16() {
+        301 | 302 => method == Method::POST,
+        303 => method != Method::GET && method != Method::HEAD,
+        _ => false,
+    }
+}
+
+/// Takes out what another origin must not see.
+fn keep_to_origin(headers: &mut HeaderMap, from: &Url, to: &Url) {
+    if from.origin() != to.origin() {
+        OF_ORIGIN.iter().for_each(|name| drop(headers.remove(name)));
+    }
+}

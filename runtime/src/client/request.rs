@@ -1,0 +1,217 @@
+//! What is asked for: method, URL, headers, body, and how redirects are taken.
+//!
+//! Owns: [`Request`] and the ways to give it a body, independent of JavaScript. Must not know:
+//! connections.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body::{Body, Frame, SizeHint};
+use url::Url;
+
+use crate::io::Deadline;
+
+use super::error::{BodyFailed, BoxError};
+
+/// What to do with a redirect (Fetch standard, "redirect mode").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirect {
+    /// Go where it leads, at most [`redirects_max`](super::ClientOptions::redirects_max) times.
+    #[default]
+    Follow,
+    /// Give it to the caller as the response.
+    Manual,
+    /// Fail.
+    Error,
+}
+
+/// Produces a request's body piece by piece; asked for the next one when the connection has room.
+pub trait Source {
+    /// The next bytes, which may be empty; `None` at the end.
+    fn poll_chunk(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
+}
+
+/// The body of a request.
+#[derive(Default)]
+pub enum RequestBody {
+    /// None. POST and PUT then announce a length of zero.
+    #[default]
+    Empty,
+    /// In memory: can be sent again, after a redirect or on a fresh connection.
+    Bytes(Bytes),
+    /// From a source, once. Without a length HTTP/1.1 sends it chunked.
+    Stream {
+        /// Where it comes from.
+        source: Pin<Box<dyn Source>>,
+        /// Its bytes in all; a source that yields more or fewer fails the request.
+        bytes: Option<u64>,
+    },
+}
+
+impl RequestBody {
+    /// A copy, if it can be sent twice.
+    pub(super) fn again(&self) -> Option<RequestBody> {
+        match self {
+            RequestBody::Empty => Some(RequestBody::Empty),
+            RequestBody::Bytes(bytes) => Some(RequestBody::Bytes(bytes.clone())),
+            RequestBody::Stream { .. } => None,
+        }
+    }
+}
+
+/// A request. Headers that belong to the connection (Content-Length, Transfer-Encoding, Connection,
+/// ...) are the client's own; Host, User-Agent, Accept and Accept-Encoding are set when absent.
+pub struct Request {
+    /// The method, sent as it is.
+    pub method: Method,
+    /// http: or https:. Its user and password become an Authorization header.
+    pub url: Url,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: RequestBody,
+    /// What to do with redirects.
+    pub redirect: Redirect,
+    /// Ask for a compressed body, and decode it.
+    pub decode: bool,
+}
+
+impl Request {
+    /// A request without headers and body that follows redirects and decodes.
+    pub fn new(method: Method, url: Url) -> Self {
+        Request {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: RequestBody::Empty,
+            redirect: Redirect::Follow,
+            decode: true,
+        }
+    }
+}
+
+/// A request's body as hyper takes it.
+pub(super) struct Outgoing {
+    body: RequestBody,
+    sent_bytes: u64,
+    ended: bool,
+    /// Put off with each piece that the connection takes: a slow upload is not a silent server.
+    patience: Rc<Patience>,
+}
+
+/// How long the server may say nothing.
+pub(super) struct Patience {
+    deadline: Deadline,
+    ms_max: Cell<u64>,
+}
+
+impl Patience {
+    pub(super) fn new(ms_max: u64) -> Rc<Self> {
+        let patience = Rc::new(Patience { deadline: Deadline::new(), ms_max: Cell::new(ms_max) });
+        patience.renew();
+        patience
+    }
+
+    pub(super) fn renew(&self) {
+        self.deadline.set(self.ms_max.get());
+    }
+
+    /// From now on `ms_max`.
+    pub(super) fn change(&self, ms_max: u64) {
+        self.ms_max.set(ms_max);
+        self.renew();
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.deadline.is_set() || self.deadline.expired()
+    }
+
+    /// Nobody waits.
+    pub(super) fn pause(&self) {
+        self.deadline.clear();
+    }
+
+    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.deadline.poll_expired(cx)
+    }
+
+    pub(super) fn ms_max(&self) -> u64 {
+        self.ms_max.get()
+    }
+}
+
+impl Outgoing {
+    pub(super) fn new(body: RequestBody, patience: Rc<Patience>) -> Self {
+        Outgoing { body, sent_bytes: 0, ended: false, patience }
+    }
+
+    pub(super) fn into_body(self) -> RequestBody {
+        self.body
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFailed>>> {
+        let RequestBody::Stream { source, bytes } = &mut self.body else { return Poll::Ready(None) };
+        loop {
+            let chunk = match ready!(source.as_mut().poll_chunk(cx)) {
+                Some(Ok(chunk)) if chunk.is_empty() => continue,
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyFailed(error.to_string())))),
+                None => {
+                    self.ended = true;
+                    let short = bytes.is_some_and(|bytes| self.sent_bytes < bytes);
+                    let error = "the request's body ended before its announced length";
+                    return Poll::Ready(short.then(|| Err(BodyFailed(error.into()))));
+                }
+            };
+            self.sent_bytes += chunk.len() as u64;
+            if bytes.is_some_and(|bytes| self.sent_bytes > bytes) {
+                let error = "the request's body is longer than its announced length";
+                return Poll::Ready(Some(Err(BodyFailed(error.into()))));
+            }
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        let this = &mut *self;
+        this.patience.renew();
+        match &mut this.body {
+            RequestBody::Bytes(bytes) if !this.ended => {
+                this.ended = true;
+                Poll::Ready(Some(Ok(Frame::data(bytes.clone()))))
+            }
+            _ => this.poll_source(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            RequestBody::Empty => true,
+            RequestBody::Bytes(bytes) => self.ended || bytes.is_empty(),
+            RequestBody::Stream { .. } => self.ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            RequestBody::Stream { bytes: Some(bytes), .. } => {
+                SizeHint::with_exact(bytes - self.sent_bytes.min(*bytes))
+            }
+            RequestBody::Stream { bytes: None, .. } => SizeHint::default(),
+        }
+    }
+}

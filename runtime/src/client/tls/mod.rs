@@ -1,0 +1,90 @@
+//! TLS for clients: whom to trust, what to offer, and what went wrong in words.
+//!
+//! Owns: the roots, read once a process, and rustls's configuration. Must not know: sockets, HTTP.
+
+mod stream;
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+pub use stream::TlsStream;
+
+use super::error::{Error, ErrorKind, Result};
+
+/// Protocols by their names in RFC 7301, best first.
+pub(super) const HTTP: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Whose signature makes a certificate good.
+#[derive(Clone, Debug, Default)]
+pub enum Roots {
+    /// The system's roots, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+    #[default]
+    System,
+    /// These certificates and no others.
+    These(Vec<CertificateDer<'static>>),
+}
+
+/// A client's configuration: TLS 1.2 and 1.3, offering `protocols` by ALPN.
+///
+/// # Errors
+/// There are no roots, or none of those given is a certificate.
+pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>> {
+    let store = match roots {
+        Roots::System => system_roots()?,
+        Roots::These(certificates) => {
+            let mut store = RootCertStore::empty();
+            for certificate in certificates {
+                store.add(certificate.clone()).map_err(|error| {
+                    Error::because(ErrorKind::Tls, "a root certificate cannot be read", error)
+                })?;
+            }
+            Arc::new(store)
+        }
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::because(ErrorKind::Tls, "TLS cannot be set up", error))?;
+    let mut config = builder.with_root_certificates(store).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// Reads the system's roots with the first use: some milliseconds, once.
+fn system_roots() -> Result<Arc<RootCertStore>> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return Ok(roots.clone());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs);
+    if store.is_empty() {
+        let message = "there are no root certificates: install ca-certificates, or set SSL_CERT_FILE";
+        return Err(match found.errors.into_iter().next() {
+            Some(error) => Error::because(ErrorKind::Tls, message, error),
+            None => Error::new(ErrorKind::Tls, message),
+        });
+    }
+    Ok(ROOTS.get_or_init(|| Arc::new(store)).clone())
+}
+
+/// What TLS refused, for a reader who has not seen its specification.
+pub fn words(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(fault) = error else { return error.to_string() };
+    let words = match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the certificate is not for this host"
+        }
+        CertificateError::UnknownIssuer => "the certificate's issuer is not trusted",
+        CertificateError::Revoked => "the certificate was revoked",
+        _ => return error.to_string(),
+    };
+    words.into()
+}

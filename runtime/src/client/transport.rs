@@ -1,0 +1,55 @@
+//! A connection to a server or proxy, plain or TLS.
+//!
+//! Owns: the choice between the two, and nothing else. Must not know: what is spoken over it.
+
+use std::io;
+use std::net::Shutdown;
+use std::task::{Context, Poll, ready};
+
+use crate::io::Stream;
+
+use super::tls::TlsStream;
+
+/// A connected byte stream.
+pub(super) enum Transport {
+    Plain(Stream),
+    Tls(Box<TlsStream>),
+}
+
+impl Transport {
+    /// Calls `take` with the next bytes; none at the end of the stream.
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<()>> {
+        match self {
+            // The chunk goes back to the kernel as soon as it is copied.
+            Transport::Plain(stream) => take(&ready!(stream.poll_recv(cx))?),
+            Transport::Tls(stream) => take(&ready!(stream.poll_recv(cx))?),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn start_send(&self, buffer: Vec<u8>) {
+        match self {
+            Transport::Plain(stream) => stream.start_send(buffer),
+            Transport::Tls(stream) => stream.start_send(buffer),
+        }
+    }
+
+    /// The result of the last send and its buffer, to be cleared.
+    pub(super) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
+        match self {
+            Transport::Plain(stream) => stream.poll_sent(cx),
+            Transport::Tls(stream) => stream.poll_sent(cx),
+        }
+    }
+
+    /// Ends our direction, when all that was sent before is with the kernel.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Plain(stream) => {
+                ready!(stream.poll_sent(cx)).0?;
+                Poll::Ready(stream.shutdown(Shutdown::Write))
+            }
+            Transport::Tls(stream) => stream.poll_shutdown(cx),
+        }
+    }
+}
