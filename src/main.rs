@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use cli::Request;
 use runtime::config::ScriptConfig;
-use runtime::error::{Error, ErrorKind};
 
 fn main() -> ExitCode {
     let descriptors = descriptors::open();
