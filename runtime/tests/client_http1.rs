@@ -28,6 +28,7 @@ on_both!(
     bodies_that_are_none_free_the_connection,
     a_stale_connection_is_worth_one_retry,
     a_stale_connection_repeats_no_post_that_was_sent,
+    a_connection_that_was_closed_is_not_used,
     connection_close_is_kept,
     an_early_answer_comes_before_the_upload_ends,
     informational_responses_are_skipped,
@@ -271,6 +272,18 @@ async fn a_stale_connection_repeats_no_post_that_was_sent() {
     let error = fetch(&client, Request::new(Method::POST, server.url("/"))).await.expect_err("lost");
     assert_eq!(error.kind(), ErrorKind::Closed, "{}", error.chain());
     assert_eq!(server.accepts(), 1);
+}
+
+async fn a_connection_that_was_closed_is_not_used() {
+    let server = Server::once(response("", b"once"));
+    let client = client();
+    for round in 1..=5 {
+        // A POST is never repeated: each must see by itself that the connection is gone.
+        let (_, body) = fetch(&client, post(&server, RequestBody::Empty)).await.expect("answer");
+        assert_eq!((body.as_str(), server.accepts()), ("once", round));
+        // On purpose without a turn of the worker's loop: the FIN lies unread in the kernel.
+        server.wait_closed(round);
+    }
 }
 
 async fn connection_close_is_kept() {

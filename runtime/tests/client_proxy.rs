@@ -1,7 +1,6 @@
 //! The client through proxies, and its races to connect.
 //!
-//! Owns: a small proxy, and the processes that get an environment. Must not know: how the client
-//! works inside.
+//! Owns: a small proxy. Must not know: how the client works inside.
 
 mod client_server;
 mod client_tls_server;
@@ -9,13 +8,12 @@ mod io_harness;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use client_server::{Conn, Server, fetch, get, options, response};
 use client_tls_server::{Authority, Terms, TlsServer};
-use runtime::client::{Client, ClientOptions, ErrorKind, Proxy, blocking};
+use runtime::client::{Client, ClientOptions, ErrorKind, Proxy};
 use url::Url;
 
 on_both!(
@@ -171,61 +169,5 @@ async fn failures_to_connect_have_their_kind() {
     ] {
         let error = fetch(&client, get(Url::parse(&url).expect("a URL"))).await.expect_err(&url);
         assert_eq!(error.kind(), kind, "{url}: {}", error.chain());
-    }
-}
-
-/// The child's part of the tests below: asks for the URLs in TEST_URLS by the environment's proxies.
-#[test]
-#[ignore = "run by the tests of the environment, in a process of its own"]
-fn child() {
-    for url in std::env::var("TEST_URLS").expect("URLs").split_whitespace() {
-        let url = Url::parse(url).expect("a URL");
-        match blocking(ClientOptions::default(), 1 << 20, || get(url)) {
-            Ok(fetched) => println!("answer: {}", String::from_utf8_lossy(&fetched.body)),
-            Err(error) => println!("answer: {}", error.chain()),
-        }
-    }
-}
-
-/// What [`child`] prints with this environment, an answer a line.
-fn with_environment(environment: &[(&str, &str)], urls: &str) -> Vec<String> {
-    let mut command = Command::new(std::env::current_exe().expect("this binary"));
-    command.args(["--exact", "child", "--ignored", "--nocapture"]).env("TEST_URLS", urls);
-    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"] {
-        command.env_remove(name).env_remove(name.to_uppercase());
-    }
-    let output = command.envs(environment.iter().copied()).output().expect("the child runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(output.status.success(), "{text}");
-    text.lines().filter_map(|line| Some(line.split_once("answer: ")?.1.to_string())).collect()
-}
-
-#[test]
-fn the_environment_names_the_proxy() {
-    let (proxy, server) = (Server::canned(response("", b"proxy")), Server::canned(response("", b"server")));
-    let (via, direct) = (format!("http://{}", proxy.addr), server.url("/").to_string());
-    for (name, value) in [("http_proxy", via.as_str()), ("all_proxy", &via), ("HTTP_PROXY", &via)] {
-        assert_eq!(with_environment(&[(name, value)], &direct), ["proxy"], "{name}");
-    }
-    assert_eq!(with_environment(&[("https_proxy", &via)], &direct), ["server"]);
-    assert_eq!(with_environment(&[], &direct), ["server"]);
-    // A CGI script's HTTP_PROXY is a header of its client (CVE-2016-5385).
-    assert_eq!(with_environment(&[("HTTP_PROXY", &via), ("REQUEST_METHOD", "GET")], &direct), ["server"]);
-}
-
-#[test]
-fn no_proxy_makes_exceptions() {
-    let (proxy, server) = (Server::canned(response("", b"proxy")), Server::canned(response("", b"server")));
-    let via = format!("http://{}", proxy.addr);
-    let port = server.addr.port();
-    let urls = format!("http://127.0.0.1:{port}/ http://localhost:{port}/ http://example.test/");
-    for (exceptions, answers) in [
-        ("", ["proxy", "proxy", "proxy"]),
-        ("localhost", ["proxy", "server", "proxy"]),
-        ("127.0.0.0/8, .host", ["server", "proxy", "proxy"]),
-        ("127.0.0.1,localhost", ["server", "server", "proxy"]),
-    ] {
-        let environment = [("http_proxy", via.as_str()), ("no_proxy", exceptions)];
-        assert_eq!(with_environment(&environment, &urls), answers, "{exceptions:?}");
     }
 }

@@ -20,7 +20,7 @@ use crate::io::{self, Stream};
 use super::adapter::{Adapter, WorkerExecutor, WorkerTimer};
 use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
-use super::pool::{Http1, Link};
+use super::pool::{Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
 use super::tls::{self, TlsStream};
 use super::transport::Transport;
@@ -175,10 +175,12 @@ async fn open_http1(
     host: &str,
     forward: Option<Forward>,
 ) -> Result<Link> {
+    let adapter = Adapter::new(transport);
+    let watch = adapter.watch();
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(client.options.header_bytes_max.max(8 << 10))
         .max_headers(client.options.header_fields_max)
-        .handshake(Adapter::new(transport))
+        .handshake(adapter)
         .await
         .map_err(|error| Error::of_hyper(error, host))?;
     let host: Rc<str> = host.into();
@@ -187,10 +189,12 @@ async fn open_http1(
             tracing::debug!("connection to {host}: {error}");
         }
     });
-    Ok(Link::Http1(Http1::new(sender, task, forward)))
+    Ok(Link::Http1(Http1::new(sender, watch, task, forward)))
 }
 
 async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<Link> {
+    let adapter = Adapter::new(transport);
+    let watch = Rc::new(adapter.watch());
     let (sender, connection) = http2::Builder::new(WorkerExecutor)
         .timer(WorkerTimer)
         .initial_stream_window_size(STREAM_BYTES_MAX)
@@ -198,7 +202,7 @@ async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<
         .max_send_buf_size(64 << 10)
         .max_header_list_size(u32::try_from(client.options.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_AFTER)
-        .handshake(Adapter::new(transport))
+        .handshake(adapter)
         .await
         .map_err(|error| Error::of_hyper(error, host))?;
     let host: Rc<str> = host.into();
@@ -207,5 +211,5 @@ async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<
             tracing::debug!("connection to {host}: {error}");
         }
     }));
-    Ok(Link::Http2(sender))
+    Ok(Link::Http2(Http2 { sender, watch }))
 }

@@ -129,12 +129,12 @@ async fn attempt(
             };
             unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
-        Link::Http2(sender) => {
+        Link::Http2(link) => {
             let request = match wire_request(head, body, &patience, None, true) {
                 Ok(request) => request,
                 Err(error) => return Err(Failed { error, unsent: None }),
             };
-            unless_silent(sender.try_send_request(request), &patience, &host).await
+            unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
     }?;
     patience.change(client.options.body_stall_ms_max);
