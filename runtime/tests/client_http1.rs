@@ -36,6 +36,7 @@ on_both!(
     ipv6_literals_work,
     idle_connections_are_closed_in_time,
     idle_connections_are_bounded,
+    connections_are_bounded,
 );
 
 /// A source that yields these pieces, then fails if it must.
@@ -368,4 +369,22 @@ async fn idle_connections_are_bounded() {
     text(&mut second).await;
     server.closed(1).await;
     assert_eq!((server.accepts(), client.idle_connections()), (2, 1));
+}
+
+async fn connections_are_bounded() {
+    let (server, other) = (Server::echo(), Server::echo());
+    let mut options = options();
+    options.connections_max = 1;
+    options.connect_ms_max = 200;
+    let client = Client::new(options);
+    let mut first = client.send(get(server.url("/first"))).await.expect("answer");
+    // The only one is in use.
+    let error = fetch(&client, get(other.url("/"))).await.expect_err("no room");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.chain());
+    assert_eq!((server.accepts(), other.accepts()), (1, 0));
+    text(&mut first).await;
+    // It idles, and makes way for another origin.
+    fetch(&client, get(other.url("/"))).await.expect("answer");
+    assert_eq!((other.accepts(), client.idle_connections()), (1, 1));
+    server.closed(1).await;
 }

@@ -18,6 +18,7 @@ on_both!(
     a_peer_that_never_stops_is_left_after_a_second,
     reset_is_a_reset,
     a_number_that_the_script_reused_stays_open,
+    handlers_end_with_the_connection,
 );
 
 /// A lent connection in an engine of its own, and the client's end.
@@ -89,4 +90,26 @@ async fn a_number_that_the_script_reused_stays_open() {
     let other = Lent::new(&driver.engine, Socket::new(peer)).expect("lent");
     drop(driver);
     drop(other);
+}
+
+async fn handlers_end_with_the_connection() {
+    let (driver, lent, mut peer) = lend().await;
+    let fd = lent.fd();
+    peer.write_all(b"never read").expect("write");
+    let body = format!(
+        "globalThis.calls = 0; await new Promise((resolve) => os.setReadHandler({fd}, () => {{ calls++; resolve() }}))"
+    );
+    script(&driver, &body).await;
+    assert_eq!(driver.engine.state().alive().count(), 1);
+    let reader = std::thread::spawn(move || {
+        // The end, then the other half's.
+        assert_eq!(peer.read(&mut [0; 8]).expect("FIN"), 0);
+        peer.write_all(b"more").expect("write");
+    });
+    let calls = driver.text("String(calls)");
+    lent.finish().await;
+    join(reader).await;
+    assert_eq!(driver.text("String(calls)"), calls, "no call once the handler of the connection has ended");
+    within(Duration::from_secs(5), std::future::poll_fn(|cx| driver.engine.state().alive().poll_idle(cx)))
+        .await;
 }

@@ -106,7 +106,7 @@ async fn take_or_make(client: &Rc<Inner>, place: Rc<Place>, url: &Url, anew: boo
             }
         }
     }
-    let link = connect(client, url).await?;
+    let link = connect(client, url, client.pool.room().await).await?;
     place.is_single.set(matches!(link, Link::Http1(_)));
     let lease = Lease::fresh(client.pool.clone(), place, link);
     drop(making);

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Origin, Url};
 
 use crate::io::{self, JoinHandle};
 
+use super::ClientOptions;
 use super::adapter::Watch;
 use super::connect::Forward;
 use super::request::Outgoing;
@@ -21,6 +23,8 @@ use super::request::Outgoing;
 /// The connections of a client.
 pub(super) struct Pool {
     origins: RefCell<HashMap<Origin, Rc<Place>>>,
+    /// Connections that may still be opened.
+    room: Arc<Semaphore>,
     /// How long a connection may idle.
     idle_ms_max: u64,
     /// Idle connections of one origin.
@@ -34,7 +38,7 @@ pub(super) struct Place {
     idle: RefCell<Vec<(Instant, Http1)>>,
     shared: RefCell<Option<(Instant, Http2)>>,
     /// Held while a connection is made of which nobody knows whether it can be shared.
-    pub(super) making: Arc<tokio::sync::Semaphore>,
+    pub(super) making: Arc<Semaphore>,
     /// The server's last connection could not be shared.
     pub(super) is_single: Cell<bool>,
     idle_max: usize,
@@ -96,9 +100,41 @@ pub(super) enum Link {
 }
 
 impl Pool {
-    pub(super) fn new(idle_ms_max: u64, idle_max: usize) -> Rc<Self> {
-        let (origins, reaping) = (RefCell::default(), Cell::new(false));
-        Rc::new(Pool { origins, idle_ms_max, idle_max, reaping })
+    pub(super) fn new(options: &ClientOptions) -> Rc<Self> {
+        Rc::new(Pool {
+            origins: RefCell::default(),
+            room: Arc::new(Semaphore::new(options.connections_max)),
+            idle_ms_max: options.idle_ms_max,
+            idle_max: options.idle_per_origin_max,
+            reaping: Cell::new(false),
+        })
+    }
+
+    /// Room for one more connection, for as long as that lives; the oldest idle one makes way.
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if self.room.available_permits() == 0 {
+            self.evict();
+        }
+        self.room.clone().acquire_owned().await.ok()
+    }
+
+    fn evict(&self) {
+        let origins = self.origins.borrow();
+        let oldest = |place: &Rc<Place>| {
+            let idle = place.idle.borrow().first().map(|(since, _)| *since);
+            let shared = place.shared.borrow().as_ref().map(|(since, _)| *since);
+            idle.into_iter().chain(shared).min()
+        };
+        let place =
+            origins.values().filter_map(|place| Some((oldest(place)?, place))).min_by_key(|(at, _)| *at);
+        let Some((_, place)) = place else { return };
+        let mut idle = place.idle.borrow_mut();
+        if idle.is_empty() {
+            // Its streams, if it has any, go on.
+            *place.shared.borrow_mut() = None;
+        } else {
+            drop(idle.remove(0));
+        }
     }
 
     pub(super) fn place(&self, url: &Url) -> Rc<Place> {
@@ -107,7 +143,7 @@ impl Pool {
             Rc::new(Place {
                 idle: RefCell::default(),
                 shared: RefCell::default(),
-                making: Arc::new(tokio::sync::Semaphore::new(1)),
+                making: Arc::new(Semaphore::new(1)),
                 is_single: Cell::new(false),
                 idle_max: self.idle_max,
             })

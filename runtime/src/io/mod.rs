@@ -6,6 +6,7 @@
 
 mod chunk;
 mod deadline;
+pub mod dns;
 mod epoll;
 mod executor;
 mod listener;
@@ -28,7 +29,7 @@ pub use listener::Listener;
 pub use notifier::Notifier;
 pub use probe::{Refused, probe, refusal};
 pub use socket::{Socket, inherited};
-pub use socket_options::{Level, OPTIONS};
+pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::run;

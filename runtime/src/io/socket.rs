@@ -131,8 +131,8 @@ pub fn inherited(fd: i32) -> io::Result<OwnedFd> {
     }
 }
 
-/// poll(2) without waiting.
-fn poll_now(fd: i32, events: i16) -> bool {
+/// poll(2) without waiting. Without `events`: whether there is an error or a hang-up.
+pub(super) fn poll_now(fd: i32, events: i16) -> bool {
     let mut poll = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one element, alive across the call.
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{SockAddr, SockRef};
 
 use super::ring::Kind;
-use super::socket::{READ, Socket, WRITE};
+use super::socket::{READ, Socket, WRITE, poll_now};
 use super::stream::set_nonblocking;
 use super::timer::sleep;
 
@@ -133,6 +133,10 @@ impl Socket {
                         return match SockRef::from(&fd).take_error()? {
                             Some(error) => Err(error),
                             None if SockRef::from(&fd).peer_addr().is_ok() => Ok(()),
+                            // Hung up: somebody else has read the error (SO_ERROR clears it).
+                            None if poll_now(fd.as_raw_fd(), 0) => {
+                                Err(io::Error::from_raw_os_error(libc::ECONNABORTED))
+                            }
                             None => Err(io::ErrorKind::WouldBlock.into()),
                         };
                     }

@@ -3,13 +3,14 @@
 //! Owns: the conversion, both ways. Must not know: sockets, names of hosts.
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
 use rquickjs::{Ctx, Object, Result, Value};
 use socket2::SockAddr;
 
 use super::arguments::{integer, optional};
+use crate::io::dns;
 use crate::js::{exception, function, value};
 
 /// Reads an address object for a socket of `family`.
@@ -49,8 +50,8 @@ fn inet<'js>(ctx: &Ctx<'js>, object: &Object<'js>, family: i32) -> Result<SockAd
     let text = value::to_string(&addr)?;
     let parsed = match family {
         libc::AF_INET => text.parse().ok().map(|ip: Ipv4Addr| SocketAddr::new(ip.into(), port)),
-        // The form with brackets knows the scope: fe80::1%2.
-        _ => format!("[{text}]:{port}").parse::<SocketAddrV6>().ok().map(SocketAddr::V6),
+        // With its scope: fe80::1%2, fe80::1%eth0.
+        _ => dns::literal(&text, port).filter(SocketAddr::is_ipv6),
     };
     let version = if family == libc::AF_INET { "IPv4" } else { "IPv6" };
     let shown: String = text.chars().take(60).collect();
@@ -72,36 +73,56 @@ fn unix<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> Result<SockAddr> {
         .map_err(|_| exception::range_error(ctx, "path is longer than 107 bytes (unix(7))"))
 }
 
-/// Makes an address object. It always has family, addr and port; AF_UNIX has a path too. A sender
-/// that the kernel does not tell (recvfrom on a connected stream) has family 0.
+/// Makes an address object. It always has family, addr and port; AF_UNIX has a path too. `family` is
+/// the socket's: the system does not tell the sender on a connected stream, nor an unnamed one.
 ///
 /// # Errors
 /// Out of memory.
-pub fn make<'js>(ctx: &Ctx<'js>, addr: &SockAddr) -> Result<Value<'js>> {
-    let object = Object::new(ctx.clone())?;
-    // Defined, not assigned: a setter on Object.prototype sees nothing.
-    let put = |name, value| function::define(ctx, &object, name, value, true);
-    let family = if addr.len() == 0 { 0 } else { i32::from(addr.family()) };
-    put(c"family", Value::new_int(ctx.clone(), family))?;
-    let (ip, port) = match addr.as_socket().filter(|_| addr.len() > 0) {
-        Some(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
-            (Some(format!("{}%{}", v6.ip(), v6.scope_id())), v6.port())
-        }
-        Some(known) => (Some(known.ip().to_string()), known.port()),
-        None => (None, 0),
-    };
-    match ip {
-        Some(ip) => put(c"addr", value::string(ctx, &ip)?)?,
-        None => put(c"addr", Value::new_null(ctx.clone()))?,
-    }
-    put(c"port", Value::new_int(ctx.clone(), port.into()))?;
+pub fn make<'js>(ctx: &Ctx<'js>, addr: &SockAddr, family: i32) -> Result<Value<'js>> {
+    let known = addr.as_socket().filter(|_| addr.len() > 0);
+    let family = if addr.len() == 0 { family } else { i32::from(addr.family()) };
+    let object = object(ctx, family, None, known)?;
     if family == libc::AF_UNIX {
         let path = match (addr.as_pathname(), addr.as_abstract_namespace()) {
+            _ if addr.len() == 0 => String::new(),
             (Some(path), _) => String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned(),
             (None, Some(name)) => format!("\0{}", String::from_utf8_lossy(name)),
             (None, None) => String::new(),
         };
-        put(c"path", value::string(ctx, &path)?)?;
+        function::define(ctx, &object, c"path", value::string(ctx, &path)?, true)?;
     }
     Ok(object.into_value())
+}
+
+/// Makes an entry of `getaddrinfo`: an address object with a socket type.
+///
+/// # Errors
+/// Out of memory.
+pub fn with_type<'js>(ctx: &Ctx<'js>, addr: SocketAddr, socktype: i32) -> Result<Value<'js>> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    Ok(object(ctx, family, Some(socktype), Some(addr))?.into_value())
+}
+
+fn object<'js>(
+    ctx: &Ctx<'js>,
+    family: i32,
+    socktype: Option<i32>,
+    addr: Option<SocketAddr>,
+) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    // Defined, not assigned: a setter on Object.prototype sees nothing.
+    let put = |name, value| function::define(ctx, &object, name, value, true);
+    put(c"family", Value::new_int(ctx.clone(), family))?;
+    if let Some(socktype) = socktype {
+        put(c"socktype", Value::new_int(ctx.clone(), socktype))?;
+    }
+    match addr {
+        Some(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
+            put(c"addr", value::string(ctx, &format!("{}%{}", v6.ip(), v6.scope_id()))?)?;
+        }
+        Some(addr) => put(c"addr", value::string(ctx, &addr.ip().to_string())?)?,
+        None => put(c"addr", Value::new_null(ctx.clone()))?,
+    }
+    put(c"port", Value::new_int(ctx.clone(), addr.map_or(0, |addr| addr.port()).into()))?;
+    Ok(object)
 }

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use rquickjs::{Ctx, Result, Value};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
-use super::arguments::{data, integer, is_buffer, length, optional};
+use super::arguments::{buffer_size, data, integer, is_buffer, length, optional};
 use super::constants::SOCK_BLOCK;
 use super::table::Descriptors;
 use super::{address, errno};
@@ -125,6 +125,7 @@ fn setsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = integer(ctx, &scope.arg(0), "fd")?;
     let (level, name, given) = match scope.len() {
         0..=3 => (libc::SOL_SOCKET, scope.arg(1), scope.arg(2)),
+        _ if is_buffer(&scope.arg(2))? => (libc::SOL_SOCKET, scope.arg(1), scope.arg(2)),
         _ => (integer(ctx, &scope.arg(1), "level")?, scope.arg(2), scope.arg(3)),
     };
     let name = integer(ctx, &name, "name")?;
@@ -140,31 +141,26 @@ fn setsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     status(ctx, Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.set_option(level, name, &bytes)))
 }
 
-/// `getsockopt(fd, name, buffer)` at SOL_SOCKET fills the buffer; 0. `(fd, level, name)` is the
-/// option's integer, `(fd, level, name, length)` an ArrayBuffer of up to `length` bytes.
+/// `getsockopt(fd, name, buffer)` at SOL_SOCKET and `(fd, level, name, buffer)` fill the buffer; 0.
+/// `(fd, level, name)` is the option's integer, `(fd, level, name, length)` an ArrayBuffer of up to
+/// `length` bytes.
 fn getsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let fd = integer(ctx, &scope.arg(0), "fd")?;
     let second = integer(ctx, &scope.arg(1), "name")?;
     let third = scope.arg(2);
-    let sockets = Descriptors::of(ctx);
     if is_buffer(&third)? {
-        let mut bytes = data(ctx, &third, scope.undefined())?;
-        bytes.truncate(OPTION_BYTES_MAX);
-        let got = sockets.get(fd).and_then(|entry| entry.socket.option(libc::SOL_SOCKET, second, &mut bytes));
-        if let (Ok(count), Some(target)) = (&got, value::bytes(&third)?) {
-            target.write(&bytes[..*count]);
-        }
-        return status(ctx, got.map(drop));
+        return option_into(ctx, fd, libc::SOL_SOCKET, second, &third);
     }
     let name = integer(ctx, &third, "name")?;
     let wanted = optional(scope.arg(3));
     let size = match &wanted {
+        Some(buffer) if is_buffer(buffer)? => return option_into(ctx, fd, second, name, buffer),
         Some(given) => length(ctx, given.clone(), OPTION_BYTES_MAX)?,
         None => size_of::<i32>(),
     };
     let mut bytes = vec![0; size];
-    let got = sockets.get(fd).and_then(|entry| entry.socket.option(second, name, &mut bytes));
+    let got = Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.option(second, name, &mut bytes));
     match (got, wanted) {
         (Err(error), _) => status(ctx, Err(error)),
         (Ok(count), Some(_)) => value::array_buffer(ctx, &bytes[..count]),
@@ -175,16 +171,36 @@ fn getsockopt<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     }
 }
 
+/// Fills `buffer`, which also says what is asked for where an option is asked by its value.
+fn option_into<'js>(
+    ctx: &Ctx<'js>,
+    fd: i32,
+    level: i32,
+    name: i32,
+    buffer: &Value<'js>,
+) -> Result<Value<'js>> {
+    buffer_size(ctx, buffer)?;
+    let mut bytes = data(ctx, buffer, Value::new_undefined(ctx.clone()))?;
+    bytes.truncate(OPTION_BYTES_MAX);
+    let got = Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.option(level, name, &mut bytes));
+    if let (Ok(count), Some(target)) = (&got, value::bytes(buffer)?) {
+        target.write(&bytes[..*count]);
+    }
+    status(ctx, got.map(drop))
+}
+
 fn name_of<'js>(
     scope: &Scope<'_, 'js>,
     call: impl FnOnce(&SockRef<'_>) -> io::Result<SockAddr>,
 ) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let fd = integer(ctx, &scope.arg(0), "fd")?;
-    let named =
-        Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.with_fd(|fd| call(&SockRef::from(&fd))));
+    let named = Descriptors::of(ctx).get(fd).and_then(|entry| {
+        let addr = entry.socket.with_fd(|fd| call(&SockRef::from(&fd)))?;
+        Ok((addr, entry.family))
+    });
     match named {
-        Ok(addr) => address::make(ctx, &addr),
+        Ok((addr, family)) => address::make(ctx, &addr, family),
         Err(error) => status(ctx, Err(error)),
     }
 }

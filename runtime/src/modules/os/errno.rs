@@ -73,9 +73,18 @@ pub fn throw(ctx: &Ctx<'_>, call: &str, error: &io::Error) -> Error {
     make(ctx, call, number(error)).map_or_else(|error| error, |error| ctx.throw(error))
 }
 
+/// Throws an `Error` of that form with another `message`, number (positive) and `code`.
+pub fn throw_named(ctx: &Ctx<'_>, message: &str, errno: i32, code: &str) -> Error {
+    make_named(ctx, message, errno, code).map_or_else(|error| error, |error| ctx.throw(error))
+}
+
 fn make<'js>(ctx: &Ctx<'js>, call: &str, errno: i32) -> Result<Value<'js>> {
     let code = name(errno).map_or_else(|| format!("E{errno}"), str::to_owned);
-    let message = value::string(ctx, &format!("{call}: {} ({code})", text(errno)))?;
+    make_named(ctx, &format!("{call}: {} ({code})", text(errno)), errno, &code)
+}
+
+fn make_named<'js>(ctx: &Ctx<'js>, message: &str, errno: i32, code: &str) -> Result<Value<'js>> {
+    let message = value::string(ctx, message)?;
     let error = Exception::from_message(ctx.clone(), "")?.into_object();
     // As `new Error(message)` has it: not enumerable.
     error.remove("message")?;
@@ -83,7 +92,7 @@ fn make<'js>(ctx: &Ctx<'js>, call: &str, errno: i32) -> Result<Value<'js>> {
     let value_of = shared.0.get_or(ctx, || function::make::<Natives>(ctx, 0))?;
     function::define(ctx, &error, c"message", message, false)?;
     function::define(ctx, &error, c"errno", Value::new_int(ctx.clone(), errno), true)?;
-    function::define(ctx, &error, c"code", value::string(ctx, &code)?, true)?;
+    function::define(ctx, &error, c"code", value::string(ctx, code)?, true)?;
     function::define(ctx, &error, c"valueOf", value_of, false)?;
     Ok(error.into_value())
 }

@@ -10,9 +10,15 @@ mod constants;
 mod control;
 pub mod errno;
 pub mod handler;
+mod hints;
 pub mod lent;
+mod resolve;
+mod service;
 pub mod table;
 mod transfer;
+mod watch;
+
+pub use resolve::set_resolver;
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::{Ctx, Module, Result, Value};
@@ -31,9 +37,10 @@ struct Os;
 
 impl ModuleDef for Os {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
-        for name in names::<control::Calls>().chain(names::<transfer::Calls>()) {
-            declarations.declare(name)?;
-        }
+        declare_all::<control::Calls>(declarations)?;
+        declare_all::<transfer::Calls>(declarations)?;
+        declare_all::<resolve::Calls>(declarations)?;
+        declare_all::<watch::Calls>(declarations)?;
         for (name, _) in constants::all() {
             declarations.declare(name)?;
         }
@@ -43,6 +50,8 @@ impl ModuleDef for Os {
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         export::<control::Calls>(ctx, exports)?;
         export::<transfer::Calls>(ctx, exports)?;
+        export::<resolve::Calls>(ctx, exports)?;
+        export::<watch::Calls>(ctx, exports)?;
         for (name, number) in constants::all() {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }
@@ -52,6 +61,10 @@ impl ModuleDef for Os {
 
 fn names<F: Functions>() -> impl Iterator<Item = &'static str> {
     F::LIST.iter().filter_map(|(name, _, _)| name.to_str().ok())
+}
+
+fn declare_all<F: Functions>(declarations: &Declarations<'_>) -> Result<()> {
+    names::<F>().try_for_each(|name| declarations.declare(name).map(drop))
 }
 
 fn export<'js, F: Functions>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {

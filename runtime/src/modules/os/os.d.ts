@@ -2,13 +2,13 @@
  * What `import * as os from "os"` (or "qjs:os") has: sockets as numbers.
  *
  * A socket stays open until `close(fd)`, or until its engine ends: garbage collection never closes
- * one, for a number says nothing of who still needs it. Numbers that are not sockets of this engine
- * (0, 1, 2, the server's own) are EBADF. Wrong arguments are a TypeError, numbers out of range a
- * RangeError: thrown by synchronous calls, rejections of the others.
+ * one, for a number says nothing of who still needs it. Numbers that are not of this engine (the
+ * server's own) are EBADF. Wrong arguments are a TypeError, numbers out of range a RangeError: thrown
+ * by synchronous calls, rejections of the others.
  *
  * The constants of socket(7), tcp(7), udp(7), ip(7), ipv6(7) are numbers of their C names. Options
- * whose value holds addresses of memory (SO_ATTACH_FILTER, TCP_ZEROCOPY_RECEIVE, ...) are left out:
- * they are ENOPROTOOPT. The module exports exactly the options that may be used.
+ * that have the system read or write memory outside of their value are ENOPROTOOPT: SO_ATTACH_*,
+ * IP_MSFILTER, and what these pages do not have (TCP_ZEROCOPY_RECEIVE, ...).
  */
 
 /** Where a socket is bound or connected to. */
@@ -49,13 +49,54 @@ export function close(fd: number): number;
 /** At SOL_SOCKET; a number or boolean is passed as a C int. */
 export function setsockopt(fd: number, name: number, value: Bytes | number | boolean): number;
 export function setsockopt(fd: number, level: number, name: number, value: Bytes | number | boolean): number;
-/** At SOL_SOCKET, into `value`; 0. */
+/** At SOL_SOCKET, or at `level`, into `value`; 0. */
 export function getsockopt(fd: number, name: number, value: Bytes): number;
+export function getsockopt(fd: number, level: number, name: number, value: Bytes): number;
 /** The option's C int; or its bytes, at most `length` (up to 4096) of them. */
 export function getsockopt(fd: number, level: number, name: number): number;
 export function getsockopt(fd: number, level: number, name: number, length: number): ArrayBuffer | number;
 export function getsockname(fd: number): KnownAddress | number;
 export function getpeername(fd: number): KnownAddress | number;
+
+/**
+ * Has `handler` called while a read (write) would not block, each time in a turn of its own:
+ * level-triggered, so a handler that leaves the descriptor ready is called again, after the other
+ * tasks of the worker. One each per descriptor: another one takes its place, null or `close(fd)`
+ * removes it. A handler keeps a script from ending. What it throws is reported. Works on sockets
+ * (listening, connecting, connected), pipes, terminals and files, which are always ready. EBADF as
+ * `-errno`, else undefined.
+ *
+ * With `connect(fd, addr)` pending, SO_ERROR tells a write handler how it ended, once: the promise
+ * rejects with ECONNABORTED if the handler was first to read it.
+ */
+export function setReadHandler(fd: number, handler: (() => void) | null): number | undefined;
+export function setWriteHandler(fd: number, handler: (() => void) | null): number | undefined;
+
+export interface AddressInfo {
+  family: number;
+  socktype: number;
+  addr: string;
+  port: number;
+}
+
+export interface AddressHints {
+  /** A name of /etc/services ("http"), a port, or a port as a string. */
+  service?: string | number | null;
+  /** AF_INET or AF_INET6; both when absent or AF_UNSPEC. */
+  family?: number;
+  /** SOCK_STREAM, SOCK_DGRAM or SOCK_RAW; an entry for each when absent or 0. */
+  socktype?: number;
+  /** AI_PASSIVE (no host is the wildcard, not the loopback), AI_NUMERICHOST, AI_NUMERICSERV. */
+  flags?: number;
+}
+
+/**
+ * As getaddrinfo(3), best first (RFC 6724); a negative EAI_ number where it fails. It blocks: a
+ * script until the answer, at most 30 seconds. In a served app only literals and names of
+ * /etc/hosts are answered; for others it throws a TypeError: use getaddrinfoAsync.
+ */
+export function getaddrinfo(host: string | null | undefined, service?: string | number | null): AddressInfo[] | number;
+export function getaddrinfo(host: string | null | undefined, hints: AddressHints): AddressInfo[] | number;
 
 // These return promises. At most 1,024 may be pending on one socket, and hold 256 MiB together in
 // one engine: beyond that they reject with ENOBUFS. What is sent is copied at the call. What is
@@ -71,7 +112,16 @@ export function recv(fd: number, buffer: Bytes, fully: boolean): Promise<number>
 /** Bytes. A peer that has gone is EPIPE or ECONNRESET, never a signal. */
 export function send(fd: number, data: Bytes | string, length?: number, fully?: boolean): Promise<number>;
 export function send(fd: number, data: Bytes | string, fully: boolean): Promise<number>;
-/** The sender has family 0 where the system does not tell: on a connected stream. */
+/** Where the system does not tell the sender (a connected stream, an unnamed AF_UNIX socket), its addr is null. */
 export function recvfrom(fd: number, buffer: Bytes, length?: number): Promise<[bytes: number, from: KnownAddress]>;
 export function sendto(fd: number, data: Bytes | string, length: number | undefined, addr: Address): Promise<number>;
 export function sendto(fd: number, addr: Address, data: Bytes | string, length?: number): Promise<number>;
+
+/**
+ * As getaddrinfo, without blocking. Rejects with an error whose `valueOf()` is the EAI_ number
+ * (`errno` is it made positive: no errno of the system) and whose `code` is "ENOTFOUND" where there
+ * is no such name or no address for it, else the number's name ("EAI_AGAIN", "EAI_SERVICE", ...).
+ * At most 256 names are looked up at once over all workers: EAI_AGAIN beyond.
+ */
+export function getaddrinfoAsync(host: string | null | undefined, service?: string | number | null): Promise<AddressInfo[]>;
+export function getaddrinfoAsync(host: string | null | undefined, hints: AddressHints): Promise<AddressInfo[]>;

@@ -138,11 +138,12 @@ fn given_length<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
 /// `accept(fd)`.
 fn accept<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let call = Call::new(scope, "accept")?;
+    let family = call.entry.family;
     let (pending, operation) = (call.admit(0)?, call.entry.socket.accept());
-    call.start(pending, None, operation, |ctx, _, accepted| {
+    call.start(pending, None, operation, move |ctx, _, accepted| {
         let (fd, addr) = check(ctx, "accept", accepted)?;
         let (fd, _) = check(ctx, "accept", Descriptors::of(ctx).insert(Socket::new(fd)))?;
-        pair(ctx, Value::new_int(ctx.clone(), fd), address::make(ctx, &addr)?)
+        pair(ctx, Value::new_int(ctx.clone(), fd), address::make(ctx, &addr, family)?)
     })
 }
 
@@ -210,11 +211,12 @@ fn recvfrom<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let buffer = scope.arg(1);
     let wanted = length(scope.ctx, scope.arg(2), buffer_size(scope.ctx, &buffer)?)?;
     let size = if call.entry.stream { wanted.min(RECV_BYTES_MAX) } else { wanted };
+    let family = call.entry.family;
     let (pending, operation) = (call.admit(size)?, call.entry.socket.recvfrom(vec![0; size], 0));
-    call.start(pending, Some(buffer), operation, |ctx, buffer, (received, bytes)| {
+    call.start(pending, Some(buffer), operation, move |ctx, buffer, (received, bytes)| {
         let (received, from) = check(ctx, "recvfrom", received)?;
         let fits = fill(ctx, buffer, &bytes[..received])?;
-        pair(ctx, count(ctx, fits), address::make(ctx, &from)?)
+        pair(ctx, count(ctx, fits), address::make(ctx, &from, family)?)
     })
 }
 
