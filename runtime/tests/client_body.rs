@@ -29,6 +29,7 @@ on_both!(
     a_server_that_does_not_answer_times_out,
     a_body_that_stalls_times_out,
     bodies_know_their_length,
+    bytes_behind_a_body_are_nobodys,
 );
 
 /// Text that compresses well.
@@ -278,4 +279,14 @@ async fn bodies_know_their_length() {
     let server = Server::canned("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
     let response = client().send(get(server.url("/"))).await.expect("answer");
     assert_eq!(response.body.bytes_left(), None);
+}
+
+async fn bytes_behind_a_body_are_nobodys() {
+    let smuggled = [response("", b"right"), response("", b"wrong")].concat();
+    let server = Server::canned(smuggled);
+    let client = client();
+    for round in 1..=3 {
+        assert_eq!(fetch(&client, get(server.url("/"))).await.expect("answer").1, "right");
+        assert_eq!(server.accepts(), round);
+    }
 }

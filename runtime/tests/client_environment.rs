@@ -9,10 +9,11 @@ mod io_harness;
 use std::process::Command;
 
 use base64::Engine as _;
-use client_server::{Server, get, response};
+use client_server::{Server, fetch, get, response};
 use client_tls_server::{Authority, Terms, TlsServer};
 use runtime::client::tls::Roots;
-use runtime::client::{ClientOptions, blocking};
+use runtime::client::{Client, ClientOptions, blocking};
+use runtime::io::{self, Backend, IoOptions};
 use url::Url;
 
 on_both!(the_environment_names_the_roots);
@@ -23,10 +24,23 @@ on_both!(the_environment_names_the_roots);
 fn child() {
     for url in std::env::var("TEST_URLS").expect("URLs").split_whitespace() {
         let url = Url::parse(url).expect("a URL");
-        match blocking(ClientOptions::default(), 1 << 20, || get(url)) {
-            Ok(fetched) => println!("answer: {}", String::from_utf8_lossy(&fetched.body)),
-            Err(error) => println!("answer: {}", error.chain()),
-        }
+        let waited = match blocking(ClientOptions::default(), 1 << 20, || get(url.clone())) {
+            Ok(fetched) => String::from_utf8_lossy(&fetched.body).into_owned(),
+            Err(error) => error.chain(),
+        };
+        // The worker's own client has the same mind, and all of its handles share one pool.
+        let url = url.clone();
+        let (own, kept) = io::run(Backend::Epoll, &IoOptions::default(), || async {
+            let own = match fetch(&Client::of_worker(), get(url)).await {
+                Ok((_, body)) => body,
+                Err(error) => error.chain(),
+            };
+            (own, Client::of_worker().idle_connections())
+        })
+        .expect("a worker");
+        assert_eq!(own, waited);
+        assert_eq!(kept > 0, !own.contains(": "), "{own} leaves {kept} connections");
+        println!("answer: {waited}");
     }
 }
 
