@@ -17,6 +17,7 @@ use super::alive::Alive;
 use super::exception::{Cause, Thrown};
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
+use super::reuse::Resting;
 use super::{compile, pump};
 
 /// Bounds of one engine.
@@ -68,6 +69,7 @@ pub struct State {
     pub(crate) report: Report,
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
+    pub(super) resting: Resting,
     extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -95,6 +97,11 @@ impl State {
     /// What keeps a script of this engine from ending.
     pub fn alive(&self) -> &Rc<Alive> {
         &self.alive
+    }
+
+    /// A number that no other turn of this engine has.
+    pub fn turn_number(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
     }
 
     /// Whether the current turn used up its budget.
@@ -238,6 +245,7 @@ impl Engine {
             report,
             alive: Rc::default(),
             rejections: RefCell::default(),
+            resting: Resting::default(),
             extensions: RefCell::default(),
             attention: RefCell::default(),
         });
@@ -328,6 +336,7 @@ impl Drop for Engine {
         drop(self.state.attention.take());
         drop(self.state.extensions.take());
         drop(self.state.rejections.take());
+        self.state.resting.clear();
         self.runtime.set_host_promise_rejection_tracker(None);
         self.runtime.set_interrupt_handler(None);
     }

@@ -187,6 +187,15 @@ impl Bytes<'_> {
         f(unsafe { std::slice::from_raw_parts(self.ptr, self.len) })
     }
 
+    /// Lends them to `f` to write to, which runs no JavaScript; none of an immutable buffer.
+    pub fn with_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        if self.len == 0 || self.immutable {
+            return f(&mut []);
+        }
+        // SAFETY: as in `with`; and Rust has no other reference to a buffer of JavaScript.
+        f(unsafe { std::slice::from_raw_parts_mut(self.ptr, self.len) })
+    }
+
     /// Copies `from` to their front, as much as fits; the number of bytes copied: none to an
     /// immutable buffer.
     pub fn write(&self, from: &[u8]) -> usize {

@@ -11,6 +11,7 @@ mod control;
 pub mod errno;
 pub mod handler;
 pub mod lent;
+mod receives;
 pub mod table;
 mod transfer;
 
