@@ -58,10 +58,10 @@ fn handlers_hear_of_their_own_promise_only_and_once() {
         const [client, server] = await pair(), heard = [];
         for (let i = 0; i < 50; i++) {
           const buffer = new Uint8Array(8);
-          os.recv(server, buffer).then((length) => heard.push(`${i}:${length}`), () => heard.push('rejected'));
+          const done = os.recv(server, buffer).then((length) => heard.push(`${i}:${length}`), () => heard.push('rejected'));
           await os.send(client, 'x'.repeat(i % 8 + 1));
           await os.recv(server, buffer, 0);
-          while (heard.length <= i) await null;
+          await done;
         }
         same(heard, Array.from({ length: 50 }, (_, i) => `${i}:${i % 8 + 1}`));
         const refused = [];

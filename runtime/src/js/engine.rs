@@ -6,6 +6,7 @@
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,24 @@ pub type Report = Box<dyn Fn(&Thrown, &str)>;
 /// Room above the heap limit for the error that ends a turn which is over its budget.
 const INTERRUPT_BYTES: usize = 64 << 10;
 
+/// A `TypeId` is a hash already: it needs no second one on the way of each native call.
+#[derive(Default)]
+struct TypeHash(u64);
+
+impl Hasher for TypeHash {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
@@ -70,7 +89,7 @@ pub struct State {
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
     pub(super) resting: Resting,
-    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>, BuildHasherDefault<TypeHash>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
 }
 

@@ -133,8 +133,8 @@ impl Receives {
     /// woken late: there may be another one, or none.
     fn attempt(&self, ctx: &Ctx<'_>, slot: usize) {
         let Some(waiting) = self.slots.borrow_mut().get_mut(slot).and_then(Option::take) else { return };
-        let waker = self.wakers.borrow()[slot].clone();
-        match waiting.poll(ctx, &Context::from_waker(&waker)) {
+        let polled = waiting.poll(ctx, &Context::from_waker(&self.wakers.borrow()[slot]));
+        match polled {
             Poll::Pending => self.slots.borrow_mut()[slot] = Some(waiting),
             Poll::Ready(result) => {
                 self.slots.borrow_mut().remove(slot);
