@@ -150,7 +150,7 @@ impl Shape {
             let open = open && !(*resolved).already && (*resolved).ref_count == 2;
             qjs::JS_PromiseMarkAsHandled(ctx.as_raw().as_ptr(), settler.promise.raw());
             let seven = Value::new_int(ctx.clone(), 7);
-            super::promise::call(ctx, &settler.resolve, None, &[seven.clone()])?;
+            super::promise::call(ctx, &settler.resolve, None, std::slice::from_ref(&seven))?;
             let shut = (*data).state == qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED && (*data).is_handled;
             let shut = shut && (*resolved).already && borrowed(ctx, (*data).result) == seven;
             Ok((open && shut).then_some(fresh))
