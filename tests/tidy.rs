@@ -15,7 +15,7 @@ const README_LINES_MAX: usize = 150;
 const TOP: u32 = 5;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 17] = [
+const ROOMS: [(&str, u32); 18] = [
     ("repl", TOP),
     ("script", TOP),
     ("server", TOP),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, u32); 17] = [
     ("client", 3),
     ("js", 2),
     ("io", 2),
+    ("source", 1),
     ("config", 1),
     ("error", 1),
     ("metrics", 1),

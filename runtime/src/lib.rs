@@ -20,4 +20,5 @@ pub mod script;
 pub mod server;
 pub mod serving;
 pub mod shutdown;
+pub mod source;
 pub mod worker;

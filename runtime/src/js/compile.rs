@@ -1,16 +1,17 @@
 //! Compiled code: each module of the app read and compiled once, its bytecode shared by all
 //! workers.
 //!
-//! Owns: the bytecode cache. Must not know: workers. Bytecode is only ever what this process
-//! compiled itself.
+//! Owns: the bytecode cache. Must not know: workers, TypeScript. Bytecode is only ever what this
+//! process compiled itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
-use super::{loader, value};
+use super::{commonjs, exception, loader, value};
+use crate::source::prepare::{self, Format, Prepared};
 
 /// What a file is as a module (the import attribute `type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +28,40 @@ pub enum Kind {
 #[derive(Default)]
 pub struct Code {
     main: String,
-    modules: [RwLock<HashMap<String, Arc<[u8]>>>; 3],
+    modules: [RwLock<HashMap<String, Compiled>>; 3],
+    /// The bodies of CommonJS modules, each a script whose value is a function.
+    functions: RwLock<HashMap<String, Arc<[u8]>>>,
+    table: OnceLock<&'static loader::Table>,
+}
+
+/// A module in bytecode.
+#[derive(Clone)]
+struct Compiled {
+    bytecode: Arc<[u8]>,
+    /// It is the face that a CommonJS module has for `import`.
+    commonjs: bool,
 }
 
 impl Code {
     /// An empty cache for the app whose main module is the file `main` (an absolute path, or a name in
     /// angle brackets for what is no file).
     pub fn new(main: String) -> Self {
-        Code { main, modules: Default::default() }
+        Code { main, ..Code::default() }
     }
 
     /// The main module's absolute path.
     pub fn main(&self) -> &str {
         &self.main
+    }
+
+    /// Tells which modules are built in.
+    pub(super) fn set_table(&self, table: &'static loader::Table) {
+        let _ = self.table.set(table);
+    }
+
+    /// The modules that are built in.
+    pub(super) fn table(&self) -> Option<&'static loader::Table> {
+        self.table.get().copied()
     }
 
     /// How many modules are compiled.
@@ -56,36 +78,66 @@ impl Code {
     ///
     /// # Errors
     /// SyntaxError, or TypeError for a file that cannot be read.
-    pub fn module<'js>(&self, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<Module<'js, Declared>> {
+    pub fn module<'js>(self: &Arc<Self>, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<Module<'js, Declared>> {
         let known = self.modules[kind as usize].read().ok().and_then(|all| all.get(name).cloned());
-        let module = match known {
+        let (module, commonjs) = match known {
             // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
-            Some(bytecode) => unsafe { Module::load(ctx.clone(), &bytecode)? },
+            Some(Compiled { bytecode, commonjs }) => (unsafe { Module::load(ctx.clone(), &bytecode)? }, commonjs),
             None => self.compile(ctx, name, kind)?,
         };
         match kind {
             // The engine finds `import.meta` by the file's name alone: where a file was imported as
             // text first, a JSON module of it sees that one's.
             Kind::Json | Kind::Text => loader::set_json_meta(&module)?,
+            Kind::Script if commonjs => commonjs::set_meta(&module, self)?,
             Kind::Script => loader::set_meta(&module, name, name == self.main)?,
         }
         Ok(module)
     }
 
-    fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<Module<'js, Declared>> {
-        let source = std::fs::read(name).map_err(|error| loader::unreadable(ctx, name, &error))?;
-        let source = without_mark(source);
+    fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<(Module<'js, Declared>, bool)> {
+        let source = read(ctx, name)?;
+        let mut commonjs = false;
         let source = match kind {
-            Kind::Script => source,
+            Kind::Script => {
+                let prepared = prepared(ctx, name, source)?;
+                match &prepared.format {
+                    Format::Module => prepared.text,
+                    Format::CommonJs(exports) => {
+                        commonjs = true;
+                        commonjs::face(ctx, name, exports)?
+                    }
+                }
+            }
             Kind::Json => json_module(ctx, name, source)?,
             Kind::Text => text_module(ctx, name, source)?,
         };
         let module = Module::declare(ctx.clone(), name, source)?;
-        let bytecode = module.write(WriteOptions::default())?;
+        let bytecode = module.write(WriteOptions::default())?.into();
         if let Ok(mut all) = self.modules[kind as usize].write() {
-            all.insert(name.to_owned(), bytecode.into());
+            all.insert(name.to_owned(), Compiled { bytecode, commonjs });
         }
-        Ok(module)
+        Ok((module, commonjs))
+    }
+
+    /// The body of the CommonJS module `name` in bytecode; none for an ECMAScript module.
+    ///
+    /// # Errors
+    /// SyntaxError, or TypeError for a file that cannot be read.
+    pub(super) fn function(&self, ctx: &Ctx<'_>, name: &str) -> Result<Option<Arc<[u8]>>> {
+        let known = self.functions.read().ok().and_then(|all| all.get(name).cloned());
+        if known.is_some() {
+            return Ok(known);
+        }
+        let prepared = prepared(ctx, name, read(ctx, name)?)?;
+        if prepared.format == Format::Module {
+            return Ok(None);
+        }
+        let bytecode: Arc<[u8]> = commonjs::compile(ctx, name, &prepared)?.into();
+        if let Ok(mut all) = self.functions.write() {
+            all.insert(name.to_owned(), bytecode.clone());
+        }
+        Ok(Some(bytecode))
     }
 
     /// The main module from `source`, linked to all that it imports, without running it. It stands
@@ -108,6 +160,21 @@ impl Code {
         let main = ctx.json_stringify(self.main.as_str())?.ok_or(Error::Unknown)?.to_string()?;
         Module::declare(ctx.clone(), "jsserve:main", format!("export * as app from {main};"))
     }
+}
+
+/// A module's file.
+pub(super) fn read(ctx: &Ctx<'_>, name: &str) -> Result<Vec<u8>> {
+    let source = std::fs::read(name).map_err(|error| loader::unreadable(ctx, name, &error))?;
+    Ok(without_mark(source))
+}
+
+/// The source of the file `name` as plain JavaScript.
+///
+/// # Errors
+/// SyntaxError with its place.
+fn prepared(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Prepared> {
+    prepare::prepare(name, source)
+        .map_err(|refusal| exception::syntax_error(ctx, &refusal.message, (name, refusal.line, refusal.column)))
 }
 
 /// `source` without the byte order mark that some editors put first.

@@ -1,12 +1,13 @@
 //! Exceptions, both ways: errors that native code throws, and what a script threw as Rust data.
 //!
-//! Owns: [`Thrown`], the throwing functions, code frames. Must not know: who logs or answers.
+//! Owns: [`Thrown`], the throwing functions, code frames, places in the sources. Must not know: who logs or answers.
 
 use std::fmt;
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
 use super::engine::State;
+use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
 pub fn type_error(ctx: &Ctx<'_>, message: &str) -> Error {
@@ -16,6 +17,23 @@ pub fn type_error(ctx: &Ctx<'_>, message: &str) -> Error {
 /// Throws a RangeError.
 pub fn range_error(ctx: &Ctx<'_>, message: &str) -> Error {
     Exception::throw_range(ctx, message)
+}
+
+/// Throws a SyntaxError for a place in a source: file, line and column, where the line is not 0.
+pub fn syntax_error(ctx: &Ctx<'_>, message: &str, place: (&str, u32, u32)) -> Error {
+    let thrown = Exception::throw_syntax(ctx, message);
+    let (file, line, column) = place;
+    if line == 0 {
+        return thrown;
+    }
+    let error = ctx.catch();
+    if let Some(object) = error.as_object() {
+        let stack = rquickjs::object::Property::from(format!("    at {file}:{line}:{column}\n"));
+        if object.prop("stack", stack.writable().configurable()).is_err() {
+            ctx.catch();
+        }
+    }
+    ctx.throw(error)
 }
 
 /// Throws an InternalError.
@@ -100,7 +118,7 @@ impl Thrown {
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
-        let mut stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
+        let mut stack = map_stack(property(object, "stack").unwrap_or_default().trim_end().to_owned());
         let oom = name == "InternalError" && message == "out of memory";
         let text = match (value.is_error(), message.is_empty()) {
             (false, true) => primitive(value),
@@ -203,7 +221,7 @@ fn causes(error: &Object<'_>, stack: &mut String) {
         let next = cause.into_object();
         if let Some(frames) = next.as_ref().and_then(|object| property(object, "stack")) {
             described.push('\n');
-            described.push_str(frames.trim_end());
+            described.push_str(&map_stack(frames.trim_end().to_owned()));
         }
         stack.push_str(&format!("{}Caused by: {}", if stack.is_empty() { "" } else { "\n" }, cut(described)));
         match next {

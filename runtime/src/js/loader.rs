@@ -13,7 +13,8 @@ use rquickjs::{Ctx, Error, Module, Result};
 use super::class::Static;
 use super::compile::{Code, Kind};
 use super::function::{self, Functions};
-use super::{exception, resolve, value};
+use super::{exception, value};
+use crate::source::resolve::{self, By};
 
 /// Makes a native module under the name it was imported by.
 pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
@@ -30,7 +31,7 @@ pub struct Table {
 
 impl Table {
     /// A built-in module by any of its names: the first of them, and what makes it.
-    fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
+    pub(super) fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
         let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
         Some((names.first()?, *declare))
     }
@@ -60,7 +61,7 @@ impl Resolver for AppResolver {
             // One module, whatever the name.
             return Ok(first.to_owned());
         }
-        resolve::resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
+        resolve::resolve(base, name, By::Import).map_err(|message| exception::type_error(ctx, &message))
     }
 }
 
@@ -73,6 +74,7 @@ pub struct AppLoader {
 impl AppLoader {
     /// A loader over `code`, which also takes what is compiled on the way.
     pub fn new(table: &'static Table, code: Arc<Code>) -> Self {
+        code.set_table(table);
         AppLoader { table, code }
     }
 }

@@ -22,7 +22,7 @@ use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Pulse};
 use crate::js::exception::{self, Thrown};
 use crate::js::promise::{self, Observer};
-use crate::js::resolve::resolve;
+use crate::source::resolve::{By, resolve};
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::std::standard;
@@ -278,5 +278,5 @@ fn find(base: &str, specifier: &str) -> Result<String, String> {
     // What is evaluated from no file has a name like "<evalScript>".
     let base = here.join(if base.is_empty() { "<script>" } else { base });
     let specifier = if bare { format!("./{specifier}") } else { specifier.to_owned() };
-    resolve(&base.to_string_lossy(), &specifier)
+    resolve(&base.to_string_lossy(), &specifier, By::Import)
 }

@@ -1,0 +1,160 @@
+//! CommonJS modules in the engine: a function each, run when first required, and a face for `import`.
+//!
+//! Owns: the natives behind commonjs.js, the face's text. Must not know: how names of exports are
+//! found, what a package is.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
+use std::sync::Arc;
+
+use rquickjs::module::Declared;
+use rquickjs::{Ctx, Error, Module, Object, Result, Value};
+
+use super::class::{Scope, Static};
+use super::compile::{self, Code};
+use super::engine::State;
+use super::function::{self, Functions};
+use super::held::{Held, Slot};
+use super::script::{self, Script};
+use super::{exception, promise, value};
+use crate::source::commonjs::names;
+use crate::source::positions::{self, Positions};
+use crate::source::prepare::{Exports, Prepared};
+use crate::source::resolve::{self, By};
+
+static SCRIPT: Script = Script::new(c"jsserve:commonjs", include_str!("commonjs.js"));
+
+/// What stands before a module's text; it is in the first line, so that the others keep their numbers.
+const BEFORE: &str = "(function (exports, require, module, __filename, __dirname) {";
+
+/// The CommonJS modules of one engine.
+#[derive(Default)]
+struct CommonJs {
+    code: RefCell<Option<Arc<Code>>>,
+    /// The function `load` of commonjs.js.
+    load: Slot,
+}
+
+/// The body of the module `name`, as a script whose value is its function.
+pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<Box<[u8]>> {
+    let text = String::from_utf8_lossy(&prepared.text);
+    // A line for the system's loader is a comment here.
+    let text = text.strip_prefix("#!").map_or(text.clone(), |rest| format!("//{rest}").into());
+    if !prepared.is_transformed() {
+        positions::remember(name, Positions::Before(BEFORE.len() as u32));
+    }
+    let source = format!("{BEFORE}{text}\n}})");
+    let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
+    script::compile(ctx, &source, &name, 0, 0)
+}
+
+/// The text of the module that `import` of `name` gives: `module.exports` is the default export, and
+/// those of its properties that its text tells have names (Node.js, "CommonJS Namespaces").
+pub(super) fn face(ctx: &Ctx<'_>, name: &str, exports: &Exports) -> Result<Vec<u8>> {
+    let quoted = |text: &str| {
+        let text = ctx.json_stringify(value::string(ctx, text)?)?.ok_or(Error::Unknown)?;
+        text.to_string()
+    };
+    let mut text = format!("const all = import.meta.load({});\nexport default all;\n", quoted(name)?);
+    for (number, name) in names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate() {
+        let name = quoted(&name)?;
+        text.push_str(&format!("const e{number} = all?.[{name}]; export {{ e{number} as {name} }};\n"));
+    }
+    text.push_str("export { all as 'module.exports' };\n");
+    Ok(text.into_bytes())
+}
+
+/// Gives a face what it loads its module with.
+pub(super) fn set_meta(module: &Module<'_, Declared>, code: &Arc<Code>) -> Result<()> {
+    let meta = module.meta()?;
+    State::of(meta.ctx()).extension::<CommonJs>().code.borrow_mut().get_or_insert_with(|| code.clone());
+    function::install::<Face>(meta.ctx(), &meta)
+}
+
+struct Face;
+
+impl Functions for Face {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"load", 1, load)];
+}
+
+/// `load(path)`: the module's `module.exports`; it runs now, where it has not before.
+fn load<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let state = State::of(ctx).extension::<CommonJs>();
+    let load = state.load.get_or(ctx, || {
+        let natives = Object::new(ctx.clone())?;
+        function::install::<Natives>(ctx, &natives)?;
+        let start = Held::new(SCRIPT.run(ctx)?);
+        promise::call(ctx, &start, None, &[natives.into_value()])
+    })?;
+    promise::call(ctx, &Held::new(load), None, &[scope.arg(0)])
+}
+
+struct Natives;
+
+impl Functions for Natives {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"resolve", 2, |scope| {
+            let (base, name) = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
+            if let Some((first, _)) = code(scope.ctx)?.table().and_then(|table| table.find(&name)) {
+                return value::string(scope.ctx, first);
+            }
+            let found = resolve::resolve(&base, &name, By::Require)
+                .map_err(|message| exception::type_error(scope.ctx, &message))?;
+            value::string(scope.ctx, &found)
+        }),
+        (c"folder", 1, |scope| {
+            let folder = resolve::folder(&value::to_string(&scope.arg(0))?);
+            value::string(scope.ctx, &folder.to_string_lossy())
+        }),
+        (c"isJson", 1, |scope| {
+            let json = value::to_string(&scope.arg(0))?.ends_with(".json");
+            Ok(Value::new_bool(scope.ctx.clone(), json))
+        }),
+        (c"body", 1, |scope| {
+            let name = value::to_string(&scope.arg(0))?;
+            let undefined = || Ok(Value::new_undefined(scope.ctx.clone()));
+            if !name.starts_with('/') {
+                return undefined();
+            }
+            match code(scope.ctx)?.function(scope.ctx, &name)? {
+                Some(bytecode) => script::run(scope.ctx, &bytecode),
+                None => undefined(),
+            }
+        }),
+        (c"json", 1, |scope| {
+            let name = value::to_string(&scope.arg(0))?;
+            let text = String::from_utf8(compile::read(scope.ctx, &name)?)
+                .map_err(|_| exception::type_error(scope.ctx, &format!("'{name}' is not UTF-8")))?;
+            value::parse_json(scope.ctx, &text, &name)
+        }),
+        (c"namespace", 1, |scope| namespace(scope.ctx, &value::to_string(&scope.arg(0))?)),
+    ];
+}
+
+fn code(ctx: &Ctx<'_>) -> Result<Arc<Code>> {
+    let state = State::of(ctx).extension::<CommonJs>();
+    let code = state.code.borrow().clone();
+    code.ok_or(Error::Unknown)
+}
+
+/// The namespace of the ECMAScript or built-in module `name`, evaluated now (Node.js, "Loading
+/// ECMAScript modules using require()").
+fn namespace<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
+    let quoted = ctx.json_stringify(name)?.ok_or(Error::Unknown)?.to_string()?;
+    let source = format!("export * as all from {quoted};");
+    let (module, evaluated) = Module::declare(ctx.clone(), "jsserve:require", source)?.eval()?;
+    let evaluated = evaluated.into_value();
+    match promise::state(&evaluated) {
+        Some(promise::State::Rejected(reason)) => {
+            promise::mark_handled(&evaluated);
+            Err(ctx.throw(reason))
+        }
+        Some(promise::State::Pending) => {
+            let text = format!("cannot require '{name}': it has a top-level await; import it instead");
+            Err(exception::type_error(ctx, &text))
+        }
+        _ => module.namespace()?.get("all"),
+    }
+}
+

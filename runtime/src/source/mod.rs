@@ -1,0 +1,40 @@
+//! Sources of modules before the engine sees them: which file a specifier names, and its text as
+//! plain JavaScript.
+//!
+//! Owns: resolution, TypeScript and JSX, what CommonJS exports, the cache of all that on disk, places
+//! in the source for places in what runs. Must not know: the JavaScript engine.
+
+mod cache;
+pub mod commonjs;
+pub mod import_map;
+mod packages;
+pub mod positions;
+pub mod prepare;
+pub mod resolve;
+mod transform;
+
+use std::sync::OnceLock;
+
+use import_map::ImportMap;
+
+/// What holds for all sources of this process.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Transformed sources are neither read from the cache folder nor written there.
+    pub no_cache: bool,
+    /// What is looked up before anything else.
+    pub import_map: Option<ImportMap>,
+}
+
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+/// Sets what holds for this process; to be called once, before the first source is read. Later calls
+/// change nothing.
+pub fn set(settings: Settings) {
+    let _ = SETTINGS.set(settings);
+}
+
+/// What holds for this process.
+fn settings() -> &'static Settings {
+    SETTINGS.get_or_init(Settings::default)
+}

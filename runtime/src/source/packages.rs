@@ -1,0 +1,124 @@
+//! Packages: Node's resolution from node_modules, and tsconfig.json (crate oxc_resolver).
+//!
+//! Owns: the conditions, the resolvers, made when a package is first asked for. Must not know:
+//! messages, relative files that are there.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use oxc_resolver::{ResolveError, ResolveOptions, Resolver, TsConfig, TsconfigDiscovery};
+
+use super::resolve::{By, is_in_package};
+
+/// Why a specifier names no file.
+pub enum Refusal {
+    /// There is nothing of that name.
+    Missing,
+    /// A reason in words.
+    Other(String),
+}
+
+struct Packages {
+    /// For files of the app: TypeScript goes first where the extension is left out.
+    app: Resolver,
+    /// For files of packages.
+    package: Resolver,
+    /// For `require`.
+    require: Resolver,
+}
+
+/// What runs outside of browsers and of Node.js. `browser` is what a package has for those without
+/// Node's modules; `esbuild` and `wrangler` take it for workers, too. The package's order decides.
+const CONDITIONS: [&str; 3] = ["workerd", "worker", "browser"];
+
+fn packages() -> &'static Packages {
+    static PACKAGES: OnceLock<Packages> = OnceLock::new();
+    PACKAGES.get_or_init(|| {
+        let list = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let options = |by: &str, extensions: &[&str]| ResolveOptions {
+            condition_names: list(&[&CONDITIONS[..], &[by, "default"]].concat()),
+            extensions: list(extensions),
+            main_fields: list(&["module", "main"]),
+            tsconfig: Some(TsconfigDiscovery::Auto),
+            node_path: false,
+            ..ResolveOptions::default()
+        };
+        let built = [".js", ".mjs", ".cjs", ".json", ".ts", ".tsx", ".mts", ".cts", ".jsx"];
+        let written = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"];
+        let mut app = options("import", &written);
+        let alias = |from: &str, to: &[&str]| (from.to_owned(), list(to));
+        app.extension_alias = vec![
+            alias(".js", &[".js", ".ts", ".tsx"]),
+            alias(".jsx", &[".jsx", ".tsx"]),
+            alias(".mjs", &[".mjs", ".mts"]),
+            alias(".cjs", &[".cjs", ".cts"]),
+        ];
+        let app = Resolver::new(app);
+        let package = app.clone_with_options(options("import", &built));
+        let mut require = options("require", &built);
+        require.main_fields = list(&["main"]);
+        let require = app.clone_with_options(require);
+        Packages { app, package, require }
+    })
+}
+
+/// The file that `specifier` names for `file`.
+pub fn resolve(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+    let all = packages();
+    let resolver = match by {
+        By::Require => &all.require,
+        By::Import if is_in_package(&file.to_string_lossy()) => &all.package,
+        By::Import => &all.app,
+    };
+    let error = match resolver.resolve_file(file, specifier) {
+        Ok(found) => return Ok(found.path().to_string_lossy().into_owned()),
+        Err(error) => error,
+    };
+    // Who tries again may have installed it by then.
+    resolver.clear_cache();
+    Err(match error {
+        ResolveError::NotFound(_) | ResolveError::MatchedAliasNotFound(..) => Refusal::Missing,
+        ResolveError::ExtensionAlias(..) => Refusal::Missing,
+        ResolveError::PackageImportNotDefined(..) => Refusal::Missing,
+        ResolveError::Json(error) => Refusal::Other(format!("{}: {}", error.path.display(), error.message)),
+        other => Refusal::Other(other.to_string()),
+    })
+}
+
+/// The tsconfig.json that `file` belongs to, those that it extends included.
+///
+/// # Errors
+/// Which file is not as it should be.
+pub fn tsconfig(file: &Path) -> Result<Option<Arc<TsConfig>>, String> {
+    packages().app.find_tsconfig(file).map_err(|error| {
+        packages().app.clear_cache();
+        match error {
+            ResolveError::TsconfigLoadFailed { path, source } => format!("{}: {source}", path.display()),
+            other => other.to_string(),
+        }
+    })
+}
+
+/// The package that `specifier` names, without the path inside of it.
+pub fn name(specifier: &str) -> &str {
+    let parts = if specifier.starts_with('@') { 2 } else { 1 };
+    let end = specifier.match_indices('/').nth(parts - 1).map_or(specifier.len(), |(at, _)| at);
+    &specifier[..end]
+}
+
+/// Where a package called `name` is installed for files in `from`.
+pub fn folder(from: &Path, name: &str) -> Option<PathBuf> {
+    from.ancestors().map(|folder| folder.join("node_modules").join(name)).find(|folder| folder.is_dir())
+}
+
+/// Whether Node.js has a module of that name.
+pub fn is_node(specifier: &str) -> bool {
+    let names = [
+        "assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram",
+        "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector", "module",
+        "net", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl", "stream",
+        "string_decoder", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm", "worker_threads",
+        "zlib",
+    ];
+    names.contains(&specifier.split('/').next().unwrap_or_default())
+}

@@ -1,0 +1,177 @@
+//! A file's source as plain JavaScript: an ECMAScript module or a CommonJS one.
+//!
+//! Owns: what is done with which file, and that the result is cached. Must not know: how it is done,
+//! the engine.
+
+use std::fmt;
+use std::path::Path;
+
+use super::cache;
+use super::commonjs;
+use super::positions::{self, Positions};
+use super::resolve::is_in_package;
+use super::transform::{self, Options};
+
+/// What a source is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An ECMAScript module, or a classic script.
+    #[default]
+    Module,
+    /// A CommonJS module.
+    CommonJs(Exports),
+}
+
+/// What a CommonJS module exports, as far as its text tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exports {
+    /// Names that it sets.
+    pub names: Vec<String>,
+    /// Modules whose names it takes over.
+    pub from: Vec<String>,
+}
+
+/// A source that the engine can compile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// JavaScript.
+    pub text: Vec<u8>,
+    /// What it is.
+    pub format: Format,
+    /// Its places in the file, where they differ.
+    pub(super) positions: Option<Positions>,
+}
+
+impl Prepared {
+    /// Whether it is not the file's text.
+    pub fn is_transformed(&self) -> bool {
+        self.positions.is_some()
+    }
+}
+
+/// A source that is none: why, and where in the file, from 1; 0 where there is no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// One sentence.
+    pub message: String,
+    /// Line.
+    pub line: u32,
+    /// Column in bytes.
+    pub column: u32,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The longest source that is looked into.
+pub const SOURCE_BYTES_MAX: usize = 64 << 20;
+
+/// Makes plain JavaScript of the `source` of the file `name`. What is plain JavaScript already costs a
+/// look at the file's name.
+///
+/// # Errors
+/// What TypeScript or JSX does not parse.
+pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+    let prepared = match work(name, &source) {
+        Work::Nothing => return Ok(Prepared { text: source, ..Prepared::default() }),
+        Work::Transform => transformed(name, source)?,
+        Work::Analyse => analysed(name, source)?,
+    };
+    if let Some(positions) = &prepared.positions {
+        positions::remember(name, positions.clone());
+    }
+    Ok(prepared)
+}
+
+/// What is to be done with a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Nothing,
+    Transform,
+    Analyse,
+}
+
+fn work(name: &str, source: &[u8]) -> Work {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match extension {
+        "ts" | "tsx" | "mts" | "cts" | "jsx" => Work::Transform,
+        "cjs" => Work::Analyse,
+        _ if name.starts_with('<') || source.len() > SOURCE_BYTES_MAX => Work::Nothing,
+        _ if contains(source, commonjs::NODE_ENV.as_bytes()) && is_in_package(name) => Work::Analyse,
+        "mjs" => Work::Nothing,
+        _ if !contains(source, b"exports") && !contains(source, b"require(") => match is_in_package(name) {
+            // One that only does something, without a word of a module.
+            true if !contains(source, b"import") && !contains(source, b"export") => Work::Analyse,
+            _ => Work::Nothing,
+        },
+        _ => Work::Analyse,
+    }
+}
+
+fn contains(source: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(source, word).is_some()
+}
+
+/// A source as text.
+pub(super) fn text(name: &str, source: Vec<u8>) -> Result<String, Refusal> {
+    String::from_utf8(source).map_err(|error| Refusal {
+        message: format!("'{name}' is not UTF-8 (byte {})", error.utf8_error().valid_up_to()),
+        line: 0,
+        column: 0,
+    })
+}
+
+fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+    let source = text(name, source)?;
+    let options = Options::of(name)?;
+    let key = cache::Key::of(&["transform", &options.to_string(), &source]);
+    cache::get_or(&key, || {
+        let (code, positions) = transform::transform(name, &source, &options)?;
+        let positions = Some(positions);
+        if !name.ends_with(".cts") {
+            return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
+        }
+        let analysed = commonjs::analyse(name, &code)?;
+        Ok(Prepared { positions, ..analysed })
+    })
+}
+
+fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+    let source = text(name, source)?;
+    let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
+    let place = if is_in_package(name) { "package" } else { "app" };
+    let key = cache::Key::of(&["analyse", &extension, place, &commonjs::node_env(), &source]);
+    cache::get_or(&key, || commonjs::analyse(name, &source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_javascript_is_left_alone() {
+        for (name, source, expected) in [
+            ("/app/main.js", "export default {}", Work::Nothing),
+            ("/app/main.mjs", "exports.a = 1", Work::Nothing),
+            ("/app/main.js", "process.env.NODE_ENV", Work::Nothing),
+            ("/app/main.js", "module.exports = 1", Work::Analyse),
+            ("/app/main.cjs", "", Work::Analyse),
+            ("/app/main.ts", "", Work::Transform),
+            ("<cmdline>", "exports.a = require('a')", Work::Nothing),
+            ("/app/node_modules/a/a.js", "export default 1", Work::Nothing),
+            ("/app/node_modules/a/a.js", "globalThis.a = 1", Work::Analyse),
+            ("/app/node_modules/a/a.mjs", "export default process.env.NODE_ENV", Work::Analyse),
+        ] {
+            assert_eq!(work(name, source.as_bytes()), expected, "{name}: {source}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let refusal = prepare("/app/a.ts", b"let a = '\xff'".to_vec()).expect_err("not UTF-8");
+        assert!(refusal.message.contains("/app/a.ts") && refusal.message.contains("byte 9"), "{refusal}");
+    }
+}
