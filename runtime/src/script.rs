@@ -27,6 +27,7 @@ use crate::modules::os::table::Descriptors;
 use crate::modules::std::standard::{self, Number};
 use crate::modules::{TABLE, print};
 use crate::server;
+use crate::source::prepare;
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's
 /// connections, and should start at once.
@@ -88,12 +89,14 @@ struct Source {
     name: String,
     text: Vec<u8>,
     goal: Option<Goal>,
+    /// It comes by way of the loader: what is no plain JavaScript.
+    loaded: bool,
 }
 
 impl Source {
     /// The main program of `config`.
     fn of(config: &ScriptConfig) -> Result<Source> {
-        let named = |name: &str, text| Source { name: name.into(), text, goal: config.goal };
+        let named = |name: &str, text| Source { name: name.into(), text, goal: config.goal, loaded: false };
         Ok(match &config.program {
             Program::File(path) => Source::file(path, config.goal)?,
             Program::Text(text) => named("<cmdline>", text.clone().into_bytes()),
@@ -112,8 +115,9 @@ impl Source {
         let text = without_mark(std::fs::read(path).map_err(unreadable)?);
         let full = std::fs::canonicalize(path).map_err(unreadable)?;
         let module = path.extension().is_some_and(|extension| extension == "mjs");
-        let goal = goal.or(module.then_some(Goal::Module));
-        Ok(Source { name: full.to_string_lossy().into_owned(), text, goal })
+        let loaded = !prepare::is_plain(path);
+        let goal = if loaded { Some(Goal::Module) } else { goal.or(module.then_some(Goal::Module)) };
+        Ok(Source { name: full.to_string_lossy().into_owned(), text, goal, loaded })
     }
 }
 
@@ -270,6 +274,7 @@ impl Script {
     async fn play(&self, source: &Source) -> Ending {
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
+                true if source.loaded => self.code.load_main(ctx),
                 true => self.code.main_module(ctx, &source.text),
                 false => self.code.module(ctx, &source.name, Kind::Script),
             };

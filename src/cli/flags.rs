@@ -207,6 +207,14 @@ pub struct JavaScript {
     /// Loading the app; beyond: jsserve ends with an error
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().start_ms_max))]
     pub start_timeout: Span,
+
+    /// Import map: what specifiers mean, as JSON with "imports" and "scopes"
+    #[arg(long, value_name = "FILE")]
+    pub import_map: Option<OsString>,
+
+    /// Transform TypeScript, JSX and CommonJS anew, without the cache in ~/.cache/jsserve
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// What is printed.

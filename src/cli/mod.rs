@@ -85,6 +85,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         return serve();
     };
     let (flags, given) = parse(&head)?;
+    runtime::source::set(resolve::sources(&flags)?);
     let config = |program, name: Option<OsString>| {
         script::resolve(&flags, &given, program, name.into_iter().chain(rest.clone()), words).map(Box::new)
     };
@@ -117,8 +118,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
             let path = Path::new(&file);
             resolve::check_app(path)?;
             let goal = script::goal(&flags);
-            // What cannot be read is told later.
-            let source = std::fs::read(path).unwrap_or_default();
+            let source = resolve::javascript(path);
             if goal != Some(Goal::Script) && exports(&source, "default") {
                 script::refuse_for_app(&given, &file)?;
                 return serve();

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
 use runtime::error::{Error, ErrorKind, Result};
+use runtime::source::import_map::ImportMap;
+use runtime::source::{Settings, prepare};
 
 use super::address;
 use super::flags::{Flags, Io, Log};
@@ -145,6 +147,28 @@ pub fn argument(word: OsString) -> Result<String> {
     })
 }
 
+/// Where sources come from.
+///
+/// # Errors
+/// `Usage` for an import map that is none.
+pub fn sources(flags: &Flags) -> Result<Settings> {
+    let read = |path: &OsString| {
+        ImportMap::read(Path::new(path)).map_err(|reason| {
+            Error::new(ErrorKind::Usage, format!("--import-map {reason}"))
+                .remedy(r#"An import map is JSON: { "imports": { "name": "./file.js" } }"#)
+        })
+    };
+    let import_map = flags.javascript.import_map.as_ref().map(read).transpose()?;
+    Ok(Settings { no_cache: flags.javascript.no_cache, import_map })
+}
+
+/// The file's text as JavaScript; what cannot be read, or does not parse, is told later.
+pub fn javascript(path: &Path) -> Vec<u8> {
+    let name = std::fs::canonicalize(path).unwrap_or_default();
+    let source = std::fs::read(path).unwrap_or_default();
+    prepare::prepare(&name.to_string_lossy(), source).map(|prepared| prepared.text).unwrap_or_default()
+}
+
 /// Opens the app or script once, so that the usual mistakes are told before anything starts.
 ///
 /// # Errors
@@ -162,7 +186,7 @@ pub fn check_app(app: &Path) -> Result<()> {
         }
     };
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        let inside = ["app.js", "index.js", "main.js"]
+        let inside = ["app.js", "app.ts", "app.tsx", "index.js", "index.ts", "index.tsx", "main.js", "main.ts"]
             .map(|name| app.join(name))
             .into_iter()
             .find(|file| file.is_file());
@@ -175,7 +199,7 @@ pub fn check_app(app: &Path) -> Result<()> {
 }
 
 fn where_it_may_be(app: &Path) -> String {
-    for extension in ["js", "mjs"] {
+    for extension in ["js", "mjs", "ts", "tsx"] {
         let near = app.with_extension(extension);
         if near != app && near.is_file() {
             return format!("Did you mean {}?", near.display());

@@ -15,7 +15,7 @@ use super::flags::Flags;
 use super::resolve;
 
 /// Flags that scripts and the prompt follow; all others are about serving.
-const FOLLOWED: [&str; 11] = [
+const FOLLOWED: [&str; 13] = [
     "eval",
     "interactive",
     "std",
@@ -25,6 +25,8 @@ const FOLLOWED: [&str; 11] = [
     "io",
     "heap_max",
     "stack_max",
+    "import_map",
+    "no_cache",
     "log",
     "quiet",
 ];

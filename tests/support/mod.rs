@@ -51,7 +51,9 @@ impl App {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).expect("folder for an app");
         for (name, source) in files {
-            std::fs::write(folder.join(name), source).expect("write an app");
+            let file = folder.join(name);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("folder in an app");
+            std::fs::write(file, source).expect("write an app");
         }
         App { file: folder.join(main), folder }
     }

@@ -86,6 +86,13 @@ pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     Ok(prepared)
 }
 
+/// Whether the file at `path` can be a classic script, by its name: TypeScript, JSX and CommonJS are
+/// modules.
+pub fn is_plain(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    !["ts", "tsx", "mts", "cts", "jsx", "cjs"].contains(&extension)
+}
+
 /// What is to be done with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {

@@ -38,7 +38,9 @@ pub struct Options {
 /// What the options come to, for the cache's key.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        let Options { extension, jsx, import_source, factory, fragment, .. } = self;
+        let flags = [self.legacy_decorators, self.decorator_metadata, self.verbatim, self.assigns_fields];
+        write!(f, "{extension:?} {jsx:?} {import_source:?} {factory:?} {fragment:?} {flags:?}")
     }
 }
 

@@ -1,0 +1,172 @@
+//! TypeScript and JSX run as they are: what tsconfig.json says of them, places in errors, the cache.
+//!
+//! Owns: projects in a temporary folder, each with a cache of its own. Must not know: the transformer.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::server::{Ended, end_of, run_to_end};
+use support::{App, Connection, Server};
+
+fn run(main: &str, files: &[(&str, &str)]) -> Ended {
+    let app = App::with_files(main, files);
+    run_to_end(&["--no-cache", app.path().to_str().expect("path")])
+}
+
+#[track_caller]
+fn prints(main: &str, files: &[(&str, &str)], expected: &str) {
+    let ended = run(main, files);
+    assert_eq!((ended.code, ended.stdout.trim_end(), ended.stderr.as_str()), (Some(0), expected, ""));
+}
+
+#[test]
+fn types_are_left_out_and_what_has_a_value_runs() {
+    let main = "import type { T } from './none.ts';
+        import { plus, Level } from './lib.ts';
+        interface A { x: number }
+        type B = A & { y?: string };
+        abstract class Base<X> { constructor(protected readonly x: X) {} abstract show(): string }
+        class C extends Base<number> { show(): string { return `${this.x!}` } }
+        namespace N { export const deep = 'n' }
+        enum E { One = 1, Two, Name = 'e' }
+        const b = { x: 1 } as const satisfies B;
+        function over(a: string): string; function over(a: any) { return <any>a }
+        print(new C(5).show(), plus(b.x, 2), Level.High, E[1], E.Name, N.deep, over('o'), import.meta.main)";
+    let lib = "export const plus = (a: number, b: number): number => a + b;\nexport const enum Level { Low, High = 7 }";
+    prints("main.ts", &[("main.ts", main), ("lib.ts", lib)], "5 3 7 One e n o true");
+}
+
+#[test]
+fn imports_are_found_as_typescript_and_bundlers_find_them() {
+    let files = [
+        ("main.ts", "import { a } from './a.js'; import { b } from './b'; import { c } from './dir'; import { m } from './m.mjs';
+            import { d } from '@/deep/d'; import { e } from 'base/e'; import data from './data.json' with { type: 'json' };
+            print(a, b, c, m, d, e, data.n)"),
+        ("a.ts", "export const a: string = 'a'"),
+        ("b.tsx", "export const b = 'b'"),
+        ("dir/index.ts", "export const c = 'c'"),
+        ("m.mts", "export const m = 'm'"),
+        ("src/deep/d.ts", "export const d = 'd'"),
+        ("base/e.ts", "export const e = 'e'"),
+        ("data.json", "{ \"n\": 1 }"),
+        ("tsconfig.json", "{ // with comments\n \"extends\": \"./base.json\", \"compilerOptions\": { \"baseUrl\": \".\", }, }"),
+        ("base.json", r#"{ "compilerOptions": { "paths": { "@/*": ["./src/*"] } } }"#),
+    ];
+    prints("main.ts", &files, "a b c m d e 1");
+    // The file that is there goes first.
+    prints("main.ts", &[("main.ts", "import x from './x.js'; print(x)"), ("x.js", "export default 'js'"), ("x.ts", "export default 'ts'")], "js");
+}
+
+#[test]
+fn jsx_calls_what_tsconfig_or_a_pragma_names() {
+    let runtime = "export const jsx = (type, { children, ...rest }) => `<${type} ${JSON.stringify(rest)}>${[children].flat().join('')}</>`; export const jsxs = jsx; export const Fragment = '';";
+    let node = ("node_modules/mine/package.json", r#"{ "exports": { "./jsx-runtime": "./r.js" } }"#);
+    let files = [
+        ("main.tsx", "const Name: string = 'a'; print(<div id={1}>hi <b/></div>); print(<><i/></>)"),
+        ("tsconfig.json", r#"{ "compilerOptions": { "jsx": "react-jsx", "jsxImportSource": "mine" } }"#),
+        node,
+        ("node_modules/mine/r.js", runtime),
+    ];
+    prints("main.tsx", &files, "<div {\"id\":1}>hi <b {}></></>\n< {}><i {}></></>");
+    let pragma = "/** @jsxImportSource mine */\nprint(<a/>)";
+    prints("main.jsx", &[("main.jsx", pragma), node, ("node_modules/mine/r.js", runtime)], "<a {}></>");
+    let classic = "const h = (type: string, props: any, ...all: any[]) => type + all.length; print(<p>{1}{2}</p>)";
+    let config = r#"{ "compilerOptions": { "jsx": "react", "jsxFactory": "h" } }"#;
+    prints("main.tsx", &[("main.tsx", classic), ("tsconfig.json", config)], "p2");
+    let ended = run("main.tsx", &[("main.tsx", "print(<p/>)")]);
+    assert!(ended.stderr.contains("'react/jsx-runtime' imported from") && ended.stderr.contains("main.tsx"), "{ended:?}");
+}
+
+#[test]
+fn decorators_of_typescript_run_where_tsconfig_has_them() {
+    let main = "const log: string[] = [];
+        const note = (name: string): any => (target: any, key?: string) => { log.push(name + (key ?? '')) };
+        const twice: any = (target: any, key: string, shape: PropertyDescriptor) => { const f = shape.value; shape.value = () => f() * 2 };
+        @note('class') class A { @note('field') x = 1; @twice m() { return 21 } }
+        print(new A().m(), new A().x, log.sort().join())";
+    let config = r#"{ "compilerOptions": { "experimentalDecorators": true } }"#;
+    prints("main.ts", &[("main.ts", main), ("tsconfig.json", config)], "42 1 class,fieldx");
+}
+
+/// Two lines of types, so that lines of the source and of the code differ.
+const THROWS: &str = "interface Unused {\n  a: string;\n}\n\nexport function thrower(text: string): never {\n  throw new Error(text);\n}\n";
+
+#[test]
+fn stacks_and_code_frames_show_the_source() {
+    let main = "import { thrower } from './lib.ts';\n\ntype A = number;\n\nfunction middle(a: A) { thrower('ouch ' + a) }\nmiddle(1);\n";
+    let ended = run("main.ts", &[("main.ts", main), ("lib.ts", THROWS)]);
+    assert_eq!(ended.code, Some(1));
+    for part in ["Error: ouch 1", "lib.ts:6:", "main.ts:5:", "main.ts:6:", ">    6 |   throw new Error(text);"] {
+        assert!(ended.stderr.contains(part), "'{part}' in {}", ended.stderr);
+    }
+    let logged = "import { thrower } from './lib.ts';\ntype A = 1;\ntry { thrower('x') } catch (e) { console.log(e) }";
+    let ended = run("main.ts", &[("main.ts", logged), ("lib.ts", THROWS)]);
+    assert!(ended.stdout.contains("lib.ts:6:") && ended.stdout.contains("main.ts:3:"), "{}", ended.stdout);
+    let ended = run("main.ts", &[("main.ts", "type A = 1;\n\nlet x: A = = 1;")]);
+    assert!(ended.stderr.contains("SyntaxError") && ended.stderr.contains("main.ts:3:12"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(">    3 | let x: A = = 1;"), "{}", ended.stderr);
+    let ended = run("main.ts", &[("main.ts", "export {}"), ("tsconfig.json", "{ nonsense")]);
+    assert!(ended.stderr.contains("tsconfig.json"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_typescript_app_is_served_and_its_failures_are_logged_by_source() {
+    let source = "type Env = {};\ninterface Unused { a: 1 }\n\nexport default {\n  async fetch(request: Request, env: Env): Promise<Response> {\n    if (request.url.endsWith('/bad')) throw new Error('bad');\n    return new Response('typed');\n  },\n};\n";
+    let app = App::with_files("app.ts", &[("app.ts", source)]);
+    let server = Server::spawn(&["--workers", "2", "--no-cache"], app.path());
+    assert_eq!(Connection::open(server.addr()).get("/").text(), "typed");
+    assert_eq!(Connection::open(server.addr()).get("/bad").status, 500);
+    server.await_log("app.ts:6:");
+}
+
+/// Runs `file` with a cache in `cache`.
+fn run_cached(file: &Path, cache: &Path) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
+    command.arg(file).env("XDG_CACHE_HOME", cache).stdin(Stdio::null());
+    end_of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run jsserve"))
+}
+
+fn entries(cache: &Path) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(cache.join("jsserve")).map(|all| all.flatten().map(|e| e.path()).collect());
+    folder.unwrap_or_default()
+}
+
+#[test]
+fn a_second_start_takes_what_the_first_made_unless_it_was_damaged() {
+    let app = App::with_files("main.ts", &[("main.ts", "type A = 1;\n\nconst a: string = 'x';\nprint(a);\nnull!.b")]);
+    let cache = app.path().with_file_name("cache");
+    let first = run_cached(app.path(), &cache);
+    assert_eq!(first.stdout, "x\n");
+    assert!(first.stderr.contains("main.ts:5:"), "{}", first.stderr);
+    let made = entries(&cache);
+    assert_eq!(made.len(), 1);
+    let time = std::fs::metadata(&made[0]).and_then(|m| m.modified()).expect("a time");
+    let second = run_cached(app.path(), &cache);
+    assert_eq!((second.stdout, second.stderr), (first.stdout.clone(), first.stderr.clone()));
+    assert_eq!(std::fs::metadata(&made[0]).and_then(|m| m.modified()).expect("a time"), time);
+    // A changed byte: made anew, never run.
+    let mut bytes = std::fs::read(&made[0]).expect("an entry");
+    let at = bytes.windows(3).rposition(|part| part == b"\"x\"").expect("the string") + 1;
+    bytes[at] = b'y';
+    std::fs::write(&made[0], &bytes).expect("written");
+    assert_eq!(run_cached(app.path(), &cache).stdout, first.stdout);
+    assert_ne!(std::fs::read(&made[0]).expect("an entry"), bytes);
+    // Another source is another entry.
+    std::fs::write(app.path(), "print('z' as string)").expect("written");
+    assert_eq!(run_cached(app.path(), &cache).stdout, "z\n");
+    assert_eq!(entries(&cache).len(), 2);
+}
+
+#[test]
+fn plain_javascript_leaves_no_cache_and_no_cache_means_none() {
+    let app = App::with_files("main.js", &[("main.js", "print(1)"), ("main.ts", "print(2 as number)")]);
+    let cache = app.path().with_file_name("cache");
+    assert_eq!(run_cached(app.path(), &cache).stdout, "1\n");
+    assert!(!cache.exists());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
+    command.arg("--no-cache").arg(app.path().with_file_name("main.ts")).env("XDG_CACHE_HOME", &cache);
+    let output = command.stdin(Stdio::null()).output().expect("run jsserve");
+    assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), cache.exists()), ("2\n", false));
+}
