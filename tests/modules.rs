@@ -68,7 +68,10 @@ fn exports_decide_by_conditions_in_the_order_of_the_package() {
 fn packages_without_exports_have_a_main_file_and_their_files() {
     let files = [
         ("node_modules/m/package.json", r#"{ "main": "./cjs.js", "module": "lib/m" }"#),
-        ("node_modules/m/lib/m.js", "import { x } from './inner'; import { y } from './folder'; export default x + y"),
+        (
+            "node_modules/m/lib/m.js",
+            "import { x } from './inner'; import { y } from './folder'; export default x + y",
+        ),
         ("node_modules/m/lib/inner.js", "export const x = 'module '"),
         ("node_modules/m/lib/folder/index.js", "export const y = 'folder'"),
         ("node_modules/m/cjs.js", "throw 1"),
@@ -87,7 +90,10 @@ fn packages_without_exports_have_a_main_file_and_their_files() {
 #[test]
 fn a_package_imports_itself_its_private_names_and_its_own_dependencies() {
     let files = [
-        ("package.json", r##"{ "name": "app", "exports": { "./self": "./self.js" }, "imports": { "#x": { "worker": "./x.js" }, "#dir/*": "./dir/*.js", "#dep": "q" } }"##),
+        (
+            "package.json",
+            r##"{ "name": "app", "exports": { "./self": "./self.js" }, "imports": { "#x": { "worker": "./x.js" }, "#dir/*": "./dir/*.js", "#dep": "q" } }"##,
+        ),
         ("self.js", "export default 'self'"),
         ("x.js", "export default 'x'"),
         ("dir/y.js", "export default 'y'"),
@@ -105,15 +111,31 @@ fn a_package_imports_itself_its_private_names_and_its_own_dependencies() {
 
 #[test]
 fn what_is_missing_is_told_with_who_imports_it() {
-    fails("import 'left-pad'", &[], &["Cannot find package 'left-pad' imported from", "main.mjs", "npm install left-pad"]);
+    fails(
+        "import 'left-pad'",
+        &[],
+        &["Cannot find package 'left-pad' imported from", "main.mjs", "npm install left-pad"],
+    );
     fails("import './a.js'", &[("a.js", "import '@x/y/z'")], &["'@x/y/z'", "a.js", "npm install @x/y"]);
     fails("import 'node:fs'", &[], &["'node:fs'", "a part of Node.js"]);
-    fails("import 'p/no.js'", &[("node_modules/p/index.js", "")], &["'p/no.js'", "node_modules/p has no such file"]);
+    fails(
+        "import 'p/no.js'",
+        &[("node_modules/p/index.js", "")],
+        &["'p/no.js'", "node_modules/p has no such file"],
+    );
     fails("import './b'", &[("b.ts", "")], &["'./b'", "Did you mean 'b.ts'?"]);
     fails("import './dir'", &[("dir/index.js", "")], &["folder './dir'", "main.mjs"]);
-    fails("import 'p'", &[("node_modules/p/package.json", "{ \"main\": ")], &["'p' imported from", "package.json"]);
+    fails(
+        "import 'p'",
+        &[("node_modules/p/package.json", "{ \"main\": ")],
+        &["'p' imported from", "package.json"],
+    );
     // The same inside of a program that goes on.
-    prints("try { await import('nowhere') } catch (e) { print(e.name, e.message.includes('main.mjs')) }", &[], "TypeError true");
+    prints(
+        "try { await import('nowhere') } catch (e) { print(e.name, e.message.includes('main.mjs')) }",
+        &[],
+        "TypeError true",
+    );
 }
 
 #[test]
@@ -128,17 +150,25 @@ fn an_import_map_goes_first() {
     ];
     let app = App::with_files("main.mjs", &files);
     let map = app.path().with_file_name("map.json");
-    let ended = run_to_end(&["--import-map", map.to_str().expect("path"), app.path().to_str().expect("path")]);
+    let ended =
+        run_to_end(&["--import-map", map.to_str().expect("path"), app.path().to_str().expect("path")]);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("mapped scoped\n", ""));
-    let ended = run_to_end(&["--import-map", app.path().to_str().expect("path"), app.path().to_str().expect("path")]);
+    let ended =
+        run_to_end(&["--import-map", app.path().to_str().expect("path"), app.path().to_str().expect("path")]);
     assert!(ended.code == Some(2) && ended.stderr.contains("--import-map"), "{ended:?}");
 }
 
 #[test]
 fn cycles_links_and_the_same_file_under_two_names_are_one_module() {
     let files = [
-        ("node_modules/a/index.js", "import { b } from 'b'; export const a = () => 'a' + b(); globalThis.runs = (globalThis.runs ?? 0) + 1"),
-        ("node_modules/b/index.js", "import { a } from 'a'; export const b = () => 'b'; export const both = () => a()"),
+        (
+            "node_modules/a/index.js",
+            "import { b } from 'b'; export const a = () => 'a' + b(); globalThis.runs = (globalThis.runs ?? 0) + 1",
+        ),
+        (
+            "node_modules/b/index.js",
+            "import { a } from 'a'; export const b = () => 'b'; export const both = () => a()",
+        ),
     ];
     prints(
         "import { a } from 'a'; import { both } from 'b'; import { a as again } from './node_modules/a/index.js'; print(a(), both(), a === again, runs)",

@@ -56,7 +56,15 @@ fn imports_are_found_as_typescript_and_bundlers_find_them() {
     ];
     prints("main.ts", &files, "a b c m d e 1");
     // The file that is there goes first.
-    prints("main.ts", &[("main.ts", "import x from './x.js'; print(x)"), ("x.js", "export default 'js'"), ("x.ts", "export default 'ts'")], "js");
+    prints(
+        "main.ts",
+        &[
+            ("main.ts", "import x from './x.js'; print(x)"),
+            ("x.js", "export default 'js'"),
+            ("x.ts", "export default 'ts'"),
+        ],
+        "js",
+    );
 }
 
 #[test]
@@ -72,11 +80,15 @@ fn jsx_calls_what_tsconfig_or_a_pragma_names() {
     prints("main.tsx", &files, "<div {\"id\":1}>hi <b {}></></>\n< {}><i {}></></>");
     let pragma = "/** @jsxImportSource mine */\nprint(<a/>)";
     prints("main.jsx", &[("main.jsx", pragma), node, ("node_modules/mine/r.js", runtime)], "<a {}></>");
-    let classic = "const h = (type: string, props: any, ...all: any[]) => type + all.length; print(<p>{1}{2}</p>)";
+    let classic =
+        "const h = (type: string, props: any, ...all: any[]) => type + all.length; print(<p>{1}{2}</p>)";
     let config = r#"{ "compilerOptions": { "jsx": "react", "jsxFactory": "h" } }"#;
     prints("main.tsx", &[("main.tsx", classic), ("tsconfig.json", config)], "p2");
     let ended = run("main.tsx", &[("main.tsx", "print(<p/>)")]);
-    assert!(ended.stderr.contains("'react/jsx-runtime' imported from") && ended.stderr.contains("main.tsx"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("'react/jsx-runtime' imported from") && ended.stderr.contains("main.tsx"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -98,14 +110,21 @@ fn stacks_and_code_frames_show_the_source() {
     let main = "import { thrower } from './lib.ts';\n\ntype A = number;\n\nfunction middle(a: A) { thrower('ouch ' + a) }\nmiddle(1);\n";
     let ended = run("main.ts", &[("main.ts", main), ("lib.ts", THROWS)]);
     assert_eq!(ended.code, Some(1));
-    for part in ["Error: ouch 1", "lib.ts:6:", "main.ts:5:", "main.ts:6:", ">    6 |   throw new Error(text);"] {
+    for part in
+        ["Error: ouch 1", "lib.ts:6:", "main.ts:5:", "main.ts:6:", ">    6 |   throw new Error(text);"]
+    {
         assert!(ended.stderr.contains(part), "'{part}' in {}", ended.stderr);
     }
-    let logged = "import { thrower } from './lib.ts';\ntype A = 1;\ntry { thrower('x') } catch (e) { console.log(e) }";
+    let logged =
+        "import { thrower } from './lib.ts';\ntype A = 1;\ntry { thrower('x') } catch (e) { console.log(e) }";
     let ended = run("main.ts", &[("main.ts", logged), ("lib.ts", THROWS)]);
     assert!(ended.stdout.contains("lib.ts:6:") && ended.stdout.contains("main.ts:3:"), "{}", ended.stdout);
     let ended = run("main.ts", &[("main.ts", "type A = 1;\n\nlet x: A = = 1;")]);
-    assert!(ended.stderr.contains("SyntaxError") && ended.stderr.contains("main.ts:3:12"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("SyntaxError") && ended.stderr.contains("main.ts:3:12"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains(">    3 | let x: A = = 1;"), "{}", ended.stderr);
     let ended = run("main.ts", &[("main.ts", "export {}"), ("tsconfig.json", "{ nonsense")]);
     assert!(ended.stderr.contains("tsconfig.json"), "{}", ended.stderr);
@@ -129,13 +148,17 @@ fn run_cached(file: &Path, cache: &Path) -> Ended {
 }
 
 fn entries(cache: &Path) -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(cache.join("jsserve")).map(|all| all.flatten().map(|e| e.path()).collect());
+    let folder =
+        std::fs::read_dir(cache.join("jsserve")).map(|all| all.flatten().map(|e| e.path()).collect());
     folder.unwrap_or_default()
 }
 
 #[test]
 fn a_second_start_takes_what_the_first_made_unless_it_was_damaged() {
-    let app = App::with_files("main.ts", &[("main.ts", "type A = 1;\n\nconst a: string = 'x';\nprint(a);\nnull!.b")]);
+    let app = App::with_files(
+        "main.ts",
+        &[("main.ts", "type A = 1;\n\nconst a: string = 'x';\nprint(a);\nnull!.b")],
+    );
     let cache = app.path().with_file_name("cache");
     let first = run_cached(app.path(), &cache);
     assert_eq!(first.stdout, "x\n");

@@ -186,10 +186,11 @@ pub fn check_app(app: &Path) -> Result<()> {
         }
     };
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        let inside = ["app.js", "app.ts", "app.tsx", "index.js", "index.ts", "index.tsx", "main.js", "main.ts"]
-            .map(|name| app.join(name))
-            .into_iter()
-            .find(|file| file.is_file());
+        let inside =
+            ["app.js", "app.ts", "app.tsx", "index.js", "index.ts", "index.tsx", "main.js", "main.ts"]
+                .map(|name| app.join(name))
+                .into_iter()
+                .find(|file| file.is_file());
         let name = inside.unwrap_or_else(|| app.join("app.js"));
         return Err(
             refuse("it is a directory").remedy(format!("Name the module in it: jsserve {}", name.display()))

@@ -56,7 +56,8 @@ pub(super) fn face(ctx: &Ctx<'_>, name: &str, exports: &Exports) -> Result<Vec<u
         text.to_string()
     };
     let mut text = format!("const all = import.meta.load({});\nexport default all;\n", quoted(name)?);
-    for (number, name) in names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate() {
+    for (number, name) in names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate()
+    {
         let name = quoted(&name)?;
         text.push_str(&format!("const e{number} = all?.[{name}]; export {{ e{number} as {name} }};\n"));
     }
@@ -157,4 +158,3 @@ fn namespace<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
         _ => module.namespace()?.get("all"),
     }
 }
-

@@ -78,11 +78,18 @@ impl Code {
     ///
     /// # Errors
     /// SyntaxError, or TypeError for a file that cannot be read.
-    pub fn module<'js>(self: &Arc<Self>, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<Module<'js, Declared>> {
+    pub fn module<'js>(
+        self: &Arc<Self>,
+        ctx: &Ctx<'js>,
+        name: &str,
+        kind: Kind,
+    ) -> Result<Module<'js, Declared>> {
         let known = self.modules[kind as usize].read().ok().and_then(|all| all.get(name).cloned());
         let (module, commonjs) = match known {
             // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
-            Some(Compiled { bytecode, commonjs }) => (unsafe { Module::load(ctx.clone(), &bytecode)? }, commonjs),
+            Some(Compiled { bytecode, commonjs }) => {
+                (unsafe { Module::load(ctx.clone(), &bytecode)? }, commonjs)
+            }
             None => self.compile(ctx, name, kind)?,
         };
         match kind {
@@ -173,8 +180,9 @@ pub(super) fn read(ctx: &Ctx<'_>, name: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// SyntaxError with its place.
 fn prepared(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Prepared> {
-    prepare::prepare(name, source)
-        .map_err(|refusal| exception::syntax_error(ctx, &refusal.message, (name, refusal.line, refusal.column)))
+    prepare::prepare(name, source).map_err(|refusal| {
+        exception::syntax_error(ctx, &refusal.message, (name, refusal.line, refusal.column))
+    })
 }
 
 /// `source` without the byte order mark that some editors put first.

@@ -11,7 +11,24 @@ use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
 pub fn type_error(ctx: &Ctx<'_>, message: &str) -> Error {
-    Exception::throw_type(ctx, message)
+    let thrown = Exception::throw_type(ctx, message);
+    whole(ctx, thrown, message)
+}
+
+/// The engine cuts the messages of its own errors at 255 bytes (quickjs.c, JS_ThrowError): puts the
+/// whole one there.
+fn whole(ctx: &Ctx<'_>, thrown: Error, message: &str) -> Error {
+    if message.len() <= ENGINE_BYTES_MAX {
+        return thrown;
+    }
+    let error = ctx.catch();
+    if let Some(object) = error.as_object() {
+        let text = super::value::string(ctx, message).map(rquickjs::object::Property::from);
+        if text.and_then(|text| object.prop("message", text.writable().configurable())).is_err() {
+            ctx.catch();
+        }
+    }
+    ctx.throw(error)
 }
 
 /// Throws a RangeError.
@@ -21,7 +38,7 @@ pub fn range_error(ctx: &Ctx<'_>, message: &str) -> Error {
 
 /// Throws a SyntaxError for a place in a source: file, line and column, where the line is not 0.
 pub fn syntax_error(ctx: &Ctx<'_>, message: &str, place: (&str, u32, u32)) -> Error {
-    let thrown = Exception::throw_syntax(ctx, message);
+    let thrown = whole(ctx, Exception::throw_syntax(ctx, message), message);
     let (file, line, column) = place;
     if line == 0 {
         return thrown;
@@ -177,6 +194,8 @@ impl Thrown {
     }
 }
 
+/// The longest message that the engine takes as it is.
+const ENGINE_BYTES_MAX: usize = 255;
 /// Characters that a code frame shows of a line.
 const LINE_CHARS_MAX: usize = 120;
 /// The longest source that a code frame is made of.

@@ -198,10 +198,11 @@ fn store(folder: &Path, key: &Key, prepared: &Prepared) -> std::io::Result<()> {
     }
     let draft =
         folder.join(format!("draft-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-        file.write_all(&[&MARK[..], &seal(key, &body), &body].concat())?;
-        fs::rename(&draft, folder.join(key.name()))
-    });
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
+            file.write_all(&[&MARK[..], &seal(key, &body), &body].concat())?;
+            fs::rename(&draft, folder.join(key.name()))
+        });
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }

@@ -14,7 +14,7 @@ use oxc::ast_visit::{Visit, walk};
 use oxc::parser::{ParseOptions, Parser};
 use oxc::span::{GetSpan, SourceType};
 
-use super::prepare::{self, Exports, Format, Prepared, Refusal};
+use super::prepare::{self, Exports, Format, Prepared};
 use super::resolve::{self, By, is_in_package};
 
 /// What code for bundlers asks for; there is no `process`.
@@ -33,10 +33,7 @@ pub(super) fn node_env() -> String {
 }
 
 /// Tells what the `source` of the file `name` is, and what it exports.
-///
-/// # Errors
-/// A CommonJS module that does not parse. Where a module does not, the engine says so.
-pub(super) fn analyse(name: &str, source: &str) -> Result<Prepared, Refusal> {
+pub(super) fn analyse(name: &str, source: &str) -> Prepared {
     let allocator = Allocator::default();
     let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
     let kind = match name.ends_with(".cjs") || name.ends_with(".cts") {
@@ -44,15 +41,8 @@ pub(super) fn analyse(name: &str, source: &str) -> Result<Prepared, Refusal> {
         false => SourceType::unambiguous(),
     };
     let parsed = Parser::new(&allocator, source, kind).with_options(options).parse();
+    // What does not parse has no names; the engine's errors are the ones that are told.
     let mut scan = Scan::default();
-    if parsed.panicked || parsed.diagnostics.has_errors() {
-        // A `return` at the top, an octal number: the engine's errors are the ones that are told.
-        let module = parsed.module_record.has_module_syntax || !is_in_package(name);
-        if module && !kind.is_commonjs() {
-            return Ok(Prepared { text: source.into(), ..Prepared::default() });
-        }
-        super::transform::refuse(source, parsed.diagnostics.errors().next())?;
-    }
     scan.visit_program(&parsed.program);
     let text = scan.replaced(source).into_bytes();
     let module = parsed.module_record.has_module_syntax
@@ -62,7 +52,7 @@ pub(super) fn analyse(name: &str, source: &str) -> Result<Prepared, Refusal> {
         true => Format::Module,
         false => Format::CommonJs(scan.exports()),
     };
-    Ok(Prepared { text, format, positions: None })
+    Prepared { text, format, positions: None }
 }
 
 /// The names that the CommonJS module `name` exports, those of the modules that it takes over
@@ -76,7 +66,9 @@ pub fn names(name: &str, exports: &Exports) -> BTreeSet<String> {
         if seen.len() >= MODULES_MAX || !seen.insert(path.clone()) || path.ends_with(".json") {
             continue;
         }
-        let Some(prepared) = std::fs::read(&path).ok().and_then(|source| prepare::prepare(&path, source).ok()) else {
+        let Some(prepared) =
+            std::fs::read(&path).ok().and_then(|source| prepare::prepare(&path, source).ok())
+        else {
             continue;
         };
         if let Format::CommonJs(exports) = prepared.format {
@@ -213,7 +205,10 @@ impl<'a> Visit<'a> for Scan {
             if let Some(Expression::StringLiteral(name)) = argument(1) {
                 self.names.insert(name.value.to_string());
             }
-        } else if is_named(&it.callee, &["__exportStar", "__export", "__reExport", "_export_star", "_exportStar"]) {
+        } else if is_named(
+            &it.callee,
+            &["__exportStar", "__export", "__reExport", "_export_star", "_exportStar"],
+        ) {
             for value in it.arguments.iter().filter_map(Argument::as_expression) {
                 match value.get_inner_expression() {
                     Expression::CallExpression(call) => {
@@ -250,7 +245,7 @@ mod tests {
     use super::*;
 
     fn found(source: &str) -> (Vec<String>, Vec<String>) {
-        let prepared = analyse("/a/node_modules/p/a.js", source).expect(source);
+        let prepared = analyse("/a/node_modules/p/a.js", source);
         match prepared.format {
             Format::CommonJs(exports) => (exports.names, exports.from),
             Format::Module => panic!("a module: {source}"),
@@ -263,12 +258,18 @@ mod tests {
             ("exports.a = 1; exports['b-c'] = 2; module.exports.d = 3", "a b-c d"),
             ("exports.a = exports.b = void 0", "a b"),
             ("module.exports = { a, b: 1, 'c': 2, d() {}, get e() {}, [f]: 1 }", "a b c d e"),
-            ("Object.defineProperty(exports, '__esModule', { value: true }); exports.default = f;", "__esModule default"),
+            (
+                "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = f;",
+                "__esModule default",
+            ),
             ("Object.defineProperty(module.exports, 'a', { get() { return b } })", "a"),
             ("exports = module.exports = f; exports.a = 1", "a"),
             ("(exports = module.exports = f).a = 1", "a"),
             ("(function (factory) { factory(exports) })(function (exports) { exports.a = 1 })", "a"),
-            ("__export(src_exports, { a: () => a, b: () => b }); module.exports = __toCommonJS(src_exports);", "a b"),
+            (
+                "__export(src_exports, { a: () => a, b: () => b }); module.exports = __toCommonJS(src_exports);",
+                "a b",
+            ),
             ("module.exports = __toCommonJS(x); 0 && (module.exports = { a, b });", "a b"),
             ("module.exports = Object.assign(f, { a: 1 })", "a"),
             ("module.exports = function () {}", ""),
@@ -306,7 +307,7 @@ mod tests {
             ("/a/a.js", "const x = require('x'); x()", false),
             ("/a/a.cjs", "1", false),
         ] {
-            let prepared = analyse(name, source).expect(source);
+            let prepared = analyse(name, source);
             assert_eq!(prepared.format == Format::Module, module, "{name}: {source}");
         }
     }
@@ -314,7 +315,7 @@ mod tests {
     #[test]
     fn node_env_is_a_literal_of_the_same_length() {
         let source = "if (process.env.NODE_ENV !== 'test') exports.a = \"process.env.NODE_ENV\"";
-        let prepared = analyse("/a/node_modules/p/a.js", source).expect("it parses");
+        let prepared = analyse("/a/node_modules/p/a.js", source);
         let text = String::from_utf8(prepared.text).expect("text");
         assert_eq!(text, format!("if ({} !== 'test') exports.a = \"process.env.NODE_ENV\"", node_env()));
         assert!(node_env().starts_with('"') && node_env().len() >= NODE_ENV.len());

@@ -57,8 +57,7 @@ impl ImportMap {
             true => normalise(&super::resolve::folder(base).join(specifier)).to_string_lossy().into_owned(),
             false => specifier.to_owned(),
         };
-        let inside =
-            |prefix: &str| base == prefix || prefix.ends_with('/') && base.starts_with(prefix);
+        let inside = |prefix: &str| base == prefix || prefix.ends_with('/') && base.starts_with(prefix);
         let scopes = self.scopes.iter().filter(|(prefix, _)| inside(prefix)).map(|(_, imports)| imports);
         scopes.chain([&self.imports]).find_map(|imports| look_up(imports, &full))
     }
@@ -69,7 +68,8 @@ fn look_up(imports: &Imports, specifier: &str) -> Option<String> {
     if let Some(address) = imports.get(specifier) {
         return address.clone();
     }
-    let prefixes = imports.iter().filter(|(key, _)| key.ends_with('/') && specifier.starts_with(key.as_str()));
+    let prefixes =
+        imports.iter().filter(|(key, _)| key.ends_with('/') && specifier.starts_with(key.as_str()));
     let (key, address) = prefixes.max_by_key(|(key, _)| key.len())?;
     let address = address.as_ref()?;
     Some(format!("{address}{}", &specifier[key.len()..]))

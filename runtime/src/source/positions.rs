@@ -168,6 +168,9 @@ mod tests {
         let stack = "    at f (/positions/b.ts:1:12)\n    at /positions/b.ts:2:3\n    at native\n    at g (/other.js:1:1)";
         let mapped = "    at f (/positions/b.ts:1:2)\n    at /positions/b.ts:2:3\n    at native\n    at g (/other.js:1:1)";
         assert_eq!(map_stack(stack.into()), mapped);
-        assert_eq!(map_stack("    at <anonymous> (/positions/b.ts:1:99)\n".into()), "    at <anonymous> (/positions/b.ts:1:89)\n");
+        assert_eq!(
+            map_stack("    at <anonymous> (/positions/b.ts:1:99)\n".into()),
+            "    at <anonymous> (/positions/b.ts:1:89)\n"
+        );
     }
 }

@@ -141,7 +141,7 @@ fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
         if !name.ends_with(".cts") {
             return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
         }
-        let analysed = commonjs::analyse(name, &code)?;
+        let analysed = commonjs::analyse(name, &code);
         Ok(Prepared { positions, ..analysed })
     })
 }
@@ -151,7 +151,7 @@ fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let place = if is_in_package(name) { "package" } else { "app" };
     let key = cache::Key::of(&["analyse", &extension, place, &commonjs::node_env(), &source]);
-    cache::get_or(&key, || commonjs::analyse(name, &source))
+    cache::get_or(&key, || Ok(commonjs::analyse(name, &source)))
 }
 
 #[cfg(test)]

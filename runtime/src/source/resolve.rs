@@ -31,7 +31,8 @@ pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
     } else if is_relative(asked) {
         folder(base).join(asked)
     } else {
-        return packages::resolve(&file(base), asked, by).map_err(|error| not_a_package(base, specifier, error));
+        return packages::resolve(&file(base), asked, by)
+            .map_err(|error| not_a_package(base, specifier, error));
     };
     let path = normalise(&path);
     if path.is_file() {
@@ -96,16 +97,18 @@ fn not_a_package(base: &str, specifier: &str, error: packages::Refusal) -> Strin
     let place = format!("'{specifier}' imported from {base}");
     let name = packages::name(specifier);
     match error {
-        packages::Refusal::Missing if specifier.starts_with("node:") || packages::is_node(specifier) => format!(
-            "Cannot find package {place}: it is a part of Node.js, which jsserve does not have; built-in \
+        packages::Refusal::Missing if specifier.starts_with("node:") || packages::is_node(specifier) => {
+            format!(
+                "Cannot find package {place}: it is a part of Node.js, which jsserve does not have; built-in \
              modules are listed in README.md"
-        ),
+            )
+        }
         packages::Refusal::Missing if specifier.contains("://") => {
             format!("Cannot find module {place}: modules come from files, not from the network")
         }
-        packages::Refusal::Missing if specifier.starts_with('#') => format!(
-            "Cannot find module {place}: the nearest package.json has no such entry in \"imports\""
-        ),
+        packages::Refusal::Missing if specifier.starts_with('#') => {
+            format!("Cannot find module {place}: the nearest package.json has no such entry in \"imports\"")
+        }
         packages::Refusal::Missing => {
             let mut message = format!("Cannot find package {place}: ");
             match packages::folder(&folder(base), name) {

@@ -105,7 +105,8 @@ pub fn transform(name: &str, source: &str, options: &Options) -> Result<(String,
     let allocator = Allocator::default();
     let path = Path::new(name);
     let kind = SourceType::from_path(path).unwrap_or_else(|_| SourceType::ts()).with_module(true);
-    let parse = ParseOptions { allow_return_outside_function: name.ends_with(".cts"), ..ParseOptions::default() };
+    let parse =
+        ParseOptions { allow_return_outside_function: name.ends_with(".cts"), ..ParseOptions::default() };
     let parsed = Parser::new(&allocator, source, kind).with_options(parse).parse();
     refuse(source, parsed.diagnostics.errors().next())?;
     let mut program = parsed.program;
@@ -176,7 +177,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Fails with what `diagnostic` says, if there is one.
-pub(super) fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), Refusal> {
+fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), Refusal> {
     let Some(diagnostic) = diagnostic else { return Ok(()) };
     let mut message = diagnostic.message.to_string();
     if let Some(help) = &diagnostic.help {
@@ -233,7 +234,8 @@ mod tests {
             .enumerate()
             .find_map(|(line, text)| text.find("thrower").map(|at| (line as u32 + 1, at as u32 + 1)))
             .expect("the call");
-        let column_of_source = source.lines().nth(3).and_then(|l| l.find("thrower")).expect("there") as u32 + 1;
+        let column_of_source =
+            source.lines().nth(3).and_then(|l| l.find("thrower")).expect("there") as u32 + 1;
         assert_eq!(positions.find(line, column), Some((4, column_of_source)));
     }
 

@@ -22,11 +22,11 @@ use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Pulse};
 use crate::js::exception::{self, Thrown};
 use crate::js::promise::{self, Observer};
-use crate::source::resolve::{By, resolve};
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::std::standard;
 use crate::modules::{TABLE, print};
+use crate::source::resolve::{By, resolve};
 
 /// Threads of Workers in the process.
 pub(super) const WORKERS_MAX: usize = 256;
