@@ -34,6 +34,10 @@ fn main() -> ExitCode {
             let ended = repl::run(ScriptConfig { descriptors, ..*config });
             ended.unwrap_or_else(|error| failure::report(&error))
         }
+        Ok(Request::Check(config)) => {
+            logging::start(config.quiet, config.log);
+            serve::check(*config).unwrap_or_else(|error| failure::report(&error))
+        }
         Ok(Request::Types) => print(&types::text()),
         Ok(Request::Print(text)) => print(&text),
         Err(error) => failure::report(&error),

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use runtime::check;
 use runtime::config::Config;
 use runtime::error::Result;
 use runtime::server::{ExitStatus, Server};
@@ -26,6 +27,23 @@ pub fn serve(config: Config) -> Result<ExitCode> {
         ExitStatus::Clean => ExitCode::SUCCESS,
         ExitStatus::Cut => ExitCode::FAILURE,
     })
+}
+
+/// Loads the app without serving it, and says what there is in one line.
+///
+/// # Errors
+/// Whatever would keep it from being served: the app, the machine.
+pub fn check(config: Config) -> Result<ExitCode> {
+    let (app, quiet) = (config.app.display().to_string(), config.quiet);
+    let checked = check::check(config)?;
+    if !quiet {
+        let handlers = [("fetch", checked.abilities.fetch), ("accept", checked.abilities.accept)];
+        let handlers: Vec<&str> = handlers.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        let (modules, ms) = (checked.modules, checked.took.as_millis());
+        let line = format!("{app}: {}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));
+        let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `jsserve 0.1.0 app.js http://127.0.0.1:8080 workers=2 io=uring`

@@ -74,6 +74,11 @@ impl Blueprint {
         Ok(blueprint)
     }
 
+    /// How many modules are compiled so far.
+    pub fn modules(&self) -> usize {
+        self.code.len()
+    }
+
     fn engine(&self, pulse: Pulse, worker: usize) -> std::result::Result<Rc<Engine>, Thrown> {
         let limits = EngineLimits {
             heap_bytes_max: self.config.limits.heap_bytes_max,

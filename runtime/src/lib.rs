@@ -6,6 +6,7 @@
 //! metrics`.
 
 pub mod app;
+pub mod check;
 pub mod client;
 pub mod config;
 pub mod connection;

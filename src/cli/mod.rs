@@ -33,6 +33,8 @@ pub enum Request {
     Script(Box<ScriptConfig>, Option<String>),
     /// Start the interactive prompt.
     Repl(Box<ScriptConfig>),
+    /// Load this app and report, without serving it.
+    Check(Box<Config>),
     /// Print the TypeScript declarations.
     Types,
     /// Print this text (help, version) and end.
@@ -114,6 +116,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         }
         Some("repl") => Ok(Request::Repl(config(Program::Prompt, None)?)),
         Some("types") if rest.is_empty() => Ok(Request::Types),
+        Some("check") if !rest.is_empty() => check(words, words.len() - rest.len() - 1),
         _ => {
             let path = Path::new(&file);
             resolve::check_app(path)?;
@@ -128,6 +131,12 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
             Ok(Request::Script(config(program, Some(file.clone()))?, warning))
         }
     }
+}
+
+/// `check APP`: the words without the one at `at` are those that would serve it.
+fn check(words: &[OsString], at: usize) -> std::result::Result<Request, Refusal> {
+    let serving = [&words[..at], &words[at + 1..]].concat();
+    Ok(Request::Check(Box::new(resolve::resolve(parse(&serving)?.0)?)))
 }
 
 /// A warning for a handler that is exported under its own name only: the usual slip in a first app.

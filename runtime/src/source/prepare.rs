@@ -136,13 +136,31 @@ fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let options = Options::of(name)?;
     let key = cache::Key::of(&["transform", &options.to_string(), &source]);
     cache::get_or(&key, || {
-        let (code, positions) = transform::transform(name, &source, &options)?;
-        let positions = Some(positions);
-        if !name.ends_with(".cts") {
-            return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
+        apart(|| {
+            let (code, positions) = transform::transform(name, &source, &options)?;
+            let positions = Some(positions);
+            if !name.ends_with(".cts") {
+                return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
+            }
+            let analysed = commonjs::analyse(name, &code);
+            Ok(Prepared { positions, ..analysed })
+        })
+    })
+}
+
+/// Stack for the parser, which goes as deep as the source: what is not used of it costs nothing.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Runs `work` on a stack that suffices, whoever asks.
+fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("source".into()).stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, &work).map(|thread| thread.join()) {
+            Ok(Ok(made)) => made,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // No memory for it.
+            Err(_) => work(),
         }
-        let analysed = commonjs::analyse(name, &code);
-        Ok(Prepared { positions, ..analysed })
     })
 }
 
@@ -151,7 +169,7 @@ fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let place = if is_in_package(name) { "package" } else { "app" };
     let key = cache::Key::of(&["analyse", &extension, place, &commonjs::node_env(), &source]);
-    cache::get_or(&key, || Ok(commonjs::analyse(name, &source)))
+    cache::get_or(&key, || apart(|| Ok(commonjs::analyse(name, &source))))
 }
 
 #[cfg(test)]
@@ -174,6 +192,17 @@ mod tests {
         ] {
             assert_eq!(work(name, source.as_bytes()), expected, "{name}: {source}");
         }
+    }
+
+    #[test]
+    fn a_deep_source_is_no_danger_to_a_small_stack() {
+        let depth = 20_000;
+        let deep = format!("export const a: any = {}1{};", "[".repeat(depth), "]".repeat(depth));
+        let small = std::thread::Builder::new().stack_size(512 << 10);
+        let options = Options::default();
+        let made = small.spawn(move || apart(|| transform::transform("/a.ts", &deep, &options)));
+        let (code, _) = made.expect("a thread").join().expect("no panic").expect("it parses");
+        assert!(code.matches('[').count() == depth);
     }
 
     #[test]

@@ -1,0 +1,72 @@
+//! An app loaded as a worker loads it, on no port: what `jsserve check` reports.
+//!
+//! Owns: the thread that loads it, what is told of it. Must not know: listeners, protocols.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::app::{Abilities, App, Blueprint};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::{self, IoOptions};
+use crate::js::compile::without_mark;
+use crate::js::engine::Pulse;
+use crate::js::goal::exports;
+use crate::server;
+use crate::source::prepare;
+
+/// Stack of the thread beyond what JavaScript may use.
+const STACK_BYTES: usize = 2 << 20;
+
+/// What there is to say of an app that loads.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    /// What its default export can do.
+    pub abilities: Abilities,
+    /// Its files, those of packages included.
+    pub modules: usize,
+    /// How long it took to read, compile and evaluate them.
+    pub took: Duration,
+}
+
+/// Loads the app once and lets it go again. Its modules run; no handler does.
+///
+/// # Errors
+/// Whatever would keep a worker from serving it.
+pub fn check(config: Config) -> Result<Checked> {
+    let start = Instant::now();
+    let (backend, _) = server::choose(config.io, config.limits.ring_entries)?;
+    let options = IoOptions {
+        ring_entries: config.limits.ring_entries,
+        recv_buffer_bytes: config.limits.recv_buffer_bytes,
+        ..IoOptions::default()
+    };
+    let stack_bytes = STACK_BYTES + config.limits.stack_bytes_max;
+    let load = move || {
+        let path = config.app.clone();
+        let blueprint = Arc::new(Blueprint::compile(Arc::new(config))?);
+        if !is_app(&path) {
+            let text = format!("{}: it has no default export, so there is nothing to serve", path.display());
+            return Err(Error::new(ErrorKind::App, text).remedy("A script runs once: jsserve SCRIPT"));
+        }
+        io::run(backend, &options, move || async move {
+            let app = App::load(blueprint.clone(), Pulse::default(), 0).await?;
+            Ok(Checked {
+                abilities: app.current().abilities(),
+                modules: blueprint.modules(),
+                took: start.elapsed(),
+            })
+        })?
+    };
+    let thread = std::thread::Builder::new().name("check".into()).stack_size(stack_bytes).spawn(load);
+    let thread = thread.map_err(|e| Error::system("cannot start a thread", e))?;
+    thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a panic, reported above")))
+}
+
+/// Whether the file, which compiles, exports a default: a script is not run to find out.
+fn is_app(path: &Path) -> bool {
+    let name = std::fs::canonicalize(path).unwrap_or_default();
+    let source = without_mark(std::fs::read(path).unwrap_or_default());
+    prepare::prepare(&name.to_string_lossy(), source).is_ok_and(|source| exports(&source.text, "default"))
+}
