@@ -11,12 +11,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Sends the log of the whole process to standard error; only errors where it is to be `quiet`.
 pub fn start(quiet: bool, log: LogFormat) {
     let level = if quiet { LevelFilter::ERROR } else { LevelFilter::DEBUG };
-    // The resolver of packages tells each of its steps.
-    let targets = Targets::new().with_default(level).with_target("oxc_resolver", LevelFilter::OFF);
-    let builder =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    // What libraries say of their own work is for nobody's eyes: only their warnings.
+    let ours = ["jsserve", "runtime", "handlers"].map(|name| (name, level));
+    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry().with(targets);
     match log {
-        LogFormat::Text => builder.finish().with(targets).init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().with(targets).init(),
+        LogFormat::Text => registry.with(lines).init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
 }

@@ -86,9 +86,10 @@ impl Code {
     ) -> Result<Module<'js, Declared>> {
         let known = self.modules[kind as usize].read().ok().and_then(|all| all.get(name).cloned());
         let (module, commonjs) = match known {
-            // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
             Some(Compiled { bytecode, commonjs }) => {
-                (unsafe { Module::load(ctx.clone(), &bytecode)? }, commonjs)
+                // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
+                let module = unsafe { Module::load(ctx.clone(), &bytecode)? };
+                (module, commonjs)
             }
             None => self.compile(ctx, name, kind)?,
         };
