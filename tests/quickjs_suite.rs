@@ -81,7 +81,9 @@ fn run_all(io: &str) {
         .unwrap_or_else(|error| panic!("{}: {error}", suite.display()))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "js"))
-        .filter(|path| !path.ends_with(NEEDS_BYTECODE) && !NO_PROGRAMS.iter().any(|name| path.ends_with(name)))
+        .filter(|path| {
+            !path.ends_with(NEEDS_BYTECODE) && !NO_PROGRAMS.iter().any(|name| path.ends_with(name))
+        })
         .collect();
     files.sort();
     assert!(files.len() > 50, "only {} tests in {}", files.len(), suite.display());

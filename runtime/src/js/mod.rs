@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod alive;
+pub mod buffer;
 pub mod charge;
 pub mod class;
 pub mod clone;

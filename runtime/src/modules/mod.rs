@@ -16,6 +16,7 @@ pub mod os;
 pub mod performance;
 pub mod report;
 pub mod shared;
+pub mod streams;
 pub mod structured_clone;
 pub mod timers;
 pub mod url;
@@ -36,6 +37,7 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        streams::install,
         console::install,
     ],
 };

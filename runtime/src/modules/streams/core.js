@@ -10,6 +10,9 @@
   /* What only this folder can give to a constructor that is not for scripts. */
   s.token = { __proto__: null };
 
+  const settled = resolved(undefined);
+  s.microtask = (f) => { host.then(settled, f, undefined); };
+
   /* A list: first in, first out. */
   s.list = () => ({ __proto__: null, head: null, tail: null, length: 0 });
   s.push = (list, value) => {

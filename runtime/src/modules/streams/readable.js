@@ -98,7 +98,7 @@
       reading = true;
       s.readDefault(reader, {
         __proto__: null,
-        chunk: (chunk) => host.microtask(() => {
+        chunk: (chunk) => s.microtask(() => {
           again = false;
           if (!canceled1) s.defaultEnqueue(branch1.controller, chunk);
           if (!canceled2) s.defaultEnqueue(branch2.controller, chunk);
@@ -132,10 +132,46 @@
   };
   s.readableTee = tee;
 
+  /* GetIterator of kind async (ECMA-262 section 7.4.4), with a synchronous one as its fallback. */
+  const method = (object, key, what) => {
+    const f = object[key];
+    if (f === undefined || f === null) return undefined;
+    return typeof f === 'function' ? f : typeError(`${what} is not a function`);
+  };
+  const opened = (f, iterable) => {
+    const iterator = call(f, iterable);
+    if (!s.isObject(iterator)) typeError('the iterator is not an object');
+    return iterator;
+  };
+  const iteratorOver = (iterable) => {
+    if (iterable === undefined || iterable === null) typeError('ReadableStream.from needs an iterable');
+    const own = method(iterable, host.asyncIterator, '[Symbol.asyncIterator]');
+    if (own !== undefined) {
+      const iterator = opened(own, iterable);
+      return { __proto__: null, iterator, next: iterator.next };
+    }
+    const plain = method(iterable, host.iterator, '[Symbol.iterator]');
+    if (plain === undefined) typeError('ReadableStream.from needs an iterable');
+    const inner = opened(plain, iterable);
+    const { next } = inner;
+    const step = (result) => {
+      if (!s.isObject(result)) typeError('the result of the iterator is not an object');
+      const done = !!result.done;
+      return then(resolved(result.value), (value) => ({ value, done }));
+    };
+    const iterator = {
+      __proto__: null,
+      return: (reason) => {
+        const end = method(inner, 'return', 'return');
+        return end === undefined ? { value: reason, done: true } : step(call(end, inner, reason));
+      },
+    };
+    return { __proto__: null, iterator, next: () => step(call(next, inner)) };
+  };
+
   /* ReadableStreamFromIterable (section 4.9.1). */
   const from = (iterable) => {
-    const record = host.asyncIterator(iterable);
-    const { iterator, next } = record;
+    const { iterator, next } = iteratorOver(iterable);
     let stream;
     const pull = () => {
       let promise;
@@ -260,7 +296,6 @@
       return s.iterate(s.acquireDefaultReader(stream), keep);
     }
   }
-  host.define(ReadableStream.prototype, host.symbolAsyncIterator, ReadableStream.prototype.values);
   s.ReadableStream = ReadableStream;
 
   /* The asynchronous iterator (section 4.2.5; Web IDL section 3.7.10). */
@@ -319,7 +354,9 @@
       return inLine(it, (current) => returnStep(current, value));
     },
   };
-  host.iteratorPrototype(ReadableStreamAsyncIterator, methods);
+  s.iteratorClass = ReadableStreamAsyncIterator;
+  s.iteratorMethods = methods;
+  s.someGenerator = async function* () {};
   s.iterate = (reader, keep) => new ReadableStreamAsyncIterator(
     { __proto__: null, reader, keep, finished: false, ongoing: undefined });
 })

@@ -125,7 +125,7 @@
       }
       s.readDefault(reader, {
         __proto__: null,
-        chunk: (chunk) => host.microtask(() => {
+        chunk: (chunk) => s.microtask(() => {
           one.again = two.again = false;
           let copy = chunk;
           if (!one.canceled && !two.canceled) {
@@ -160,7 +160,7 @@
       }
       s.readByob(reader, view, 1, {
         __proto__: null,
-        chunk: (chunk) => host.microtask(() => {
+        chunk: (chunk) => s.microtask(() => {
           one.again = two.again = false;
           if (!other.canceled) {
             let copy;

@@ -108,7 +108,7 @@
     const { buffer, byteOffset, byteLength } = s.shift(c.queue);
     c.total -= byteLength;
     drained(c);
-    request.chunk(makeView('Uint8Array', buffer, byteOffset, byteLength));
+    request.chunk(makeView(host.UINT8, buffer, byteOffset, byteLength));
   };
 
   s.byteClose = (c) => {
@@ -150,7 +150,7 @@
       if (s.waitingReads(stream) === 0) enqueueChunk(c, bytes, byteOffset, byteLength);
       else {
         if (c.pending.length > 0) s.shift(c.pending);
-        s.fulfillRead(stream, makeView('Uint8Array', bytes, byteOffset, byteLength), false);
+        s.fulfillRead(stream, makeView(host.UINT8, bytes, byteOffset, byteLength), false);
       }
     } else {
       enqueueChunk(c, bytes, byteOffset, byteLength);
@@ -284,7 +284,7 @@
           }
           s.push(c.pending, {
             __proto__: null, buffer, bufferByteLength: autoAllocate, byteOffset: 0, byteLength: autoAllocate,
-            filled: 0, minimumFill: 1, elementSize: 1, kind: 'Uint8Array', reader: 'default',
+            filled: 0, minimumFill: 1, elementSize: 1, kind: host.UINT8, reader: 'default',
           });
         }
         s.push(stream.reader.requests, request);
@@ -326,7 +326,7 @@
   s.byobRequest = (c) => {
     if (c.byobRequest === null && c.pending.length > 0) {
       const d = first(c);
-      const view = makeView('Uint8Array', d.buffer, d.byteOffset + d.filled, d.byteLength - d.filled);
+      const view = makeView(host.UINT8, d.buffer, d.byteOffset + d.filled, d.byteLength - d.filled);
       c.byobRequest = { __proto__: null, self: null, controller: c, view };
       c.byobRequest.self = new ReadableStreamBYOBRequest(s.token, c.byobRequest);
     }

@@ -194,10 +194,14 @@
     constructor() {
       const state = { __proto__: null, high: '' };
       this.#stream = createTransform((chunk, put) => {
-        const bytes = host.encodeNext(`${chunk}`, state);
-        if (host.byteLengthOf(viewBuffer(bytes)) > 0) put(bytes);
+        // A surrogate pair may be cut in two by the border of chunks.
+        const text = state.high + `${chunk}`;
+        const last = text === '' ? '' : text[text.length - 1];
+        state.high = last >= '\uD800' && last <= '\uDBFF' ? last : '';
+        const bytes = host.encode(text, false);
+        if (bytes !== undefined) put(bytes);
       }, (put) => {
-        if (state.high !== '') put(host.encodeNext('', { __proto__: null, high: '', last: true, rest: state.high }));
+        if (state.high !== '') put(host.encode(state.high, true));
       });
     }
 
@@ -205,19 +209,18 @@
     get readable() { return this.#stream.readable.self; }
     get writable() { return this.#stream.writable.self; }
   }
-  const viewBuffer = (bytes) => host.viewOf(bytes).buffer;
   s.TextEncoderStream = TextEncoderStream;
 
   class TextDecoderStream {
-    #stream; #decoder;
+    #stream; #decoder; #fatal; #ignoreBOM;
 
     constructor(label = undefined, options = undefined) {
       const given = s.dictionary(options, 'options');
-      const fatal = !!given.fatal;
-      const ignoreBOM = !!given.ignoreBOM;
-      const decoder = this.#decoder = host.newDecoder(label === undefined ? 'utf-8' : `${label}`, { fatal, ignoreBOM });
+      const fatal = this.#fatal = !!given.fatal;
+      const ignoreBOM = this.#ignoreBOM = !!given.ignoreBOM;
+      const decoder = this.#decoder = host.newDecoder(label === undefined ? 'utf-8' : `${label}`, fatal, ignoreBOM);
       this.#stream = createTransform((chunk, put) => {
-        const text = host.decode(decoder, host.bufferSource(chunk), true);
+        const text = host.decode(decoder, chunk, true);
         if (text !== '') put(text);
       }, (put) => {
         const text = host.decode(decoder, undefined, false);
@@ -225,9 +228,9 @@
       });
     }
 
-    get encoding() { return host.decoderOf(this.#decoder, 'encoding'); }
-    get fatal() { return host.decoderOf(this.#decoder, 'fatal'); }
-    get ignoreBOM() { return host.decoderOf(this.#decoder, 'ignoreBOM'); }
+    get encoding() { return host.decoderEncoding(this.#decoder); }
+    get fatal() { return this.#fatal; }
+    get ignoreBOM() { return this.#ignoreBOM; }
     get readable() { return this.#stream.readable.self; }
     get writable() { return this.#stream.writable.self; }
   }
@@ -241,7 +244,7 @@
         if (arguments.length === 0) typeError(`${name}: 1 argument required, but only 0 present`);
         const native = make(`${format}`);
         this.#stream = createTransform((chunk, put) => {
-          const bytes = host.code(native, host.bufferSource(chunk), false);
+          const bytes = host.code(native, chunk, false);
           if (bytes !== undefined) put(bytes);
         }, (put) => {
           const bytes = host.code(native, undefined, true);
