@@ -31,7 +31,7 @@ impl Functions for Host {
             Ok(Value::new_number(scope.ctx.clone(), scope.arg(0).as_number().unwrap_or(0.0).floor()))
         }),
         (c"call", 2, call),
-        (c"resolved", 1, |scope| promise::resolved(scope.ctx, scope.arg(0))),
+        (c"resolved", 1, resolved),
         (c"rejected", 1, |scope| promise::settled(scope.ctx, Err(scope.arg(0)))),
         (c"deferred", 0, deferred),
         (c"then", 3, |scope| promise::then(scope.ctx, &scope.arg(0), &scope.arg(1), &scope.arg(2))),
@@ -117,6 +117,18 @@ fn call<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let args = [scope.arg(2), scope.arg(3)];
     let count = scope.len().saturating_sub(2).min(args.len());
     promise::call(scope.ctx, &function, Some(&this), &args[..count])
+}
+
+/// "A promise resolved with" a value (Web IDL section 3.2.23): always a new promise, so that one that
+/// follows another settles two jobs after it.
+fn resolved<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let value = scope.arg(0);
+    if !value.is_object() {
+        return promise::settled(scope.ctx, Ok(value));
+    }
+    let (promise, capability) = promise::pending(scope.ctx)?;
+    capability.settle(scope.ctx, Ok(value));
+    Ok(promise)
 }
 
 fn deferred<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
