@@ -18,6 +18,7 @@ pub mod print;
 pub mod report;
 pub mod shared;
 pub mod std;
+pub mod streams;
 pub mod structured_clone;
 pub mod timers;
 pub mod types;
@@ -43,6 +44,7 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        streams::install,
         console::install,
     ],
 };

@@ -101,6 +101,14 @@ pub fn abort<'js>(ctx: &Ctx<'js>, signal: &Value<'js>, reason: Option<Value<'js>
     call(ctx, "abort", &[signal.clone(), reason]).map(drop)
 }
 
+/// Aborts `signal` for exactly this reason, `undefined` included.
+///
+/// # Errors
+/// Out of memory; what listeners throw is reported, not returned.
+pub fn abort_for<'js>(signal: &Value<'js>, reason: Value<'js>) -> Result<()> {
+    call(signal.ctx(), "abort", &[signal.clone(), reason]).map(drop)
+}
+
 /// Whether `value` is an `AbortSignal`.
 ///
 /// # Errors
