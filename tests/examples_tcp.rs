@@ -128,7 +128,6 @@ both_backends! {
         assert_eq!(next(), format!("PRIVMSG #test :{}", "ä".repeat(100)));
         client.end_input();
         assert_eq!(next(), "QUIT :bye");
-        drop(say);
         drop((lines, writer));
         assert!(client.finish().ends_with("* the connection has ended\n"));
     }

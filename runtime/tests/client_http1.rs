@@ -28,6 +28,7 @@ on_both!(
     bodies_that_are_none_free_the_connection,
     a_stale_connection_is_worth_one_retry,
     a_stale_connection_repeats_no_post_that_was_sent,
+    a_connection_that_was_closed_is_not_used,
     connection_close_is_kept,
     an_early_answer_comes_before_the_upload_ends,
     informational_responses_are_skipped,
@@ -35,6 +36,7 @@ on_both!(
     ipv6_literals_work,
     idle_connections_are_closed_in_time,
     idle_connections_are_bounded,
+    connections_are_bounded,
 );
 
 /// A source that yields these pieces, then fails if it must.
@@ -273,6 +275,18 @@ async fn a_stale_connection_repeats_no_post_that_was_sent() {
     assert_eq!(server.accepts(), 1);
 }
 
+async fn a_connection_that_was_closed_is_not_used() {
+    let server = Server::once(response("", b"once"));
+    let client = client();
+    for round in 1..=5 {
+        // A POST is never repeated: each must see by itself that the connection is gone.
+        let (_, body) = fetch(&client, post(&server, RequestBody::Empty)).await.expect("answer");
+        assert_eq!((body.as_str(), server.accepts()), ("once", round));
+        // On purpose without a turn of the worker's loop: the FIN lies unread in the kernel.
+        server.wait_closed(round);
+    }
+}
+
 async fn connection_close_is_kept() {
     let server = Server::canned(response("connection: close\r\n", b"bye"));
     let client = client();
@@ -355,4 +369,22 @@ async fn idle_connections_are_bounded() {
     text(&mut second).await;
     server.closed(1).await;
     assert_eq!((server.accepts(), client.idle_connections()), (2, 1));
+}
+
+async fn connections_are_bounded() {
+    let (server, other) = (Server::echo(), Server::echo());
+    let mut options = options();
+    options.connections_max = 1;
+    options.connect_ms_max = 200;
+    let client = Client::new(options);
+    let mut first = client.send(get(server.url("/first"))).await.expect("answer");
+    // The only one is in use.
+    let error = fetch(&client, get(other.url("/"))).await.expect_err("no room");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.chain());
+    assert_eq!((server.accepts(), other.accepts()), (1, 0));
+    text(&mut first).await;
+    // It idles, and makes way for another origin.
+    fetch(&client, get(other.url("/"))).await.expect("answer");
+    assert_eq!((other.accepts(), client.idle_connections()), (1, 1));
+    server.closed(1).await;
 }

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// A [`Transport`] as hyper sees it.
 pub(super) struct Adapter {
-    transport: Transport,
+    transport: Rc<Transport>,
     /// Bytes that were received and did not fit hyper's buffer, from `taken` on.
     rest: Vec<u8>,
     taken: usize,
@@ -31,12 +32,18 @@ pub(super) struct Adapter {
 
 impl Adapter {
     pub(super) fn new(transport: Transport) -> Self {
-        Adapter { transport, rest: Vec::new(), taken: 0, waiting: Vec::new() }
+        Adapter { transport: Rc::new(transport), rest: Vec::new(), taken: 0, waiting: Vec::new() }
     }
 
     /// The connection, when hyper is done with it; `None` if bytes are left over.
     pub(super) fn into_transport(self) -> Option<Transport> {
-        (self.rest.is_empty() && self.waiting.is_empty()).then_some(self.transport)
+        let is_done = self.rest.is_empty() && self.waiting.is_empty();
+        is_done.then_some(self.transport).and_then(Rc::into_inner)
+    }
+
+    /// A look at the connection from outside, for as long as it is open.
+    pub(super) fn watch(&self) -> Watch {
+        Watch(Rc::downgrade(&self.transport))
     }
 
     /// Sends what waits as soon as nothing is in flight.
@@ -123,6 +130,16 @@ impl Write for Adapter {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_push(cx))?;
         self.transport.poll_shutdown(cx)
+    }
+}
+
+/// Tells whether a connection can still be used.
+pub(super) struct Watch(Weak<Transport>);
+
+impl Watch {
+    /// Whether it is open on both sides, as far as this machine knows.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.upgrade().is_some_and(|transport| !transport.is_hung_up())
     }
 }
 

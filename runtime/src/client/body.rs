@@ -42,6 +42,8 @@ pub struct Body {
     lease: Option<Lease>,
     decoder: Option<Decoder>,
     patience: Rc<Patience>,
+    /// Somebody waits: only then does time count. A slow reader is not a silent server.
+    waiting: bool,
     host: Rc<str>,
 }
 
@@ -53,9 +55,8 @@ impl Body {
         patience: Rc<Patience>,
         host: Rc<str>,
     ) -> Self {
-        // Only while somebody waits does time count: a slow reader is not a silent server.
-        patience.pause();
-        let mut body = Body { incoming: Some(incoming), lease: Some(lease), decoder, patience, host };
+        let (incoming, lease) = (Some(incoming), Some(lease));
+        let mut body = Body { incoming, lease, decoder, patience, waiting: false, host };
         if body.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
             body.ended();
         }
@@ -65,7 +66,6 @@ impl Body {
     /// The body is on this side: the connection is free.
     fn ended(&mut self) {
         self.incoming = None;
-        self.patience.pause();
         if let Some(lease) = self.lease.take() {
             lease.release();
         }
@@ -163,14 +163,14 @@ impl Body {
     fn poll_wire(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         while let Some(incoming) = &mut self.incoming {
             let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
-                if !self.patience.is_running() {
+                if !std::mem::replace(&mut self.waiting, true) {
                     self.patience.renew();
                 }
                 ready!(self.patience.poll_over(cx));
                 let message = format!("{} sent nothing for {} ms", self.host, self.patience.ms_max());
                 return Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, message))));
             };
-            self.patience.pause();
+            self.waiting = false;
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => {

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use hyper::client::conn::{http1, http2};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::pki_types::ServerName;
+use tokio::sync::OwnedSemaphorePermit;
 use url::{Host, Url};
 
 use crate::io::{self, Stream};
@@ -20,7 +21,7 @@ use crate::io::{self, Stream};
 use super::adapter::{Adapter, WorkerExecutor, WorkerTimer};
 use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
-use super::pool::{Http1, Link};
+use super::pool::{Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
 use super::tls::{self, TlsStream};
 use super::transport::Transport;
@@ -42,8 +43,11 @@ pub(super) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
     .await
 }
 
+/// What a connection holds as long as it lives: its room in the pool.
+pub(super) type Room = Option<OwnedSemaphorePermit>;
+
 /// Opens a connection that can carry requests to `url`.
-pub(super) async fn connect(client: &Inner, url: &Url) -> Result<Link> {
+pub(super) async fn connect(client: &Inner, url: &Url, room: Room) -> Result<Link> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
     };
@@ -51,9 +55,9 @@ pub(super) async fn connect(client: &Inner, url: &Url) -> Result<Link> {
     let Some(proxy) = proxy_for(&client.options.proxy, url)? else {
         let stream = dial(host, port).await?;
         if secure {
-            return open_tls(client, stream, url, host).await;
+            return open_tls(client, stream, url, host, room).await;
         }
-        return open_http1(client, Transport::Plain(stream), host, None).await;
+        return open_http1(client, Transport::Plain(stream), host, None, room).await;
     };
     let (via, via_port) = proxy_address(&proxy)?;
     let stream = dial(via, via_port).await.map_err(|error| {
@@ -61,10 +65,10 @@ pub(super) async fn connect(client: &Inner, url: &Url) -> Result<Link> {
     })?;
     if secure {
         let stream = tunnel(client, stream, &format!("{host}:{port}"), &proxy).await?;
-        return open_tls(client, stream, url, host).await;
+        return open_tls(client, stream, url, host, room).await;
     }
     let forward = Forward { authorization: proxy.basic_auth().cloned() };
-    open_http1(client, Transport::Plain(stream), host, Some(forward)).await
+    open_http1(client, Transport::Plain(stream), host, Some(forward), room).await
 }
 
 /// What a request that a proxy forwards needs, beside its URL in absolute form (RFC 9112 3.2.2).
@@ -148,7 +152,7 @@ async fn tunnel(client: &Inner, stream: Stream, authority: &str, proxy: &Interce
     }
 }
 
-async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str) -> Result<Link> {
+async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str, room: Room) -> Result<Link> {
     let name = match url.host() {
         Some(Host::Ipv4(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
         Some(Host::Ipv6(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
@@ -164,8 +168,8 @@ async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str) -> Resu
     let speaks_h2 = stream.alpn().as_deref() == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
     match speaks_h2 {
-        true => open_http2(client, transport, host).await,
-        false => open_http1(client, transport, host, None).await,
+        true => open_http2(client, transport, host, room).await,
+        false => open_http1(client, transport, host, None, room).await,
     }
 }
 
@@ -174,23 +178,29 @@ async fn open_http1(
     transport: Transport,
     host: &str,
     forward: Option<Forward>,
+    room: Room,
 ) -> Result<Link> {
+    let adapter = Adapter::new(transport);
+    let watch = adapter.watch();
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(client.options.header_bytes_max.max(8 << 10))
         .max_headers(client.options.header_fields_max)
-        .handshake(Adapter::new(transport))
+        .handshake(adapter)
         .await
         .map_err(|error| Error::of_hyper(error, host))?;
     let host: Rc<str> = host.into();
     let task = io::spawn(async move {
+        let _room = room;
         if let Err(error) = connection.await {
             tracing::debug!("connection to {host}: {error}");
         }
     });
-    Ok(Link::Http1(Http1::new(sender, task, forward)))
+    Ok(Link::Http1(Http1::new(sender, watch, task, forward)))
 }
 
-async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<Link> {
+async fn open_http2(client: &Inner, transport: Transport, host: &str, room: Room) -> Result<Link> {
+    let adapter = Adapter::new(transport);
+    let watch = Rc::new(adapter.watch());
     let (sender, connection) = http2::Builder::new(WorkerExecutor)
         .timer(WorkerTimer)
         .initial_stream_window_size(STREAM_BYTES_MAX)
@@ -198,14 +208,15 @@ async fn open_http2(client: &Inner, transport: Transport, host: &str) -> Result<
         .max_send_buf_size(64 << 10)
         .max_header_list_size(u32::try_from(client.options.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_AFTER)
-        .handshake(Adapter::new(transport))
+        .handshake(adapter)
         .await
         .map_err(|error| Error::of_hyper(error, host))?;
     let host: Rc<str> = host.into();
     drop(io::spawn(async move {
+        let _room = room;
         if let Err(error) = connection.await {
             tracing::debug!("connection to {host}: {error}");
         }
     }));
-    Ok(Link::Http2(sender))
+    Ok(Link::Http2(Http2 { sender, watch }))
 }

@@ -1,12 +1,12 @@
 //! From a host's name to a connected socket: addresses, and a race between their families.
 //!
-//! Owns: name resolution as the client sees it, and the order and overlap of attempts (RFC 8305, with
-//! its default times). Must not know: TLS, proxies, HTTP.
+//! Owns: the order and overlap of attempts (RFC 8305, with its default times). Must not know: TLS,
+//! proxies, HTTP.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::Poll;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
 
+use crate::io::dns::{Family, lookup};
 use crate::io::{Socket, Stream, sleep};
 
 use super::error::{Error, ErrorKind, Result};
@@ -23,28 +24,14 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to `port` of `host`, a name or an address (IPv6 with or without brackets).
 pub(super) async fn dial(host: &str, port: u16) -> Result<Stream> {
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let addrs = match literal.parse::<IpAddr>() {
-        Ok(ip) => vec![SocketAddr::new(ip, port)],
-        Err(_) => lookup(host, port)
-            .await
-            .map_err(|error| Error::because(ErrorKind::Resolve, format!("no address for {host}"), error))?,
-    };
+    // Brackets are the URL's way to write an IPv6 address.
+    let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let addrs = lookup(name, port, Family::Any)
+        .await
+        .map_err(|error| Error::because(ErrorKind::Resolve, format!("no address for {host}"), error))?;
     race(interleave(&addrs)).await.map_err(|error| {
         Error::because(ErrorKind::Connect, format!("cannot connect to {host}, port {port}"), error)
     })
-}
-
-/// getaddrinfo(3) on a thread of its own.
-async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let name = host.to_string();
-    std::thread::Builder::new().name("resolver".into()).spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // Nobody waits when the request is gone.
-        let _ = send.send(found);
-    })?;
-    receive.await.map_err(io::Error::other)?
 }
 
 /// The families in turn, the first address's family first (RFC 8305 section 4).

@@ -106,7 +106,7 @@ async fn take_or_make(client: &Rc<Inner>, place: Rc<Place>, url: &Url, anew: boo
             }
         }
     }
-    let link = connect(client, url).await?;
+    let link = connect(client, url, client.pool.room().await).await?;
     place.is_single.set(matches!(link, Link::Http1(_)));
     let lease = Lease::fresh(client.pool.clone(), place, link);
     drop(making);
@@ -129,12 +129,12 @@ async fn attempt(
             };
             unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
-        Link::Http2(sender) => {
+        Link::Http2(link) => {
             let request = match wire_request(head, body, &patience, None, true) {
                 Ok(request) => request,
                 Err(error) => return Err(Failed { error, unsent: None }),
             };
-            unless_silent(sender.try_send_request(request), &patience, &host).await
+            unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
     }?;
     patience.change(client.options.body_stall_ms_max);

@@ -57,6 +57,8 @@ pub struct ClientOptions {
     pub body_stall_ms_max: u64,
     /// A connection without a request.
     pub idle_ms_max: u64,
+    /// Connections in all, in use and idle; a request beyond waits for one, as it does for connecting.
+    pub connections_max: usize,
     /// Idle connections of one origin.
     pub idle_per_origin_max: usize,
     /// Bytes of a response's head.
@@ -76,6 +78,7 @@ impl Default for ClientOptions {
             header_ms_max: 300_000,
             body_stall_ms_max: 300_000,
             idle_ms_max: 30_000,
+            connections_max: 256,
             idle_per_origin_max: 32,
             header_bytes_max: 64 << 10,
             header_fields_max: 256,
@@ -110,7 +113,7 @@ impl Inner {
 impl Client {
     /// A client of its own.
     pub fn new(options: ClientOptions) -> Self {
-        let pool = pool::Pool::new(options.idle_ms_max, options.idle_per_origin_max);
+        let pool = pool::Pool::new(&options);
         Client { inner: Rc::new(Inner { options, pool, tls: OnceCell::new() }) }
     }
 

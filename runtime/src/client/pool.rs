@@ -10,16 +10,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Origin, Url};
 
 use crate::io::{self, JoinHandle};
 
+use super::ClientOptions;
+use super::adapter::Watch;
 use super::connect::Forward;
 use super::request::Outgoing;
 
 /// The connections of a client.
 pub(super) struct Pool {
     origins: RefCell<HashMap<Origin, Rc<Place>>>,
+    /// Connections that may still be opened.
+    room: Arc<Semaphore>,
     /// How long a connection may idle.
     idle_ms_max: u64,
     /// Idle connections of one origin.
@@ -31,17 +36,31 @@ pub(super) struct Pool {
 /// The connections of one origin.
 pub(super) struct Place {
     idle: RefCell<Vec<(Instant, Http1)>>,
-    shared: RefCell<Option<(Instant, http2::SendRequest<Outgoing>)>>,
+    shared: RefCell<Option<(Instant, Http2)>>,
     /// Held while a connection is made of which nobody knows whether it can be shared.
-    pub(super) making: Arc<tokio::sync::Semaphore>,
+    pub(super) making: Arc<Semaphore>,
     /// The server's last connection could not be shared.
     pub(super) is_single: Cell<bool>,
     idle_max: usize,
 }
 
+/// An HTTP/2 connection. It ends by itself with its last stream, once it has left the pool.
+#[derive(Clone)]
+pub(super) struct Http2 {
+    pub(super) sender: http2::SendRequest<Outgoing>,
+    pub(super) watch: Rc<Watch>,
+}
+
+impl Http2 {
+    fn is_open(&self) -> bool {
+        !self.sender.is_closed() && self.watch.is_open()
+    }
+}
+
 /// An HTTP/1.1 connection: one exchange at a time.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Outgoing>,
+    watch: Watch,
     /// Moves the bytes; ends with the connection.
     task: Option<JoinHandle<()>>,
     /// A proxy at the other end forwards requests.
@@ -52,10 +71,11 @@ impl Http1 {
     /// A connection whose bytes `task` moves, for as long as it is open.
     pub(super) fn new(
         sender: http1::SendRequest<Outgoing>,
+        watch: Watch,
         task: JoinHandle<()>,
         forward: Option<Forward>,
     ) -> Self {
-        Http1 { sender, task: Some(task), forward }
+        Http1 { sender, watch, task: Some(task), forward }
     }
 
     /// Closes it in good order, in the background: it is idle.
@@ -76,14 +96,45 @@ impl Drop for Http1 {
 /// A connection in use.
 pub(super) enum Link {
     Http1(Http1),
-    /// Ends by itself with its last stream, once it has left the pool.
-    Http2(http2::SendRequest<Outgoing>),
+    Http2(Http2),
 }
 
 impl Pool {
-    pub(super) fn new(idle_ms_max: u64, idle_max: usize) -> Rc<Self> {
-        let (origins, reaping) = (RefCell::default(), Cell::new(false));
-        Rc::new(Pool { origins, idle_ms_max, idle_max, reaping })
+    pub(super) fn new(options: &ClientOptions) -> Rc<Self> {
+        Rc::new(Pool {
+            origins: RefCell::default(),
+            room: Arc::new(Semaphore::new(options.connections_max)),
+            idle_ms_max: options.idle_ms_max,
+            idle_max: options.idle_per_origin_max,
+            reaping: Cell::new(false),
+        })
+    }
+
+    /// Room for one more connection, for as long as that lives; the oldest idle one makes way.
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if self.room.available_permits() == 0 {
+            self.evict();
+        }
+        self.room.clone().acquire_owned().await.ok()
+    }
+
+    fn evict(&self) {
+        let origins = self.origins.borrow();
+        let oldest = |place: &Rc<Place>| {
+            let idle = place.idle.borrow().first().map(|(since, _)| *since);
+            let shared = place.shared.borrow().as_ref().map(|(since, _)| *since);
+            idle.into_iter().chain(shared).min()
+        };
+        let place =
+            origins.values().filter_map(|place| Some((oldest(place)?, place))).min_by_key(|(at, _)| *at);
+        let Some((_, place)) = place else { return };
+        let mut idle = place.idle.borrow_mut();
+        if idle.is_empty() {
+            // Its streams, if it has any, go on.
+            *place.shared.borrow_mut() = None;
+        } else {
+            drop(idle.remove(0));
+        }
     }
 
     pub(super) fn place(&self, url: &Url) -> Rc<Place> {
@@ -92,7 +143,7 @@ impl Pool {
             Rc::new(Place {
                 idle: RefCell::default(),
                 shared: RefCell::default(),
-                making: Arc::new(tokio::sync::Semaphore::new(1)),
+                making: Arc::new(Semaphore::new(1)),
                 is_single: Cell::new(false),
                 idle_max: self.idle_max,
             })
@@ -117,7 +168,7 @@ impl Pool {
             let mut idle = place.idle.borrow_mut();
             gone.extend(idle.extract_if(.., |(since, link)| link.sender.is_closed() || !note(*since)));
             let mut shared = place.shared.borrow_mut();
-            if shared.as_ref().is_some_and(|(since, sender)| sender.is_closed() || !note(*since)) {
+            if shared.as_ref().is_some_and(|(since, link)| !link.is_open() || !note(*since)) {
                 *shared = None;
             }
             let used = !idle.is_empty() || shared.is_some();
@@ -167,16 +218,16 @@ impl Place {
     /// for the shortest time.
     pub(super) fn take(&self) -> Option<Link> {
         let mut shared = self.shared.borrow_mut();
-        if let Some((since, sender)) = shared.as_mut() {
-            if !sender.is_closed() {
+        if let Some((since, link)) = shared.as_mut() {
+            if link.is_open() {
                 *since = Instant::now();
-                return Some(Link::Http2(sender.clone()));
+                return Some(Link::Http2(link.clone()));
             }
             *shared = None;
         }
         let mut idle = self.idle.borrow_mut();
         while let Some((_, link)) = idle.pop() {
-            if link.sender.is_ready() {
+            if link.sender.is_ready() && link.watch.is_open() {
                 return Some(Link::Http1(link));
             }
         }
@@ -199,8 +250,8 @@ impl Lease {
 
     /// Of a new connection; one that can be shared is, from now on.
     pub(super) fn fresh(pool: Rc<Pool>, place: Rc<Place>, link: Link) -> Self {
-        if let Link::Http2(sender) = &link {
-            *place.shared.borrow_mut() = Some((Instant::now(), sender.clone()));
+        if let Link::Http2(shared) = &link {
+            *place.shared.borrow_mut() = Some((Instant::now(), shared.clone()));
             pool.watch();
         }
         Lease::new(pool, place, link)

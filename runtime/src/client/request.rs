@@ -126,15 +126,6 @@ impl Patience {
         self.renew();
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.deadline.is_set() || self.deadline.expired()
-    }
-
-    /// Nobody waits.
-    pub(super) fn pause(&self) {
-        self.deadline.clear();
-    }
-
     pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.deadline.poll_expired(cx)
     }

@@ -6,6 +6,8 @@ use std::io;
 use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::io::Stream;
 
 use super::tls::TlsStream;
@@ -25,6 +27,17 @@ impl Transport {
             Transport::Tls(stream) => take(&ready!(stream.poll_recv(cx))?),
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether the peer has closed its direction, though nobody may have read that yet (poll(2),
+    /// POLLRDHUP): a system call.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let stream = match self {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.stream(),
+        };
+        let mut polled = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::RDHUP)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     pub(super) fn start_send(&self, buffer: Vec<u8>) {

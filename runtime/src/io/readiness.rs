@@ -1,13 +1,18 @@
 //! Readiness of one direction of a descriptor, shared by all that wait for it.
 //!
-//! Owns: the cached "may be ready" and the fan-out of one wake to many waiters. Filled by a
-//! one-shot poll in the ring, or by tokio's AsyncFd. Must not know: the operations that wait.
+//! Owns: the cached "may be ready" and the fan-out of one wake to many waiters. Filled by a poll
+//! in the ring (for reading one that stays, and tells of edges), or by tokio's AsyncFd. Must not
+//! know: the operations that wait.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::ring::Ring;
@@ -20,20 +25,40 @@ pub(super) struct Direction {
     stale: Cell<bool>,
     /// Ring: the slot of the poll in flight.
     armed: Cell<Option<usize>>,
+    /// Ring: the end of the stream, an error or urgent data was seen. They tell of no further edge.
+    unusual: Cell<bool>,
+    /// Ring: events since the one that made it ready.
+    unheard: Cell<u8>,
     fan: Arc<FanOut>,
     waker: Waker,
     events: i16,
 }
 
+/// Events that a poll tells of in vain before it is ended.
+const UNHEARD_MAX: u8 = 4;
+/// What makes a short read no proof that nothing is left: the end may have come with the bytes, and
+/// tcp(7) stops a read before urgent data.
+const UNUSUAL: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR | libc::POLLPRI) as i32;
+
 #[derive(Default)]
 struct FanOut {
-    waiters: Mutex<Vec<Waker>>,
+    waiters: Mutex<VecDeque<Waker>>,
 }
 
 impl Wake for FanOut {
     fn wake(self: Arc<Self>) {
-        let waiters = std::mem::take(&mut *self.waiters.lock().unwrap_or_else(PoisonError::into_inner));
-        waiters.into_iter().for_each(Waker::wake);
+        // One by one, so that the list keeps its memory; who waits anew behind them waits on.
+        let count = self.lock().len();
+        for _ in 0..count {
+            let waiter = self.lock().pop_front();
+            waiter.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl FanOut {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waker>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,14 +75,38 @@ impl Direction {
         let fan = Arc::new(FanOut::default());
         let waker = Waker::from(fan.clone());
         let (ready, stale, armed) = (Cell::new(true), Cell::new(false), Cell::new(None));
-        Rc::new(Direction { ready, stale, armed, fan, waker, events })
+        Rc::new(Direction {
+            ready,
+            stale,
+            armed,
+            unusual: Cell::default(),
+            unheard: Cell::default(),
+            fan,
+            waker,
+            events,
+        })
     }
 
-    /// The ring's poll has completed; returns whom to wake.
-    pub(super) fn complete(&self) -> Waker {
-        self.armed.set(None);
-        self.ready.set(true);
-        self.waker.clone()
+    /// The events to poll for in the ring, and whether the poll is to stay after the first.
+    pub(super) fn interest(&self) -> (u32, bool) {
+        match self.events {
+            libc::POLLIN => ((libc::POLLIN | libc::POLLRDHUP | libc::POLLPRI) as u32, true),
+            events => (events as u32, false),
+        }
+    }
+
+    /// The ring's poll tells of `events` (or a negative errno), and goes on if `more`. Returns whom
+    /// to wake, and whether the poll had better end: nobody asks for what it tells of.
+    pub(super) fn complete(&self, events: i32, more: bool) -> (Waker, bool) {
+        if !more {
+            self.armed.set(None);
+        }
+        if events & UNUSUAL != 0 && events != -libc::ECANCELED {
+            self.unusual.set(true);
+        }
+        let unheard = if self.ready.replace(true) { self.unheard.get().saturating_add(1) } else { 0 };
+        self.unheard.set(unheard);
+        (self.waker.clone(), more && unheard >= UNHEARD_MAX)
     }
 
     /// The slot of the poll in flight in the ring.
@@ -71,6 +120,33 @@ impl Direction {
         self.stale.set(true);
     }
 
+    /// A stream gave less than was asked for: nothing is left, and what comes next is an edge.
+    pub(super) fn drained(&self, source: &Source) {
+        match source {
+            Source::Ring(_) if self.unusual.get() => {}
+            Source::Ring(_) => self.ready.set(false),
+            Source::Epoll(async_fd) => {
+                if let Some(async_fd) = async_fd.borrow().as_ref() {
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if pin!(async_fd.ready(Interest::PRIORITY)).poll(&mut cx).is_ready() {
+                        return;
+                    }
+                    // At once: tokio may hear of the next edge before the next wait. The end of the
+                    // stream stays set there.
+                    if let Poll::Ready(Some(mut guard)) = self.poll_async_fd(async_fd, &mut cx) {
+                        guard.clear_ready();
+                    }
+                }
+                self.ready.set(false);
+            }
+        }
+    }
+
+    /// Whether a try is worth it, without waiting.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.get()
+    }
+
     /// Wakes everyone who waits here.
     pub(super) fn wake_all(&self) {
         self.waker.wake_by_ref();
@@ -78,9 +154,9 @@ impl Direction {
 
     /// Adds a waiter for the next wake.
     pub(super) fn wait(&self, cx: &Context<'_>) {
-        let mut waiters = self.fan.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiters = self.fan.lock();
         if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
+            waiters.push_back(cx.waker().clone());
         }
     }
 
@@ -93,7 +169,7 @@ impl Direction {
         match source {
             Source::Ring(ring) => {
                 if self.armed.get().is_none() {
-                    self.armed.set(Some(ring.poll_once(fd, self.events, self)));
+                    self.armed.set(Some(ring.poll(fd, self)));
                 }
                 Poll::Pending
             }
@@ -104,9 +180,10 @@ impl Direction {
     fn poll_epoll(&self, async_fd: &RefCell<Option<AsyncFd<i32>>>, fd: i32) -> Poll<()> {
         let mut async_fd = async_fd.borrow_mut();
         if async_fd.is_none() {
+            let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
             // EPERM: a descriptor that epoll cannot watch is always ready.
             // SAFETY: the socket drops the AsyncFd before it closes or gives away the descriptor.
-            *async_fd = unsafe { AsyncFd::register(fd) }.ok();
+            *async_fd = unsafe { AsyncFd::register_with_interest(fd, interest) }.ok();
         }
         let Some(async_fd) = async_fd.as_ref() else { return Poll::Ready(()) };
         let mut cx = Context::from_waker(&self.waker);

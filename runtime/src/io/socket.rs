@@ -1,8 +1,8 @@
 //! An arbitrary socket with one-shot operations, for the `os` API of JavaScript.
 //!
-//! Owns: a descriptor, the readiness of its two directions, and the order of who waits. On the
-//! ring recv and send are operations of it. All else is a system call that does not block, tried
-//! in call order when the ring (a one-shot poll) or epoll says so. Closing settles everything.
+//! Owns: a descriptor, the readiness of its two directions, and the order of who waits. Every
+//! operation is a system call that does not block, tried in call order when a poll in the ring, or
+//! epoll, says so: nothing is received that nobody asked for. Closing settles everything.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::readiness::{Direction, Source};
-use super::ring::{Kind, Ring, TransferOp};
+use super::ring::Ring;
 use super::worker;
 
 /// A socket (or another pollable descriptor) of this worker; clones share it. It closes with
@@ -33,8 +33,8 @@ struct Inner {
     /// The operations pending in each direction; the first one tries.
     queues: [RefCell<VecDeque<u64>>; 2],
     tickets: Cell<u64>,
-    /// The transfer in flight in each direction, on the ring.
-    transfers: [Cell<Option<usize>>; 2],
+    /// A receive that leaves room in its buffer has taken all there was.
+    short_is_all: Cell<bool>,
 }
 
 fn closed() -> io::Error {
@@ -58,7 +58,7 @@ impl Socket {
                 directions: [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)],
                 queues: Default::default(),
                 tickets: Cell::new(0),
-                transfers: Default::default(),
+                short_is_all: Cell::new(false),
             }),
         }
     }
@@ -110,6 +110,29 @@ impl Socket {
         })
     }
 
+    /// Says that a receive which leaves room in its buffer has taken all there was: true of TCP, not
+    /// of datagrams or AF_UNIX, where a message's border ends it. It spares the receive that fails.
+    pub fn set_short_is_all(&self) {
+        self.inner.short_is_all.set(true);
+    }
+
+    /// Whether nobody waits in `direction`, and a try is worth it.
+    pub(super) fn is_free(&self, direction: usize) -> bool {
+        self.inner.queues[direction].borrow().is_empty() && self.inner.directions[direction].is_ready()
+    }
+
+    /// A try in `direction` found nothing to do.
+    pub(super) fn clear(&self, direction: usize) {
+        self.inner.directions[direction].clear();
+    }
+
+    /// A receive left room in its buffer.
+    pub(super) fn received_short(&self) {
+        if self.inner.short_is_all.get() {
+            self.inner.directions[READ].drained(&self.inner.source);
+        }
+    }
+
     /// Takes a place in the order of `direction`'s operations.
     pub(super) fn queue(&self, direction: usize) -> Turn {
         Turn::new(self.inner.clone(), direction)
@@ -155,11 +178,9 @@ impl Inner {
     }
 
     fn cancel_all(&self, ring: &Ring) {
-        let polls = self.directions.iter().filter_map(|direction| direction.armed());
-        let transfers = self.transfers.iter().filter_map(Cell::get);
-        if polls.clone().count() + transfers.clone().count() > 0 {
+        let mut polls = self.directions.iter().filter_map(|direction| direction.armed()).peekable();
+        if polls.peek().is_some() {
             ring.cancel_polls(polls);
-            ring.cancel_transfers(transfers);
             ring.submit();
         }
     }
@@ -209,46 +230,14 @@ impl Turn {
         Poll::Ready(Ok(fd))
     }
 
-    /// The ring, if it carries this socket.
-    pub(super) fn ring(&self) -> Option<Rc<Ring>> {
-        match &self.inner.source {
-            Source::Ring(ring) => Some(ring.clone()),
-            Source::Epoll(_) => None,
-        }
-    }
-
-    /// Moves `buffer` by an operation of the ring, when it is first. Closed: EBADF; the buffer comes
-    /// back in every case.
-    pub(super) async fn transfer(
-        self,
-        ring: Rc<Ring>,
-        kind: Kind,
-        buffer: Vec<u8>,
-        flags: i32,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        let fd = match poll_fn(|cx| self.poll_first(cx)).await {
-            Ok(fd) => fd,
-            Err(error) => return (Err(error), buffer),
-        };
-        let mut operation = TransferOp::start(&ring, kind, fd, buffer, flags);
-        let slot = &self.inner.transfers[self.direction];
-        slot.set(Some(operation.slot()));
-        let _clear = Clear(slot);
-        let (result, buffer) = poll_fn(|cx| operation.poll(cx)).await;
-        match result {
-            Err(_) if self.inner.raw().is_none() => (Err(closed()), buffer),
-            result => (result, buffer),
-        }
-    }
-
-    fn poll<T>(
+    pub(super) fn poll<T>(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         attempt: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         let direction = &self.inner.directions[self.direction];
+        ready!(self.poll_first(cx))?;
         loop {
-            ready!(self.poll_first(cx))?;
             let fd = self.inner.fd.borrow();
             let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
             ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
@@ -261,19 +250,13 @@ impl Turn {
     }
 }
 
-/// Forgets the transfer in flight when its future ends.
-struct Clear<'a>(&'a Cell<Option<usize>>);
-
-impl Drop for Clear<'_> {
-    fn drop(&mut self) {
-        self.0.set(None);
-    }
-}
-
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut queue = self.inner.queues[self.direction].borrow_mut();
-        queue.retain(|ticket| *ticket != self.ticket);
+        match queue.front() == Some(&self.ticket) {
+            true => drop(queue.pop_front()),
+            false => queue.retain(|ticket| *ticket != self.ticket),
+        }
         if !queue.is_empty() {
             self.inner.directions[self.direction].wake_all();
         }

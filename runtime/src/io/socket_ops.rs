@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use socket2::{SockAddr, SockRef};
 
-use super::ring::Kind;
 use super::socket::{READ, Socket, WRITE, poll_now};
 use super::stream::set_nonblocking;
 use super::timer::sleep;
@@ -40,9 +39,6 @@ impl Socket {
     ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + use<> {
         let turn = self.queue(READ);
         async move {
-            if let Some(ring) = turn.ring().filter(|_| !buffer.is_empty()) {
-                return turn.transfer(ring, Kind::Recv, buffer, flags).await;
-            }
             let flags = flags | libc::MSG_DONTWAIT;
             let result = turn
                 .run(|fd| {
@@ -65,9 +61,6 @@ impl Socket {
         let flags = flags | libc::MSG_NOSIGNAL;
         let turn = self.queue(WRITE);
         async move {
-            if let Some(ring) = turn.ring() {
-                return turn.transfer(ring, Kind::Send, buffer, flags).await;
-            }
             let flags = flags | libc::MSG_DONTWAIT;
             let result = turn
                 .run(|fd| {

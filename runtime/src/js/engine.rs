@@ -6,6 +6,7 @@
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use super::alive::Alive;
 use super::exception::{Cause, Thrown};
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
+use super::reuse::Resting;
 use super::{block, compile, pump};
 
 /// Bounds of one engine.
@@ -50,6 +52,24 @@ pub type Report = Box<dyn Fn(&Thrown, &str)>;
 /// Room above the heap limit for the error that ends a turn which is over its budget.
 const INTERRUPT_BYTES: usize = 64 << 10;
 
+/// A `TypeId` is a hash already: it needs no second one on the way of each native call.
+#[derive(Default)]
+struct TypeHash(u64);
+
+impl Hasher for TypeHash {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
@@ -70,7 +90,8 @@ pub struct State {
     pub(crate) report: Report,
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
-    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    pub(super) resting: Resting,
+    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>, BuildHasherDefault<TypeHash>>>,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
     pub(crate) after_rejections: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -118,6 +139,11 @@ impl State {
     /// used up. A wait of `Atomics.wait` is not.
     pub fn halt(&self) -> &Arc<AtomicBool> {
         &self.halt
+    }
+
+    /// A number that no other turn of this engine has.
+    pub fn turn_number(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
     }
 
     /// Whether the current turn used up its budget.
@@ -271,6 +297,7 @@ impl Engine {
             report,
             alive: Rc::default(),
             rejections: RefCell::default(),
+            resting: Resting::default(),
             extensions: RefCell::default(),
             attention: RefCell::default(),
             after_rejections: RefCell::default(),
@@ -384,6 +411,7 @@ impl Drop for Engine {
         drop(self.state.after_rejections.take());
         drop(self.state.extensions.take());
         drop(self.state.rejections.take());
+        self.state.resting.clear();
         self.runtime.set_host_promise_rejection_tracker(None);
         self.runtime.set_interrupt_handler(None);
     }

@@ -25,6 +25,7 @@ pub mod promise;
 pub mod pump;
 pub mod reflect;
 pub mod resolve;
+mod reuse;
 pub mod script;
 pub mod value;
 

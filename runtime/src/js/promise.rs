@@ -16,6 +16,7 @@ use super::alive::Hold;
 use super::engine::{self, Engine};
 use super::exception;
 use super::held::Held;
+use super::reuse::Settler;
 
 /// What a promise is now.
 pub enum State<'js> {
@@ -63,6 +64,11 @@ pub fn settled<'js>(
     result: std::result::Result<Value<'js>, Value<'js>>,
 ) -> Result<Value<'js>> {
     let (rejected, value) = match result {
+        Ok(value) if is_plain(&value) => {
+            let (promise, capability) = pending(ctx)?;
+            capability.settle(ctx, Ok(value));
+            return Ok(promise);
+        }
         Ok(value) => (false, value),
         Err(reason) => (true, reason),
     };
@@ -127,14 +133,16 @@ pub fn then<'js>(
 /// # Errors
 /// Out of memory.
 pub fn parts<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Value<'js>, Value<'js>)> {
-    let (promise, Capability { resolve, reject }) = pending(ctx)?;
-    Ok((promise, resolve.get(ctx), reject.get(ctx)))
+    let (promise, Capability(settler)) = pending(ctx)?;
+    Ok((promise, settler.resolve.get(ctx), settler.reject.get(ctx)))
 }
 
-/// The two functions that settle a promise made here.
-pub struct Capability {
-    resolve: Held,
-    reject: Held,
+/// What settles a promise made here.
+pub struct Capability(Settler);
+
+/// Whether a value has no references to be counted.
+fn is_plain(value: &Value<'_>) -> bool {
+    value.is_int() || value.is_undefined()
 }
 
 /// A pending promise and what settles it.
@@ -142,28 +150,27 @@ pub struct Capability {
 /// # Errors
 /// Out of memory.
 pub fn pending<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Capability)> {
-    let mut functions = [qjs::JS_UNDEFINED; 2];
-    // SAFETY: the engine fills in two owned references.
-    unsafe {
-        let raw = qjs::JS_NewPromiseCapability(ctx.as_raw().as_ptr(), functions.as_mut_ptr());
-        let promise = super::value::fresh(ctx, raw)?;
-        let [resolve, reject] = functions.map(|f| Held::new(Value::from_raw(ctx.clone(), f)));
-        Ok((promise, Capability { resolve, reject }))
-    }
+    let settler = engine::State::of(ctx).resting.take(ctx)?;
+    Ok((settler.promise(ctx), Capability(settler)))
 }
 
 impl Capability {
     /// Settles the promise: with the value, or with what was thrown.
     pub fn settle<'js>(self, ctx: &Ctx<'js>, result: Result<Value<'js>>) {
-        let (function, value) = match result {
-            Ok(value) => (&self.resolve, value),
+        let (function, value, plain) = match result {
+            Ok(value) => {
+                let plain = is_plain(&value);
+                (&self.0.resolve, value, plain)
+            }
             Err(error) => {
                 exception::raise(ctx, &error);
-                (&self.reject, ctx.catch())
+                (&self.0.reject, ctx.catch(), false)
             }
         };
-        if call(ctx, function, None, &[value]).is_err() {
-            drop(ctx.catch());
+        match call(ctx, function, None, &[value]) {
+            Ok(_) if plain => engine::State::of(ctx).resting.keep(self.0),
+            Ok(_) => {}
+            Err(_) => drop(ctx.catch()),
         }
     }
 }

@@ -92,6 +92,13 @@ impl Server {
             runtime::io::sleep(Duration::from_millis(2)).await;
         }
     }
+
+    /// As [`closed`](Self::closed), blocking the worker.
+    pub fn wait_closed(&self, count: usize) {
+        while self.closes.load(Ordering::SeqCst) < count {
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// A connection of a server.

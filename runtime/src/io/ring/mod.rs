@@ -10,7 +10,6 @@ mod conn;
 mod enter;
 mod recv;
 mod send;
-mod transfer;
 mod trial;
 
 use std::cell::RefCell;
@@ -30,12 +29,10 @@ use accept::Acceptor;
 use buffers::Buffers;
 use conn::Conn;
 use enter::{Completion, Queues};
-use transfer::Transfer;
 
 pub(super) use accept::RingListener;
 pub(super) use conn::RingStream;
 pub(super) use enter::build;
-pub(super) use transfer::{Kind, TransferOp};
 pub(super) use trial::trial;
 
 /// What a completion is about: the top byte of its user data.
@@ -49,8 +46,6 @@ const ACCEPT_CANCEL: u64 = 5;
 const POLL: u64 = 6;
 const BELL: u64 = 7;
 const TOKIO: u64 = 8;
-const TRANSFER: u64 = 9;
-const TRANSFER_POLL: u64 = 10;
 
 fn tag(kind: u64, slot: usize) -> u64 {
     kind << KIND_SHIFT | slot as u64
@@ -69,7 +64,6 @@ struct State {
     conns: Slab<Conn>,
     acceptors: Slab<Acceptor>,
     polls: Slab<Rc<Direction>>,
-    transfers: Slab<Transfer>,
     /// Connections that were given a provided buffer with this reap.
     handed: Vec<usize>,
     /// Connections whose backlog grew beyond its bound with this reap.
@@ -167,8 +161,7 @@ impl Ring {
             CANCEL => self.on_conn_cancelled(state, slot, result),
             ACCEPT => self.on_accept(state, slot, result, flags),
             ACCEPT_CANCEL => self.on_accept_cancelled(state, slot),
-            POLL => self.on_poll(state, slot),
-            TRANSFER => self.on_transfer(state, slot, result),
+            POLL => self.on_poll(state, slot, result, flags),
             TOKIO => {
                 state.tokio_armed = false;
                 executor::serve_tokio();
@@ -178,25 +171,34 @@ impl Ring {
         }
     }
 
-    /// Polls `fd` once for `events`; the completion marks `direction` ready and wakes its waiters.
-    pub(super) fn poll_once(&self, fd: i32, events: i16, direction: &Rc<Direction>) -> usize {
+    /// Polls `fd` for what `direction` waits for: it hears of each event until the poll ends.
+    pub(super) fn poll(&self, fd: i32, direction: &Rc<Direction>) -> usize {
         let mut state = self.state.borrow_mut();
         let slot = state.polls.insert(direction.clone());
         state.inflight += 1;
-        let entry = opcode::PollAdd::new(Fd(fd), events as u16 as u32).build();
+        let (events, multi) = direction.interest();
+        let entry = opcode::PollAdd::new(Fd(fd), events).multi(multi).build();
         // SAFETY: the entry points at no memory.
         unsafe { self.queues.push(entry.user_data(tag(POLL, slot))) };
         slot
     }
 
-    fn on_poll(&self, state: &mut State, slot: usize) {
-        if let Some(direction) = state.polls.try_remove(slot) {
+    fn on_poll(&self, state: &mut State, slot: usize, events: i32, flags: u32) {
+        let more = cqueue::more(flags);
+        let Some(direction) = state.polls.get(slot) else { return };
+        let (waker, vain) = direction.complete(events, more);
+        state.wakes.push(waker);
+        if vain {
+            // A peer that goes on sending what nobody reads is to cost nothing.
+            self.cancel(tag(POLL, slot), tag(IGNORED, 0));
+        }
+        if !more {
+            state.polls.remove(slot);
             state.inflight -= 1;
-            state.wakes.push(direction.complete());
         }
     }
 
-    /// Ends polls of [`Ring::poll_once`].
+    /// Ends polls of [`Ring::poll`].
     pub(super) fn cancel_polls(&self, slots: impl Iterator<Item = usize>) {
         slots.for_each(|slot| self.cancel(tag(POLL, slot), tag(IGNORED, 0)));
     }

@@ -70,10 +70,24 @@ pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
 /// # Errors
 /// As [`buffer_size`] and [`length`](fn@length).
 pub fn data<'js>(ctx: &Ctx<'js>, value: &Value<'js>, given: Value<'js>) -> Result<Vec<u8>> {
+    with_data(ctx, value, given, <[u8]>::to_vec)
+}
+
+/// Lends the first `length` bytes of `value`, as [`data`] copies them, to `f`, which runs no JavaScript.
+///
+/// # Errors
+/// As [`data`].
+pub fn with_data<'js, R>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    given: Value<'js>,
+    f: impl FnOnce(&[u8]) -> R,
+) -> Result<R> {
     if value.is_string() {
-        let mut bytes = value::to_string(value)?.into_bytes();
-        bytes.truncate(length(ctx, given, bytes.len())?);
-        return Ok(bytes);
+        return value::with_str(value, |text| {
+            let length = length(ctx, given, text.len())?;
+            Ok(f(&text.as_bytes()[..length]))
+        })?;
     }
     let Some(bytes) = value::bytes(value)? else {
         let text = "data must be an ArrayBuffer, a typed array, a DataView or a string";
@@ -83,7 +97,7 @@ pub fn data<'js>(ctx: &Ctx<'js>, value: &Value<'js>, given: Value<'js>) -> Resul
         attached(ctx, value)?;
     }
     let length = length(ctx, given, bytes.len())?;
-    Ok(bytes.with(|all| all.get(..length).map(<[u8]>::to_vec)).unwrap_or_default())
+    Ok(bytes.with(|all| f(all.get(..length).unwrap_or_default())))
 }
 
 /// Asked of empty buffers only.

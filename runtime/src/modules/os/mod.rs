@@ -19,6 +19,7 @@ pub mod lent;
 mod numbers;
 mod paths;
 mod process;
+mod receives;
 mod resolve;
 mod service;
 mod signals;

@@ -5,31 +5,27 @@
 //! engine, but for those it inherited; the garbage collector closes none, for scripts hold numbers.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 
 use rquickjs::{Ctx, Value};
 use slab::Slab;
-use socket2::SockRef;
+use socket2::{Protocol, SockRef};
 
-use crate::io::{Socket, inherited, now};
+use crate::io::{Socket, inherited};
 use crate::js::Held;
 use crate::js::engine::State;
+
+use super::receives::Receives;
 
 /// Operations that may be pending on one descriptor; more are ENOBUFS.
 pub const PENDING_MAX: usize = 1_024;
 /// Bytes that the pending operations of one engine may hold together; what goes beyond is ENOBUFS.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
-/// Operations that may end inside the call that began them, in one turn of the worker's loop. More
-/// would let a fast peer keep a script in one endless chain of jobs.
+/// Operations that may end inside the call that began them, in one turn of the engine. More would
+/// let a fast peer keep a script in one endless chain of jobs.
 const IMMEDIATE_MAX: u32 = 32;
-
-/// Receive buffers kept for reuse, 64 KiB each at most: filling new ones with zeros costs more than
-/// the rest of a receive.
-const SPARE_MAX: usize = 8;
 
 /// One descriptor in the table.
 pub struct Entry {
@@ -47,11 +43,19 @@ pub struct Entry {
 /// All of an engine.
 #[derive(Default)]
 pub struct Descriptors {
-    table: RefCell<HashMap<i32, Rc<Entry>>>,
+    /// By number: the kernel gives the lowest that is free, so there are few holes.
+    table: RefCell<Vec<Option<Rc<Entry>>>>,
     buffers: RefCell<Slab<Held>>,
     bytes: Cell<usize>,
-    spare: RefCell<Vec<Vec<u8>>>,
-    immediate: Cell<Option<(Instant, u32)>>,
+    /// The turn, and how many operations ended inside of their call in it.
+    immediate: Cell<(u64, u32)>,
+    /// The receives that wait.
+    pub(super) receives: Receives,
+}
+
+/// Where a number stands in the table; a negative one stands nowhere.
+fn place(fd: i32) -> usize {
+    usize::try_from(fd).unwrap_or(usize::MAX)
 }
 
 fn error(errno: i32) -> io::Error {
@@ -85,11 +89,20 @@ impl Descriptors {
         let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
         let kind = socket.with_fd(|fd| {
             let socket = SockRef::from(&fd);
-            Ok((socket.domain()?.into(), socket.r#type()? == socket2::Type::STREAM))
+            let stream = socket.r#type()? == socket2::Type::STREAM;
+            Ok((socket.domain()?.into(), stream, stream && socket.protocol()? == Some(Protocol::TCP)))
         });
-        let (family, stream) = kind.unwrap_or((libc::AF_UNSPEC, false));
+        let (family, stream, tcp) = kind.unwrap_or((libc::AF_UNSPEC, false, false));
+        if tcp {
+            socket.set_short_is_all();
+        }
         let entry = Rc::new(Entry { socket, family, stream, inherited, pending: Cell::new(0) });
-        self.table.borrow_mut().insert(fd, entry.clone());
+        let (mut table, at) = (self.table.borrow_mut(), place(fd));
+        if table.len() <= at {
+            table.resize(at + 1, None);
+        }
+        let old = table[at].replace(entry.clone());
+        drop((table, old));
         Ok((fd, entry))
     }
 
@@ -98,7 +111,7 @@ impl Descriptors {
     /// # Errors
     /// EBADF when it is none of this engine's.
     pub fn get(&self, fd: i32) -> io::Result<Rc<Entry>> {
-        self.table.borrow().get(&fd).cloned().ok_or_else(|| error(libc::EBADF))
+        self.table.borrow().get(place(fd)).cloned().flatten().ok_or_else(|| error(libc::EBADF))
     }
 
     /// Closes the socket with this number; what is pending on it ends with EBADF.
@@ -106,8 +119,12 @@ impl Descriptors {
     /// # Errors
     /// EBADF when it is none of this engine's.
     pub fn close(&self, fd: i32) -> io::Result<()> {
-        let entry = self.table.borrow_mut().remove(&fd).ok_or_else(|| error(libc::EBADF))?;
-        entry.socket.close()
+        self.take(fd)?.socket.close()
+    }
+
+    fn take(&self, fd: i32) -> io::Result<Rc<Entry>> {
+        let entry = self.table.borrow_mut().get_mut(place(fd)).and_then(Option::take);
+        entry.ok_or_else(|| error(libc::EBADF))
     }
 
     /// Has the number `fd` mean what `change` makes of its descriptor, which keeps its number (dup2(2)).
@@ -116,7 +133,7 @@ impl Descriptors {
     /// # Errors
     /// EBADF when it is none of this engine's, and what `change` says.
     pub fn redirect(&self, fd: i32, change: impl FnOnce(&mut OwnedFd) -> io::Result<()>) -> io::Result<()> {
-        let old = self.table.borrow_mut().remove(&fd).ok_or_else(|| error(libc::EBADF))?;
+        let old = self.take(fd)?;
         let mut owned = old.socket.clone().into_fd()?;
         let changed = change(&mut owned);
         self.enter(Socket::new(owned), old.inherited)?;
@@ -126,14 +143,16 @@ impl Descriptors {
     /// Takes `entry` out, if the number is still its.
     pub fn forget(&self, fd: i32, entry: &Rc<Entry>) {
         let mut table = self.table.borrow_mut();
-        if table.get(&fd).is_some_and(|known| Rc::ptr_eq(known, entry)) {
-            table.remove(&fd);
+        if let Some(slot) = table.get_mut(place(fd))
+            && slot.as_ref().is_some_and(|known| Rc::ptr_eq(known, entry))
+        {
+            *slot = None;
         }
     }
 
     /// How many are open.
     pub fn len(&self) -> usize {
-        self.table.borrow().len()
+        self.table.borrow().iter().flatten().count()
     }
 
     /// Whether none is open.
@@ -157,33 +176,14 @@ impl Descriptors {
     }
 
     /// Whether the next operation may end inside its call.
-    pub fn may_end_at_once(&self) -> bool {
-        let now = now();
+    pub fn may_end_at_once(&self, ctx: &Ctx<'_>) -> bool {
+        let turn = State::of(ctx).turn_number();
         let used = match self.immediate.get() {
-            Some((turn, used)) if turn == now => used,
+            (known, used) if known == turn => used,
             _ => 0,
         };
-        self.immediate.set(Some((now, used + 1)));
+        self.immediate.set((turn, used.saturating_add(1)));
         used < IMMEDIATE_MAX
-    }
-
-    /// A buffer of `size` bytes to receive into; what is in it is old.
-    pub fn take_buffer(&self, size: usize) -> Vec<u8> {
-        match self.spare.borrow_mut().pop() {
-            Some(mut spare) => {
-                spare.resize(size, 0);
-                spare
-            }
-            None => vec![0; size],
-        }
-    }
-
-    /// Gives a buffer back for reuse.
-    pub fn give_back(&self, buffer: Vec<u8>) {
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE_MAX && (1..=64 << 10).contains(&buffer.capacity()) {
-            spare.push(buffer);
-        }
     }
 
     /// Keeps `buffer` alive until [`Descriptors::release`].
@@ -200,7 +200,7 @@ impl Descriptors {
 
 impl Drop for Descriptors {
     fn drop(&mut self) {
-        for (_, entry) in self.table.take() {
+        for entry in self.table.take().into_iter().flatten() {
             // Its task may outlive the engine by a turn of the loop; the descriptor must not. Both
             // fail only when it is closed already.
             match entry.inherited {

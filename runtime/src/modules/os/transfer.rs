@@ -1,8 +1,8 @@
 //! The socket calls that wait: accept, connect, recv, send, recvfrom, sendto.
 //!
-//! Owns: their promises. The kernel reads and writes Rust's memory only, copied from the script's
-//! buffer before and to it after: what a script does to a buffer in flight harms nothing. Must not
-//! know: the backends.
+//! Owns: their promises. What ends inside the call uses the script's buffer itself. What waits keeps
+//! no pointer to it: what is left to send was copied, and what is received is asked for anew
+//! ([`receives`](super::receives)), or copied to it. Must not know: the backends.
 
 use std::ffi::CStr;
 use std::future::Future;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::arguments::{buffer_size, data, integer, is_buffer, length, optional};
+use super::arguments::{buffer_size, data, integer, is_buffer, length, optional, with_data};
 use super::table::{Descriptors, Entry, Pending};
 use super::{address, errno};
 use crate::io::{Socket, spawn};
@@ -21,7 +21,7 @@ use crate::js::function::Functions;
 use crate::js::{exception, promise, value};
 use crate::modules::iterate;
 
-/// Bytes that one recv on a stream takes at most; larger buffers are filled in several.
+/// Bytes that one recvfrom on a stream takes at most; larger buffers are filled in several.
 const RECV_BYTES_MAX: usize = 64 << 10;
 
 /// The calls.
@@ -70,7 +70,7 @@ impl<'a, 'js> Call<'a, 'js> {
         deliver: impl for<'b> FnOnce(&Ctx<'b>, Option<Value<'b>>, T) -> Result<Value<'b>> + 'static,
     ) -> Result<Value<'js>> {
         let mut operation = Box::pin(operation);
-        if self.sockets.may_end_at_once()
+        if self.sockets.may_end_at_once(self.ctx)
             && let Poll::Ready(output) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         {
             let value = deliver(self.ctx, buffer, output)?;
@@ -90,11 +90,11 @@ impl<'a, 'js> Call<'a, 'js> {
     }
 }
 
-fn check<T>(ctx: &Ctx<'_>, call: &str, result: io::Result<T>) -> Result<T> {
+pub(super) fn check<T>(ctx: &Ctx<'_>, call: &str, result: io::Result<T>) -> Result<T> {
     result.map_err(|error| errno::throw(ctx, call, &error))
 }
 
-fn count<'js>(ctx: &Ctx<'js>, bytes: usize) -> Value<'js> {
+pub(super) fn count<'js>(ctx: &Ctx<'js>, bytes: usize) -> Value<'js> {
     match i32::try_from(bytes) {
         Ok(bytes) => Value::new_int(ctx.clone(), bytes),
         Err(_) => Value::new_number(ctx.clone(), bytes as f64),
@@ -108,7 +108,7 @@ fn pair<'js>(ctx: &Ctx<'js>, first: Value<'js>, second: Value<'js>) -> Result<Va
 /// Copies what was received to the script's buffer: as much as fits, should it have shrunk; the
 /// number of bytes copied. Nothing fits a buffer that was detached: that is a TypeError, for 0
 /// would mean the end of the stream.
-fn fill(ctx: &Ctx<'_>, buffer: Option<Value<'_>>, received: &[u8]) -> Result<usize> {
+pub(super) fn fill(ctx: &Ctx<'_>, buffer: Option<Value<'_>>, received: &[u8]) -> Result<usize> {
     let Some(buffer) = buffer else { return Ok(0) };
     let fits = value::bytes(&buffer)?.map_or(0, |bytes| bytes.write(received));
     if fits == 0 && !received.is_empty() {
@@ -177,31 +177,45 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             Ok(count(ctx, fits))
         });
     }
-    let size = if call.entry.stream { wanted.min(RECV_BYTES_MAX) } else { wanted };
-    let pending = call.admit(size)?;
-    let operation = call.entry.socket.recv(call.sockets.take_buffer(size), 0);
-    call.start(pending, Some(buffer), operation, |ctx, buffer, (received, bytes)| {
-        let received = check(ctx, "recv", received)?;
-        let fits = fill(ctx, buffer, &bytes[..received]);
-        Descriptors::of(ctx).give_back(bytes);
-        Ok(count(ctx, fits?))
-    })
+    if call.sockets.may_end_at_once(scope.ctx)
+        && let Some(bytes) = value::bytes(&buffer)?
+        && let Some(received) = bytes.with_mut(|all| call.entry.socket.try_recv(&mut all[..wanted]))
+    {
+        let received = check(scope.ctx, "recv", received)?;
+        return promise::settled(scope.ctx, Ok(count(scope.ctx, received)));
+    }
+    let pending = call.admit(0)?;
+    call.sockets.receives.begin(scope.ctx, &call.entry.socket, buffer, wanted, pending)
 }
 
 /// `send(fd, data, length?, fully?)`.
 fn send<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let call = Call::new(scope, "send")?;
     let fully = is_fully(scope)? && call.entry.stream;
-    let bytes = data(scope.ctx, &scope.arg(1), given_length(scope))?;
-    let pending = call.admit(bytes.len())?;
+    let at_once = call.sockets.may_end_at_once(scope.ctx);
+    let attempt = |bytes: &[u8]| {
+        let sent = if at_once { call.entry.socket.try_send(bytes) } else { None };
+        match sent {
+            Some(Ok(sent)) if !fully || sent == bytes.len() => (Some(Ok(sent)), Vec::new(), sent),
+            Some(Ok(sent)) => (None, bytes[sent..].to_vec(), sent),
+            Some(Err(error)) => (Some(Err(error)), Vec::new(), 0),
+            None => (None, bytes.to_vec(), 0),
+        }
+    };
+    let (ended, rest, sent) = with_data(scope.ctx, &scope.arg(1), given_length(scope), attempt)?;
+    if let Some(result) = ended {
+        let sent = check(scope.ctx, "send", result)?;
+        return promise::settled(scope.ctx, Ok(count(scope.ctx, sent)));
+    }
+    let pending = call.admit(rest.len())?;
     if fully {
-        let operation = call.entry.socket.send_fully(bytes);
-        return call.start(pending, None, operation, |ctx, _, (result, done, _)| {
+        let operation = call.entry.socket.send_fully(rest);
+        return call.start(pending, None, operation, move |ctx, _, (result, done, _)| {
             check(ctx, "send", result)?;
-            Ok(count(ctx, done))
+            Ok(count(ctx, sent + done))
         });
     }
-    let operation = call.entry.socket.send(bytes, 0);
+    let operation = call.entry.socket.send(rest, 0);
     call.start(pending, None, operation, |ctx, _, (sent, _)| Ok(count(ctx, check(ctx, "send", sent)?)))
 }
 

@@ -13,6 +13,7 @@ mod open_file;
 mod printf;
 pub mod standard;
 mod stream;
+mod text;
 mod url_get;
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
@@ -65,6 +66,7 @@ impl ModuleDef for Std {
             environment::Calls::LIST,
             url_get::Calls::LIST,
             Parse::LIST,
+            text::Calls::LIST,
         ] {
             for (name, _, _) in list {
                 declarations.declare(name.to_str().unwrap_or_default())?;
@@ -86,6 +88,7 @@ impl ModuleDef for Std {
         export::<environment::Calls>(ctx, exports)?;
         export::<url_get::Calls>(ctx, exports)?;
         export::<Parse>(ctx, exports)?;
+        export::<text::Calls>(ctx, exports)?;
         for (name, number) in NUMBERS {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }

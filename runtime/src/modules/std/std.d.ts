@@ -69,6 +69,11 @@ export function evalScript(source: string, options?: { async?: boolean; backtrac
 /** JSON with comments, unquoted and single-quoted names, trailing commas, hexadecimal numbers. */
 export function parseExtJSON(text: string): any;
 
+/** The bytes, which are UTF-8, as a string; as in the branch of the socket proposal. */
+export function encode(buffer: ArrayBuffer | ArrayBufferView): string;
+/** The string's UTF-8; as in the branch of the socket proposal. */
+export function decode(text: string): ArrayBuffer;
+
 /** Ends the script; in a served app it throws. */
 export function exit(code?: number): never;
 export function gc(): void;

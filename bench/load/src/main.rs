@@ -1,0 +1,156 @@
+//! The load of `bench/echo.sh`: N connections that each send a message, wait for its echo, compare
+//! it and send the next. One thread, epoll; prints messages, seconds and latencies.
+//!
+//! Owns: the connections and the comparison. Must not know: the servers, or what they cost.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+
+const USAGE: &str = "usage: jsserve-bench-load PORT CONNECTIONS MESSAGE_BYTES SECONDS";
+/// How long the slowest echo may take.
+const STALL_MAX: Duration = Duration::from_secs(5);
+/// Latencies are counted by the microsecond up to here.
+const LATENCY_US_MAX: usize = 1_000_000;
+
+/// One connection: a message is out, and this much of it has gone and come back.
+struct Echo {
+    stream: TcpStream,
+    message: Vec<u8>,
+    number: u64,
+    sent: usize,
+    received: usize,
+    begun: Instant,
+    waiting: bool,
+}
+
+impl Echo {
+    fn connect(port: u16, index: usize, message_bytes: usize) -> io::Result<Echo> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let message = (0..message_bytes).map(|at| (index.wrapping_mul(31) + at * 7) as u8).collect();
+        Ok(Echo { stream, message, number: 0, sent: 0, received: 0, begun: Instant::now(), waiting: false })
+    }
+
+    /// The next message: no two of a connection are the same at their beginning.
+    fn begin(&mut self) -> io::Result<()> {
+        self.number += 1;
+        let stamp = self.number.to_ne_bytes();
+        let length = stamp.len().min(self.message.len());
+        self.message[..length].copy_from_slice(&stamp[..length]);
+        (self.sent, self.received, self.begun, self.waiting) = (0, 0, Instant::now(), true);
+        self.send()
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.sent < self.message.len() {
+            match self.stream.write(&self.message[self.sent..]) {
+                Ok(sent) => self.sent += sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there; true when the echo is whole.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        while self.received < self.sent {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(bytes) => {
+                    let expected = self.message.get(self.received..self.received + bytes);
+                    if expected != Some(&buffer[..bytes]) {
+                        return Err(io::Error::other("the echo is not what was sent"));
+                    }
+                    self.received += bytes;
+                    if bytes < buffer.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.waiting = self.received < self.message.len();
+        Ok(!self.waiting)
+    }
+}
+
+fn run(port: u16, connections: usize, message_bytes: usize, time: Duration) -> io::Result<String> {
+    let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut echoes = Vec::with_capacity(connections);
+    for index in 0..connections {
+        let echo = Echo::connect(port, index, message_bytes)?;
+        let (data, events) = (epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN);
+        // Large messages do not always go out at once; the edges of writing say when they may.
+        let events = events | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+        epoll::add(&poll, &echo.stream, data, events)?;
+        echoes.push(echo);
+    }
+    let mut latencies = vec![0u64; LATENCY_US_MAX + 1];
+    let mut buffer = vec![0; message_bytes + 1];
+    let mut events = Vec::with_capacity(connections.max(1));
+    let start = Instant::now();
+    echoes.iter_mut().try_for_each(Echo::begin)?;
+    // The last message of each is waited for too: a close with bytes unread would be a reset.
+    let mut open = connections;
+    while open > 0 {
+        events.clear();
+        epoll::wait(
+            &poll,
+            rustix::buffer::spare_capacity(&mut events),
+            Some(&STALL_MAX.try_into().unwrap_or_default()),
+        )?;
+        if events.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no echo for five seconds"));
+        }
+        for event in &events {
+            let echo = &mut echoes[event.data.u64() as usize];
+            echo.send()?;
+            if echo.waiting && echo.receive(&mut buffer)? {
+                let heard = Instant::now();
+                let us = (heard - echo.begun).as_micros() as usize;
+                latencies[us.min(LATENCY_US_MAX)] += 1;
+                match heard - start < time {
+                    true => echo.begin()?,
+                    false => open -= 1,
+                }
+            }
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let messages: u64 = latencies.iter().sum();
+    let at = |part: f64| {
+        let mut left = (messages as f64 * part) as u64;
+        latencies.iter().position(|count| {
+            let here = left < *count;
+            left = left.saturating_sub(*count);
+            here
+        })
+    };
+    let (p50, p99) = (at(0.50).unwrap_or(0), at(0.99).unwrap_or(0));
+    Ok(format!("messages {messages} seconds {seconds:.4} p50_us {p50} p99_us {p99}"))
+}
+
+fn main() -> std::process::ExitCode {
+    let words: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let [port, connections, message_bytes, seconds] = words[..] else {
+        eprintln!("{USAGE}");
+        return std::process::ExitCode::from(2);
+    };
+    match run(port as u16, connections, message_bytes.max(1), Duration::from_secs(seconds as u64)) {
+        Ok(line) => {
+            println!("{line}");
+            std::process::ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("jsserve-bench-load: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

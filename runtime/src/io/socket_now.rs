@@ -1,0 +1,83 @@
+//! Receives and sends that are tried inside of the call, on memory that is only lent.
+//!
+//! Owns: the system calls, and a receive's place in the order while it waits. Must not know: whose
+//! memory it is; nobody keeps a reference to it from one try to the next.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::socket::{READ, Socket, Turn, WRITE};
+
+impl Socket {
+    /// recv(2) into `buffer`, if nobody waits to receive. `None`: it has to wait.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        if !self.is_free(READ) {
+            return None;
+        }
+        let room = buffer.len();
+        let result = self.with_fd(|fd| Ok(rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0));
+        match &result {
+            Ok(got) if (1..room).contains(got) => self.received_short(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.clear(READ);
+                return None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return None,
+            _ => {}
+        }
+        Some(result)
+    }
+
+    /// send(2) of `bytes`, if nobody waits to send. `None`: it has to wait. A reset peer is EPIPE,
+    /// never a signal.
+    pub fn try_send(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        if !self.is_free(WRITE) {
+            return None;
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let result = self.with_fd(|fd| Ok(rustix::net::send(fd, bytes, flags)?));
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.clear(WRITE);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            _ => Some(result),
+        }
+    }
+
+    /// Whether nobody waits to receive, and there may be something.
+    pub fn may_recv(&self) -> bool {
+        self.is_free(READ)
+    }
+
+    /// Takes a place among those who wait to receive.
+    pub fn wait_to_recv(&self) -> WaitingRecv {
+        WaitingRecv { socket: self.clone(), turn: self.queue(READ) }
+    }
+}
+
+/// A receive that waits. Dropping it gives its place up; no bytes are lost.
+pub struct WaitingRecv {
+    socket: Socket,
+    turn: Turn,
+}
+
+impl WaitingRecv {
+    /// recv(2) into `buffer` when it is this receive's turn and there is something. EBADF once the
+    /// socket is closed.
+    pub fn poll(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let room = buffer.len();
+        let mut attempt =
+            |fd: std::os::fd::BorrowedFd<'_>| Ok(rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT)?.0);
+        let result = self.turn.poll(cx, &mut attempt);
+        if let Poll::Ready(Ok(got)) = result
+            && (1..room).contains(&got)
+        {
+            self.socket.received_short();
+        }
+        result
+    }
+}

@@ -1,0 +1,229 @@
+//! Promises that native code settles, taken again once nothing but this store refers to them.
+//!
+//! Owns: settled promises with the functions that settle them. To make the three costs more than a
+//! small receive. It reads and resets engine structures (quickjs-ng 0.16, pinned in Cargo.toml); an
+//! engine whose promises do not look exactly so ([`Shape::of`]) gets new ones each time. Must not
+//! know: who waits.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+
+use rquickjs::{Ctx, Result, Value, qjs};
+
+use super::held::Held;
+
+/// Promises kept at most.
+const RESTING_MAX: usize = 64;
+/// How many of them are looked at before a new one is made.
+const LOOKS_MAX: usize = 4;
+
+/// `JSPromiseData`, quickjs.c.
+#[repr(C)]
+struct PromiseData {
+    state: qjs::JSPromiseStateEnum,
+    reactions: [[*mut c_void; 2]; 2],
+    is_handled: bool,
+    result: qjs::JSValue,
+}
+
+/// `JSPromiseFunctionData` and `JSPromiseFunctionDataResolved`, quickjs.c.
+#[repr(C)]
+struct FunctionData {
+    promise: qjs::JSValue,
+    resolved: *mut Resolved,
+}
+
+#[repr(C)]
+struct Resolved {
+    ref_count: i32,
+    already: bool,
+}
+
+/// The front of `JSObject`, quickjs.c.
+#[repr(C)]
+struct ObjectFront {
+    link: [*mut c_void; 2],
+    /// Flags, and the class in the upper half.
+    bits: u32,
+    shape: *mut c_void,
+    properties: *mut c_void,
+    first_weak_ref: *mut c_void,
+    opaque: *mut c_void,
+}
+
+/// A promise and what settles it.
+pub(super) struct Settler {
+    promise: Held,
+    pub(super) resolve: Held,
+    pub(super) reject: Held,
+}
+
+impl Settler {
+    /// A new one.
+    pub(super) fn new<'js>(ctx: &Ctx<'js>) -> Result<Settler> {
+        let mut functions = [qjs::JS_UNDEFINED; 2];
+        // SAFETY: the engine fills in two owned references.
+        unsafe {
+            let raw = qjs::JS_NewPromiseCapability(ctx.as_raw().as_ptr(), functions.as_mut_ptr());
+            let promise = Held::new(super::value::fresh(ctx, raw)?);
+            let [resolve, reject] = functions.map(|f| Held::new(Value::from_raw(ctx.clone(), f)));
+            Ok(Settler { promise, resolve, reject })
+        }
+    }
+
+    pub(super) fn promise<'js>(&self, ctx: &Ctx<'js>) -> Value<'js> {
+        self.promise.get(ctx)
+    }
+
+    fn object(&self) -> *mut ObjectFront {
+        // SAFETY: the promise is an object.
+        unsafe { qjs::JS_VALUE_GET_PTR(self.promise.raw()).cast() }
+    }
+
+    fn data(&self) -> *mut PromiseData {
+        opaque(&self.promise).cast()
+    }
+
+    fn function(&self) -> *mut FunctionData {
+        opaque(&self.resolve).cast()
+    }
+
+    /// How many refer to the promise: `JSMallocBlockHeader` ends with the count, before the object.
+    fn references(&self) -> i32 {
+        // SAFETY: each object of the engine is preceded by that header of eight bytes.
+        unsafe { *self.object().cast::<i32>().sub(1) }
+    }
+}
+
+fn opaque(value: &Held) -> *mut c_void {
+    // SAFETY: reads the class and the pointer of a live object.
+    unsafe { qjs::JS_GetOpaque(value.raw(), qjs::JS_GetClassID(value.raw())) }
+}
+
+/// What a promise looks like that no script has touched.
+#[derive(Clone, Copy, PartialEq)]
+struct Shape {
+    references: i32,
+    bits: u32,
+    shape: *mut c_void,
+    first_weak_ref: *mut c_void,
+}
+
+impl Shape {
+    fn now(settler: &Settler) -> Shape {
+        // SAFETY: the front of a live object.
+        let object = unsafe { &*settler.object() };
+        let ObjectFront { bits, shape, first_weak_ref, .. } = *object;
+        Shape { references: settler.references(), bits, shape, first_weak_ref }
+    }
+
+    /// That of this engine, if all that is read and reset here is where it is expected: each place is
+    /// seen to change as it should, on a promise that is thrown away.
+    fn of(ctx: &Ctx<'_>) -> Result<Option<Shape>> {
+        let settler = Settler::new(ctx)?;
+        let same = |value: qjs::JSValue| settler.promise.is(&borrowed(ctx, value));
+        let fresh = Shape::now(&settler);
+        let (object, data, function) = (settler.object(), settler.data(), settler.function());
+        let (other, class) = (opaque(&settler.reject).cast::<FunctionData>(), settler.promise.raw());
+        // SAFETY: reads of live structures. The order matters: the addresses that the engine itself
+        // gives out prove the layout before anything is followed.
+        unsafe {
+            let class = qjs::JS_GetClassID(class);
+            if data.is_null() || function.is_null() || other.is_null() || fresh.references != 3 {
+                return Ok(None);
+            }
+            let more = settler.promise(ctx);
+            let counted = settler.references() == 4;
+            drop(more);
+            let lists = (*data).reactions.iter_mut().all(|list| {
+                let head = list.as_mut_ptr().cast::<c_void>();
+                list[0] == head && list[1] == head
+            });
+            let object = (*object).opaque == data.cast() && fresh.bits >> 16 == class;
+            let functions = same((*function).promise) && same((*other).promise);
+            let functions = functions && (*function).resolved == (*other).resolved;
+            if !(counted && lists && object && functions && fresh.first_weak_ref.is_null()) {
+                return Ok(None);
+            }
+            let resolved = (*function).resolved;
+            let open = (*data).state == qjs::JSPromiseStateEnum_JS_PROMISE_PENDING && !(*data).is_handled;
+            let open = open && !(*resolved).already && (*resolved).ref_count == 2;
+            qjs::JS_PromiseMarkAsHandled(ctx.as_raw().as_ptr(), settler.promise.raw());
+            let seven = Value::new_int(ctx.clone(), 7);
+            super::promise::call(ctx, &settler.resolve, None, std::slice::from_ref(&seven))?;
+            let shut = (*data).state == qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED && (*data).is_handled;
+            let shut = shut && (*resolved).already && borrowed(ctx, (*data).result) == seven;
+            Ok((open && shut).then_some(fresh))
+        }
+    }
+}
+
+fn borrowed<'js>(ctx: &Ctx<'js>, raw: qjs::JSValue) -> Value<'js> {
+    // SAFETY: a live value; the reference made here belongs to the `Value`.
+    unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(ctx.as_raw().as_ptr(), raw)) }
+}
+
+/// The store of an engine.
+#[derive(Default)]
+pub(super) struct Resting {
+    settlers: RefCell<Vec<Settler>>,
+    /// Looked for when first needed; a settler is kept with it, so that its shape stays alive.
+    shape: RefCell<Option<Option<(Shape, Settler)>>>,
+}
+
+impl Resting {
+    /// Lets go of all of them: before the engine ends.
+    pub(super) fn clear(&self) {
+        drop((self.settlers.take(), self.shape.take()));
+    }
+
+    /// A pending promise, new or as new.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(super) fn take(&self, ctx: &Ctx<'_>) -> Result<Settler> {
+        let Some(shape) = self.shape(ctx)? else { return Settler::new(ctx) };
+        let mut settlers = self.settlers.borrow_mut();
+        let from = settlers.len().saturating_sub(LOOKS_MAX);
+        let free = (from..settlers.len()).rev().find(|at| Shape::now(&settlers[*at]) == shape);
+        let Some(at) = free else {
+            drop(settlers);
+            return Settler::new(ctx);
+        };
+        let settler = settlers.swap_remove(at);
+        drop(settlers);
+        // SAFETY: `Shape::of` has proved the layout. Only the settler refers to the promise, which
+        // is fulfilled with a value that is no object and has no reactions: nothing can tell it from
+        // a new one after this.
+        unsafe {
+            let data = settler.data();
+            (*data).state = qjs::JSPromiseStateEnum_JS_PROMISE_PENDING;
+            (*data).is_handled = false;
+            (*data).result = qjs::JS_UNDEFINED;
+            (*(*settler.function()).resolved).already = false;
+        }
+        Ok(settler)
+    }
+
+    fn shape(&self, ctx: &Ctx<'_>) -> Result<Option<Shape>> {
+        if self.shape.borrow().is_none() {
+            let found = match Shape::of(ctx)? {
+                Some(shape) => Some((shape, Settler::new(ctx)?)),
+                None => None,
+            };
+            *self.shape.borrow_mut() = Some(found);
+        }
+        Ok(self.shape.borrow().as_ref().and_then(Option::as_ref).map(|(shape, _)| *shape))
+    }
+
+    /// Keeps the settler of a promise that was fulfilled with a number, a boolean, null or undefined:
+    /// what no reference counting concerns.
+    pub(super) fn keep(&self, settler: Settler) {
+        if let Some(Some(_)) = &*self.shape.borrow() {
+            let mut settlers = self.settlers.borrow_mut();
+            if settlers.len() < RESTING_MAX {
+                settlers.push(settler);
+            }
+        }
+    }
+}
