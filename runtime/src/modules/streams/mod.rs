@@ -3,8 +3,10 @@
 //!
 //! Owns: loading them, the functions they call. Must not know: bodies, sockets.
 
+pub mod bridge;
 mod compression;
 mod host;
+pub mod source;
 
 use rquickjs::atom::PredefinedAtom;
 use rquickjs::object::Property;
@@ -19,7 +21,7 @@ use crate::js::{promise, reflect};
 
 use super::embed;
 
-static SCRIPTS: [Script; 7] = [
+static SCRIPTS: [Script; 8] = [
     Script::new(c"jsserve:streams/core", include_str!("core.js")),
     Script::new(c"jsserve:streams/readable", include_str!("readable.js")),
     Script::new(c"jsserve:streams/readable_default", include_str!("readable_default.js")),
@@ -27,6 +29,7 @@ static SCRIPTS: [Script; 7] = [
     Script::new(c"jsserve:streams/readable_byob", include_str!("readable_byob.js")),
     Script::new(c"jsserve:streams/writable", include_str!("writable.js")),
     Script::new(c"jsserve:streams/transform", include_str!("transform.js")),
+    Script::new(c"jsserve:streams/body", include_str!("body.js")),
 ];
 
 const NAMES: &[&str] = &[
@@ -65,10 +68,14 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 fn shared<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
         class::register::<compression::Native>(ctx)?;
+        class::register::<source::Source>(ctx)?;
+        class::register::<source::Sink>(ctx)?;
+        class::register::<source::Collector>(ctx)?;
         let shared = Object::new(ctx.clone())?;
         shared.set_prototype(None)?;
         let host = Object::new(ctx.clone())?;
         function::install::<host::Host>(ctx, &host)?;
+        function::install::<source::Host>(ctx, &host)?;
         host::constants(ctx, &host)?;
         let args = [host.into_value(), shared.clone().into_value()];
         for script in &SCRIPTS {

@@ -85,7 +85,7 @@
   };
 
   /* ReadableStreamDefaultTee (section 4.9.1). */
-  const tee = (stream) => {
+  const tee = (stream, copied = false) => {
     if (stream.controller.bytes) return s.teeBytes(stream);
     const reader = s.acquireDefaultReader(stream);
     const ended = deferred();
@@ -100,8 +100,9 @@
         __proto__: null,
         chunk: (chunk) => s.microtask(() => {
           again = false;
+          const second = copied && host.viewOf(chunk) !== undefined ? host.cloneBytes(chunk) : chunk;
           if (!canceled1) s.defaultEnqueue(branch1.controller, chunk);
-          if (!canceled2) s.defaultEnqueue(branch2.controller, chunk);
+          if (!canceled2) s.defaultEnqueue(branch2.controller, second);
           reading = false;
           if (again) pull();
         }),
@@ -170,7 +171,7 @@
   };
 
   /* ReadableStreamFromIterable (section 4.9.1). */
-  const from = (iterable) => {
+  const from = (iterable, convert) => {
     const { iterator, next } = iteratorOver(iterable);
     let stream;
     const pull = () => {
@@ -183,7 +184,7 @@
       return then(promise, (result) => {
         if (!s.isObject(result)) typeError('the result of next() is not an object');
         if (result.done) s.defaultClose(stream.controller);
-        else s.defaultEnqueue(stream.controller, result.value);
+        else s.defaultEnqueue(stream.controller, convert === undefined ? result.value : convert(result.value));
       });
     };
     const cancel = (reason) => {
@@ -203,6 +204,7 @@
     stream = s.createReadable(() => undefined, pull, cancel, 0);
     return stream.self;
   };
+  s.fromIterable = from;
 
   class ReadableStream {
     #stream;
@@ -231,7 +233,7 @@
 
     static from(iterable) {
       if (arguments.length === 0) typeError('ReadableStream.from: 1 argument required, but only 0 present');
-      return from(iterable);
+      return from(iterable, undefined);
     }
 
     get locked() { return s.readableLocked(here(this, 'locked')); }

@@ -116,6 +116,7 @@
       () => resolved(undefined));
     return stream;
   };
+  s.createTransform = createTransform;
 
   const here = (value, what) => {
     const stream = s.isObject(value) ? streamOf(value) : undefined;
