@@ -121,8 +121,10 @@ impl Coder {
                         n => rest = &rest[n..],
                     }
                 }
-                if last {
-                    coder.try_finish()?;
+                match last {
+                    true => coder.try_finish()?,
+                    // What its window holds comes out with the chunk that gave it.
+                    false => coder.flush()?,
                 }
                 Ok(std::mem::take(coder.get_mut()))
             }

@@ -5,8 +5,7 @@
 
 use std::ffi::CStr;
 
-use rquickjs::atom::PredefinedAtom;
-use rquickjs::{Ctx, Object, Result, Value};
+use rquickjs::{Ctx, Object, Result, Symbol, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::function::{self, Functions};
@@ -98,9 +97,8 @@ impl Functions for Host {
 /// Puts what is no function on `host`.
 pub(super) fn constants<'js>(ctx: &Ctx<'js>, host: &Object<'js>) -> Result<()> {
     function::define(ctx, host, c"UINT8", Value::new_int(ctx.clone(), buffer::UINT8), false)?;
-    let symbol = |atom: PredefinedAtom| rquickjs::Atom::from_predefined(ctx.clone(), atom).to_value();
-    function::define(ctx, host, c"iterator", symbol(PredefinedAtom::SymbolIterator)?, false)?;
-    function::define(ctx, host, c"asyncIterator", symbol(PredefinedAtom::SymbolAsyncIterator)?, false)
+    function::define(ctx, host, c"iterator", Symbol::iterator(ctx.clone()).into_value(), false)?;
+    function::define(ctx, host, c"asyncIterator", Symbol::async_iterator(ctx.clone()).into_value(), false)
 }
 
 fn number(scope: &Scope<'_, '_>, i: usize) -> f64 {
