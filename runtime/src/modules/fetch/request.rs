@@ -300,9 +300,6 @@ impl Class for Request {
             request.headers = OnceCell::from(shared);
         }
         let duplex = member(init.as_ref(), ctx, "duplex")?;
-        if !duplex.is_undefined() && value::to_string(&duplex)? != "half" {
-            return Err(type_error(ctx, "Request: duplex has one value, 'half'"));
-        }
         let signal = member(init.as_ref(), ctx, "signal")?;
         if signal.is_null() {
             request.signal.set(None);

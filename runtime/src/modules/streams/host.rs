@@ -10,7 +10,7 @@ use rquickjs::{Ctx, Object, Result, Symbol, Value};
 use crate::js::class::{Scope, Static};
 use crate::js::function::{self, Functions};
 use crate::js::held::Held;
-use crate::js::{buffer, exception, promise, value};
+use crate::js::{buffer, clone, exception, promise, value};
 use crate::modules::{abort, encoding};
 
 use super::compression;
@@ -57,6 +57,7 @@ impl Functions for Host {
             let bytes = value::bytes(&scope.arg(0))?.map(|bytes| bytes.to_vec());
             value::uint8_array(scope.ctx, &bytes.unwrap_or_default())
         }),
+        (c"cloneChunk", 1, |scope| clone::structured_clone(scope.ctx, &scope.arg(0), &[])),
         (c"copy", 5, |scope| {
             buffer::copy(&scope.arg(0), index(scope, 1), &scope.arg(2), index(scope, 3), index(scope, 4))?;
             Ok(scope.undefined())

@@ -100,7 +100,15 @@
         __proto__: null,
         chunk: (chunk) => s.microtask(() => {
           again = false;
-          const second = copied && host.viewOf(chunk) !== undefined ? host.cloneBytes(chunk) : chunk;
+          let second = chunk;
+          try {
+            if (copied && !canceled2) second = host.cloneChunk(chunk);
+          } catch (error) {
+            s.defaultError(branch1.controller, error);
+            s.defaultError(branch2.controller, error);
+            ended.resolve(s.readableCancel(stream, error));
+            return;
+          }
           if (!canceled1) s.defaultEnqueue(branch1.controller, chunk);
           if (!canceled2) s.defaultEnqueue(branch2.controller, second);
           reading = false;
