@@ -89,6 +89,8 @@ struct Shared {
     wanted: Cell<bool>,
     /// It is read piece by piece.
     streamed: Cell<bool>,
+    /// The script has a stream of it.
+    opened: Cell<bool>,
     /// Nobody reads on.
     cancelled: Cell<bool>,
     /// Clones read it, too: nothing is taken away.
@@ -111,6 +113,7 @@ impl IncomingBody {
             progress: Cell::new(progress),
             wanted: Cell::new(false),
             streamed: Cell::new(false),
+            opened: Cell::new(false),
             cancelled: Cell::new(false),
             kept: Cell::new(false),
             connection: RefCell::default(),
@@ -145,9 +148,9 @@ impl IncomingBody {
         self.0.progress.get()
     }
 
-    /// Whether the script asked for it.
+    /// Whether the script reads it, or has taken its stream to do so.
     pub fn is_wanted(&self) -> bool {
-        self.0.wanted.get() || self.0.streamed.get()
+        self.0.wanted.get() || self.0.opened.get()
     }
 
     /// Ready while the script waits for more of it.
@@ -205,6 +208,7 @@ pub struct Pieces {
 impl Pieces {
     /// A reader from the body's start.
     pub fn of(body: IncomingBody) -> Self {
+        body.0.opened.set(true);
         Pieces { body, position: Cell::new(0) }
     }
 }

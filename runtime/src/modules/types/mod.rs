@@ -18,6 +18,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../encoding/encoding.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../performance/performance.d.ts"),
+    include_str!("../streams/streams.d.ts"),
     include_str!("../structured_clone/structured_clone.d.ts"),
     include_str!("../timers/timers.d.ts"),
     include_str!("../url/url.d.ts"),
