@@ -262,26 +262,19 @@ async fn wait(
             }
             Turn::Wanted => {
                 receiving = true;
-                connection.set_stall(limits.body_stall_ms_max);
                 if body.as_mut().is_some_and(|body| std::mem::take(&mut body.held_back)) {
                     session.out.extend_from_slice(CONTINUE);
                     session.flush().await?;
                     session.connection.set_phase(Phase::Handling);
-                    session.connection.set_stall(limits.body_stall_ms_max);
                 }
+                session.connection.set_stall(limits.body_stall_ms_max);
             }
             Turn::Received(received) => {
                 receiving = false;
                 if let Some(body) = body.as_mut()
                     && let Err(failed) = receive(session, body, received)
                 {
-                    if failed.by_client() {
-                        pending.caller.gone();
-                    }
-                    return Err(match failed.status {
-                        Some(status) => session.refuse(status, Exchange::CLOSE),
-                        None => End::Lost,
-                    });
+                    return Err(failed.end(session, pending));
                 }
             }
         }
@@ -299,6 +292,17 @@ impl Failed {
     /// Whether the client went away in the middle of it.
     pub fn by_client(&self) -> bool {
         self.why == BodyError::Aborted
+    }
+
+    /// How a connection ends that has not yet answered.
+    fn end(&self, session: &mut Session, pending: &Pending) -> End {
+        if self.by_client() {
+            pending.caller.gone();
+        }
+        match self.status {
+            Some(status) => session.refuse(status, Exchange::CLOSE),
+            None => End::Lost,
+        }
     }
 }
 

@@ -158,6 +158,11 @@ fn a_handler_cannot_contradict_the_framing() {
     );
     assert_eq!(
         lines(200, &fields, BodySize::Unknown, GET),
+        "HTTP/1.1 200 OK\r\na: b\r\nContent-Length: 99\r\n\r\n",
+        "the sender keeps to it"
+    );
+    assert_eq!(
+        lines(200, &fields[1..], BodySize::Unknown, GET),
         "HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
     assert_eq!(

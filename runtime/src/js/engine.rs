@@ -60,11 +60,9 @@ impl Hasher for TypeHash {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
     }
-
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }
-
     fn finish(&self) -> u64 {
         self.0
     }
