@@ -243,16 +243,12 @@ async fn wait(
                 connection.request_deadline().clear();
                 return Ok(outcome);
             }
-            Turn::TimedOut => {
-                let text = format!("no response within {} ms (--request-timeout)", limits.request_ms_max);
-                return Ok(Err(Failure { status: 503, text, stack: String::new() }));
-            }
+            Turn::TimedOut => return Ok(Err(timed_out(limits.request_ms_max))),
             Turn::Early(Ok(chunk)) => {
                 session.keep(&chunk);
                 watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
-                // It may only be done with sending: the answer still goes out.
                 if chunk.is_empty() && session.input().is_empty() {
-                    drop(chunk);
+                    // It may only be done with sending: the answer still goes out.
                     pending.caller.gone();
                 }
             }
@@ -279,6 +275,11 @@ async fn wait(
             }
         }
     }
+}
+
+fn timed_out(ms: u64) -> Failure {
+    let text = format!("no response within {ms} ms (--request-timeout)");
+    Failure { status: 503, text, stack: String::new() }
 }
 
 /// Why the rest of a body cannot come.
