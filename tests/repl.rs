@@ -89,8 +89,9 @@ impl Terminal {
         let tail = line.char_indices().rev().nth(7).map_or(line, |(at, _)| &line[at..]);
         self.see(tail);
         self.press("\r");
-        self.see(answer);
-        self.see("> ");
+        self.see(answer.strip_suffix('\n').unwrap_or(answer));
+        // At the beginning of a line: a stack has "<eval> (".
+        self.see("\n> ");
     }
 
     /// The exit code, once the program has ended by itself.

@@ -92,3 +92,34 @@ fn recvfrom_on_a_connected_stream_knows_no_sender() {
         "#,
     );
 }
+
+#[test]
+fn a_socket_that_is_shut_down_for_reading_ends_and_does_not_stop_the_worker() {
+    check(
+        r#"
+        const udp = bound(os.SOCK_DGRAM, { port: 0 }), buffer = new ArrayBuffer(4);
+        equal(os.shutdown(udp, os.SHUT_RD), -107, 'and yet it is shut down');
+        same((await os.recvfrom(udp, buffer))[0], 0);
+        equal(await os.recv(udp, buffer), 0);
+        "#,
+    );
+}
+
+#[test]
+fn an_error_queue_that_nobody_reads_does_not_stop_the_worker() {
+    check(
+        r#"
+        const udp = os.socket(os.AF_INET, os.SOCK_DGRAM), buffer = new ArrayBuffer(4), IP_RECVERR = 11;
+        equal(os.setsockopt(udp, os.IPPROTO_IP, IP_RECVERR, 1), 0);
+        const gone = bound(os.SOCK_DGRAM, { addr: '127.0.0.1', port: 0 }), addr = os.getsockname(gone);
+        os.close(gone);
+        equal(await os.connect(udp, addr), 0); equal(await os.send(udp, 'x'), 1);
+        equal(await os.recv(udp, buffer).catch((error) => error.code), 'ECONNREFUSED');
+        const pending = os.recvfrom(udp, buffer).catch((error) => error.code);
+        const [client, server] = await pair();
+        equal(await os.send(client, 'ok'), 2); equal(await os.recv(server, buffer), 2, 'others have their turns');
+        os.close(udp);
+        equal(await pending, 'EBADF');
+        "#,
+    );
+}

@@ -16,8 +16,8 @@ fn every_export_is_there_under_both_names() {
     check(
         r#"
         const std = await import('std'), same_std = await import('qjs:std');
-        const wanted = ['Error', 'SEEK_CUR', 'SEEK_END', 'SEEK_SET', 'err', 'evalScript', 'exit', 'fdopen', 'gc', 'getenv', 'getenviron', 'in',
-          'encode', 'decode', 'loadFile', 'loadScript', 'open', 'out', 'parseExtJSON', 'popen', 'printf', 'puts', 'setenv', 'sprintf', 'strerror', 'tmpfile',
+        const wanted = ['Error', 'SEEK_CUR', 'SEEK_END', 'SEEK_SET', 'decode', 'encode', 'err', 'evalScript', 'exit', 'fdopen', 'gc', 'getenv', 'getenviron', 'in',
+          'loadFile', 'loadScript', 'open', 'out', 'parseExtJSON', 'popen', 'printf', 'puts', 'setenv', 'sprintf', 'strerror', 'tmpfile',
           'unsetenv', 'urlGet', 'writeFile'];
         same(Object.keys(std), wanted);
         same(Object.keys(same_std), wanted);

@@ -161,6 +161,13 @@ pub(super) fn poll_now(fd: i32, events: i16) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
 }
 
+/// Whether nothing more will come to be read (POLLRDHUP).
+pub(super) fn shut_for_reading(fd: i32) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one element, alive across the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 && poll.revents & libc::POLLRDHUP != 0 }
+}
+
 impl Inner {
     fn raw(&self) -> Option<i32> {
         self.fd.borrow().as_ref().map(AsRawFd::as_raw_fd)
@@ -195,6 +202,10 @@ impl Drop for Inner {
         self.close();
     }
 }
+
+/// A descriptor may be ready, as poll(2) has it, and not be, as the call has it, for as long as it
+/// lives (an error queue that nobody reads): then the others have their turns in between.
+const TRIES_MAX: u32 = 3;
 
 /// An operation's place in the queue of its direction.
 pub(super) struct Turn {
@@ -237,12 +248,20 @@ impl Turn {
     ) -> Poll<io::Result<T>> {
         let direction = &self.inner.directions[self.direction];
         ready!(self.poll_first(cx))?;
+        let mut tries = 0;
         loop {
             let fd = self.inner.fd.borrow();
             let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
             ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
             match attempt(fd.as_fd()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => direction.clear(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    direction.clear();
+                    tries += 1;
+                    if tries == TRIES_MAX {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::socket::{READ, Socket, Turn, WRITE};
+use super::socket_ops::or_end;
 
 impl Socket {
     /// recv(2) into `buffer`, if nobody waits to receive. `None`: it has to wait.
@@ -70,8 +71,10 @@ impl WaitingRecv {
     /// socket is closed.
     pub fn poll(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = buffer.len();
-        let mut attempt =
-            |fd: std::os::fd::BorrowedFd<'_>| Ok(rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT)?.0);
+        let mut attempt = |fd: std::os::fd::BorrowedFd<'_>| {
+            let mut now = || Ok(rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT)?.0);
+            or_end(fd, now(), now, 0)
+        };
         let result = self.turn.poll(cx, &mut attempt);
         if let Poll::Ready(Ok(got)) = result
             && (1..room).contains(&got)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::{SockAddr, SockRef};
 
-use super::socket::{READ, Socket, WRITE, poll_now};
+use super::socket::{READ, Socket, WRITE, poll_now, shut_for_reading};
 use super::stream::set_nonblocking;
 use super::timer::sleep;
 
@@ -44,7 +44,8 @@ impl Socket {
                 .run(|fd| {
                     let (data, len) = (buffer.as_mut_ptr(), buffer.len());
                     // SAFETY: the kernel writes at most `len` bytes to the vector, which is ours alone.
-                    count(unsafe { libc::recv(fd.as_raw_fd(), data.cast(), len, flags) })
+                    let now = || count(unsafe { libc::recv(fd.as_raw_fd(), data.cast(), len, flags) });
+                    or_end(fd, now(), now, 0)
                 })
                 .await;
             (result, buffer)
@@ -81,7 +82,12 @@ impl Socket {
         let flags = flags | libc::MSG_DONTWAIT;
         let turn = self.queue(READ);
         async move {
-            let result = turn.run(|fd| recvfrom_now(fd, &mut buffer, flags)).await;
+            let result = turn
+                .run(|fd| {
+                    let mut now = || recvfrom_now(fd, &mut buffer, flags);
+                    or_end(fd, now(), now, (0, nobody()))
+                })
+                .await;
             (result, buffer)
         }
     }
@@ -147,6 +153,29 @@ impl Socket {
             }
         }
     }
+}
+
+/// `first`, or what a blocking call says where a non-blocking one says EAGAIN for ever: `end`, on a
+/// datagram socket that is shut down for reading, which poll(2) calls readable.
+pub(super) fn or_end<T>(
+    fd: BorrowedFd<'_>,
+    first: io::Result<T>,
+    again: impl FnOnce() -> io::Result<T>,
+    end: T,
+) -> io::Result<T> {
+    let waits = |result: &io::Result<T>| matches!(result, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+    if !waits(&first) || !shut_for_reading(fd.as_raw_fd()) {
+        return first;
+    }
+    // What came between the two calls is behind no end.
+    let second = again();
+    if waits(&second) { Ok(end) } else { second }
+}
+
+/// An address of no family.
+fn nobody() -> SockAddr {
+    // SAFETY: the storage is zeroed, which is AF_UNSPEC; its first two bytes are the family.
+    unsafe { SockAddr::new(std::mem::zeroed(), 2) }
 }
 
 fn recvfrom_now(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, flags: i32) -> io::Result<(usize, SockAddr)> {

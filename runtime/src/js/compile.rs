@@ -64,9 +64,10 @@ impl Code {
             None => self.compile(ctx, name, kind)?,
         };
         match kind {
-            Kind::Json => loader::set_json_meta(&module)?,
+            // The engine finds `import.meta` by the file's name alone: where a file was imported as
+            // text first, a JSON module of it sees that one's.
+            Kind::Json | Kind::Text => loader::set_json_meta(&module)?,
             Kind::Script => loader::set_meta(&module, name, name == self.main)?,
-            Kind::Text => {}
         }
         Ok(module)
     }

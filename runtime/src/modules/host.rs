@@ -27,6 +27,12 @@ pub enum Role {
 pub struct Host(Cell<Role>);
 
 impl Host {
+    /// Whether `fd` is a standard stream that belongs to the process and not to this engine: a
+    /// server's log would go to whoever gets the number next.
+    pub fn is_foreign(ctx: &Ctx<'_>, fd: i32) -> bool {
+        (0..3).contains(&fd) && Host::role(ctx) != Role::Script
+    }
+
     /// Says what the engine runs for. Where nobody is served, `Atomics.wait` may block.
     pub fn set(state: &State, role: Role) {
         state.extension::<Host>().0.set(role);

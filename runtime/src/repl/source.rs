@@ -49,7 +49,7 @@ fn begins_statement(text: &str, all: &[Token<'_>], at: usize) -> bool {
 
 fn declares(all: &[Token<'_>], at: usize) -> bool {
     all.get(at + 1).is_some_and(|next| {
-        next.kind == Kind::Word && !["in", "of", "instanceof"].contains(&next.text)
+        next.kind == Kind::Word && !["in", "of", "instanceof", "let"].contains(&next.text)
             || matches!(next.text, "{" | "[")
     })
 }

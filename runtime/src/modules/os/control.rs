@@ -19,6 +19,7 @@ use crate::io::Socket;
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
+use crate::modules::host::Host;
 
 /// Bytes of an option that `getsockopt(fd, level, name, length)` may ask for.
 const OPTION_BYTES_MAX: usize = 4_096;
@@ -113,9 +114,12 @@ fn shutdown<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     status(ctx, done)
 }
 
-/// `close(fd)`.
+/// `close(fd)`; the standard streams are EBADF in all but a script's own engine.
 fn close<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let fd = integer(scope.ctx, &scope.arg(0), "fd")?;
+    if Host::is_foreign(scope.ctx, fd) {
+        return status(scope.ctx, Err(io::Error::from_raw_os_error(libc::EBADF)));
+    }
     status(scope.ctx, Descriptors::of(scope.ctx).close(fd))
 }
 

@@ -15,6 +15,7 @@ use super::table::Descriptors;
 use crate::io::Socket;
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
+use crate::modules::host::Host;
 use crate::modules::iterate;
 
 /// The calls.
@@ -47,6 +48,9 @@ fn dup2<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let fd = coerce::int32(ctx, &scope.arg(0), "fd")?;
     let to = coerce::int32(ctx, &scope.arg(1), "fd2")?;
+    if Host::is_foreign(ctx, to) && fd != to {
+        return coerce::number(ctx, Err(bad()));
+    }
     coerce::number(ctx, copy(&Descriptors::of(ctx), fd, to).map(|()| i64::from(to)))
 }
 
