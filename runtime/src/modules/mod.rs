@@ -8,6 +8,7 @@ pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
+pub mod events;
 pub mod fetch;
 pub mod host;
 pub mod iterate;
@@ -44,6 +45,7 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        events::install,
         streams::install,
         console::install,
     ],

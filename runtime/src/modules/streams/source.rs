@@ -45,7 +45,7 @@ const MEMORY_CHUNK_BYTES: usize = 64 << 10;
 
 impl Memory {
     /// A source of them.
-    pub fn new(bytes: impl Into<Bytes>) -> Rc<dyn ByteSource> {
+    pub fn source(bytes: impl Into<Bytes>) -> Rc<dyn ByteSource> {
         Rc::new(Memory(RefCell::new(bytes.into())))
     }
 }

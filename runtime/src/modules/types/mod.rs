@@ -16,6 +16,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../console/console.d.ts"),
     include_str!("../crypto/crypto.d.ts"),
     include_str!("../encoding/encoding.d.ts"),
+    include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../performance/performance.d.ts"),
     include_str!("../streams/streams.d.ts"),
