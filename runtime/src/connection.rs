@@ -49,6 +49,22 @@ pub struct Connection {
     _seat: Seat,
 }
 
+/// How a send gets on.
+pub struct SendWatch {
+    stall: Duration,
+    look_ms: u64,
+    /// What the peer had taken when it last took something, and when that was.
+    seen: Option<(u64, Instant)>,
+}
+
+impl SendWatch {
+    /// Of a send that ends once the peer takes nothing for `stall_ms`.
+    pub fn new(stall_ms: u64) -> Self {
+        // A look costs a system call: ten for each time-out are enough to end soon after it.
+        SendWatch { stall: Duration::from_millis(stall_ms), look_ms: stall_ms.div_ceil(10), seen: None }
+    }
+}
+
 impl Connection {
     /// Takes over an accepted socket.
     pub fn new(stream: Stream, worker: Rc<Worker>, seat: Seat) -> Self {
@@ -132,31 +148,31 @@ impl Connection {
     /// # Errors
     /// Why it did not get out.
     pub async fn sent(&self, stall_ms: u64) -> Result<Vec<u8>, Stopped> {
-        // A look costs a system call: ten for each time-out are enough to end soon after it.
-        let look_ms = stall_ms.div_ceil(10);
-        let stall = Duration::from_millis(stall_ms);
-        let mut seen: Option<(u64, Instant)> = None;
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready((result, buffer)) = self.stream.poll_sent(cx) {
-                    return Poll::Ready(result.map(|()| buffer).map_err(Stopped::Failed));
-                }
-                if seen.is_none() || self.stall.expired() {
-                    let (progress, now) = (self.stream.send_progress(), io::now());
-                    let since = seen.filter(|seen| seen.0 == progress).map_or(now, |seen| seen.1);
-                    let idle = now.saturating_duration_since(since);
-                    if idle >= stall {
-                        return Poll::Ready(Err(Stopped::TimedOut));
-                    }
-                    seen = Some((progress, since));
-                    self.stall.set(look_ms.min((stall - idle).as_millis() as u64));
-                }
-                if self.stall.poll_expired(cx).is_pending() {
-                    return Poll::Pending;
-                }
+        let mut watch = SendWatch::new(stall_ms);
+        poll_fn(|cx| self.poll_sent(&mut watch, cx)).await
+    }
+
+    /// As [`Connection::sent`], for a task that waits for other things, too: one `watch` for each send.
+    /// The stall deadline is in use as long.
+    pub fn poll_sent(&self, watch: &mut SendWatch, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, Stopped>> {
+        loop {
+            if let Poll::Ready((result, buffer)) = self.stream.poll_sent(cx) {
+                return Poll::Ready(result.map(|()| buffer).map_err(Stopped::Failed));
             }
-        })
-        .await
+            if watch.seen.is_none() || self.stall.expired() {
+                let (progress, now) = (self.stream.send_progress(), io::now());
+                let since = watch.seen.filter(|seen| seen.0 == progress).map_or(now, |seen| seen.1);
+                let idle = now.saturating_duration_since(since);
+                if idle >= watch.stall {
+                    return Poll::Ready(Err(Stopped::TimedOut));
+                }
+                watch.seen = Some((progress, since));
+                self.stall.set(watch.look_ms.min((watch.stall - idle).as_millis() as u64));
+            }
+            if self.stall.poll_expired(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// Ends the connection: what is being sent goes out, the client gets our FIN, and what it still

@@ -98,6 +98,12 @@ impl Connection {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Takes what comes until nothing does for a while.
+    pub fn read_to_silence(&mut self) -> String {
+        while !self.ended && self.fill(Instant::now() + Duration::from_millis(300)).is_ok() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
     /// Whether nothing comes for `time`: no byte, no end.
     pub fn stays_silent(&mut self, time: Duration) -> bool {
         self.buffer.is_empty() && !self.ended && self.fill(Instant::now() + time).is_err()

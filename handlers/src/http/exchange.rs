@@ -9,17 +9,17 @@ use std::task::Poll;
 
 use runtime::connection::{Phase, Stopped};
 use runtime::io::Chunk;
-use runtime::modules::fetch::call::{self, Called, Failure, OwnedReply, Pending};
+use runtime::modules::fetch::call::{self, Called, Failure, OwnedReply, Pending, Reply};
 use runtime::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
 
-use super::h1::{BodyDecoder, BodyFraming, CONTINUE, Exchange, Rejection, RequestHead};
+use super::h1::{BodyDecoder, BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
 use super::session::{End, Session};
-use super::{failure, reply};
+use super::{failure, reply, streamed};
 
 /// An unread body up to this size is received and dropped, so that the connection can go on.
 const DRAIN_BYTES_MAX: u64 = 256 << 10;
 /// Later requests received while one is with the app; beyond, they wait in the kernel.
-const EARLY_BYTES_MAX: usize = 16 << 10;
+pub const EARLY_BYTES_MAX: usize = 16 << 10;
 
 impl Head for RequestHead {
     fn method(&self) -> &str {
@@ -42,12 +42,22 @@ impl Head for RequestHead {
 }
 
 /// A request body between the wire and the script.
-struct Body {
+pub struct Body {
     decoder: BodyDecoder,
-    script: IncomingBody,
-    ended: bool,
+    /// Where the script reads it.
+    pub script: IncomingBody,
+    /// All of it is here.
+    pub ended: bool,
     /// The client waits for 100 Continue.
     held_back: bool,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.script.end(Progress::Failed(BodyError::Aborted));
+        }
+    }
 }
 
 impl Body {
@@ -69,8 +79,8 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
     };
     session.connection.set_phase(Phase::Handling);
     worker.serving.note(head.method_bytes(), head.target_bytes());
-    let may_persist = !worker.is_draining() && body.as_ref().is_none_or(Body::can_persist);
-    let exchange = Exchange::of(head, may_persist);
+    let draining = worker.is_draining();
+    let exchange = Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist));
     let incoming = Incoming {
         head: head.clone(),
         body: body.as_ref().map(|body| body.script.clone()),
@@ -80,27 +90,39 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
     };
     let app = worker.app.current();
     let Some(handler) = app.fetch() else { return Err(session.refuse(501, Exchange::of(head, false))) };
-    let mut persists = false;
+    let mut encoded = Encoded { body: BodyMode::Omit, length: None, keep_alive: false };
     let out = &mut session.out;
     let called = call::fetch(app.engine(), handler, incoming, &mut |lent| {
-        persists = reply::write(out, &lent, exchange)
+        encoded = match lent.streamed {
+            true => begin_streamed(out, head, &mut body, exchange, draining, &lent),
+            false => reply::write(out, &lent, exchange),
+        }
     });
     drop(app);
-    let failed = match called {
-        Called::Done => None,
-        Called::Failed(failure) => Some(failure),
+    let (stream, failed) = match called {
+        Called::Done => (None, None),
+        Called::Streaming(outgoing, caller) => (Some((outgoing, caller)), None),
+        Called::Failed(failure) => (None, Some(failure)),
         Called::Pending(pending) => match wait(session, &pending, &mut body).await? {
-            Ok(owned) => {
-                persists =
-                    later(session, head, &body, |out, exchange| reply::write(out, &owned.lend(), exchange));
-                None
+            Ok(mut owned) => {
+                let exchange = later(session, head, &body);
+                let (lent, out) = (owned.lend(), &mut session.out);
+                encoded = match lent.streamed {
+                    true => begin_streamed(out, head, &mut body, exchange, worker.is_draining(), &lent),
+                    false => reply::write(out, &lent, exchange),
+                };
+                (owned.take_stream().map(|outgoing| (outgoing, pending.caller)), None)
             }
-            Err(failure) => Some(failure),
+            Err(failure) => (None, Some(failure)),
         },
     };
+    if let Some((outgoing, caller)) = stream {
+        // Boxed: requests with a whole body pay nothing for it.
+        Box::pin(streamed::send(session, head, outgoing, &caller, encoded, &mut body)).await?;
+    }
+    let mut persists = encoded.keep_alive;
     if let Some(failure) = failed {
-        let may_persist = !worker.is_draining() && body.as_ref().is_none_or(Body::can_persist);
-        let exchange = Exchange::of(head, may_persist);
+        let exchange = later(session, head, &body);
         persists = failure::answer(&mut session.out, &failure, head, exchange, &session.connection);
     }
     match (persists, body) {
@@ -110,16 +132,29 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
     }
 }
 
-/// Writes an answer that came after its turn, by what the connection can do by now.
-fn later(
-    session: &mut Session,
-    head: &RequestHead,
-    body: &Option<Body>,
-    write: impl FnOnce(&mut Vec<u8>, Exchange) -> bool,
-) -> bool {
+/// What shapes an answer that came after its turn: what the connection can do by now.
+fn later(session: &Session, head: &RequestHead, body: &Option<Body>) -> Exchange {
     let draining = session.connection.worker().is_draining();
-    let exchange = Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist));
-    write(&mut session.out, exchange)
+    Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist))
+}
+
+/// Writes the head of an answer whose body may need the request's: a client that waits for 100 Continue
+/// gets it before, and a body that the script reads is no reason to close.
+fn begin_streamed(
+    out: &mut Vec<u8>,
+    head: &RequestHead,
+    body: &mut Option<Body>,
+    mut exchange: Exchange,
+    draining: bool,
+    reply: &Reply<'_>,
+) -> Encoded {
+    if let Some(body) = body.as_mut().filter(|body| !body.ended && body.script.is_wanted()) {
+        if std::mem::take(&mut body.held_back) {
+            out.extend_from_slice(CONTINUE);
+        }
+        exchange = Exchange::of(head, !draining);
+    }
+    reply::write(out, reply, exchange)
 }
 
 /// Takes up a request with a body: what has come of it goes to the script.
@@ -181,8 +216,7 @@ async fn wait(
     session.connection.set_phase(Phase::Handling);
     let limits = session.connection.worker().config.limits.clone();
     session.connection.request_deadline().set(limits.request_ms_max);
-    let mut receiving = false;
-    let mut watching = true;
+    let (mut receiving, mut watching, mut left) = (false, true, false);
     loop {
         let connection = &session.connection;
         let open = body.as_ref().filter(|body| !body.ended);
@@ -194,8 +228,10 @@ async fn wait(
                 return Poll::Ready(Turn::TimedOut);
             }
             match open {
-                Some(_) if receiving => connection.poll_recv(cx).map(Turn::Received),
-                Some(body) => body.script.poll_wanted(cx).map(|()| Turn::Wanted),
+                Some(body) => match body.script.poll_wanted(cx) {
+                    Poll::Ready(()) if receiving => connection.poll_recv(cx).map(Turn::Received),
+                    wanted => wanted.map(|()| Turn::Wanted),
+                },
                 None if watching => connection.stream().poll_recv(cx).map(Turn::Early),
                 None => Poll::Pending,
             }
@@ -204,54 +240,106 @@ async fn wait(
         match turn {
             Turn::Settled(outcome) => {
                 connection.request_deadline().clear();
-                return Ok(outcome);
+                return if left { answer_to_none(outcome) } else { Ok(outcome) };
             }
-            Turn::TimedOut => {
-                let text = format!("no response within {} ms (--request-timeout)", limits.request_ms_max);
-                return Ok(Err(Failure { status: 503, text, stack: String::new() }));
-            }
+            Turn::TimedOut => return Ok(Err(timed_out(limits.request_ms_max))),
             Turn::Early(Ok(chunk)) => {
                 session.keep(&chunk);
                 watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
+                left = chunk.is_empty() && session.input().is_empty();
+                if left {
+                    // It may only be done with sending: an answer still goes out.
+                    pending.caller.gone();
+                }
             }
-            Turn::Early(Err(_)) => return Err(End::Lost),
+            Turn::Early(Err(_)) => {
+                pending.caller.gone();
+                return Err(End::Lost);
+            }
             Turn::Wanted => {
                 receiving = true;
-                connection.set_stall(limits.body_stall_ms_max);
                 if body.as_mut().is_some_and(|body| std::mem::take(&mut body.held_back)) {
                     session.out.extend_from_slice(CONTINUE);
                     session.flush().await?;
                     session.connection.set_phase(Phase::Handling);
-                    session.connection.set_stall(limits.body_stall_ms_max);
-                }
-            }
-            Turn::Received(received) => {
-                if let Some(body) = body.as_mut() {
-                    receive(session, body, received)?;
                 }
                 session.connection.set_stall(limits.body_stall_ms_max);
+            }
+            Turn::Received(received) => {
+                receiving = false;
+                if let Some(body) = body.as_mut()
+                    && let Err(failed) = receive(session, body, received)
+                {
+                    return Err(failed.end(session, pending));
+                }
             }
         }
     }
 }
 
-/// Hands what was received to the body; what is left over belongs to the next request.
-fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopped>) -> Result<(), End> {
-    let failed = |body: &Body, error: BodyError| body.script.end(Progress::Failed(error));
+/// What becomes of an answer after the client's FIN: that the handler gave up is what its signal asked
+/// for, and no error of the app's.
+fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedReply, Failure>, End> {
+    outcome.map(Ok).map_err(|failure| {
+        tracing::debug!("the client is gone: {}", failure.text);
+        End::Quiet
+    })
+}
+
+fn timed_out(ms: u64) -> Failure {
+    let text = format!("no response within {ms} ms (--request-timeout)");
+    Failure { status: 503, text, stack: String::new() }
+}
+
+/// Why the rest of a body cannot come.
+pub struct Failed {
+    why: BodyError,
+    /// What it is answered with, if anything can be.
+    status: Option<u16>,
+}
+
+impl Failed {
+    /// Whether the client went away in the middle of it.
+    pub fn by_client(&self) -> bool {
+        self.why == BodyError::Aborted
+    }
+
+    /// How a connection ends that has not yet answered.
+    fn end(&self, session: &mut Session, pending: &Pending) -> End {
+        if self.by_client() {
+            pending.caller.gone();
+        }
+        match self.status {
+            Some(status) => session.refuse(status, Exchange::CLOSE),
+            None => End::Lost,
+        }
+    }
+}
+
+/// Hands what was received to the body; what is left over belongs to the next request. The script
+/// hears of a failure.
+///
+/// # Errors
+/// The connection cannot go on after the answer.
+pub fn receive(
+    session: &mut Session,
+    body: &mut Body,
+    received: Result<Chunk, Stopped>,
+) -> Result<(), Failed> {
+    let result = take_up(session, body, received);
+    if let Err(failed) = &result {
+        body.ended = true;
+        body.script.end(Progress::Failed(failed.why));
+    }
+    result
+}
+
+fn take_up(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopped>) -> Result<(), Failed> {
     let chunk = match received {
         Ok(chunk) if !chunk.is_empty() => chunk,
-        Ok(_) => {
-            failed(body, BodyError::Aborted);
-            return Err(session.refuse(400, Exchange::CLOSE));
-        }
-        Err(Stopped::TimedOut) => {
-            failed(body, BodyError::TimedOut);
-            return Err(session.refuse(408, Exchange::CLOSE));
-        }
-        Err(stopped) => {
-            failed(body, BodyError::Aborted);
-            return Err(stopped.into());
-        }
+        Ok(_) => return Err(Failed { why: BodyError::Aborted, status: Some(400) }),
+        Err(Stopped::TimedOut) => return Err(Failed { why: BodyError::TimedOut, status: Some(408) }),
+        Err(_) => return Err(Failed { why: BodyError::Aborted, status: None }),
     };
     let mut used = 0;
     loop {
@@ -259,10 +347,8 @@ fn receive(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopp
             Ok(0) => break,
             Ok(consumed) => used += consumed,
             Err(rejection) => {
-                drop(chunk);
-                let error = if rejection.status == 413 { BodyError::TooLarge } else { BodyError::Malformed };
-                failed(body, error);
-                return Err(session.refuse(rejection.status, Exchange::CLOSE));
+                let why = if rejection.status == 413 { BodyError::TooLarge } else { BodyError::Malformed };
+                return Err(Failed { why, status: Some(rejection.status) });
             }
         }
     }

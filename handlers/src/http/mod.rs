@@ -9,6 +9,7 @@ mod failure;
 pub mod h1;
 mod reply;
 mod session;
+mod streamed;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,15 +1,20 @@
 //! A handler's reply on the wire.
 //!
-//! Owns: the choice of framing for a whole body. Must not know: when it is sent.
+//! Owns: the choice of framing. Must not know: when it is sent.
 
 use runtime::modules::fetch::call::{Fields, Reply};
 
 use super::clock;
 use super::h1::{BodyMode, BodySize, Encoded, Exchange, ResponseHead, encode_head};
 
-/// Appends a reply to `out`; whether the connection persists after it.
-pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> bool {
-    let size = reply.body.map_or(BodySize::Null, |body| BodySize::Known(body.len() as u64));
+/// Appends a reply to `out`, without a body that comes in pieces; how the body goes on the wire, and
+/// whether the connection persists after it.
+pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> Encoded {
+    let size = match reply.body {
+        Some(body) => BodySize::Known(body.len() as u64),
+        None if reply.streamed => BodySize::Unknown,
+        None => BodySize::Null,
+    };
     let reason = reply.reason.unwrap_or_default();
     // Characters of a reason phrase are bytes (Web IDL's ByteString).
     let latin1: Vec<u8>;
@@ -34,5 +39,5 @@ pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> bool {
     if encoded.body != BodyMode::Omit {
         out.extend_from_slice(reply.body.unwrap_or_default());
     }
-    encoded.keep_alive
+    encoded
 }

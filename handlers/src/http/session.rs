@@ -15,6 +15,8 @@ use super::h1::{Exchange, HeadLimits, HeadParser, Progress, RequestHead};
 const LINGER_MS: u64 = 1_000;
 /// Memory that a connection keeps for the next answer, and for the next head.
 const KEPT_BYTES_MAX: usize = 16 << 10;
+/// Memory that a streamed body keeps for its next pieces.
+const SPARE_BYTES_MAX: usize = 160 << 10;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Session {
     /// Answers not yet given to the socket.
     pub out: Vec<u8>,
     unsent: usize,
+    /// Memory of a streamed body, for its next pieces.
+    spare: Vec<u8>,
     parser: HeadParser,
 }
 
@@ -63,6 +67,7 @@ pub async fn serve(connection: Connection) {
         used: 0,
         out: Vec::new(),
         unsent: 0,
+        spare: Vec::new(),
         parser: HeadParser::new(head_limits),
     };
     let mut end = session.exchanges().await;
@@ -186,6 +191,26 @@ impl Session {
     pub fn refuse(&mut self, status: u16, last: Exchange) -> End {
         failure::refuse(&mut self.out, status, last);
         End::Answered
+    }
+
+    /// What is to be sent next, out of a streamed body.
+    pub fn take_out(&mut self) -> Vec<u8> {
+        self.unsent = 0;
+        let spare = std::mem::take(&mut self.spare);
+        std::mem::replace(&mut self.out, spare)
+    }
+
+    /// Keeps what a send gave back.
+    pub fn keep_spare(&mut self, mut spare: Vec<u8>) {
+        spare.clear();
+        spare.shrink_to(SPARE_BYTES_MAX);
+        self.spare = spare;
+    }
+
+    /// A streamed body is sent: its memory goes.
+    pub fn drop_spare(&mut self) {
+        self.spare = Vec::new();
+        self.out.shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Gives the answers so far to the socket, once it has sent what came before.

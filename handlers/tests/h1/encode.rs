@@ -43,7 +43,7 @@ fn the_common_case_byte_for_byte() {
     let expected = "beforeHTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
         content-type: text/plain;charset=UTF-8\r\nContent-Length: 13\r\n\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
-    assert_eq!(encoded, Encoded { body: BodyMode::Plain, keep_alive: true });
+    assert_eq!(encoded, Encoded { body: BodyMode::Plain, length: None, keep_alive: true });
 }
 
 #[test]
@@ -61,10 +61,15 @@ fn rfc9112_6_3_length_chunked_or_close() {
     assert_eq!(lines(200, &[], BodySize::Null, GET), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let (text, encoded) = encode(200, &[], BodySize::Unknown, GET);
     assert_eq!(text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_eq!(encoded, Encoded { body: BodyMode::Chunked, keep_alive: true });
+    assert_eq!(encoded, Encoded { body: BodyMode::Chunked, length: None, keep_alive: true });
     let (text, encoded) = encode(200, &[], BodySize::Unknown, OLD);
     assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-    assert_eq!(encoded, Encoded { body: BodyMode::Plain, keep_alive: false });
+    assert_eq!(encoded, Encoded { body: BodyMode::Plain, length: None, keep_alive: false });
+    for exchange in [GET, OLD] {
+        let (text, encoded) = encode(200, &[("content-length", "12")], BodySize::Unknown, exchange);
+        assert!(text.contains("\r\nContent-Length: 12\r\n") && !text.contains("chunked"), "{text}");
+        assert_eq!(encoded, Encoded { body: BodyMode::Plain, length: Some(12), keep_alive: true });
+    }
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn rfc9110_15_3_5_no_content_has_neither_body_nor_length() {
         for exchange in [GET, HEAD, OLD] {
             let (text, encoded) = encode(204, &[("content-length", "5")], body, exchange);
             assert!(!text.contains("ength") && !text.contains("chunked"), "{text}");
-            assert_eq!(encoded, Encoded { body: BodyMode::Omit, keep_alive: true }, "{body:?}");
+            assert_eq!(encoded, Encoded { body: BodyMode::Omit, length: None, keep_alive: true }, "{body:?}");
         }
     }
 }
@@ -109,10 +114,11 @@ fn rfc9110_9_3_2_head_has_the_length_of_get_and_no_body() {
         (&[("Content-Length", "7x")], BodySize::Null, ""),
         (&[], BodySize::Null, ""),
         (&[], BodySize::Unknown, ""),
+        (&[("Content-Length", "7")], BodySize::Unknown, "Content-Length: 7\r\n"),
     ] {
         let (text, encoded) = encode(200, fields, body, HEAD);
         assert_eq!(text, format!("HTTP/1.1 200 OK\r\n{length}\r\n"), "{fields:?} {body:?}");
-        assert_eq!(encoded, Encoded { body: BodyMode::Omit, keep_alive: true });
+        assert!(encoded.body == BodyMode::Omit && encoded.keep_alive);
     }
     let old = encode(200, &[], BodySize::Unknown, Exchange { is_head: true, ..OLD }).1;
     assert!(old.keep_alive, "nothing needs the connection's end");
@@ -129,7 +135,7 @@ fn rfc9110_15_4_5_not_modified_has_no_body() {
     ] {
         let (text, encoded) = encode(304, fields, body, GET);
         assert_eq!(text, format!("HTTP/1.1 304 Not Modified\r\n{length}\r\n"), "{fields:?} {body:?}");
-        assert_eq!(encoded, Encoded { body: BodyMode::Omit, keep_alive: true });
+        assert_eq!(encoded, Encoded { body: BodyMode::Omit, length: None, keep_alive: true });
     }
 }
 
@@ -152,6 +158,11 @@ fn a_handler_cannot_contradict_the_framing() {
     );
     assert_eq!(
         lines(200, &fields, BodySize::Unknown, GET),
+        "HTTP/1.1 200 OK\r\na: b\r\nContent-Length: 99\r\n\r\n",
+        "the sender keeps to it"
+    );
+    assert_eq!(
+        lines(200, &fields[1..], BodySize::Unknown, GET),
         "HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
     assert_eq!(

@@ -7,6 +7,7 @@
 
 pub mod alive;
 pub mod block;
+pub mod buffer;
 pub mod c_format;
 pub mod charge;
 pub mod class;

@@ -109,6 +109,34 @@ pub fn resolved<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
     Ok(promise)
 }
 
+/// What `promise.then(fulfilled, rejected)` gives; a reaction that is no function passes the
+/// result on.
+///
+/// # Errors
+/// Out of memory.
+pub fn then<'js>(
+    ctx: &Ctx<'js>,
+    promise: &Value<'js>,
+    fulfilled: &Value<'js>,
+    rejected: &Value<'js>,
+) -> Result<Value<'js>> {
+    // SAFETY: all three values are alive.
+    unsafe {
+        let raw = ctx.as_raw().as_ptr();
+        let derived = qjs::JS_PromiseThen(raw, promise.as_raw(), fulfilled.as_raw(), rejected.as_raw());
+        super::value::fresh(ctx, derived)
+    }
+}
+
+/// A pending promise and the two functions that settle it.
+///
+/// # Errors
+/// Out of memory.
+pub fn parts<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Value<'js>, Value<'js>)> {
+    let (promise, Capability(settler)) = pending(ctx)?;
+    Ok((promise, settler.resolve.get(ctx), settler.reject.get(ctx)))
+}
+
 /// What settles a promise made here.
 pub struct Capability(Settler);
 

@@ -52,6 +52,26 @@ pub fn to_string(value: &Value<'_>) -> Result<String> {
     with_str(value, str::to_owned)
 }
 
+/// Whether a string ends in half of a surrogate pair that the next string may complete.
+pub fn ends_in_high_surrogate(value: &Value<'_>) -> bool {
+    let ctx = value.ctx().as_raw().as_ptr();
+    if !value.is_string() {
+        return false;
+    }
+    // SAFETY: as in `with_str`; a lone surrogate is three bytes, ED A0..AF for a high one.
+    unsafe {
+        let mut len = 0;
+        let ptr = qjs::JS_ToCStringLen(ctx, &mut len, value.as_raw());
+        if ptr.is_null() {
+            return false;
+        }
+        let bytes = std::slice::from_raw_parts(ptr.cast::<u8>(), len);
+        let high = matches!(bytes, [.., 0xed, 0xa0..=0xaf, 0x80..=0xbf]);
+        qjs::JS_FreeCString(ctx, ptr);
+        high
+    }
+}
+
 /// The value's number (ToNumber).
 ///
 /// # Errors

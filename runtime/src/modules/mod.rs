@@ -8,6 +8,7 @@ pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
+pub mod events;
 pub mod fetch;
 pub mod host;
 pub mod iterate;
@@ -18,6 +19,7 @@ pub mod print;
 pub mod report;
 pub mod shared;
 pub mod std;
+pub mod streams;
 pub mod structured_clone;
 pub mod timers;
 pub mod types;
@@ -43,6 +45,8 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        events::install,
+        streams::install,
         console::install,
     ],
 };

@@ -57,7 +57,7 @@ pub enum BodySize {
 pub enum BodyMode {
     /// Not at all, whatever the handler gave.
     Omit,
-    /// As it is; with [`BodySize::Unknown`] the end of the connection ends it.
+    /// As it is; with [`BodySize::Unknown`] the end of the connection ends it, or its length.
     Plain,
     /// In chunks.
     Chunked,
@@ -68,6 +68,8 @@ pub enum BodyMode {
 pub struct Encoded {
     /// How the body goes on the wire.
     pub body: BodyMode,
+    /// The Content-Length that a body which comes in pieces must keep to.
+    pub length: Option<u64>,
     /// Whether the connection persists after this response.
     pub keep_alive: bool,
 }
@@ -87,7 +89,7 @@ pub struct ResponseHead<'a, F> {
 ///
 /// Dropped from the handler's fields: those of the connection (RFC 9110 section 7.6.1; a `close` in
 /// Connection is kept as a wish), Transfer-Encoding, Trailer and Upgrade; Content-Length unless the
-/// response to HEAD or a 304 has no body that would give it; a Date that is none.
+/// body comes in pieces, or the response to HEAD or a 304 has no body that would give it; a Date that is none.
 pub fn encode_head<'a, F>(
     out: &mut Vec<u8>,
     response: ResponseHead<'a, F>,
@@ -136,7 +138,8 @@ where
     }
     keep_alive &= !framing.until_close;
     out.extend_from_slice(connection_and_end(exchange.version, keep_alive));
-    Encoded { body: framing.body, keep_alive }
+    let length = if body == BodySize::Unknown { framing.length } else { None };
+    Encoded { body: framing.body, length, keep_alive }
 }
 
 enum OwnField {
@@ -208,7 +211,6 @@ fn frame(status: u16, body: BodySize, exchange: Exchange, declared: Option<u64>)
         // The length that GET would have had. An empty body says nothing about it.
         return headless(match body {
             BodySize::Known(length) if status != 304 || length > 0 => Some(length),
-            BodySize::Unknown => None,
             _ => declared,
         });
     }
@@ -216,6 +218,9 @@ fn frame(status: u16, body: BodySize, exchange: Exchange, declared: Option<u64>)
         (BodySize::Null, _) => headless(Some(0)),
         (BodySize::Known(length), _) => {
             Framing { body: BodyMode::Plain, length: Some(length), until_close: false }
+        }
+        (BodySize::Unknown, _) if declared.is_some() => {
+            Framing { body: BodyMode::Plain, length: declared, until_close: false }
         }
         (BodySize::Unknown, Version::Http11) => {
             Framing { body: BodyMode::Chunked, length: None, until_close: false }

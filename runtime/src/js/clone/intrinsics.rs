@@ -51,7 +51,7 @@ macro_rules! list {
     ($($name:ident: $global:literal, $kind:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Index { $($name,)* COUNT }
-        $(pub(super) const $name: usize = Index::$name as usize;)*
+        $(pub(in crate::js) const $name: usize = Index::$name as usize;)*
         const LIST: [(&CStr, Kind); Index::COUNT as usize] = [$(($global, $kind)),*];
     };
 }
@@ -197,7 +197,7 @@ pub(super) fn get<'js>(ctx: &Ctx<'js>, index: usize) -> Result<Value<'js>> {
 }
 
 /// Calls method or getter `index` on `this`.
-pub(super) fn call<'js>(
+pub(in crate::js) fn call<'js>(
     ctx: &Ctx<'js>,
     index: usize,
     this: &Value<'js>,
@@ -222,7 +222,7 @@ fn invoke<'js>(
 }
 
 /// `new` with constructor `index`.
-pub(super) fn construct<'js>(ctx: &Ctx<'js>, index: usize, args: &[Value<'js>]) -> Result<Value<'js>> {
+pub(in crate::js) fn construct<'js>(ctx: &Ctx<'js>, index: usize, args: &[Value<'js>]) -> Result<Value<'js>> {
     let mut raw = [qjs::JS_UNDEFINED; 3];
     for (slot, arg) in raw.iter_mut().zip(args) {
         *slot = arg.as_raw();

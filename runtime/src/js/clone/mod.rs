@@ -7,7 +7,7 @@
 mod decode;
 mod encode;
 mod format;
-mod intrinsics;
+pub(in crate::js) mod intrinsics;
 pub(super) mod view;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};

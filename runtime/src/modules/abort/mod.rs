@@ -10,7 +10,7 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::{self, Functions};
 use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
@@ -43,7 +43,10 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 }
 
 /// The script's exports, loaded the first time.
-fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let loaded = State::of(ctx).extension::<Loaded>();
     let made = loaded.exports.get_or(ctx, || {
         let main = Held::new(SCRIPT.run(ctx)?);
@@ -99,6 +102,14 @@ pub fn dependent<'js>(source: &Value<'js>) -> Result<Value<'js>> {
 pub fn abort<'js>(ctx: &Ctx<'js>, signal: &Value<'js>, reason: Option<Value<'js>>) -> Result<()> {
     let reason = reason.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
     call(ctx, "abort", &[signal.clone(), reason]).map(drop)
+}
+
+/// Aborts `signal` for exactly this reason, `undefined` included.
+///
+/// # Errors
+/// Out of memory; what listeners throw is reported, not returned.
+pub fn abort_for<'js>(signal: &Value<'js>, reason: Value<'js>) -> Result<()> {
+    call(signal.ctx(), "abort", &[signal.clone(), reason]).map(drop)
 }
 
 /// Whether `value` is an `AbortSignal`.
@@ -208,6 +219,6 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if thrown.is_uncatchable_error() {
         return Err(ctx.throw(thrown));
     }
-    super::report::exception(ctx, &Thrown::from_value(&thrown), "in an event listener");
+    super::report::value(ctx, &thrown, "in an event listener");
     Ok(scope.undefined())
 }

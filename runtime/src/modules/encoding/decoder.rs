@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use rquickjs::{Coerced, Ctx, Object, Result, Value};
 
-use crate::js::class::{Class, Member, Scope};
+use crate::js::class::{self, Class, Member, Scope};
 use crate::js::{exception, value};
 
 /// A `TextDecoder` object.
@@ -30,21 +30,53 @@ impl Class for TextDecoder {
         }),
         Member::Get(c"fatal", |this, scope| Ok(Value::new_bool(scope.ctx.clone(), this.fatal))),
         Member::Get(c"ignoreBOM", |this, scope| Ok(Value::new_bool(scope.ctx.clone(), this.ignore_bom))),
-        Member::Method(c"decode", 0, decode),
+        Member::Method(c"decode", 0, decode_method),
     ];
 
     fn construct(scope: &Scope<'_, '_>) -> Result<Self> {
         let label = if scope.has(0) { value::to_string(&scope.arg(0))? } else { "utf-8".into() };
         let options = dictionary(scope, 1)?;
-        let fatal = flag(&options, "fatal")?;
-        let ignore_bom = flag(&options, "ignoreBOM")?;
-        let Some(encoding) = Encoding::for_label_no_replacement(label.as_bytes()) else {
-            let shown: String = label.chars().take(60).collect();
-            let text = format!("TextDecoder: the encoding label '{shown}' is not known");
-            return Err(exception::range_error(scope.ctx, &text));
-        };
-        Ok(TextDecoder { encoding, fatal, ignore_bom, stream: RefCell::default() })
+        TextDecoder::new(scope.ctx, &label, flag(&options, "fatal")?, flag(&options, "ignoreBOM")?)
     }
+}
+
+/// A decoder object, as `new TextDecoder(label, {fatal, ignoreBOM})` makes it.
+///
+/// # Errors
+/// RangeError for a label that is not known.
+pub fn decoder<'js>(ctx: &Ctx<'js>, label: &str, fatal: bool, ignore_bom: bool) -> Result<Value<'js>> {
+    class::instance(ctx, TextDecoder::new(ctx, label, fatal, ignore_bom)?)
+}
+
+/// The next piece of a stream of bytes as text; the end of it where `bytes` is undefined.
+///
+/// # Errors
+/// TypeError for what is no BufferSource, and for bytes that a fatal decoder does not take.
+pub fn decode<'js>(
+    ctx: &Ctx<'js>,
+    decoder: &Value<'js>,
+    bytes: &Value<'js>,
+    more: bool,
+) -> Result<Value<'js>> {
+    let not = |what: &str| exception::type_error(ctx, what);
+    let this = class::get::<TextDecoder>(decoder).ok_or_else(|| not("no decoder"))?;
+    let open = this.stream.borrow_mut().take();
+    if bytes.is_undefined() && !more {
+        return this.run(ctx, open, b"", false);
+    }
+    match value::bytes(bytes)? {
+        Some(bytes) => bytes.with(|bytes| this.run(ctx, open, bytes, more)),
+        None => Err(not("chunks are ArrayBuffers or views of one")),
+    }
+}
+
+/// The name of a decoder's encoding, in lower case.
+///
+/// # Errors
+/// Out of memory.
+pub fn name<'js>(ctx: &Ctx<'js>, decoder: &Value<'js>) -> Result<Value<'js>> {
+    let name = class::get::<TextDecoder>(decoder).map_or("", |this| this.encoding.name());
+    value::string(ctx, &name.to_ascii_lowercase())
 }
 
 /// Argument `i` as a Web IDL dictionary: an object, or nothing at all.
@@ -64,7 +96,7 @@ fn flag(options: &Option<Object<'_>>, name: &str) -> Result<bool> {
     }
 }
 
-fn decode<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+fn decode_method<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let input = scope.arg(0);
     let bytes = match scope.has(0) {
         false => None,
@@ -88,6 +120,15 @@ fn decode<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>>
 }
 
 impl TextDecoder {
+    fn new(ctx: &Ctx<'_>, label: &str, fatal: bool, ignore_bom: bool) -> Result<Self> {
+        let Some(encoding) = Encoding::for_label_no_replacement(label.as_bytes()) else {
+            let shown: String = label.chars().take(60).collect();
+            let text = format!("TextDecoder: the encoding label '{shown}' is not known");
+            return Err(exception::range_error(ctx, &text));
+        };
+        Ok(TextDecoder { encoding, fatal, ignore_bom, stream: RefCell::default() })
+    }
+
     fn run<'js>(
         &self,
         ctx: &Ctx<'js>,

@@ -12,7 +12,7 @@ use crate::js::{exception, reflect, value};
 
 mod decoder;
 
-pub use decoder::TextDecoder;
+pub use decoder::{TextDecoder, decode, decoder, name};
 
 /// A `TextEncoder` object: it has no state.
 pub struct TextEncoder;

@@ -1,16 +1,23 @@
 //! The Body mixin (Fetch section 5.3): what Request and Response share.
 //!
-//! Owns: sources of bodies, their one-time use, `text json arrayBuffer bytes`. Must not know: who
-//! sends or received it. (Streams as bodies come with the web platform issue.)
+//! Owns: sources of bodies, their one-time use, `body text json arrayBuffer bytes`. Must not know: who
+//! sends or received it. A stream is made only for a script that asks for one.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
 
+use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Result, Value};
 
-use super::incoming::{IncomingBody, Progress};
+use super::incoming::{IncomingBody, Pieces, Progress};
+use crate::io;
 use crate::js::class::{self, Class, Scope};
-use crate::js::held::{Held, Tracer};
+use crate::js::engine::State;
+use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, promise, value};
+use crate::modules::streams::bridge::{self, Seized};
+use crate::modules::streams::source::{ByteSource, Memory};
 use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
@@ -23,12 +30,28 @@ pub enum Source {
     Bytes(Held),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
+    /// What the body's stream gives.
+    Stream,
 }
 
 /// A body and whether it has been used.
 pub struct Body {
     source: RefCell<Source>,
     used: Cell<bool>,
+    /// Its ReadableStream, once there is one.
+    stream: Slot,
+}
+
+/// Where the bytes of a body are that somebody has begun to use.
+pub enum Begun<'js> {
+    /// Nowhere: it was used before.
+    Unusable,
+    /// In the body itself.
+    Own,
+    /// In a native source.
+    Source(Rc<dyn ByteSource>),
+    /// In a stream, by this reader.
+    Reader(Value<'js>),
 }
 
 /// What a body is read as.
@@ -47,7 +70,14 @@ pub enum Form {
 impl Body {
     /// A body not yet used.
     pub fn new(source: Source) -> Self {
-        Body { source: RefCell::new(source), used: Cell::new(false) }
+        Body { source: RefCell::new(source), used: Cell::new(false), stream: Slot::default() }
+    }
+
+    /// The body that a ReadableStream gives.
+    fn of_stream(stream: Value<'_>) -> Self {
+        let body = Body::new(Source::Stream);
+        body.stream.set(Some(stream));
+        body
     }
 
     /// Extracts a body from a BodyInit value (Fetch, "extract"), with the content type it implies.
@@ -68,6 +98,17 @@ impl Body {
             let text = value::string(ctx, &params.serialized())?;
             return Ok((Body::new(Source::Text(Held::new(text))), Some(FORM)));
         }
+        if bridge::is_stream(init)? {
+            return match bridge::is_usable(init)? {
+                true => Ok((Body::of_stream(init.clone()), None)),
+                false => {
+                    Err(exception::type_error(ctx, "the stream of a body is locked or has been read from"))
+                }
+            };
+        }
+        if is_chunk_iterable(init)? {
+            return Ok((Body::of_stream(bridge::of_iterable(init)?), None));
+        }
         let text = value::string(ctx, &value::to_string(init)?)?;
         Ok((Body::new(Source::Text(Held::new(text))), Some(TEXT)))
     }
@@ -77,40 +118,137 @@ impl Body {
         matches!(&*self.source.borrow(), Source::Null)
     }
 
-    /// Whether it has been read or sent.
-    pub fn is_used(&self) -> bool {
-        self.used.get()
+    /// Whether its bytes come from a stream of the app's, whose length nobody knows.
+    pub fn is_stream(&self) -> bool {
+        matches!(&*self.source.borrow(), Source::Stream)
     }
 
-    /// Marks it as used; false if it was already.
-    pub fn take(&self) -> bool {
-        self.is_null() || !self.used.replace(true)
-    }
-
-    /// A second body with the same bytes.
+    /// Whether it has been read or sent, in part at least.
     ///
     /// # Errors
-    /// TypeError if it is used.
+    /// Out of memory.
+    pub fn is_used(&self, ctx: &Ctx<'_>) -> Result<bool> {
+        match self.stream.get(ctx) {
+            Some(stream) if !self.used.get() => bridge::is_disturbed(&stream),
+            _ => Ok(self.used.get()),
+        }
+    }
+
+    fn is_usable(&self, ctx: &Ctx<'_>) -> Result<bool> {
+        match self.stream.get(ctx) {
+            Some(stream) if !self.used.get() => bridge::is_usable(&stream),
+            _ => Ok(!self.used.get()),
+        }
+    }
+
+    /// Marks it as used, and says where its bytes are.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn begin<'js>(&self, ctx: &Ctx<'js>) -> Result<Begun<'js>> {
+        if self.is_null() {
+            return Ok(Begun::Own);
+        }
+        if self.used.get() {
+            return Ok(Begun::Unusable);
+        }
+        let Some(stream) = self.stream.get(ctx) else {
+            self.used.set(true);
+            return Ok(Begun::Own);
+        };
+        let seized = bridge::seize(&stream)?;
+        let begun = match seized {
+            Seized::Unusable => return Ok(Begun::Unusable),
+            Seized::Source(_) if !self.is_stream() => Begun::Own,
+            Seized::Source(source) => Begun::Source(source),
+            Seized::Reader(reader) => Begun::Reader(reader),
+        };
+        self.used.set(true);
+        Ok(begun)
+    }
+
+    /// `body`: its stream, made now unless there is one.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn stream<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        if self.is_null() {
+            return Ok(Value::new_null(ctx.clone()));
+        }
+        self.stream.get_or(ctx, || {
+            if self.used.get() {
+                return bridge::spent(ctx);
+            }
+            let incoming = match &*self.source.borrow() {
+                Source::Incoming(body) => Some(body.clone()),
+                _ => None,
+            };
+            let source: Rc<dyn ByteSource> = match incoming {
+                Some(body) => Rc::new(Pieces::of(body)),
+                None => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
+            };
+            bridge::of_source(ctx, source)
+        })
+    }
+
+    /// A second body with the same bytes ("clone a body").
+    ///
+    /// # Errors
+    /// TypeError if it is used, or its stream is locked.
     pub fn duplicate(&self, ctx: &Ctx<'_>) -> Result<Body> {
-        if self.is_used() {
-            return Err(exception::type_error(ctx, "Body is unusable: it has already been read"));
+        self.check_usable(ctx)?;
+        if let Some(stream) = self.stream.get(ctx) {
+            if self.is_stream() {
+                let (one, two) = bridge::fork(&stream)?;
+                self.stream.set(Some(one));
+                return Ok(Body::of_stream(two));
+            }
+            bridge::seize(&stream)?;
+            self.stream.set(None);
         }
         Ok(Body::new(match &*self.source.borrow() {
-            Source::Null => Source::Null,
+            Source::Null | Source::Stream => Source::Null,
+            Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
+            Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
+            Source::Incoming(body) => Source::Incoming(body.duplicate()),
+        }))
+    }
+
+    /// Moves the body into a new holder and leaves this one used ("create a proxy").
+    ///
+    /// # Errors
+    /// TypeError if it is used, or its stream is locked.
+    pub fn hand_over(&self, ctx: &Ctx<'_>) -> Result<Body> {
+        self.check_usable(ctx)?;
+        if self.is_null() {
+            return Ok(Body::new(Source::Null));
+        }
+        if let Some(stream) = self.stream.get(ctx) {
+            if self.is_stream() {
+                let body = Body::of_stream(bridge::proxy(&stream)?);
+                self.used.set(true);
+                return Ok(body);
+            }
+            bridge::seize(&stream)?;
+        }
+        self.used.set(true);
+        Ok(Body::new(match &*self.source.borrow() {
+            Source::Null | Source::Stream => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Incoming(body) => Source::Incoming(body.clone()),
         }))
     }
 
-    /// Moves the body into a new holder and leaves this one used.
+    /// Throws where it is used, or its stream locked.
     ///
     /// # Errors
-    /// TypeError if it is used.
-    pub fn hand_over(&self, ctx: &Ctx<'_>) -> Result<Body> {
-        let body = self.duplicate(ctx)?;
-        self.take();
-        Ok(body)
+    /// That TypeError.
+    pub fn check_usable(&self, ctx: &Ctx<'_>) -> Result<()> {
+        match self.is_usable(ctx)? {
+            true => Ok(()),
+            false => Err(unusable(ctx)),
+        }
     }
 
     /// Lends the bytes to `f`; `None` while they are still on their way.
@@ -120,6 +258,7 @@ impl Body {
     pub fn with<R>(&self, ctx: &Ctx<'_>, f: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(Some(match &*self.source.borrow() {
             Source::Null => f(&[]),
+            Source::Stream => return Ok(None),
             Source::Text(text) => value::with_str(&text.get(ctx), |s| f(s.as_bytes()))?,
             Source::Bytes(buffer) => match value::bytes(&buffer.get(ctx))? {
                 Some(bytes) => bytes.with(f),
@@ -143,8 +282,13 @@ impl Body {
     /// # Errors
     /// TypeError if it is used.
     pub fn consume<'js>(&self, ctx: &Ctx<'js>, form: Form) -> Result<Value<'js>> {
-        if !self.take() {
-            return Err(exception::type_error(ctx, "Body is unusable: it has already been read"));
+        match self.begin(ctx)? {
+            Begun::Unusable => return Err(unusable(ctx)),
+            Begun::Own => {}
+            Begun::Source(source) => return gather(ctx, source, form),
+            Begun::Reader(reader) => {
+                return bridge::collect(reader, Box::new(move |ctx, bytes| convert(ctx, bytes, form)));
+            }
         }
         let Some(body) = self.incoming() else {
             let made = self.with(ctx, |bytes| convert(ctx, bytes, form))?;
@@ -169,7 +313,49 @@ impl Body {
         if let Source::Text(held) | Source::Bytes(held) = &*self.source.borrow() {
             tracer.mark(held);
         }
+        self.stream.trace(tracer);
     }
+}
+
+fn unusable(ctx: &Ctx<'_>) -> rquickjs::Error {
+    exception::type_error(ctx, "Body is unusable: it has already been read, or its stream is locked")
+}
+
+/// Whether `value` is what bodies are made of beyond the standard: an asynchronous iterable, or an
+/// iterator such as a generator. Other iterables, such as arrays, are strings to the standard.
+fn is_chunk_iterable(value: &Value<'_>) -> Result<bool> {
+    let Some(object) = value.as_object() else { return Ok(false) };
+    let is_function = |atom: PredefinedAtom| object.get::<_, Value>(atom).map(|method| method.is_function());
+    Ok(is_function(PredefinedAtom::SymbolAsyncIterator)?
+        || is_function(PredefinedAtom::SymbolIterator)? && is_function(PredefinedAtom::Next)?)
+}
+
+/// Reads all of a native source: a promise of its `form`.
+fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result<Value<'js>> {
+    if let Some(bytes) = source.whole() {
+        return promise::settled(ctx, Ok(convert(ctx, &bytes, form)?));
+    }
+    let bytes_max = State::of(ctx).heap_bytes_max();
+    let (result, deferred) = promise::deferred(ctx)?;
+    io::spawn(async move {
+        let mut all = Vec::new();
+        let failed = loop {
+            match poll_fn(|cx| source.poll_bytes(cx)).await {
+                Some(Ok(bytes)) if bytes_max != 0 && all.len() + bytes.len() > bytes_max => {
+                    source.cancel();
+                    break Some("the body is larger than the JavaScript heap (--heap-max)".to_owned());
+                }
+                Some(Ok(bytes)) => all.extend_from_slice(&bytes),
+                Some(Err(message)) => break Some(message),
+                None => break None,
+            }
+        };
+        deferred.settle(|ctx| match failed {
+            Some(message) => Err(exception::type_error(ctx, &message)),
+            None => convert(ctx, &all, form),
+        });
+    });
+    Ok(result)
 }
 
 /// An interface that includes the mixin.
@@ -181,9 +367,17 @@ pub trait Bodied: Class {
 /// `bodyUsed`.
 ///
 /// # Errors
-/// None.
+/// Out of memory.
 pub fn used<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    Ok(Value::new_bool(s.ctx.clone(), owner.body().is_used()))
+    Ok(Value::new_bool(s.ctx.clone(), owner.body().is_used(s.ctx)?))
+}
+
+/// `body`.
+///
+/// # Errors
+/// Out of memory.
+pub fn stream<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().stream(s.ctx)
 }
 
 /// `text()`.

@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 
 use rquickjs::{Ctx, Value};
 
+use super::body::Begun;
 use super::context::ExecutionContext;
 use super::header_list::HeaderList;
 use super::incoming::Incoming;
+use super::outgoing::{Caller, Outgoing};
 use super::request::Request;
 use super::response::Response;
 use crate::js::class;
@@ -18,6 +20,7 @@ use crate::js::engine::{Engine, State};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::held::Held;
 use crate::js::promise::{self, Observer, Outcome};
+use crate::modules::streams::bridge::StreamReader;
 
 /// A Response, lent while it is written.
 pub struct Reply<'a> {
@@ -29,6 +32,8 @@ pub struct Reply<'a> {
     pub headers: Fields<'a>,
     /// The body, `None` for a null body.
     pub body: Option<&'a [u8]>,
+    /// Whether the body comes in pieces: `body` is none, then.
+    pub streamed: bool,
 }
 
 /// Header fields of a [`Reply`].
@@ -46,6 +51,7 @@ pub struct OwnedReply {
     content_type: Option<&'static str>,
     headers: Option<HeaderList>,
     body: Option<Vec<u8>>,
+    stream: Option<Outgoing>,
 }
 
 impl OwnedReply {
@@ -60,7 +66,13 @@ impl OwnedReply {
             content_type,
             headers,
             body: reply.body.map(<[u8]>::to_vec),
+            stream: None,
         }
+    }
+
+    /// The body that comes in pieces, where it is one: once.
+    pub fn take_stream(&mut self) -> Option<Outgoing> {
+        self.stream.take()
     }
 
     /// The reply.
@@ -73,6 +85,7 @@ impl OwnedReply {
                 None => Fields::ContentType(self.content_type),
             },
             body: self.body.as_deref(),
+            streamed: self.stream.is_some(),
         }
     }
 }
@@ -112,6 +125,8 @@ const CPU_TEXT: &str = "the handler used more CPU time than a turn may (--cpu-ma
 pub enum Called {
     /// The reply was lent to the sink.
     Done,
+    /// The same, and its body follows.
+    Streaming(Outgoing, Caller),
     /// There is none.
     Failed(Failure),
     /// It comes later.
@@ -123,7 +138,8 @@ type Cell = Outcome<Result<OwnedReply, Failure>>;
 /// An answer that comes later; keeps its engine alive.
 pub struct Pending {
     cell: Rc<Cell>,
-    _engine: Rc<Engine>,
+    /// The request that waits for it.
+    pub caller: Caller,
 }
 
 impl Pending {
@@ -146,7 +162,10 @@ impl Observer for Awaiting {
             Err(reason) => Err(rejected(ctx, &reason)),
         };
         let lost = || Failure::plain(500, "the reply was lost");
-        self.cell.set(outcome.and_then(|()| owned.ok_or_else(lost)));
+        self.cell.set(outcome.and_then(|stream| {
+            let owned = owned.ok_or_else(lost)?;
+            Ok(OwnedReply { stream, ..owned })
+        }));
     }
 
     /// A promise that nothing refers to any more: its job was cut off, or it waits for what never
@@ -181,28 +200,41 @@ pub fn fetch(
 ) -> Called {
     engine.turn(|ctx| {
         let result = invoke(ctx, handler, incoming);
-        let value = match result {
-            Ok(value) => value,
+        let (request, value) = match result {
+            Ok(both) => both,
             Err(error) => {
                 crate::js::exception::raise(ctx, &error);
                 return failed(ctx, Thrown::take(ctx));
             }
         };
         if class::get::<Response>(&value).is_none() && value.is_object() {
-            return settle(ctx, engine, value, sink);
+            return settle(ctx, engine, request, value, sink);
         }
-        match lend(ctx, &value, sink) {
-            Ok(()) => Called::Done,
-            Err(failure) => Called::Failed(failure),
-        }
+        answered(engine, request, lend(ctx, &value, sink))
     })
 }
 
-fn invoke<'js>(ctx: &Ctx<'js>, handler: &FetchHandler, incoming: Incoming) -> rquickjs::Result<Value<'js>> {
+fn answered(engine: &Rc<Engine>, request: Value<'_>, lent: Result<Option<Outgoing>, Failure>) -> Called {
+    match lent {
+        Ok(None) => Called::Done,
+        Ok(Some(outgoing)) => Called::Streaming(outgoing, Caller::new(engine.clone(), request)),
+        Err(failure) => Called::Failed(failure),
+    }
+}
+
+/// The request, and what the app made of it.
+fn invoke<'js>(
+    ctx: &Ctx<'js>,
+    handler: &FetchHandler,
+    incoming: Incoming,
+) -> rquickjs::Result<(Value<'js>, Value<'js>)> {
     let Incoming { head, body, peer, local, worker } = incoming;
     let request = class::instance(ctx, Request::incoming(head, body))?;
     let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
-    promise::call(ctx, &handler.function, Some(&handler.this), &[request, handler.env.get(ctx), context])
+    let args = [request, handler.env.get(ctx), context];
+    let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
+    let [request, ..] = args;
+    Ok((request, value))
 }
 
 /// A handler that answered with a promise, or with what may be a thenable: most are settled by now, or
@@ -210,6 +242,7 @@ fn invoke<'js>(ctx: &Ctx<'js>, handler: &FetchHandler, incoming: Incoming) -> rq
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
+    request: Value<'js>,
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -224,10 +257,7 @@ fn settle<'js>(
         state = promise::state(&value);
     }
     match state {
-        Some(promise::State::Fulfilled(value)) => match lend(ctx, &value, sink) {
-            Ok(()) => Called::Done,
-            Err(failure) => Called::Failed(failure),
-        },
+        Some(promise::State::Fulfilled(value)) => answered(engine, request, lend(ctx, &value, sink)),
         Some(promise::State::Rejected(reason)) => {
             promise::mark_handled(&value);
             Called::Failed(rejected(ctx, &reason))
@@ -236,7 +266,7 @@ fn settle<'js>(
             let cell = Rc::new(Cell::default());
             let awaiting = Awaiting { cell: cell.clone(), engine: Rc::downgrade(engine) };
             match promise::observe(ctx, &value, Box::new(awaiting)) {
-                Ok(()) => Called::Pending(Pending { cell, _engine: engine.clone() }),
+                Ok(()) => Called::Pending(Pending { cell, caller: Caller::new(engine.clone(), request) }),
                 Err(_) => failed(ctx, Thrown::take(ctx)),
             }
         }
@@ -254,8 +284,12 @@ fn rejected(ctx: &Ctx<'_>, reason: &Value<'_>) -> Failure {
     Failure::thrown(thrown)
 }
 
-/// Lends the reply that `value` is.
-fn lend<'js>(ctx: &Ctx<'js>, value: &Value<'js>, sink: &mut dyn FnMut(Reply<'_>)) -> Result<(), Failure> {
+/// Lends the reply that `value` is; its body, where it comes in pieces.
+fn lend<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    sink: &mut dyn FnMut(Reply<'_>),
+) -> Result<Option<Outgoing>, Failure> {
     let Some(response) = class::get::<Response>(value) else {
         let text = format!("the handler returned {} where a Response was expected", kind(value));
         return Err(Failure::plain(500, &text));
@@ -263,11 +297,8 @@ fn lend<'js>(ctx: &Ctx<'js>, value: &Value<'js>, sink: &mut dyn FnMut(Reply<'_>)
     if response.is_error() {
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
-    if !response.body.take() {
-        return Err(Failure::plain(500, "the handler returned a Response whose body was already used"));
-    }
     let list = response.headers.get().map(super::headers::SharedHeaders::list);
-    let lent = response.body.with(ctx, |bytes| {
+    let mut lend = |body: Option<&[u8]>, streamed| {
         sink(Reply {
             status: response.status,
             reason: response.reason.as_deref(),
@@ -275,15 +306,43 @@ fn lend<'js>(ctx: &Ctx<'js>, value: &Value<'js>, sink: &mut dyn FnMut(Reply<'_>)
                 Some(list) => Fields::List(list),
                 None => Fields::ContentType(response.content_type),
             },
-            body: (!response.body.is_null()).then_some(bytes),
+            body,
+            streamed,
         });
-    });
-    match lent {
-        Ok(Some(())) => Ok(()),
-        Ok(None) => {
-            Err(Failure::plain(500, "the body of the Response is a request body that has not arrived"))
+    };
+    let thrown = |_| Failure::thrown(Thrown::take(ctx));
+    match response.body.begin(ctx).map_err(thrown)? {
+        Begun::Unusable => {
+            let text = "the handler returned a Response whose body was already used, or locked";
+            Err(Failure::plain(500, text))
         }
-        Err(_) => Err(Failure::thrown(Thrown::take(ctx))),
+        Begun::Own => {
+            let is_null = response.body.is_null();
+            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), false));
+            match lent.map_err(thrown)? {
+                Some(()) => Ok(None),
+                None => Err(Failure::plain(500, "the body of the Response has not arrived")),
+            }
+        }
+        Begun::Source(source) => match source.whole() {
+            Some(bytes) => {
+                lend(Some(&bytes), false);
+                Ok(None)
+            }
+            None => {
+                source.begin();
+                lend(None, true);
+                Ok(Some(Outgoing::Native(source)))
+            }
+        },
+        Begun::Reader(reader) => {
+            let Some(engine) = State::of(ctx).engine().upgrade() else {
+                return Err(Failure::plain(500, "the engine is gone"));
+            };
+            let reader = StreamReader::new(engine, reader).map_err(thrown)?;
+            lend(None, true);
+            Ok(Some(Outgoing::Stream(reader)))
+        }
     }
 }
 

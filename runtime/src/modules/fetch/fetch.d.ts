@@ -1,7 +1,15 @@
-/* Headers, Request and Response of the fetch standard, section 5. Bodies are not streams yet. */
+/* Headers, Request and Response of the fetch standard, section 5. */
 
 type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string };
-type BodyInit = string | ArrayBuffer | ArrayBufferView | URLSearchParams;
+/** Chunks of a stream are Uint8Arrays; those of an iterator may be strings and buffers, too. */
+type BodyInit =
+  | string
+  | ArrayBuffer
+  | ArrayBufferView
+  | URLSearchParams
+  | ReadableStream
+  | AsyncIterable<string | ArrayBuffer | ArrayBufferView>
+  | IteratorObject<string | ArrayBuffer | ArrayBufferView, any, any>;
 
 interface Headers {
   append(name: string, value: string): void;
@@ -25,6 +33,8 @@ declare var Headers: {
 
 /** What Request and Response share; a body can be read once. */
 interface Body {
+  /** Of bytes; null where there is no body. A served request's is received as fast as it is read. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly bodyUsed: boolean;
   arrayBuffer(): Promise<ArrayBuffer>;
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
@@ -51,6 +61,8 @@ interface RequestInit {
   method?: string;
   headers?: HeadersInit;
   body?: BodyInit | null;
+  /** Needed where the body is a stream. */
+  duplex?: "half";
   referrerPolicy?: ReferrerPolicy;
   mode?: RequestMode;
   credentials?: RequestCredentials;

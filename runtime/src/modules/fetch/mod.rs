@@ -8,6 +8,7 @@ pub mod context;
 pub mod header_list;
 pub mod headers;
 pub mod incoming;
+pub mod outgoing;
 pub mod request;
 pub mod response;
 pub mod settings;

@@ -2,7 +2,7 @@
 //!
 //! Owns: the lazy view of an incoming head. Must not know: the wire.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -31,6 +31,8 @@ pub struct Request {
     body: Body,
     headers_object: Slot,
     signal: Slot,
+    /// The client is gone.
+    left: Cell<bool>,
     /// `None`: all at their defaults.
     settings: Option<Box<Settings>>,
 }
@@ -44,7 +46,22 @@ impl Request {
             body: Body::new(body.map_or(Source::Null, Source::Incoming)),
             headers_object: Slot::default(),
             signal: Slot::default(),
+            left: Cell::new(false),
             settings: None,
+        }
+    }
+
+    /// The client is gone: the signal aborts.
+    ///
+    /// # Errors
+    /// Out of memory; what listeners throw is reported.
+    pub fn abandon(&self, ctx: &Ctx<'_>) -> Result<()> {
+        match self.signal.get(ctx) {
+            Some(signal) if !self.left.replace(true) => abort::abort(ctx, &signal, None),
+            _ => {
+                self.left.set(true);
+                Ok(())
+            }
         }
     }
 
@@ -93,7 +110,17 @@ impl Request {
     }
 
     fn get_signal<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        self.signal.get_or(s.ctx, || abort::signal(s.ctx))
+        self.own_signal(s.ctx)
+    }
+
+    fn own_signal<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        self.signal.get_or(ctx, || {
+            let signal = abort::signal(ctx)?;
+            if self.left.get() {
+                abort::abort(ctx, &signal, None)?;
+            }
+            Ok(signal)
+        })
     }
 
     /// A request like this one; a clone has the same guard on its headers, too.
@@ -107,12 +134,17 @@ impl Request {
             false => SharedHeaders::new(self.shared_headers().list().clone(), false),
         };
         let signal = Slot::default();
-        if let Some(own) = self.signal.get(ctx) {
+        let own = match &self.line {
+            Line::Incoming(_) => Some(self.own_signal(ctx)?),
+            Line::Made { .. } => self.signal.get(ctx),
+        };
+        if let Some(own) = own {
             signal.set(Some(abort::dependent(&own)?));
         }
         let headers = OnceCell::from(headers);
         let settings = self.settings.clone();
-        Ok(Request { line, headers, body, headers_object: Slot::default(), signal, settings })
+        let (headers_object, left) = (Slot::default(), Cell::new(false));
+        Ok(Request { line, headers, body, headers_object, signal, left, settings })
     }
 
     fn clone_request<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -219,6 +251,7 @@ impl Class for Request {
         }),
         Member::Get(c"signal", Request::get_signal),
         Member::Get(c"duplex", |_, s| Request::constant(s, "half")),
+        Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),
@@ -236,14 +269,19 @@ impl Class for Request {
         let replaced = !given.is_undefined() && !given.is_null();
         let from = class::get::<Request>(&input);
         let mut request = match from {
-            Some(from) if replaced => from.duplicate(ctx, Body::new(Source::Null), false)?,
-            Some(from) => from.duplicate(ctx, from.body.duplicate(ctx)?, false)?,
+            Some(from) => {
+                if !replaced {
+                    from.body.check_usable(ctx)?;
+                }
+                from.duplicate(ctx, Body::new(Source::Null), false)?
+            }
             None => Request {
                 line: Line::Made { method: "GET".into(), url: checked_url(ctx, &input)? },
                 headers: OnceCell::from(SharedHeaders::default()),
                 body: Body::new(Source::Null),
                 headers_object: Slot::default(),
                 signal: Slot::default(),
+                left: Cell::new(false),
                 settings: None,
             },
         };
@@ -261,6 +299,7 @@ impl Class for Request {
             shared.fill(ctx, &headers)?;
             request.headers = OnceCell::from(shared);
         }
+        let duplex = member(init.as_ref(), ctx, "duplex")?;
         let signal = member(init.as_ref(), ctx, "signal")?;
         if signal.is_null() {
             request.signal.set(None);
@@ -270,18 +309,22 @@ impl Class for Request {
             }
             request.signal.set(Some(abort::dependent(&signal)?));
         }
-        if (replaced || !request.body.is_null()) && matches!(request.method(), "GET" | "HEAD") {
+        let has_body = replaced || from.is_some_and(|from| !from.body.is_null());
+        if has_body && matches!(request.method(), "GET" | "HEAD") {
             return Err(type_error(ctx, "Request: GET and HEAD requests cannot have a body"));
         }
         if replaced {
             let (body, content_type) = Body::extract(ctx, &given)?;
+            if body.is_stream() && duplex.is_undefined() {
+                return Err(type_error(ctx, "Request: a stream as the body needs duplex: 'half'"));
+            }
             request.body = body;
             if let Some(content_type) = content_type {
                 request.shared_headers().append_default("content-type", content_type);
             }
         } else if let Some(from) = from {
             // Only a request that came to be takes the body of the one that it is made from.
-            from.body.hand_over(ctx)?;
+            request.body = from.body.hand_over(ctx)?;
         }
         Ok(request)
     }

@@ -210,6 +210,7 @@ impl Class for Response {
         Member::Get(c"ok", Response::get_ok),
         Member::Get(c"statusText", Response::get_status_text),
         Member::Get(c"headers", Response::get_headers),
+        Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),

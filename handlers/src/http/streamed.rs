@@ -1,0 +1,273 @@
+//! An answer whose body comes in pieces: no faster than the client takes it, with a bounded number of
+//! bytes on their way.
+//!
+//! Owns: chunks and lengths on the wire, what a client that leaves, a stream that fails and a limit
+//! that is reached come to. Must not know: heads, where the pieces come from.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use runtime::connection::{Phase, SendWatch, Stopped};
+use runtime::io::{self, Chunk, Deadline};
+use runtime::modules::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
+
+use super::exchange::{Body, EARLY_BYTES_MAX, receive};
+use super::h1::{BodyMode, CHUNK_END, Encoded, LAST_CHUNK, RequestHead, encode_chunk_start};
+use super::session::{End, Session};
+
+/// Bytes that wait while as many are being sent; one piece may be larger.
+const READY_BYTES_MAX: usize = 64 << 10;
+
+/// Why a body was not sent to its end.
+enum Cut {
+    /// The client is gone, or takes nothing any more.
+    Gone,
+    /// Its stream failed.
+    Broken(Broken),
+    TimedOut,
+    /// It is longer, or shorter, than its Content-Length.
+    TooLong,
+    TooShort,
+}
+
+enum Turn {
+    Sent(Result<Vec<u8>, Stopped>),
+    Piece(Option<Result<Bytes, Broken>>),
+    /// The next piece lets us wait: what there is can go.
+    Flush,
+    Done,
+    Wanted,
+    Received(Result<Chunk, Stopped>),
+    Early(std::io::Result<Chunk>),
+    TimedOut,
+}
+
+struct Streamed<'a> {
+    session: &'a mut Session,
+    outgoing: Outgoing,
+    body: &'a mut Option<Body>,
+    mode: BodyMode,
+    /// Bytes that are still to come, where the app has said how many.
+    left: Option<u64>,
+    /// The stream has ended.
+    ended: bool,
+    /// A send is in flight.
+    sending: Option<SendWatch>,
+    /// The client is waited for: it may send its next request, or leave.
+    watching: bool,
+    /// More of the request's body is waited for, until then.
+    receiving: bool,
+    stall: Deadline,
+    /// What follows the request cannot be told from the rest of its body.
+    unclear: bool,
+}
+
+/// Sends the body that follows a head in `session.out`. An end that comes too early is one that the
+/// client can see.
+///
+/// # Errors
+/// How the connection ends, where it does.
+pub async fn send(
+    session: &mut Session,
+    head: &RequestHead,
+    outgoing: Outgoing,
+    caller: &Caller,
+    encoded: Encoded,
+    body: &mut Option<Body>,
+) -> Result<(), End> {
+    if encoded.body == BodyMode::Omit {
+        outgoing.cancel(Unwanted::NoBody);
+        return Ok(());
+    }
+    session.connection.set_phase(Phase::Handling);
+    let deadline = session.connection.request_deadline();
+    if !deadline.is_set() {
+        deadline.set(session.connection.worker().config.limits.request_ms_max);
+    }
+    let worker = session.connection.worker().clone();
+    let stall_ms = worker.config.limits.write_stall_ms_max;
+    let sending = session.connection.stream().is_sending().then(|| SendWatch::new(stall_ms));
+    let mut streamed = Streamed {
+        session,
+        outgoing,
+        body,
+        mode: encoded.body,
+        left: encoded.length,
+        ended: false,
+        sending,
+        watching: true,
+        receiving: false,
+        stall: Deadline::new(),
+        unclear: false,
+    };
+    let cut = streamed.run().await;
+    streamed.session.connection.request_deadline().clear();
+    let Err(cut) = cut else {
+        streamed.session.drop_spare();
+        return if streamed.unclear { Err(End::Answered) } else { Ok(()) };
+    };
+    let (method, target) = (head.method(), head.target());
+    let log = |text: &str, stack: &str| {
+        let newline = if stack.is_empty() { "" } else { "\n" };
+        tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
+    };
+    match cut {
+        Cut::Gone => {
+            caller.gone();
+            streamed.outgoing.cancel(Unwanted::ClientGone);
+            return Err(End::Lost);
+        }
+        Cut::TimedOut => {
+            let ms = worker.config.limits.request_ms_max;
+            log(&format!("the response took longer than {ms} ms (--request-timeout)"), "");
+            streamed.outgoing.cancel(Unwanted::TimedOut);
+        }
+        Cut::Broken(broken) if broken.by_app => {
+            log(&format!("the body's stream failed: {}", broken.text), &broken.stack)
+        }
+        Cut::Broken(broken) => tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text),
+        Cut::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
+        Cut::TooLong => {
+            log("the body is longer than the Content-Length that the handler set", "");
+            streamed.outgoing.cancel(Unwanted::TooLong);
+        }
+    }
+    // Only a reset tells an end that comes too early from the end of a body that the end of the
+    // connection ends.
+    let until_close = streamed.mode == BodyMode::Plain && encoded.length.is_none();
+    Err(if until_close { End::Lost } else { End::Answered })
+}
+
+impl Streamed<'_> {
+    async fn run(&mut self) -> Result<(), Cut> {
+        loop {
+            match poll_fn(|cx| self.poll_turn(cx)).await {
+                Turn::Sent(result) => {
+                    self.sending = None;
+                    let spare = result.map_err(|_| Cut::Gone)?;
+                    self.session.keep_spare(spare);
+                }
+                Turn::Piece(Some(Ok(piece))) => self.add(&piece)?,
+                Turn::Piece(Some(Err(broken))) => return Err(Cut::Broken(broken)),
+                Turn::Piece(None) => self.finish()?,
+                Turn::Flush => self.start_send().await,
+                Turn::Done => return Ok(()),
+                Turn::Wanted => {
+                    self.receiving = true;
+                    self.stall.set(self.session.connection.worker().config.limits.body_stall_ms_max);
+                }
+                Turn::Received(received) => {
+                    self.receiving = false;
+                    if let Some(body) = self.body.as_mut()
+                        && let Err(failed) = receive(self.session, body, received)
+                    {
+                        if failed.by_client() {
+                            return Err(Cut::Gone);
+                        }
+                        (self.unclear, self.watching) = (true, false);
+                    }
+                }
+                Turn::Early(Ok(chunk)) => {
+                    self.session.keep(&chunk);
+                    // The end of a client that waits for nothing else. It gives no other sign while
+                    // there is nothing to send to it.
+                    if chunk.is_empty() && self.session.input().is_empty() {
+                        return Err(Cut::Gone);
+                    }
+                    self.watching = !chunk.is_empty() && self.session.input().len() < EARLY_BYTES_MAX;
+                }
+                Turn::Early(Err(_)) => return Err(Cut::Gone),
+                Turn::TimedOut => return Err(Cut::TimedOut),
+            }
+        }
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let connection = &self.session.connection;
+        if connection.request_deadline().poll_expired(cx).is_ready() {
+            return Poll::Ready(Turn::TimedOut);
+        }
+        if let Some(watch) = &mut self.sending
+            && let Poll::Ready(sent) = connection.poll_sent(watch, cx)
+        {
+            return Poll::Ready(Turn::Sent(sent));
+        }
+        match self.body.as_ref().filter(|body| !body.ended) {
+            Some(body) => match body.script.poll_wanted(cx) {
+                Poll::Ready(()) if !self.receiving => return Poll::Ready(Turn::Wanted),
+                Poll::Ready(()) => {
+                    if let Poll::Ready(received) = connection.stream().poll_recv(cx) {
+                        return Poll::Ready(Turn::Received(received.map_err(Stopped::Failed)));
+                    }
+                    if self.stall.poll_expired(cx).is_ready() {
+                        return Poll::Ready(Turn::Received(Err(Stopped::TimedOut)));
+                    }
+                }
+                Poll::Pending => {}
+            },
+            None if self.watching => {
+                if let Poll::Ready(early) = connection.stream().poll_recv(cx) {
+                    return Poll::Ready(Turn::Early(early));
+                }
+            }
+            None => {}
+        }
+        let waiting = self.session.out.len();
+        if !self.ended && waiting < READY_BYTES_MAX {
+            if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
+                return Poll::Ready(Turn::Piece(piece));
+            }
+        } else if self.ended && waiting == 0 && self.sending.is_none() {
+            return Poll::Ready(Turn::Done);
+        }
+        match self.sending.is_none() && waiting > 0 {
+            true => Poll::Ready(Turn::Flush),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Adds a piece to what waits.
+    fn add(&mut self, piece: &[u8]) -> Result<(), Cut> {
+        let mut piece = piece;
+        let mut too_long = false;
+        if let Some(left) = &mut self.left {
+            let fits = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+            too_long = fits < piece.len();
+            piece = &piece[..fits];
+            *left -= fits as u64;
+        }
+        let out = &mut self.session.out;
+        match self.mode {
+            BodyMode::Chunked if !piece.is_empty() => {
+                out.reserve(piece.len() + 32);
+                encode_chunk_start(out, piece.len());
+                out.extend_from_slice(piece);
+                out.extend_from_slice(CHUNK_END);
+            }
+            BodyMode::Plain => out.extend_from_slice(piece),
+            _ => {}
+        }
+        if too_long { Err(Cut::TooLong) } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> Result<(), Cut> {
+        self.ended = true;
+        if self.left.is_some_and(|left| left > 0) {
+            return Err(Cut::TooShort);
+        }
+        if self.mode == BodyMode::Chunked {
+            self.session.out.extend_from_slice(LAST_CHUNK);
+        }
+        Ok(())
+    }
+
+    async fn start_send(&mut self) {
+        let stall_ms = self.session.connection.worker().config.limits.write_stall_ms_max;
+        let full = self.session.take_out();
+        self.session.connection.stream().start_send(full);
+        self.sending = Some(SendWatch::new(stall_ms));
+        // Where the kernel takes all at once, others of this worker have their turn.
+        io::yield_now().await;
+    }
+}

@@ -1,0 +1,113 @@
+//! The stream classes (Streams Standard) and those built on them: written in JavaScript, loaded when
+//! an app first names one.
+//!
+//! Owns: loading them, the functions they call. Must not know: bodies, sockets.
+
+pub mod bridge;
+mod compression;
+mod host;
+pub mod source;
+
+use rquickjs::atom::PredefinedAtom;
+use rquickjs::object::Property;
+use rquickjs::{Ctx, FromJs, Object, Result, Value};
+
+use crate::js::class;
+use crate::js::engine::State;
+use crate::js::function;
+use crate::js::held::{Held, Slot};
+use crate::js::script::Script;
+use crate::js::{promise, reflect};
+
+use super::embed;
+
+static SCRIPTS: [Script; 8] = [
+    Script::new(c"jsserve:streams/core", include_str!("core.js")),
+    Script::new(c"jsserve:streams/readable", include_str!("readable.js")),
+    Script::new(c"jsserve:streams/readable_default", include_str!("readable_default.js")),
+    Script::new(c"jsserve:streams/readable_byte", include_str!("readable_byte.js")),
+    Script::new(c"jsserve:streams/readable_byob", include_str!("readable_byob.js")),
+    Script::new(c"jsserve:streams/writable", include_str!("writable.js")),
+    Script::new(c"jsserve:streams/transform", include_str!("transform.js")),
+    Script::new(c"jsserve:streams/body", include_str!("body.js")),
+];
+
+const NAMES: &[&str] = &[
+    "ReadableStream",
+    "ReadableStreamDefaultReader",
+    "ReadableStreamBYOBReader",
+    "ReadableStreamDefaultController",
+    "ReadableByteStreamController",
+    "ReadableStreamBYOBRequest",
+    "WritableStream",
+    "WritableStreamDefaultWriter",
+    "WritableStreamDefaultController",
+    "TransformStream",
+    "TransformStreamDefaultController",
+    "ByteLengthQueuingStrategy",
+    "CountQueuingStrategy",
+    "TextEncoderStream",
+    "TextDecoderStream",
+    "CompressionStream",
+    "DecompressionStream",
+];
+
+/// What the scripts share, once they are loaded.
+#[derive(Default)]
+struct Loaded(Slot);
+
+/// Puts the lazy globals in place.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    embed::lazy_globals(ctx, NAMES, |ctx, name| shared(ctx)?.get(name))
+}
+
+/// The object that the scripts share: their classes and algorithms; loaded the first time.
+fn shared<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
+        class::register::<compression::Native>(ctx)?;
+        class::register::<source::Source>(ctx)?;
+        class::register::<source::Sink>(ctx)?;
+        class::register::<source::Collector>(ctx)?;
+        let shared = Object::new(ctx.clone())?;
+        shared.set_prototype(None)?;
+        let host = Object::new(ctx.clone())?;
+        function::install::<host::Host>(ctx, &host)?;
+        function::install::<source::Host>(ctx, &host)?;
+        host::constants(ctx, &host)?;
+        let args = [host.into_value(), shared.clone().into_value()];
+        for script in &SCRIPTS {
+            let main = Held::new(script.run(ctx)?);
+            promise::call(ctx, &main, None, &args)?;
+        }
+        dress(ctx, &shared)?;
+        Ok(shared.into_value())
+    })?;
+    Object::from_js(ctx, made)
+}
+
+/// Gives the classes what Web IDL has and a class body has not.
+fn dress<'js>(ctx: &Ctx<'js>, shared: &Object<'js>) -> Result<()> {
+    for name in NAMES {
+        reflect::as_interface(ctx, &shared.get(*name)?, name)?;
+    }
+    let stream: Object = shared.get::<_, Object>("ReadableStream")?.get("prototype")?;
+    let values: Value = stream.get("values")?;
+    stream.prop(PredefinedAtom::SymbolAsyncIterator, Property::from(values).writable().configurable())?;
+
+    // Web IDL section 3.7.10.2: the asynchronous iterator's prototype.
+    let iterator: Object = shared.get::<_, Object>("iteratorClass")?.get("prototype")?;
+    iterator.remove("constructor")?;
+    let methods: Object = shared.get("iteratorMethods")?;
+    for name in ["next", "return"] {
+        let method: Value = methods.get(name)?;
+        iterator.prop(name, Property::from(method).writable().enumerable().configurable())?;
+    }
+    let tag = Property::from("ReadableStream AsyncIterator").configurable();
+    iterator.prop(PredefinedAtom::SymbolToStringTag, tag)?;
+    let generator: Object = shared.get::<_, Object>("someGenerator")?.get("prototype")?;
+    let parent = generator.get_prototype().and_then(|generators| generators.get_prototype());
+    iterator.set_prototype(parent.as_ref())
+}

@@ -1,0 +1,258 @@
+//! Bytes from native code as streams, and the bytes of streams for native code: the objects that cross
+//! the border, and the functions by which `body.js` uses them.
+//!
+//! Owns: [`ByteSource`], sources, sinks, collectors. Must not know: whose bytes they are.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use rquickjs::{Ctx, Object, Result, Value};
+
+use crate::io;
+use crate::js::charge::Charge;
+use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::exception::{self, Thrown};
+use crate::js::function::Functions;
+use crate::js::{buffer, promise, value};
+
+/// Bytes that come in pieces. One reader at a time.
+pub trait ByteSource {
+    /// The next bytes, never empty; `None` at the end. After an error, which is for the script's
+    /// message, there is nothing more.
+    fn poll_bytes(&self, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, String>>>;
+
+    /// It will be read now, and to its end.
+    fn begin(&self) {}
+
+    /// Nobody wants what is left: who waits gets the end.
+    fn cancel(&self);
+
+    /// All of it, taken out, where all of it is here.
+    fn whole(&self) -> Option<Bytes> {
+        None
+    }
+}
+
+/// Bytes that are all here.
+pub struct Memory(RefCell<Bytes>);
+
+/// What one chunk of [`Memory`] has at most.
+const MEMORY_CHUNK_BYTES: usize = 64 << 10;
+
+impl Memory {
+    /// A source of them.
+    pub fn source(bytes: impl Into<Bytes>) -> Rc<dyn ByteSource> {
+        Rc::new(Memory(RefCell::new(bytes.into())))
+    }
+}
+
+impl ByteSource for Memory {
+    fn poll_bytes(&self, _cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, String>>> {
+        let mut left = self.0.borrow_mut();
+        let chunk_bytes = left.len().min(MEMORY_CHUNK_BYTES);
+        Poll::Ready((chunk_bytes > 0).then(|| Ok(left.split_to(chunk_bytes))))
+    }
+
+    fn cancel(&self) {
+        self.0.take();
+    }
+
+    fn whole(&self) -> Option<Bytes> {
+        Some(self.0.take())
+    }
+}
+
+/// A source as `body.js` holds it.
+pub(super) struct Source(pub(super) Rc<dyn ByteSource>);
+
+impl Class for Source {
+    const ID: u32 = 157;
+    const NAME: &'static CStr = c"ByteSource";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+}
+
+/// What a read of a stream came to.
+pub(super) enum Read {
+    Chunk(Bytes),
+    End,
+    Failed(Thrown),
+}
+
+/// Where the chunk of a read arrives.
+#[derive(Default)]
+pub(super) struct Arrival {
+    pub(super) read: RefCell<Option<Read>>,
+    pub(super) waker: RefCell<Option<Waker>>,
+}
+
+impl Arrival {
+    fn set(&self, read: Read) {
+        *self.read.borrow_mut() = Some(read);
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A sink as `body.js` holds it.
+pub(super) struct Sink(pub(super) Rc<Arrival>);
+
+impl Class for Sink {
+    const ID: u32 = 158;
+    const NAME: &'static CStr = c"ByteSink";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+}
+
+/// What becomes of collected bytes.
+pub type Convert = Box<dyn for<'a, 'js> Fn(&'a Ctx<'js>, &'a [u8]) -> Result<Value<'js>>>;
+
+/// A collector as `body.js` holds it.
+pub(super) struct Collector {
+    bytes: RefCell<Vec<u8>>,
+    charge: Charge,
+    convert: Convert,
+}
+
+impl Collector {
+    pub(super) fn new(convert: Convert) -> Self {
+        Collector { bytes: RefCell::default(), charge: Charge::default(), convert }
+    }
+}
+
+impl Class for Collector {
+    const ID: u32 = 159;
+    const NAME: &'static CStr = c"ByteCollector";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+}
+
+/// What `body.js` calls.
+pub(super) struct Host;
+
+impl Functions for Host {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"pull", 1, pull),
+        (c"cancelSource", 1, |scope| {
+            if let Some(source) = class::get::<Source>(&scope.arg(0)) {
+                source.0.cancel();
+            }
+            Ok(scope.undefined())
+        }),
+        (c"isBuffer", 1, |scope| {
+            Ok(Value::new_bool(scope.ctx.clone(), value::bytes(&scope.arg(0))?.is_some()))
+        }),
+        (c"put", 2, put),
+        (c"end", 1, |scope| arrived(scope, |_| Read::End)),
+        (c"fail", 2, |scope| arrived(scope, |reason| Read::Failed(Thrown::from_value(reason)))),
+        (c"gather", 2, gather),
+        (c"gathered", 1, gathered),
+    ];
+}
+
+fn chunk_value<'js>(ctx: &Ctx<'js>, next: Option<std::result::Result<Bytes, String>>) -> Result<Value<'js>> {
+    match next {
+        Some(Ok(bytes)) => {
+            // A promise looks for a `then` in what it is resolved with, up to Object.prototype.
+            let holder = Object::new(ctx.clone())?;
+            holder.set_prototype(None)?;
+            holder.set("bytes", value::uint8_array(ctx, &bytes)?)?;
+            Ok(holder.into_value())
+        }
+        Some(Err(message)) => Err(exception::type_error(ctx, &message)),
+        None => Ok(Value::new_undefined(ctx.clone())),
+    }
+}
+
+/// A promise of an object with source 0's next `bytes`, or of undefined at its end.
+fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let object = scope.arg(0);
+    let Some(source) = class::get::<Source>(&object) else {
+        return promise::settled(ctx, Ok(scope.undefined()));
+    };
+    if let Poll::Ready(next) = source.0.poll_bytes(&mut Context::from_waker(Waker::noop())) {
+        return promise::reject_on_error(ctx, chunk_value(ctx, next)).and_then(|value| {
+            if promise::state(&value).is_some() { Ok(value) } else { promise::settled(ctx, Ok(value)) }
+        });
+    }
+    let (promise, deferred) = promise::deferred(ctx)?;
+    let source = source.0.clone();
+    io::spawn(async move {
+        let next = poll_fn(|cx| source.poll_bytes(cx)).await;
+        deferred.settle(|ctx| chunk_value(ctx, next));
+    });
+    Ok(promise)
+}
+
+/// The bytes of a chunk, which the Fetch Standard wants to be a Uint8Array.
+fn chunk_bytes<'js, R>(ctx: &Ctx<'js>, chunk: &Value<'js>, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+    let is_chunk = buffer::view(ctx, chunk)?.is_some_and(|view| view.kind == buffer::UINT8);
+    match value::bytes(chunk)? {
+        Some(bytes) if is_chunk => Ok(bytes.with(f)),
+        _ if chunk.is_string() => Err(exception::type_error(
+            ctx,
+            "a chunk of the body's stream is a string: pipe it through new TextEncoderStream()",
+        )),
+        _ => Err(exception::type_error(ctx, "a chunk of the body's stream is no Uint8Array")),
+    }
+}
+
+/// Puts chunk 1 into sink 0: undefined, or why it cannot.
+fn put<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let object = scope.arg(0);
+    let Some(sink) = class::get::<Sink>(&object) else { return Ok(scope.undefined()) };
+    match chunk_bytes(ctx, &scope.arg(1), Bytes::copy_from_slice) {
+        Ok(bytes) => {
+            sink.0.set(Read::Chunk(bytes));
+            Ok(scope.undefined())
+        }
+        Err(error) => {
+            exception::raise(ctx, &error);
+            let reason = ctx.catch();
+            sink.0.set(Read::Failed(Thrown::from_value(&reason)));
+            Ok(reason)
+        }
+    }
+}
+
+fn arrived<'js>(scope: &Scope<'_, 'js>, read: impl FnOnce(&Value<'js>) -> Read) -> Result<Value<'js>> {
+    if let Some(sink) = class::get::<Sink>(&scope.arg(0)) {
+        sink.0.set(read(&scope.arg(1)));
+    }
+    Ok(scope.undefined())
+}
+
+/// Adds chunk 1 to collector 0.
+fn gather<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let object = scope.arg(0);
+    if let Some(collector) = class::get::<Collector>(&object) {
+        let len = chunk_bytes(scope.ctx, &scope.arg(1), |bytes| {
+            let mut all = collector.bytes.borrow_mut();
+            all.extend_from_slice(bytes);
+            all.len()
+        })?;
+        collector.charge.set(scope.ctx, len)?;
+    }
+    Ok(scope.undefined())
+}
+
+/// What collector 0's bytes become.
+fn gathered<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let object = scope.arg(0);
+    match class::get::<Collector>(&object) {
+        Some(collector) => {
+            let bytes = collector.bytes.take();
+            collector.charge.set(scope.ctx, 0)?;
+            (collector.convert)(scope.ctx, &bytes)
+        }
+        None => Ok(scope.undefined()),
+    }
+}

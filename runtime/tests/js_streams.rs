@@ -1,0 +1,323 @@
+//! The stream classes in the engine, a test for each rule (Streams Standard; Compression and Encoding
+//! Standards for the streams built on them).
+//!
+//! Owns: streams of its own making. Must not know: bodies, sockets.
+
+mod driver;
+
+use driver::{check, check_async};
+
+#[test]
+fn the_classes_have_the_shape_of_web_idl() {
+    check(
+        "
+        const names = ['ReadableStream', 'ReadableStreamDefaultReader', 'ReadableStreamBYOBReader',
+          'ReadableStreamDefaultController', 'ReadableByteStreamController', 'ReadableStreamBYOBRequest',
+          'WritableStream', 'WritableStreamDefaultWriter', 'WritableStreamDefaultController', 'TransformStream',
+          'TransformStreamDefaultController', 'ByteLengthQueuingStrategy', 'CountQueuingStrategy',
+          'TextEncoderStream', 'TextDecoderStream', 'CompressionStream', 'DecompressionStream'];
+        for (const name of names) {
+          const made = globalThis[name];
+          equal(made.name, name);
+          equal(Object.prototype.toString.call(made.prototype), `[object ${name}]`);
+          const place = Object.getOwnPropertyDescriptor(globalThis, name);
+          ok(place.writable && place.configurable && !place.enumerable, name);
+        }
+        ok(Object.keys(ReadableStream.prototype).includes('getReader'), 'members are enumerable');
+        equal(ReadableStream.prototype[Symbol.asyncIterator], ReadableStream.prototype.values);
+        throws(() => new ReadableStreamDefaultController(), 'TypeError', 'Illegal');
+        throws(() => Reflect.get(ReadableStream.prototype, 'locked'), 'TypeError');
+        ",
+    );
+}
+
+// Section 4.2.4, the constructor.
+#[test]
+fn a_source_is_checked() {
+    check(
+        "
+        throws(() => new ReadableStream(null), 'TypeError');
+        throws(() => new ReadableStream({ type: 'text' }), 'TypeError', 'bytes');
+        throws(() => new ReadableStream({ pull: 1 }), 'TypeError', 'pull');
+        throws(() => new ReadableStream({}, { highWaterMark: -1 }), 'RangeError');
+        throws(() => new ReadableStream({ type: 'bytes' }, { size() {} }), 'RangeError');
+        throws(() => new ReadableStream({ start() { throw new SyntaxError('mine') } }), 'SyntaxError', 'mine');
+        ",
+    );
+}
+
+// Section 4.9.4: pull only while something is wanted.
+#[test]
+fn a_source_is_pulled_up_to_its_high_water_mark() {
+    check_async(
+        "
+        let pulls = 0;
+        const stream = new ReadableStream({ pull(c) { c.enqueue(++pulls); } }, { highWaterMark: 3 });
+        await null; await null;
+        const settled = () => new Promise((done) => setTimeout(done, 5));
+        await settled();
+        equal(pulls, 3);
+        const reader = stream.getReader();
+        same(await reader.read(), { value: 1, done: false });
+        await settled();
+        equal(pulls, 4);
+        const lazy = new ReadableStream({ pull(c) { pulls = -1; c.close(); } }, { highWaterMark: 0 });
+        await settled();
+        equal(pulls, 4, 'nobody reads it');
+        same(await lazy.getReader().read(), { done: true });
+        ",
+    );
+}
+
+#[test]
+fn cancel_reaches_the_source_with_its_reason() {
+    check_async(
+        "
+        let reason;
+        const stream = new ReadableStream({ cancel(r) { reason = r; } });
+        const reader = stream.getReader();
+        throws(() => stream.getReader(), 'TypeError', 'locked');
+        const waiting = reader.read();
+        await reader.cancel('enough');
+        equal(reason, 'enough');
+        same(await waiting, { done: true });
+        await reader.closed;
+        reader.releaseLock();
+        ok(!stream.locked);
+        ",
+    );
+}
+
+#[test]
+fn an_error_is_seen_by_who_reads() {
+    check_async(
+        "
+        let control;
+        const stream = new ReadableStream({ start(c) { control = c; } });
+        const reader = stream.getReader();
+        const first = reader.read();
+        const error = new RangeError('broken');
+        control.error(error);
+        equal(await first.catch((e) => e), error);
+        equal(await reader.closed.catch((e) => e), error);
+        throws(() => control.enqueue(1), 'TypeError');
+        ",
+    );
+}
+
+// Sections 4.5 and 4.7: bytes, read into the reader's own memory.
+#[test]
+fn byte_streams_fill_lent_buffers() {
+    check_async(
+        "
+        const stream = new ReadableStream({
+          type: 'bytes',
+          pull(c) {
+            if (c.byobRequest) { c.byobRequest.view[0] = 7; c.byobRequest.respond(1); return; }
+            c.enqueue(new Uint8Array([1, 2, 3]));
+          },
+        });
+        const byob = stream.getReader({ mode: 'byob' });
+        const lent = new Uint8Array(4);
+        const { value } = await byob.read(lent);
+        equal(lent.byteLength, 0, 'the buffer is the stream\\'s');
+        same([...value], [7]);
+        const whole = await byob.read(new Uint16Array(2), { min: 2 });
+        equal(whole.value[1], 0x0707);
+        throws(() => { throw new TypeError('x') }, 'TypeError');
+        byob.releaseLock();
+        const reader = stream.getReader();
+        same([...(await reader.read()).value], [1, 2, 3]);
+        ",
+    );
+}
+
+#[test]
+fn tee_gives_both_branches_all_chunks() {
+    check_async(
+        "
+        for (const type of [undefined, 'bytes']) {
+          const [a, b] = new ReadableStream({ type, start(c) { c.enqueue(new Uint8Array([1])); c.enqueue(new Uint8Array([2])); c.close(); } }).tee();
+          const all = async (s) => { const got = []; for await (const chunk of s) got.push(chunk[0]); return got; };
+          same(await all(a), [1, 2]);
+          same(await all(b), [1, 2]);
+        }
+        ",
+    );
+}
+
+// Section 4.2.5.
+#[test]
+fn iteration_cancels_unless_told_not_to() {
+    check_async(
+        "
+        let cancelled = 0;
+        const source = () => new ReadableStream({ pull(c) { c.enqueue(1); }, cancel() { cancelled++; } });
+        for await (const _ of source()) break;
+        equal(cancelled, 1);
+        const kept = source();
+        for await (const _ of kept.values({ preventCancel: true })) break;
+        equal(cancelled, 1);
+        ok(!kept.locked);
+        const from = ReadableStream.from((function* () { yield 'a'; yield Promise.resolve('b'); })());
+        const got = [];
+        for await (const chunk of from) got.push(chunk);
+        same(got, ['a', 'b']);
+        ",
+    );
+}
+
+// Section 4.9.1, ReadableStreamPipeTo: back-pressure, errors both ways, signals.
+#[test]
+fn a_pipe_goes_at_the_pace_of_its_sink() {
+    check_async(
+        "
+        let pulled = 0, open;
+        const source = () => new ReadableStream({ pull(c) { c.enqueue(++pulled); } }, { highWaterMark: 0 });
+        const gate = new Promise((done) => { open = done; });
+        const slow = new WritableStream({ write: () => gate }, { highWaterMark: 2 });
+        const stop = new AbortController();
+        const piped = source().pipeTo(slow, { signal: stop.signal });
+        await new Promise((done) => setTimeout(done, 20));
+        ok(pulled <= 2, `pulled ${pulled}`);
+        stop.abort(new Error('stopped'));
+        open();
+        equal((await piped.catch((e) => e)).message, 'stopped');
+
+        const failing = new WritableStream({ write() { throw new Error('full') } });
+        let reason;
+        const cancelled = new ReadableStream({ pull(c) { c.enqueue(1); }, cancel(r) { reason = r; } });
+        equal((await cancelled.pipeTo(failing).catch((e) => e)).message, 'full');
+        equal(reason.message, 'full');
+        ",
+    );
+}
+
+#[test]
+fn a_transform_changes_flushes_and_fails() {
+    check_async(
+        "
+        const doubled = new TransformStream({ transform(n, c) { c.enqueue(n * 2); }, flush(c) { c.enqueue('end'); } });
+        const got = [];
+        for await (const chunk of ReadableStream.from([1, 2]).pipeThrough(doubled)) got.push(chunk);
+        same(got, [2, 4, 'end']);
+        const broken = new TransformStream({ transform() { throw new Error('no') } });
+        const reader = ReadableStream.from([1]).pipeThrough(broken).getReader();
+        equal((await reader.read().catch((e) => e)).message, 'no');
+        ",
+    );
+}
+
+#[test]
+fn a_writer_knows_of_back_pressure() {
+    check_async(
+        "
+        let done;
+        const stream = new WritableStream({ write: () => new Promise((r) => { done = r; }) }, new CountQueuingStrategy({ highWaterMark: 2 }));
+        const writer = stream.getWriter();
+        equal(writer.desiredSize, 2);
+        await writer.ready;
+        const first = writer.write('a');
+        writer.write('b');
+        equal(writer.desiredSize, 0);
+        let ready = false;
+        writer.ready.then(() => { ready = true; });
+        await null; await null; await null;
+        ok(!ready);
+        done();
+        await first;
+        await writer.ready;
+        done();
+        await writer.close();
+        ",
+    );
+}
+
+// Encoding, sections 7.5 and 7.6: characters cut in two by the border of chunks.
+#[test]
+fn text_streams_join_what_a_border_cut() {
+    check_async(
+        "
+        const bytes = new TextEncoder().encode('a\\u20ac\\u{1f600}b');
+        const cut = ReadableStream.from([...bytes].map((b) => new Uint8Array([b])));
+        let text = '';
+        for await (const part of cut.pipeThrough(new TextDecoderStream())) text += part;
+        equal(text, 'a\\u20ac\\u{1f600}b');
+        const halves = ReadableStream.from(['\\ud83d', '\\ude00']).pipeThrough(new TextEncoderStream());
+        const out = [];
+        for await (const part of halves) out.push(...part);
+        same(out, [240, 159, 152, 128]);
+        const fatal = ReadableStream.from([new Uint8Array([255])]).pipeThrough(new TextDecoderStream('utf-8', { fatal: true }));
+        equal((await fatal.getReader().read().catch((e) => e)).name, 'TypeError');
+        ",
+    );
+}
+
+// Compression Standard, sections 4 and 5.
+#[test]
+fn compression_streams_round_trip_and_refuse_rubbish() {
+    check_async(
+        "
+        const text = 'over and over '.repeat(5000);
+        for (const format of ['gzip', 'deflate', 'deflate-raw']) {
+          let packed = 0;
+          const count = new TransformStream({ transform(chunk, c) { packed += chunk.length; c.enqueue(chunk); } });
+          const back = ReadableStream.from([text.slice(0, 9), text.slice(9)]).pipeThrough(new TextEncoderStream())
+            .pipeThrough(new CompressionStream(format)).pipeThrough(count)
+            .pipeThrough(new DecompressionStream(format)).pipeThrough(new TextDecoderStream());
+          let got = '';
+          for await (const part of back) got += part;
+          equal(got.length, text.length, format);
+          ok(got === text && packed < 2000, format);
+
+          // What a chunk gives comes out before the end is known.
+          const whole = await new Response(ReadableStream.from(['x']).pipeThrough(new TextEncoderStream())
+            .pipeThrough(new CompressionStream(format))).bytes();
+          const decoder = new DecompressionStream(format);
+          decoder.writable.getWriter().write(whole);
+          equal((await decoder.readable.getReader().read()).value[0], 120, format);
+
+          for (const wrong of [whole.slice(0, -1), new Uint8Array([...whole, 0])]) {
+            const broken = ReadableStream.from([wrong]).pipeThrough(new DecompressionStream(format));
+            const error = await new Response(broken).bytes().catch((e) => e);
+            equal(error.name, 'TypeError', format);
+          }
+        }
+        throws(() => new CompressionStream('lzw'), 'TypeError', 'lzw');
+        ",
+    );
+}
+
+#[test]
+fn streams_survive_patched_prototypes() {
+    check_async(
+        "
+        const { then } = Promise.prototype;
+        const wanted = [Array.prototype.push, Uint8Array.prototype.set];
+        Promise.prototype.then = Array.prototype.push = Uint8Array.prototype.set = () => { throw new Error('patched') };
+        Object.defineProperty(Object.prototype, 'then', { configurable: true, get() { globalThis.seen = true; return undefined; } });
+        const reader = new ReadableStream({ type: 'bytes', start(c) { c.enqueue(new Uint8Array([5])); c.close(); } }).getReader();
+        const promise = reader.read();
+        delete Object.prototype.then;
+        Promise.prototype.then = then;
+        [Array.prototype.push, Uint8Array.prototype.set] = wanted;
+        const { value } = await promise;
+        equal(value[0], 5);
+        ",
+    );
+}
+
+#[test]
+fn streams_left_alone_are_collected() {
+    let driver = driver::new();
+    let grown = driver.growth(
+        400,
+        "
+        const stream = new ReadableStream({ start(c) { c.enqueue(new Uint8Array(100)); }, pull() { return new Promise(() => {}) } });
+        stream.getReader().read();
+        new ReadableStream({ type: 'bytes', pull() {} }).pipeThrough(new TransformStream());
+        new Response('text').body.getReader();
+        ",
+    );
+    assert!(grown < 64 << 10, "{grown} bytes");
+}
