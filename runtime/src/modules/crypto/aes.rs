@@ -54,7 +54,9 @@ pub fn cipher(name: Name, params: &Params, key: &[u8], way: Way, data: Vec<u8>) 
     match params {
         Params::Iv(iv) => cbc(iv, key, way, &data),
         Params::Counter(counter, bits) => ctr(counter, *bits, key, data),
-        Params::Gcm { iv, additional, tag_bits } => gcm(iv, additional, tag_bits.unwrap_or(128), key, way, data),
+        Params::Gcm { iv, additional, tag_bits } => {
+            gcm(iv, additional, tag_bits.unwrap_or(128), key, way, data)
+        }
         _ if name == Name::AesKw => wrap(key, way, &data),
         _ => Err(WRONG_KEY),
     }
@@ -107,7 +109,14 @@ fn ctr(counter: &[u8], bits: u32, key: &[u8], mut data: Vec<u8>) -> Outcome<Vec<
 }
 
 /// NIST SP 800-38D, sections 7.1 and 7.2.
-fn gcm(iv: &[u8], additional: &[u8], tag_bits: u32, key: &[u8], way: Way, mut data: Vec<u8>) -> Outcome<Vec<u8>> {
+fn gcm(
+    iv: &[u8],
+    additional: &[u8],
+    tag_bits: u32,
+    key: &[u8],
+    way: Way,
+    mut data: Vec<u8>,
+) -> Outcome<Vec<u8>> {
     if !matches!(tag_bits, 32 | 64 | 96 | 104 | 112 | 120 | 128) {
         return Err(failure::operation("the tag cannot have that length"));
     }

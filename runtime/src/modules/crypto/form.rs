@@ -4,10 +4,10 @@
 
 use zeroize::Zeroizing;
 
+use super::algorithm::Name;
 use super::failure::{self, Outcome};
 use super::jwk::Jwk;
 use super::key::{Detail, Key, Kind, Material, Usages};
-use super::algorithm::Name;
 
 /// KeyFormat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +104,7 @@ impl Wanted {
     }
 
     /// A pair: the public one is always extractable, the usages go to the one that they are for.
-    pub fn pair(
-        &self,
-        detail: Detail,
-        public: (Material, Usages),
-        private: (Material, Usages),
-    ) -> Made {
+    pub fn pair(&self, detail: Detail, public: (Material, Usages), private: (Material, Usages)) -> Made {
         let of_public = Wanted { extractable: true, usages: self.usages.only(public.1), ..*self };
         let of_private = Wanted { usages: self.usages.only(private.1), ..*self };
         Made::Pair(

@@ -52,7 +52,10 @@ pub fn encode(bytes: &[u8]) -> Option<String> {
 /// DataError where it is missing or is none.
 pub fn decode(member: &Option<String>) -> Outcome<Zeroizing<Vec<u8>>> {
     let text = member.as_ref().ok_or(failure::data("the JWK lacks a member"))?;
-    URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| failure::data("a member of the JWK is not base64url"))
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map(Zeroizing::new)
+        .map_err(|_| failure::data("a member of the JWK is not base64url"))
 }
 
 impl Jwk {
@@ -130,7 +133,8 @@ impl Jwk {
         let mut parts: Vec<String> =
             self.texts().map(|(name, text)| format!("\"{}\":\"{text}\"", name.to_string_lossy())).collect();
         parts.extend(self.ext.map(|ext| format!("\"ext\":{ext}")));
-        let quoted = |all: &Vec<String>| all.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
+        let quoted =
+            |all: &Vec<String>| all.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
         parts.extend(self.key_ops.as_ref().map(|all| format!("\"key_ops\":[{}]", quoted(all))));
         Zeroizing::new(format!("{{{}}}", parts.join(",")).into_bytes())
     }
@@ -162,7 +166,8 @@ impl Jwk {
     /// DataError.
     pub fn permits(&self, usages: Usages, extractable: bool, purpose: Option<&str>) -> Outcome<()> {
         let wrong = |what| Err::<(), Failure>(failure::data(what));
-        if !usages.is_empty() && purpose.is_some() && self.usage.is_some() && self.usage.as_deref() != purpose {
+        if !usages.is_empty() && purpose.is_some() && self.usage.is_some() && self.usage.as_deref() != purpose
+        {
             return wrong("the JWK's 'use' is another");
         }
         if let Some(all) = &self.key_ops {

@@ -209,5 +209,8 @@ fn describe<'js>(ctx: &Ctx<'js>, key: &Key) -> Result<Value<'js>> {
 /// # Errors
 /// Out of memory.
 pub fn object<'js>(ctx: &Ctx<'js>, key: Key) -> Result<Value<'js>> {
-    class::instance(ctx, CryptoKey { key: Arc::new(key), algorithm: Slot::default(), usages: Slot::default() })
+    class::instance(
+        ctx,
+        CryptoKey { key: Arc::new(key), algorithm: Slot::default(), usages: Slot::default() },
+    )
 }

@@ -36,7 +36,8 @@ fn start() -> Option<Sender<Work>> {
                 work();
             }
         };
-        running += usize::from(std::thread::Builder::new().name(format!("crypto-{number}")).spawn(run).is_ok());
+        running +=
+            usize::from(std::thread::Builder::new().name(format!("crypto-{number}")).spawn(run).is_ok());
     }
     (running > 0).then_some(sender)
 }

@@ -56,9 +56,12 @@ fn check(params: &Params, wanted: Wanted) -> Outcome<(Hash, u32, u64)> {
     let Params::RsaKeyGen { hash, bits, exponent } = params else {
         return Err(failure::operation("no parameters of an RSA key"));
     };
-    let exponent = exponent.iter().try_fold(0_u64, |all, byte| (all >> 56 == 0).then_some(all << 8 | u64::from(*byte)));
+    let exponent =
+        exponent.iter().try_fold(0_u64, |all, byte| (all >> 56 == 0).then_some(all << 8 | u64::from(*byte)));
     match exponent {
-        _ if !MODULUS_BITS.contains(bits) => Err(failure::operation("the modulus must have 1024 to 8192 bits")),
+        _ if !MODULUS_BITS.contains(bits) => {
+            Err(failure::operation("the modulus must have 1024 to 8192 bits"))
+        }
         Some(e) if e >= 3 && e % 2 == 1 && e <= RsaPublicKey::MAX_PUB_EXPONENT => Ok((*hash, *bits, e)),
         _ => Err(failure::operation("no public exponent of RSA")),
     }
@@ -74,8 +77,9 @@ pub fn generate(params: &Params, wanted: Wanted) -> Outcome<Made> {
     if wanted.usages.only(allowed(wanted.name).1).is_empty() {
         return Err(failure::usages("the private key would have no usages"));
     }
-    let private = RsaPrivateKey::new_with_exp(&mut UnwrapErr(SysRng), bits as usize, BoxedUint::from(exponent))
-        .map_err(|_| failure::operation("no key of RSA can be made with these parameters"))?;
+    let private =
+        RsaPrivateKey::new_with_exp(&mut UnwrapErr(SysRng), bits as usize, BoxedUint::from(exponent))
+            .map_err(|_| failure::operation("no key of RSA can be made with these parameters"))?;
     let public = private.to_public_key();
     let (of_public, of_private) = allowed(wanted.name);
     let detail = detail(hash, &public);
@@ -179,7 +183,9 @@ fn private_of(jwk: &Jwk) -> Outcome<RsaPrivateKey> {
         numbers.push(integer(&jwk::decode(part)?, bits)?);
     }
     let key = RsaPrivateKey::from_components(n, e, d, numbers[..2].to_vec()).map_err(|_| NO_KEY)?;
-    let same = |ours: Option<Vec<u8>>, given: &BoxedUint| ours.is_some_and(|ours| ours == trim(&given.to_be_bytes()));
+    let same = |ours: Option<Vec<u8>>, given: &BoxedUint| {
+        ours.is_some_and(|ours| ours == trim(&given.to_be_bytes()))
+    };
     let [dp, dq, qi] = remainders(&key);
     match same(dp, &numbers[2]) && same(dq, &numbers[3]) && same(qi, &numbers[4]) {
         true => Ok(key),
@@ -218,7 +224,8 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
                     jwk.d = text(private.d());
                     let primes = private.primes();
                     (jwk.p, jwk.q) = (text(&primes[0]), text(&primes[1]));
-                    let [dp, dq, qi] = remainders(private).map(|part| part.and_then(|part| jwk::encode(&part)));
+                    let [dp, dq, qi] =
+                        remainders(private).map(|part| part.and_then(|part| jwk::encode(&part)));
                     (jwk.dp, jwk.dq, jwk.qi) = (dp, dq, qi);
                     private.as_public_key()
                 }

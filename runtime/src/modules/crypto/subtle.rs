@@ -210,10 +210,15 @@ fn export_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     scope.require(2, "SubtleCrypto.exportKey")?;
     let format = format(scope, 0)?;
     let key = key(&scope.arg(1))?;
-    answer(scope.ctx, false, move || operations::export(&key, format), |ctx, form| match form {
-        Form::Bytes(bytes) => value::array_buffer(ctx, &bytes),
-        Form::Jwk(jwk) => jwk.object(ctx),
-    })
+    answer(
+        scope.ctx,
+        false,
+        move || operations::export(&key, format),
+        |ctx, form| match form {
+            Form::Bytes(bytes) => value::array_buffer(ctx, &bytes),
+            Form::Jwk(jwk) => jwk.object(ctx),
+        },
+    )
 }
 
 /// The algorithm for wrapping: its own operation, else the one for any data.
