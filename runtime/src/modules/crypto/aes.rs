@@ -70,7 +70,7 @@ fn cbc(iv: &[u8], key: &[u8], way: Way, data: &[u8]) -> Outcome<Vec<u8>> {
             let mode = cbc::Encryptor::<A>::new_from_slices(key, iv).map_err(|_| WRONG_KEY)?;
             Ok(mode.encrypt_padded_vec::<Pkcs7>(data))
         }
-        Way::Open if data.is_empty() || data.len() % 16 != 0 => Err(wrong),
+        Way::Open if data.is_empty() || !data.len().is_multiple_of(16) => Err(wrong),
         Way::Open => {
             let mode = cbc::Decryptor::<A>::new_from_slices(key, iv).map_err(|_| WRONG_KEY)?;
             mode.decrypt_padded_vec::<Pkcs7>(data).map_err(|_| wrong)
@@ -187,7 +187,7 @@ fn equal(one: &[u8], other: &[u8]) -> bool {
 
 fn wrap(key: &[u8], way: Way, data: &[u8]) -> Outcome<Vec<u8>> {
     let least = if way == Way::Seal { 16 } else { 24 };
-    if data.len() % 8 != 0 || data.len() < least {
+    if !data.len().is_multiple_of(8) || data.len() < least {
         return Err(failure::operation("AES-KW takes at least two blocks of 8 bytes"));
     }
     let mut out = vec![0; data.len() + 8];

@@ -113,7 +113,9 @@ fn allowed(name: Name) -> (Usages, Usages) {
 }
 
 /// Curve, point, scalar.
-fn parts(key: &Key) -> Outcome<(Curve, &[u8], Option<&[u8]>)> {
+type Numbers<'a> = (Curve, &'a [u8], Option<&'a [u8]>);
+
+fn parts(key: &Key) -> Outcome<Numbers<'_>> {
     match (&key.detail, &key.material) {
         (Detail::Ec(curve), Material::Ec { public, private }) => {
             Ok((*curve, public, private.as_ref().map(|scalar| scalar.as_slice())))

@@ -38,7 +38,7 @@ pub fn verify(hash: Hash, key: &[u8], tag: &[u8], data: &[u8]) -> Outcome<bool> 
 /// Whole bytes of a derivation.
 fn whole(bits: Option<u32>) -> Outcome<usize> {
     match bits {
-        Some(bits) if bits % 8 == 0 => Ok(bits as usize / 8),
+        Some(bits) if bits.is_multiple_of(8) => Ok(bits as usize / 8),
         _ => Err(failure::operation("the length must be a multiple of 8 bits")),
     }
 }

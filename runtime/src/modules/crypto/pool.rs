@@ -24,7 +24,7 @@ fn start() -> Option<Sender<Work>> {
     let (sender, work) = bounded::<Work>(WAITING_MAX);
     // A worker may be pinned to a core; these threads are not.
     let all = rustix::thread::sched_getaffinity(Some(rustix::process::getpid())).ok();
-    let count = std::thread::available_parallelism().map_or(1, usize::from).max(2).min(THREADS_MAX);
+    let count = std::thread::available_parallelism().map_or(1, usize::from).clamp(2, THREADS_MAX);
     let mut running = 0;
     for number in 0..count {
         let work = work.clone();
