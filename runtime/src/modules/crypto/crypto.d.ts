@@ -1,6 +1,7 @@
-/* The random part of Web Cryptography, section 10. */
+/* Web Cryptography: `crypto`, section 10; `crypto.subtle` is in subtle.d.ts. */
 
 interface Crypto {
+  readonly subtle: SubtleCrypto;
   /** Fills `array` (an integer typed array of at most 65,536 bytes) and returns it. */
   getRandomValues<
     T extends

@@ -1,17 +1,40 @@
-//! `crypto.getRandomValues` and `crypto.randomUUID` (Web Cryptography, W3C, section 10).
+//! `crypto` (Web Cryptography, W3C): `getRandomValues`, `randomUUID` (section 10), `subtle`.
 //!
-//! Owns: the `Crypto` class, a store of random bytes for UUIDs. Must not know: keys, digests.
-//! Randomness is the kernel's (getrandom(2)).
+//! Owns: the `Crypto` class, a store of random bytes for UUIDs, loading the rest when it is first
+//! named. Must not know: keys, digests. Randomness is the kernel's (getrandom(2)).
+
+mod aes;
+mod algorithm;
+mod dictionary;
+mod ec;
+mod failure;
+mod form;
+mod hash;
+mod jwk;
+mod key;
+mod mac;
+mod okp;
+mod operations;
+mod pool;
+mod rsa;
+mod secret;
+mod subtle;
 
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::engine::State;
+use crate::js::held::Slot;
 use crate::js::{exception, function, reflect, value};
+
+use super::embed;
+use key::CryptoKey;
+use subtle::SubtleCrypto;
 
 /// Most bytes of one `getRandomValues` (section 10.1.1).
 const RANDOM_BYTES_MAX: usize = 65_536;
@@ -31,6 +54,7 @@ impl Class for Crypto {
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"getRandomValues", 1, get_random_values),
         Member::Method(c"randomUUID", 0, random_uuid),
+        Member::Get(c"subtle", subtle),
     ];
 }
 
@@ -41,7 +65,34 @@ impl Class for Crypto {
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Crypto>(ctx)?;
     let object = class::instance(ctx, Crypto)?;
-    function::define(ctx, &ctx.globals(), c"crypto", object, true)
+    function::define(ctx, &ctx.globals(), c"crypto", object, true)?;
+    embed::lazy_globals(ctx, &["CryptoKey", "SubtleCrypto"], |ctx, name| {
+        let loaded = loaded(ctx)?;
+        let class = if name == "CryptoKey" { &loaded.key } else { &loaded.subtle };
+        Ok(class.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone())))
+    })
+}
+
+/// The classes of `crypto.subtle`, and that object: one per engine, made when first named.
+#[derive(Default)]
+struct Loaded {
+    key: Slot,
+    subtle: Slot,
+    object: Slot,
+}
+
+fn loaded(ctx: &Ctx<'_>) -> Result<Rc<Loaded>> {
+    let loaded = State::of(ctx).extension::<Loaded>();
+    if !loaded.object.is_some() {
+        loaded.key.set(Some(class::register_unlisted::<CryptoKey>(ctx)?));
+        loaded.subtle.set(Some(class::register_unlisted::<SubtleCrypto>(ctx)?));
+        loaded.object.set(Some(class::instance(ctx, SubtleCrypto)?));
+    }
+    Ok(loaded)
+}
+
+fn subtle<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    Ok(loaded(scope.ctx)?.object.get(scope.ctx).unwrap_or_else(|| scope.undefined()))
 }
 
 fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {

@@ -15,6 +15,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../abort/abort.d.ts"),
     include_str!("../console/console.d.ts"),
     include_str!("../crypto/crypto.d.ts"),
+    include_str!("../crypto/subtle.d.ts"),
     include_str!("../encoding/encoding.d.ts"),
     include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
