@@ -4,13 +4,16 @@
 #![forbid(unsafe_code)]
 
 pub mod abort;
+pub mod blob;
 pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
 pub mod fetch;
+pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
@@ -45,6 +48,9 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         streams::install,
+        messaging::install,
+        blob::install,
+        form_data::install,
         console::install,
     ],
 };

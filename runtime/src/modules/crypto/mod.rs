@@ -44,7 +44,11 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     function::define(ctx, &ctx.globals(), c"crypto", object, true)
 }
 
-fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// OperationError where the kernel gives none.
+pub fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
     while !bytes.is_empty() {
         match getrandom(&mut *bytes, GetRandomFlags::empty()) {
             Ok(n) => bytes = &mut bytes[n..],

@@ -1,0 +1,180 @@
+//! `MessageChannel` and the events of messages, errors and rejections: classes written in JavaScript
+//! (`messaging.js`), loaded when an app first names one.
+//!
+//! Owns: loading them, the queue of their tasks, `error` and `unhandledrejection` on `globalThis`.
+//! Must not know: who reports. A message is one turn.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ffi::CStr;
+use std::rc::{Rc, Weak};
+
+use rquickjs::{Ctx, FromJs, Object, Result, Value};
+
+use super::{abort, embed, iterate, report};
+use crate::io;
+use crate::js::alive::Hold;
+use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::engine::{Engine, State};
+use crate::js::exception::{self, Thrown};
+use crate::js::function::{self, Functions};
+use crate::js::held::{Held, Slot};
+use crate::js::script::Script;
+use crate::js::{clone, promise, reflect, value};
+
+static SCRIPT: Script = Script::new(c"jsserve:messaging", include_str!("messaging.js"));
+
+const NAMES: &[&str] =
+    &["MessageEvent", "ErrorEvent", "PromiseRejectionEvent", "MessagePort", "MessageChannel"];
+
+/// The loaded classes, one set per engine.
+#[derive(Default)]
+struct Loaded(Slot);
+
+/// Tasks of one engine, each to be a turn of its own.
+#[derive(Default)]
+struct Tasks {
+    due: RefCell<VecDeque<Held>>,
+    driven: Cell<bool>,
+}
+
+/// What keeps a script alive while a port listens.
+struct Kept(RefCell<Option<Hold>>);
+
+impl Class for Kept {
+    const ID: u32 = 113;
+    const NAME: &'static CStr = c"PortHold";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+}
+
+/// Puts the lazy globals in place.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
+}
+
+/// The script's exports, loaded the first time.
+fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
+        class::register::<Kept>(ctx)?;
+        let host = Object::new(ctx.clone())?;
+        function::install::<Host>(ctx, &host)?;
+        function::define(ctx, &host, c"global", ctx.globals().into_value(), false)?;
+        let main = Held::new(SCRIPT.run(ctx)?);
+        let args = [host.into_value(), abort::exports(ctx)?.into_value()];
+        let exports = Object::from_js(ctx, promise::call(ctx, &main, None, &args)?)?;
+        for name in NAMES {
+            reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+        }
+        Ok(exports.into_value())
+    })?;
+    Object::from_js(ctx, made)
+}
+
+/// Fires an `error` event at `globalThis`: whether a listener dealt with what was thrown.
+pub fn fire_error<'js>(ctx: &Ctx<'js>, thrown: &Thrown, error: &Value<'js>) -> bool {
+    let fire = || {
+        let (file, line, column) = thrown.location().unwrap_or_default();
+        let number = |n: usize| Value::new_number(ctx.clone(), n as f64);
+        let (message, file) = (value::string(ctx, &thrown.text)?, value::string(ctx, &file)?);
+        fire(ctx, "error", &[message, file, number(line), number(column), error.clone()])
+    };
+    abort::global_listens(ctx, "error") && dealt(ctx, fire())
+}
+
+/// Fires `unhandledrejection` at `globalThis`: whether a listener dealt with it.
+pub fn fire_rejection<'js>(ctx: &Ctx<'js>, promise: Value<'js>, reason: Value<'js>) -> bool {
+    abort::global_listens(ctx, "unhandledrejection") && dealt(ctx, fire(ctx, "rejection", &[promise, reason]))
+}
+
+fn fire<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
+    promise::call(ctx, &Held::new(exports(ctx)?.get(name)?), None, args)
+}
+
+fn dealt<'js>(ctx: &Ctx<'js>, not_cancelled: Result<Value<'js>>) -> bool {
+    match not_cancelled {
+        Ok(value) => value.as_bool() == Some(false),
+        Err(error) => {
+            exception::raise(ctx, &error);
+            drop(Thrown::take(ctx));
+            false
+        }
+    }
+}
+
+/// What `messaging.js` calls.
+struct Host;
+
+impl Functions for Host {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"typeError", 1, |s| Err(exception::type_error(s.ctx, &value::to_string(&s.arg(0))?))),
+        (c"dataClone", 1, |s| {
+            Err(exception::dom_exception(s.ctx, "DataCloneError", &value::to_string(&s.arg(0))?))
+        }),
+        // A USVString: lone surrogates are replaced.
+        (c"wellFormed", 1, |s| value::string(s.ctx, &value::to_string(&s.arg(0))?)),
+        (c"isIterable", 1, |s| {
+            let list = s.arg(0);
+            let method = list.as_object().map(iterate::method).transpose()?.flatten();
+            Ok(Value::new_bool(s.ctx.clone(), method.is_some()))
+        }),
+        (c"frozen", 1, |s| {
+            let array = iterate::array(s.ctx, listed(&s.arg(0))?.into_iter().map(Ok))?;
+            reflect::freeze(&array)?;
+            Ok(array)
+        }),
+        (c"clone", 2, |s| clone::structured_clone(s.ctx, &s.arg(0), &listed(&s.arg(1))?)),
+        (c"hold", 0, |s| {
+            let hold = State::of(s.ctx).alive().hold();
+            class::instance(s.ctx, Kept(RefCell::new(Some(hold))))
+        }),
+        (c"release", 1, |s| {
+            let kept = s.arg(0);
+            drop(class::get::<Kept>(&kept).and_then(|kept| kept.0.take()));
+            Ok(s.undefined())
+        }),
+        (c"task", 1, |s| {
+            task(s);
+            Ok(s.undefined())
+        }),
+    ];
+}
+
+/// The items of a list of the script's own: `n` of them.
+fn listed<'js>(list: &Value<'js>) -> Result<Vec<Value<'js>>> {
+    let Some(list) = list.as_object() else { return Ok(Vec::new()) };
+    (0..list.get::<_, u32>("n")?).map(|index| list.get(index)).collect()
+}
+
+fn task(scope: &Scope<'_, '_>) {
+    let state = State::of(scope.ctx);
+    let tasks = state.extension::<Tasks>();
+    tasks.due.borrow_mut().push_back(Held::new(scope.arg(0)));
+    if !tasks.driven.replace(true) {
+        drop(io::spawn(drive(state.engine())));
+    }
+}
+
+/// Runs tasks, one a turn, until none is left.
+async fn drive(engine: Weak<Engine>) {
+    loop {
+        let Some(engine) = engine.upgrade() else { return };
+        let tasks: Rc<Tasks> = engine.state().extension();
+        let task = tasks.due.borrow_mut().pop_front();
+        let Some(task) = task else { return tasks.driven.set(false) };
+        engine.turn(|ctx| {
+            if let Err(error) = promise::call(ctx, &task, None, &[]) {
+                exception::raise(ctx, &error);
+                report::pending(ctx, "in a message");
+            }
+            // Freed inside the turn: a finaliser may run script.
+            drop(task);
+        });
+        drop((tasks, engine));
+        io::yield_now().await;
+    }
+}
