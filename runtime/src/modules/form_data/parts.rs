@@ -206,11 +206,11 @@ mod tests {
         assert_eq!(found("multipart/form-data; boundary="), None);
     }
 
-    fn all(body: &str) -> Parsed<Vec<(String, Option<String>, Option<String>, String)>> {
+    fn all(body: &str) -> Parsed<Vec<Part<'_>>> {
         let mut parts = Parts::new(body.as_bytes(), b"b")?;
         let mut all = Vec::new();
         while let Some(part) = parts.next()? {
-            all.push((part.name, part.filename, part.kind, text_of(part.body)));
+            all.push(part);
         }
         Ok(all)
     }
@@ -220,8 +220,9 @@ mod tests {
         let body = "--b\r\nContent-Disposition: form-data; name=\"x%22\"\r\n\r\n\r\n--c\r\n--b\r\n\
                     content-type : text/x \r\nX: y\r\ncontent-disposition:form-data;filename*=a;filename=\"\\\"; name=n\r\n\r\n\
                     \r\n--b--\r\nepilogue";
-        let one = ("x\"".to_owned(), None, None, "\r\n--c".to_owned());
-        let two = ("n".to_owned(), Some("\\".to_owned()), Some("text/x".to_owned()), String::new());
+        let one = Part { name: "x\"".into(), filename: None, kind: None, body: b"\r\n--c" };
+        let (filename, kind) = (Some("\\".into()), Some("text/x".into()));
+        let two = Part { name: "n".into(), filename, kind, body: b"" };
         assert_eq!(all(body), Ok(vec![one, two]));
         assert_eq!(all("--b--"), Ok(vec![]));
     }
