@@ -225,7 +225,7 @@ pub fn call<'js>(
     this: Option<&Held>,
     args: &[Value<'js>],
 ) -> Result<Value<'js>> {
-    let mut raw = [qjs::JS_UNDEFINED; 5];
+    let mut raw = [qjs::JS_UNDEFINED; 4];
     for (slot, arg) in raw.iter_mut().zip(args) {
         *slot = arg.as_raw();
     }

@@ -4,7 +4,6 @@
 //! the jobs are. A job that overruns ends the turn; the jobs behind it run in a turn of their own,
 //! with a budget of their own.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use rquickjs::{Ctx, Value, qjs};
@@ -64,20 +63,6 @@ impl Rejections {
     }
 }
 
-/// Asked with a promise and its reason: whether somebody deals with the rejection.
-type Ask = for<'js> fn(&Ctx<'js>, Value<'js>, Value<'js>) -> bool;
-
-/// Who deals with unhandled rejections before they are reported.
-#[derive(Default)]
-pub struct Dealer(Cell<Option<Ask>>);
-
-impl Dealer {
-    /// Has `ask` asked first.
-    pub fn set(&self, ask: Ask) {
-        self.0.set(Some(ask));
-    }
-}
-
 /// Reports rejections that nothing handled by the end of the turn. Where jobs are left over from a
 /// turn cut short, one of them may still handle some: they are kept.
 pub fn rejections(ctx: &Ctx<'_>, state: &State) {
@@ -89,14 +74,7 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
     if more && state.health() == Health::Fine {
         return;
     }
-    let mut all = state.rejections.take().order;
-    if let Some(ask) = state.extension::<Dealer>().0.get() {
-        all.retain(|_, (promise, reason)| !ask(ctx, promise.get(ctx), reason.get(ctx)));
-        jobs(ctx, state);
-        if all.is_empty() {
-            return;
-        }
-    }
+    let all = state.rejections.take().order;
     let beyond = all.len().saturating_sub(REPORTS_PER_TURN);
     for (_, reason) in all.values().take(REPORTS_PER_TURN) {
         let thrown = Thrown::from_value(&reason.get(ctx));

@@ -203,16 +203,6 @@ fn enumerable<'js>(ctx: &Ctx<'js>, object: &Object<'js>, key: &Value<'js>) -> Re
     if done < 0 { Err(rquickjs::Error::Exception) } else { Ok(()) }
 }
 
-/// Freezes an object, as `Object.freeze` does.
-///
-/// # Errors
-/// Out of memory; what a proxy's traps throw.
-pub fn freeze(object: &Value<'_>) -> Result<()> {
-    // SAFETY: a live object in its own context.
-    let done = unsafe { qjs::JS_FreezeObject(object.ctx().as_raw().as_ptr(), object.as_raw()) };
-    if done < 0 { Err(rquickjs::Error::Exception) } else { Ok(()) }
-}
-
 /// The object's own names, symbols and what a trap throws left out.
 pub fn own_names(object: &Object<'_>) -> Vec<String> {
     let Ok(keys) = own_keys(object) else {

@@ -13,7 +13,6 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
-pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
@@ -48,7 +47,6 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         streams::install,
-        messaging::install,
         blob::install,
         form_data::install,
         console::install,

@@ -20,7 +20,7 @@
     return value;
   };
 
-  let isEvent, busy, typeOf, initialise, trusted, begin, end, stopped, stoppedNow, passive, cancel;
+  let isEvent, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
 
   class Event {
     #type; #bubbles; #cancelable; #composed; #target = null; #current = null; #phase = 0;
@@ -45,12 +45,6 @@
       cancel = (event) => { if (event.#cancelable && !event.#passive) event.#canceled = true; };
       busy = (event) => event.#busy;
       typeOf = (event) => event.#type;
-      initialise = (event, type, bubbles, cancelable) => {
-        if (event.#busy) return false;
-        event.#type = type; event.#bubbles = bubbles; event.#cancelable = cancelable;
-        event.#stop = event.#stopNow = event.#canceled = event.#trusted = false; event.#target = null;
-        return true;
-      };
     }
 
     constructor(type, init = undefined) {
@@ -84,7 +78,10 @@
 
     initEvent(type, bubbles = false, cancelable = false) {
       need('initEvent', 1, arguments.length);
-      initialise(this, `${type}`, !!bubbles, !!cancelable);
+      const text = `${type}`;
+      if (this.#busy) return;
+      this.#type = text; this.#bubbles = !!bubbles; this.#cancelable = !!cancelable;
+      this.#stop = this.#stopNow = this.#canceled = this.#trusted = false; this.#target = null;
     }
   }
 
@@ -122,38 +119,28 @@
     return null;
   };
 
-  /* The listeners of globalThis, which is no EventTarget; what messaging.js adds. */
-  let ofGlobal = list(), watcher = null, errorArguments = null;
-
   class EventTarget {
     /* Replaced, never changed in place: a dispatch under way walks the list as it was. */
     #list = list();
 
     static {
-      listeners = (target) => target === host.global ? ofGlobal : target.#list;
-      const replace = (target, all) => {
-        if (target === host.global) ofGlobal = all;
-        else {
-          target.#list = all;
-          if (watcher !== null) watcher(target);
-          changed(target);
-        }
-      };
+      listeners = (target) => target.#list;
       add = (target, entry) => {
-        const longer = without(listeners(target), null);
+        const longer = without(target.#list, null);
         push(longer, entry);
-        replace(target, longer);
+        target.#list = longer;
+        changed(target);
       };
       remove = (target, entry) => {
         entry.removed = true;
-        replace(target, without(listeners(target), entry));
+        target.#list = without(target.#list, entry);
+        changed(target);
         if (entry.signal !== undefined) forget(entry.signal, entry.algorithm);
       };
     }
 
     addEventListener(type, callback, options = undefined) {
-      const self = this ?? host.global;
-      listeners(self);
+      const all = listeners(this);
       need('addEventListener', 2, arguments.length);
       type = `${type}`;
       callback = callbackOf(callback);
@@ -166,37 +153,32 @@
         if (signal !== undefined && !isSignal(signal)) host.typeError('addEventListener: signal is not an AbortSignal');
       }
       if (callback === null || signal !== undefined && isAborted(signal)) return;
-      if (find(listeners(self), type, callback, entry.capture) !== null) return;
-      add(self, entry);
+      if (find(listeners(this), type, callback, entry.capture) !== null) return;
+      add(this, entry);
       if (signal === undefined) return;
       entry.signal = signal;
-      entry.algorithm = () => { if (!entry.removed) remove(self, entry); };
+      entry.algorithm = () => { if (!entry.removed) remove(this, entry); };
       follow(signal, entry.algorithm);
     }
 
     removeEventListener(type, callback, options = undefined) {
-      const self = this ?? host.global;
-      listeners(self);
+      listeners(this);
       need('removeEventListener', 2, arguments.length);
       type = `${type}`;
       callback = callbackOf(callback);
       const capture = capturing(options);
-      const entry = find(listeners(self), type, callback, capture);
-      if (entry !== null) remove(self, entry);
+      const entry = find(listeners(this), type, callback, capture);
+      if (entry !== null) remove(this, entry);
     }
 
     dispatchEvent(event) {
-      const self = this ?? host.global;
-      listeners(self);
+      listeners(this);
       if (!isEvent(event)) host.typeError('dispatchEvent: argument 1 is not an Event');
       if (busy(event)) host.invalidState('The event is already being dispatched');
-      return dispatch(self, trusted(event, false));
+      return dispatch(this, trusted(event, false));
     }
   }
 
-  /* `onerror` of globalThis takes the event apart, and cancels it by true (HTML, section 8.1.8.1). */
-  const onerror = (callback, error) => typeof callback !== 'function' ? callback
-    : () => callback(error.message, error.file, error.line, error.column, error.error);
   const invoke = (target, event, capture) => {
     if (stopped(event)) return;
     const all = listeners(target);
@@ -205,10 +187,9 @@
       if (entry.removed || entry.type !== typeOf(event) || entry.capture !== capture) continue;
       if (entry.once) remove(target, entry);
       passive(event, entry.passive);
-      const error = entry.handler && target === host.global && errorArguments !== null && entry.type === 'error' ? errorArguments(event) : null;
-      const answer = error === null ? host.invoke(entry.callback, target, event, entry.handler) : host.invoke(onerror(entry.callback, error), target, event, true);
+      const answer = host.invoke(entry.callback, target, event, entry.handler);
       passive(event, false);
-      if (entry.handler && answer === (error !== null)) cancel(event);
+      if (entry.handler && answer === false) cancel(event);
       if (stoppedNow(event)) return;
     }
   };
@@ -376,20 +357,6 @@
   return {
     __proto__: null, Event, CustomEvent, EventTarget, AbortSignal, AbortController,
     create: () => new AbortSignal(KEY), dependent, abort, follow, forget, isSignal, isAborted, reason: reasonOf, getHandler, setHandler,
-    listensTo: (target, type) => {
-      const all = listeners(target);
-      for (let i = 0; i < all.n; i++) if (all[i].type === type) return true;
-      return false;
-    },
-    init: initialise,
-    watch: (f) => { watcher = f; },
-    errorArguments: (f) => { errorArguments = f; },
-    global: {
-      __proto__: null,
-      addEventListener: EventTarget.prototype.addEventListener,
-      removeEventListener: EventTarget.prototype.removeEventListener,
-      dispatchEvent: EventTarget.prototype.dispatchEvent,
-    },
     fire: (target, event) => dispatch(target, trusted(event, true)),
   };
 })

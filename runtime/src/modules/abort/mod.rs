@@ -5,12 +5,12 @@
 //! requests. What they call survives an app that patches prototypes.
 
 use rquickjs::function::Constructor;
-use rquickjs::object::{Accessor, Property};
+use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
-use crate::js::exception;
+use crate::js::exception::{self, Thrown};
 use crate::js::function::{self, Functions};
 use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
@@ -34,52 +34,21 @@ struct Loaded {
 ///
 /// # Errors
 /// Out of memory.
-pub fn install<'js>(ctx: &Ctx<'js>) -> Result<()> {
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let loaded = State::of(ctx).extension::<Loaded>();
     let weak: Object = ctx.globals().get("WeakRef")?;
     loaded.deref.set(Some(weak.get::<_, Object>("prototype")?.get("deref")?));
     loaded.weak.set(Some(weak.into_value()));
-    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))?;
-    let methods = &["addEventListener", "removeEventListener", "dispatchEvent"];
-    embed::lazy_globals(ctx, methods, |ctx, name| exports(ctx)?.get::<_, Object>("global")?.get(name))?;
-    for (attribute, name) in [("onerror", "error"), ("onunhandledrejection", "unhandledrejection")] {
-        let accessor = Accessor::new(
-            move |ctx: Ctx<'js>| global_handler(&ctx, name),
-            move |ctx: Ctx<'js>, handler: Value<'js>| {
-                let name = value::string(&ctx, name)?;
-                call(&ctx, "setHandler", &[ctx.globals().into_value(), name, handler]).map(drop)
-            },
-        );
-        ctx.globals().prop(attribute, accessor.configurable().enumerable())?;
-    }
-    Ok(())
-}
-
-fn global_handler<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
-    match State::of(ctx).extension::<Loaded>().exports.is_some() {
-        true => call(ctx, "getHandler", &[ctx.globals().into_value(), value::string(ctx, name)?]),
-        false => Ok(Value::new_null(ctx.clone())),
-    }
-}
-
-/// Whether `globalThis` has a listener for events of that type.
-pub fn global_listens(ctx: &Ctx<'_>, name: &str) -> bool {
-    let asked = || call(ctx, "listensTo", &[ctx.globals().into_value(), value::string(ctx, name)?]);
-    let loaded = State::of(ctx).extension::<Loaded>().exports.is_some();
-    loaded && asked().is_ok_and(|listens| listens.as_bool() == Some(true))
+    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
 }
 
 /// The script's exports, loaded the first time.
-///
-/// # Errors
-/// Out of memory.
-pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let loaded = State::of(ctx).extension::<Loaded>();
     let made = loaded.exports.get_or(ctx, || {
         let main = Held::new(SCRIPT.run(ctx)?);
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
-        function::define(ctx, &host, c"global", ctx.globals().into_value(), false)?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
         dress(ctx, &Object::from_js(ctx, exports.clone())?)?;
         Ok(exports)
@@ -247,6 +216,6 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if thrown.is_uncatchable_error() {
         return Err(ctx.throw(thrown));
     }
-    super::report::value(ctx, &thrown, "in an event listener");
+    super::report::exception(ctx, &Thrown::from_value(&thrown), "in an event listener");
     Ok(scope.undefined())
 }
