@@ -190,6 +190,7 @@ both_backends! {
         thread::sleep(Duration::from_millis(100)); // the request is with the app
         drop(client);
         eventually("the signal aborts", || seen(&server).contains(r#""aborted":"AbortError""#));
+        assert!(!server.log().contains("ERROR"), "it is no failure of the app's");
     }
 
     fn a_started_answer_ends_with_the_request_timeout(io) {

@@ -156,6 +156,21 @@ fn a_body_that_goes_through_a_response_is_not_read_meanwhile() {
 }
 
 #[test]
+fn what_a_body_gives_cannot_be_replaced_on_its_way() {
+    check_async(
+        "
+        const got = [];
+        const response = new Response(new Uint8Array([1, 2]));
+        Object.defineProperty(Object.prototype, 'then', { configurable: true, value(done) { delete Object.prototype.then; done({ done: false, value: 0 }); } });
+        const piped = response.body.pipeTo(new WritableStream({ write(chunk) { got.push(...chunk); } }));
+        delete Object.prototype.then;
+        await piped;
+        same(got, [1, 2]);
+        ",
+    );
+}
+
+#[test]
 fn without_streams_none_are_made() {
     check(
         "

@@ -216,8 +216,7 @@ async fn wait(
     session.connection.set_phase(Phase::Handling);
     let limits = session.connection.worker().config.limits.clone();
     session.connection.request_deadline().set(limits.request_ms_max);
-    let mut receiving = false;
-    let mut watching = true;
+    let (mut receiving, mut watching, mut left) = (false, true, false);
     loop {
         let connection = &session.connection;
         let open = body.as_ref().filter(|body| !body.ended);
@@ -241,14 +240,15 @@ async fn wait(
         match turn {
             Turn::Settled(outcome) => {
                 connection.request_deadline().clear();
-                return Ok(outcome);
+                return if left { answer_to_none(outcome) } else { Ok(outcome) };
             }
             Turn::TimedOut => return Ok(Err(timed_out(limits.request_ms_max))),
             Turn::Early(Ok(chunk)) => {
                 session.keep(&chunk);
                 watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
-                if chunk.is_empty() && session.input().is_empty() {
-                    // It may only be done with sending: the answer still goes out.
+                left = chunk.is_empty() && session.input().is_empty();
+                if left {
+                    // It may only be done with sending: an answer still goes out.
                     pending.caller.gone();
                 }
             }
@@ -275,6 +275,15 @@ async fn wait(
             }
         }
     }
+}
+
+/// What becomes of an answer after the client's FIN: that the handler gave up is what its signal asked
+/// for, and no error of the app's.
+fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedReply, Failure>, End> {
+    outcome.map(Ok).map_err(|failure| {
+        tracing::debug!("the client is gone: {}", failure.text);
+        End::Quiet
+    })
 }
 
 fn timed_out(ms: u64) -> Failure {

@@ -76,6 +76,13 @@ pub fn view<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<View<'js>>
     Ok(fixed.then_some(found))
 }
 
+/// Whether `value` is a view, of whatever kind of buffer.
+pub fn is_view(value: &Value<'_>) -> bool {
+    // SAFETY: reads the class of a live value.
+    value.is_object()
+        && unsafe { qjs::JS_GetTypedArrayType(value.as_raw()) >= 0 || qjs::JS_IsDataView(value.as_raw()) }
+}
+
 fn typed_array<'js>(ctx: &Ctx<'js>, value: &Value<'js>, kind: i32) -> Result<View<'js>> {
     let (mut offset, mut len, mut unit) = (0, 0, 0);
     // SAFETY: a live typed array; its buffer comes as a new reference.

@@ -4,7 +4,8 @@
 //! the jobs are. A job that overruns ends the turn; the jobs behind it run in a turn of their own,
 //! with a budget of their own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use rquickjs::{Ctx, Value, qjs};
 
@@ -40,43 +41,114 @@ pub fn jobs(ctx: &Ctx<'_>, state: &State) {
 
 /// Reports of one turn: the rejections beyond are only counted.
 const REPORTS_PER_TURN: usize = 16;
+/// Reported rejections that are remembered, for the case that something handles them later.
+const REMEMBERED_MAX: usize = 64;
+/// How often listeners may make new rejections in one turn.
+const ROUNDS_MAX: usize = 8;
+
+type Pair = (Held, Held);
+type Unhandled = for<'js> fn(&Ctx<'js>, Value<'js>, Value<'js>) -> bool;
+type HandledLate = for<'js> fn(&Ctx<'js>, Value<'js>, Value<'js>);
+
+/// Who hears of rejections before they are reported, with promise and reason; whether nothing is to be
+/// reported. And who hears of those that are handled after their report.
+#[derive(Default)]
+pub struct Hearing(Cell<Option<(Unhandled, HandledLate)>>);
+
+impl Hearing {
+    /// From now on these two hear.
+    pub fn set(&self, unhandled: Unhandled, handled_late: HandledLate) {
+        self.0.set(Some((unhandled, handled_late)));
+    }
+}
 
 /// Promises rejected in this turn that nothing handles yet, in order. They are kept alive, so a
 /// pointer stands for one promise.
 #[derive(Default)]
 pub(crate) struct Rejections {
     next: u64,
-    order: BTreeMap<u64, (Held, Held)>,
+    order: BTreeMap<u64, Pair>,
     places: HashMap<usize, u64>,
+    /// Reported before, where somebody hears of it when they are handled.
+    remembered: VecDeque<Pair>,
+    handled_late: Vec<Pair>,
 }
 
 impl Rejections {
-    pub(crate) fn insert(&mut self, promise: Value<'_>, reason: Value<'_>) -> Option<(Held, Held)> {
+    pub(crate) fn insert(&mut self, promise: Value<'_>, reason: Value<'_>) -> Option<Pair> {
         self.next += 1;
         self.places.insert(reflect::identity(&promise), self.next);
         self.order.insert(self.next, (Held::new(promise), Held::new(reason)))
     }
 
-    pub(crate) fn remove(&mut self, promise: &Value<'_>) -> Option<(Held, Held)> {
-        let place = self.places.remove(&reflect::identity(promise))?;
-        self.order.remove(&place)
+    pub(crate) fn remove(&mut self, promise: &Value<'_>) -> Option<Pair> {
+        if let Some(place) = self.places.remove(&reflect::identity(promise)) {
+            return self.order.remove(&place);
+        }
+        if let Some(at) = self.remembered.iter().position(|(known, _)| known.is(promise)) {
+            self.handled_late.extend(self.remembered.remove(at));
+        }
+        None
+    }
+
+    fn take(&mut self) -> (Vec<Pair>, Vec<Pair>) {
+        self.places.clear();
+        (std::mem::take(&mut self.order).into_values().collect(), std::mem::take(&mut self.handled_late))
     }
 }
 
 /// Reports rejections that nothing handled by the end of the turn. Where jobs are left over from a
 /// turn cut short, one of them may still handle some: they are kept.
 pub fn rejections(ctx: &Ctx<'_>, state: &State) {
-    if state.rejections.borrow().order.is_empty() {
+    let nothing = |all: &Rejections| all.order.is_empty() && all.handled_late.is_empty();
+    if nothing(&state.rejections.borrow()) {
         return;
     }
-    // SAFETY: the context and its runtime are alive.
-    let more = unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
-    if more && state.health() == Health::Fine {
-        return;
+    let heard = state.extension::<Hearing>().0.get();
+    let mut reported = false;
+    for round in 0..ROUNDS_MAX {
+        // SAFETY: the context and its runtime are alive.
+        let more = unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+        if nothing(&state.rejections.borrow()) || more && state.health() == Health::Fine {
+            break;
+        }
+        // In the last round nobody hears: whoever rejects a promise on hearing of one is reported.
+        let heard = heard.filter(|_| round + 1 < ROUNDS_MAX && !state.interrupted());
+        let (all, late) = state.rejections.borrow_mut().take();
+        let mut due: Vec<&Pair> = all.iter().collect();
+        if let Some((unhandled, handled_late)) = heard {
+            late.iter().for_each(|(promise, reason)| handled_late(ctx, promise.get(ctx), reason.get(ctx)));
+            due.retain(|(promise, reason)| !unhandled(ctx, promise.get(ctx), reason.get(ctx)));
+        }
+        report(ctx, state, &due);
+        reported |= !due.is_empty();
+        if heard.is_none() {
+            break;
+        }
+        remember(state, all);
+        jobs(ctx, state);
     }
-    let all = state.rejections.take().order;
+    let after = state.after_rejections.borrow().clone();
+    if let Some(after) = after.filter(|_| reported) {
+        after();
+    }
+}
+
+fn remember(state: &State, all: Vec<Pair>) {
+    let mut forgotten = Vec::new();
+    let mut rejections = state.rejections.borrow_mut();
+    rejections.remembered.extend(all);
+    while rejections.remembered.len() > REMEMBERED_MAX {
+        forgotten.extend(rejections.remembered.pop_front());
+    }
+    // A finaliser may come back here.
+    drop(rejections);
+    drop(forgotten);
+}
+
+fn report(ctx: &Ctx<'_>, state: &State, all: &[&Pair]) {
     let beyond = all.len().saturating_sub(REPORTS_PER_TURN);
-    for (_, reason) in all.values().take(REPORTS_PER_TURN) {
+    for (_, reason) in all.iter().take(REPORTS_PER_TURN) {
         let thrown = Thrown::from_value(&reason.get(ctx));
         state.note(&thrown);
         (state.report)(&thrown, "unhandled rejection");
@@ -85,9 +157,5 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         let text = format!("{beyond} more in the same turn");
         let thrown = Thrown { cause: Cause::Exception, text, stack: String::new() };
         (state.report)(&thrown, "unhandled rejection");
-    }
-    let after = state.after_rejections.borrow().clone();
-    if let Some(after) = after {
-        after();
     }
 }

@@ -164,6 +164,18 @@ pub fn data_at<'js>(object: &Object<'js>, key: &Value<'js>) -> Option<Value<'js>
     None
 }
 
+/// Freezes an object.
+///
+/// # Errors
+/// Out of memory.
+pub fn freeze(object: &Value<'_>) -> Result<()> {
+    // SAFETY: changes flags of a live object.
+    match unsafe { qjs::JS_FreezeObject(object.ctx().as_raw().as_ptr(), object.as_raw()) } {
+        done if done < 0 => Err(rquickjs::Error::Exception),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the members of a class written in JavaScript enumerable, as Web IDL's are, and tags its
 /// prototype.
 ///

@@ -9,6 +9,7 @@ pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
+pub mod events;
 pub mod fetch;
 pub mod form_data;
 pub mod host;
@@ -46,6 +47,7 @@ pub static TABLE: Table = Table {
         navigator::install,
         report::install,
         abort::install,
+        events::install,
         streams::install,
         blob::install,
         form_data::install,

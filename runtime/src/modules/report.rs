@@ -4,12 +4,14 @@
 
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Result};
+use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::Static;
 use crate::js::engine::State;
 use crate::js::exception::Thrown;
 use crate::js::function::{self, Functions};
+
+use super::events;
 
 /// Reports an exception that no caller takes; `place` says where it was thrown.
 pub fn exception(ctx: &Ctx<'_>, thrown: &Thrown, place: &str) {
@@ -18,12 +20,19 @@ pub fn exception(ctx: &Ctx<'_>, thrown: &Thrown, place: &str) {
     (state.report)(thrown, place);
 }
 
+/// Reports what was thrown, unless the app's `error` listeners deal with it.
+pub fn value<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, place: &str) {
+    if !events::take_exception(ctx, thrown) {
+        exception(ctx, &Thrown::from_value(thrown), place);
+    }
+}
+
 struct Globals;
 
 impl Functions for Globals {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"reportError", 1, |scope| {
         scope.require(1, "reportError")?;
-        exception(scope.ctx, &Thrown::from_value(&scope.arg(0)), "reportError");
+        value(scope.ctx, &scope.arg(0), "reportError");
         Ok(scope.undefined())
     })];
 }

@@ -20,6 +20,10 @@
     return value;
   };
 
+  /* What scripts see in place of a target: globalThis cannot be one itself. */
+  let standIn = null, stoodFor;
+  const shown = (target) => (target === standIn ? stoodFor : target);
+
   let isEvent, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
 
   class Event {
@@ -32,7 +36,7 @@
       trusted = (event, yes) => { event.#trusted = yes; return event; };
       begin = (event, target) => {
         event.#busy = true; event.#phase = 2;
-        event.#target = event.#current = target;
+        event.#target = event.#current = shown(target);
       };
       end = (event) => {
         event.#busy = event.#stop = event.#stopNow = false; event.#phase = 0;
@@ -187,7 +191,7 @@
       if (entry.removed || entry.type !== typeOf(event) || entry.capture !== capture) continue;
       if (entry.once) remove(target, entry);
       passive(event, entry.passive);
-      const answer = host.invoke(entry.callback, target, event, entry.handler);
+      const answer = host.invoke(entry.callback, shown(target), event, entry.handler);
       passive(event, false);
       if (entry.handler && answer === false) cancel(event);
       if (stoppedNow(event)) return;
@@ -357,6 +361,9 @@
   return {
     __proto__: null, Event, CustomEvent, EventTarget, AbortSignal, AbortController,
     create: () => new AbortSignal(KEY), dependent, abort, follow, forget, isSignal, isAborted, reason: reasonOf, getHandler, setHandler,
+    listen: EventTarget.prototype.addEventListener, unlisten: EventTarget.prototype.removeEventListener,
+    dispatchFor: EventTarget.prototype.dispatchEvent,
+    standFor: (target, object) => { standIn = target; stoodFor = object; },
     fire: (target, event) => dispatch(target, trusted(event, true)),
   };
 })

@@ -10,7 +10,7 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::{self, Functions};
 use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
@@ -43,7 +43,10 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 }
 
 /// The script's exports, loaded the first time.
-fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let loaded = State::of(ctx).extension::<Loaded>();
     let made = loaded.exports.get_or(ctx, || {
         let main = Held::new(SCRIPT.run(ctx)?);
@@ -216,6 +219,6 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if thrown.is_uncatchable_error() {
         return Err(ctx.throw(thrown));
     }
-    super::report::exception(ctx, &Thrown::from_value(&thrown), "in an event listener");
+    super::report::value(ctx, &thrown, "in an event listener");
     Ok(scope.undefined())
 }

@@ -185,7 +185,7 @@ impl Body {
             };
             let source: Rc<dyn ByteSource> = match incoming {
                 Some(body) => Rc::new(Pieces::of(body)),
-                None => Memory::new(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
+                None => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
             };
             bridge::of_source(ctx, source)
         })

@@ -7,11 +7,11 @@
 
   /* A byte stream over a native source; pulled only when somebody reads. */
   s.ofSource = (source) => {
-    const pull = () => then(host.pull(source), (chunk) => {
+    const pull = () => then(host.pull(source), (next) => {
       const c = stream.controller;
       if (stream.state !== 'readable') return;
-      if (chunk !== undefined) {
-        s.byteEnqueue(c, chunk);
+      if (next !== undefined) {
+        s.byteEnqueue(c, next.bytes);
         return;
       }
       s.byteClose(c);

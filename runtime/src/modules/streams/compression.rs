@@ -11,7 +11,7 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
-use crate::js::{exception, value};
+use crate::js::{buffer, exception, value};
 
 /// Bytes that one step of decompression makes room for.
 const STEP_BYTES: usize = 64 << 10;
@@ -76,9 +76,12 @@ pub(super) fn code<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let last = scope.arg(2).as_bool() == Some(true);
     let input = match last {
         true => Vec::new(),
+        // A view of shared memory is none that Web IDL lets in here.
         false => match value::bytes(&scope.arg(1))? {
-            Some(bytes) => bytes.to_vec(),
-            None => return Err(exception::type_error(ctx, "chunks are ArrayBuffers or views of one")),
+            Some(bytes) if !buffer::is_view(&scope.arg(1)) || buffer::view(ctx, &scope.arg(1))?.is_some() => {
+                bytes.to_vec()
+            }
+            _ => return Err(exception::type_error(ctx, "chunks are ArrayBuffers or views of one")),
         },
     };
     let output = native.0.borrow_mut().run(&input, last);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use rquickjs::{Ctx, Result, Value};
+use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::io;
 use crate::js::charge::Charge;
@@ -45,7 +45,7 @@ const MEMORY_CHUNK_BYTES: usize = 64 << 10;
 
 impl Memory {
     /// A source of them.
-    pub fn new(bytes: impl Into<Bytes>) -> Rc<dyn ByteSource> {
+    pub fn source(bytes: impl Into<Bytes>) -> Rc<dyn ByteSource> {
         Rc::new(Memory(RefCell::new(bytes.into())))
     }
 }
@@ -158,13 +158,19 @@ impl Functions for Host {
 
 fn chunk_value<'js>(ctx: &Ctx<'js>, next: Option<std::result::Result<Bytes, String>>) -> Result<Value<'js>> {
     match next {
-        Some(Ok(bytes)) => value::uint8_array(ctx, &bytes),
+        Some(Ok(bytes)) => {
+            // A promise looks for a `then` in what it is resolved with, up to Object.prototype.
+            let holder = Object::new(ctx.clone())?;
+            holder.set_prototype(None)?;
+            holder.set("bytes", value::uint8_array(ctx, &bytes)?)?;
+            Ok(holder.into_value())
+        }
         Some(Err(message)) => Err(exception::type_error(ctx, &message)),
         None => Ok(Value::new_undefined(ctx.clone())),
     }
 }
 
-/// A promise of source 0's next chunk, or of undefined at its end.
+/// A promise of an object with source 0's next `bytes`, or of undefined at its end.
 fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let object = scope.arg(0);

@@ -17,7 +17,7 @@ use super::list::{Timer, Timers};
 use super::{NESTED_MIN, clamped};
 use crate::io;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::modules::report;
 
 /// Callbacks of one wake; the rest of the worker has its turn before the next ones.
@@ -80,7 +80,7 @@ fn fire(engine: &Rc<Engine>, timers: &Timers, id: u64, timer: Timer) {
     engine.turn(|ctx| {
         if let Err(error) = call(ctx, &timer) {
             exception::raise(ctx, &error);
-            report::exception(ctx, &Thrown::take(ctx), "in a timer");
+            report::value(ctx, &ctx.catch(), "in a timer");
         }
         // Arguments are freed inside the turn: a finaliser may run script.
         drop(timer);

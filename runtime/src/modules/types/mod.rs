@@ -17,6 +17,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../console/console.d.ts"),
     include_str!("../crypto/crypto.d.ts"),
     include_str!("../encoding/encoding.d.ts"),
+    include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../form_data/form_data.d.ts"),
     include_str!("../performance/performance.d.ts"),

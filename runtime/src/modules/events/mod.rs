@@ -1,0 +1,146 @@
+//! The events of `globalThis` (`error`, `unhandledrejection`, `rejectionhandled`) and message channels:
+//! written in JavaScript (`events.js`), loaded when an app first names one.
+//!
+//! Owns: loading them, asking them before something is reported. Must not know: where reports go.
+
+use rquickjs::function::{Rest, This};
+use rquickjs::object::{Accessor, Property};
+use rquickjs::{Ctx, FromJs, Function, Object, Result, Symbol, Value};
+
+use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
+use crate::js::exception::{self, Thrown};
+use crate::js::function::{self, Functions};
+use crate::js::held::{Held, Slot};
+use crate::js::pump::Hearing;
+use crate::js::script::Script;
+use crate::js::{promise, reflect, value};
+
+use super::{abort, embed, structured_clone, timers};
+
+static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
+
+const CLASSES: &[&str] =
+    &["ErrorEvent", "PromiseRejectionEvent", "MessageEvent", "MessagePort", "MessageChannel"];
+const FUNCTIONS: &[&str] = &["addEventListener", "removeEventListener", "dispatchEvent"];
+const HANDLERS: [(&str, &str); 3] = [
+    ("onerror", "error"),
+    ("onunhandledrejection", "unhandledrejection"),
+    ("onrejectionhandled", "rejectionhandled"),
+];
+
+/// The script's exports, once it is loaded.
+#[derive(Default)]
+struct Loaded(Slot);
+
+/// Puts the lazy globals in place.
+///
+/// # Errors
+/// Out of memory.
+pub fn install<'js>(ctx: &Ctx<'js>) -> Result<()> {
+    for names in [CLASSES, FUNCTIONS] {
+        embed::lazy_globals(ctx, names, |ctx, name| exports(ctx)?.get(name))?;
+    }
+    for (name, event) in HANDLERS {
+        let accessor = Accessor::new(
+            move |ctx: Ctx<'js>| handler(&ctx, event),
+            move |ctx: Ctx<'js>, handler: Value<'js>| {
+                call(&ctx, "setHandlerOf", &[value::string(&ctx, event)?, handler]).map(drop)
+            },
+        );
+        ctx.globals().prop(name, accessor.configurable().enumerable())?;
+    }
+    Ok(())
+}
+
+/// What an attribute like `onerror` holds.
+fn handler<'js>(ctx: &Ctx<'js>, event: &str) -> Result<Value<'js>> {
+    match State::of(ctx).extension::<Loaded>().0.is_some() {
+        true => call(ctx, "handlerOf", &[value::string(ctx, event)?]),
+        false => Ok(Value::new_null(ctx.clone())),
+    }
+}
+
+/// The script's exports, loaded the first time; from then on rejections are heard.
+fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let state = State::of(ctx);
+    let made = state.extension::<Loaded>().0.get_or(ctx, || {
+        let main = Held::new(SCRIPT.run(ctx)?);
+        let host = Object::new(ctx.clone())?;
+        function::install::<Host>(ctx, &host)?;
+        host.set("global", ctx.globals())?;
+        host.set("iterator", Symbol::iterator(ctx.clone()))?;
+        let dom = abort::exports(ctx)?.into_value();
+        let made = promise::call(ctx, &main, None, &[host.into_value(), dom])?;
+        let exports = Object::from_js(ctx, made.clone())?;
+        for name in CLASSES {
+            reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+        }
+        Ok(made)
+    })?;
+    state.extension::<Hearing>().set(unhandled, handled_late);
+    Object::from_js(ctx, made)
+}
+
+fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
+    let function = Held::new(exports(ctx)?.get(name)?);
+    promise::call(ctx, &function, None, args)
+}
+
+/// Asks an event's listeners; whether one of them has prevented the report.
+fn ask<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> bool {
+    match call(ctx, name, args) {
+        Ok(answer) => answer.as_bool() == Some(true),
+        Err(_) => {
+            drop(ctx.catch());
+            false
+        }
+    }
+}
+
+fn unhandled<'js>(ctx: &Ctx<'js>, promise: Value<'js>, reason: Value<'js>) -> bool {
+    ask(ctx, "unhandled", &[promise, reason])
+}
+
+fn handled_late<'js>(ctx: &Ctx<'js>, promise: Value<'js>, reason: Value<'js>) {
+    ask(ctx, "handledLate", &[promise, reason]);
+}
+
+/// Whether the app's `error` listeners deal with an exception that nobody caught.
+pub fn take_exception<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>) -> bool {
+    if !State::of(ctx).extension::<Loaded>().0.is_some() || thrown.is_uncatchable_error() {
+        return false;
+    }
+    let text = Thrown::from_value(thrown).text;
+    value::string(ctx, &text).is_ok_and(|text| ask(ctx, "failed", &[text, thrown.clone()]))
+}
+
+/// What `events.js` calls.
+struct Host;
+
+impl Functions for Host {
+    const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
+        (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
+        (c"after", 2, |scope| {
+            timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
+            Ok(scope.undefined())
+        }),
+        (c"clone", 2, structured_clone::structured_clone),
+        (c"define", 3, |scope| {
+            if let Some(object) = scope.arg(0).as_object() {
+                let property = Property::from(scope.arg(2)).writable().enumerable().configurable();
+                object.prop(scope.arg(1).as_int().unwrap_or(0).unsigned_abs(), property)?;
+            }
+            Ok(scope.undefined())
+        }),
+        (c"freeze", 1, |scope| reflect::freeze(&scope.arg(0)).map(|()| scope.arg(0))),
+        (c"call", 7, run),
+    ];
+}
+
+/// Calls function 0 on receiver 1 with the arguments that follow.
+fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let function = Function::from_js(scope.ctx, scope.arg(0))?;
+    let arguments: Vec<Value> = (2..scope.len()).map(|i| scope.arg(i)).collect();
+    function.call((This(scope.arg(1)), Rest(arguments)))
+}

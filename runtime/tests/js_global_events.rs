@@ -1,0 +1,135 @@
+//! The events of `globalThis` and message channels, a test for each rule (HTML, sections 8.1.4 and 9.4).
+//!
+//! Owns: listeners and channels. Must not know: who reads the reports.
+
+mod driver;
+
+use driver::{check, check_async};
+
+#[test]
+fn event_classes_have_what_their_init_says() {
+    check(
+        "
+        const error = new ErrorEvent('error', { message: 'm', filename: 'f', lineno: 1, colno: 2, error: 3 });
+        same([error.message, error.filename, error.lineno, error.colno, error.error], ['m', 'f', 1, 2, 3]);
+        same([new ErrorEvent('e').message, new ErrorEvent('e').lineno], ['', 0]);
+        const promise = Promise.resolve();
+        const event = new PromiseRejectionEvent('x', { promise, reason: 1, cancelable: true });
+        ok(event.promise === promise && event.reason === 1 && event instanceof Event && event.cancelable);
+        throws(() => new PromiseRejectionEvent('x', {}), 'TypeError');
+        const message = new MessageEvent('m', { data: [1] });
+        same([message.data, message.origin, message.ports], [[1], '', []]);
+        ok(Object.isFrozen(message.ports));
+        equal(String(message), '[object MessageEvent]');
+        ",
+    );
+}
+
+#[test]
+fn global_this_is_a_target() {
+    check(
+        "
+        const seen = [];
+        const listener = function (event) { seen.push(event.type, this === globalThis, event.target === globalThis); };
+        addEventListener('mine', listener);
+        globalThis.addEventListener('mine', { handleEvent: (event) => event.preventDefault() }, { once: true });
+        equal(dispatchEvent(new Event('mine', { cancelable: true })), false);
+        removeEventListener('mine', listener);
+        equal(dispatchEvent(new Event('mine')), true);
+        same(seen, ['mine', true, true]);
+        throws(() => addEventListener('x'), 'TypeError');
+        equal(globalThis.onerror, null);
+        ",
+    );
+}
+
+#[test]
+fn an_error_is_reported_unless_its_event_is_prevented() {
+    let driver = driver::new();
+    driver.run(
+        "
+        globalThis.seen = [];
+        addEventListener('error', (event) => {
+          seen.push(event.message, event.error.message);
+          if (event.error.message === 'quiet') event.preventDefault();
+          if (event.error.message === 'worse') throw new Error('in the listener');
+        });
+        for (const text of ['quiet', 'loud', 'worse']) reportError(new TypeError(text));
+        same(seen, ['TypeError: quiet', 'quiet', 'TypeError: loud', 'loud', 'TypeError: worse', 'worse']);
+        onerror = (message, file, line, column, error) => error.message === 'handled';
+        reportError(new Error('handled'));
+        onerror = null;
+        ",
+    );
+    let reports = driver.reports.borrow();
+    let words = ["TypeError: loud", "in the listener", "TypeError: worse"];
+    assert!(
+        reports.len() == 3 && reports.iter().zip(words).all(|(got, wanted)| got.contains(wanted)),
+        "{reports:#?}"
+    );
+}
+
+#[test]
+fn a_rejection_is_reported_unless_its_event_is_prevented() {
+    let driver = driver::new();
+    driver.run(
+        "
+        globalThis.seen = [];
+        addEventListener('unhandledrejection', (event) => {
+          seen.push(event.reason);
+          if (event.reason !== 'loud') event.preventDefault();
+        });
+        globalThis.late = Promise.reject('late');
+        Promise.reject('loud');
+        Promise.reject('handled').catch(() => {});
+        addEventListener('rejectionhandled', (event) => seen.push(event.promise === late, event.reason));
+        ",
+    );
+    driver.run("late.catch(() => {})");
+    driver.run("same(seen, ['late', 'loud', true, 'late'])");
+    assert_eq!(driver.reports.borrow().len(), 1, "{:#?}", driver.reports.borrow());
+}
+
+#[test]
+fn a_listener_that_rejects_for_ever_is_reported() {
+    let driver = driver::new();
+    driver.run("addEventListener('unhandledrejection', (event) => { event.preventDefault(); Promise.reject(event.reason + 1); })");
+    driver.run("Promise.reject(0)");
+    assert_eq!(driver.reports.borrow().len(), 1, "{:#?}", driver.reports.borrow());
+}
+
+#[test]
+fn messages_are_copies_in_order_and_in_tasks_of_their_own() {
+    check_async(
+        "
+        const { port1, port2 } = new MessageChannel();
+        const seen = [];
+        const sent = { n: 1 };
+        port1.postMessage(sent);
+        sent.n = 2;
+        port1.postMessage('second');
+        const all = new Promise((done) => {
+          port2.onmessage = (event) => {
+            ok(event.isTrusted && event.target === port2);
+            seen.push(event.data);
+            if (seen.length === 3) done();
+          };
+        });
+        const bytes = new Uint8Array([7]);
+        port1.postMessage(bytes, [bytes.buffer]);
+        equal(bytes.length, 0, 'transferred');
+        equal(seen.length, 0, 'not at once');
+        await all;
+        same([seen[0].n, seen[1], seen[2][0]], [1, 'second', 7]);
+        throws(() => port1.postMessage(() => {}), 'DataCloneError');
+        throws(() => new MessagePort(), 'TypeError');
+        port1.close();
+        port2.postMessage('to nobody');
+        const other = new MessageChannel();
+        const got = new Promise((done) => other.port1.addEventListener('message', (event) => done(event.data)));
+        other.port2.postMessage('started');
+        other.port1.start();
+        equal(await got, 'started');
+        ",
+    );
+}
