@@ -120,7 +120,7 @@ impl Class for Blob {
         Member::Get(c"size", |this, s| Ok(Value::new_number(s.ctx.clone(), this.bytes.len() as f64))),
         Member::Get(c"type", |this, s| value::string(s.ctx, &this.kind)),
         Member::Method(c"slice", 0, slice),
-        Member::Method(c"stream", 0, |this, s| bridge::of_source(s.ctx, Memory::new(this.bytes()))),
+        Member::Method(c"stream", 0, |this, s| bridge::of_source(s.ctx, Memory::source(this.bytes()))),
         Member::Async(c"text", 0, |this, s| {
             let bytes: &[u8] = &this.bytes;
             // "UTF-8 decode" takes a byte order mark away and replaces what is no UTF-8.
