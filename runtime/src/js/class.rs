@@ -67,6 +67,27 @@ pub trait Class: Sized + 'static {
     fn parent<'js>(_ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
         Ok(None)
     }
+
+    /// The `Self` inside of an instance of a class that extends this one.
+    fn inside<'a>(_instance: Instance<'a>) -> Option<&'a Self> {
+        None
+    }
+}
+
+/// Some object, to be asked for the native data it carries.
+#[derive(Clone, Copy)]
+pub struct Instance<'a> {
+    raw: qjs::JSValue,
+    lent: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a> Instance<'a> {
+    /// Its data, if it is an instance of `T` itself.
+    pub fn data<T: Class>(self) -> Option<&'a T> {
+        // SAFETY: an object of class T::ID carries a Box<T> for its whole life, and the caller's
+        // reference keeps the object alive for 'a.
+        unsafe { qjs::JS_GetOpaque(self.raw, T::ID).cast::<T>().as_ref() }
+    }
 }
 
 /// One call from JavaScript.
@@ -183,15 +204,14 @@ pub(crate) fn scope<'a, 'js>(
     Scope { ctx, this, args }
 }
 
-/// The native data of `value`, if it is an instance of `T`.
+/// The native data of `value`, if it is an instance of `T` or of a class that extends it.
 pub fn get<'a, T: Class>(value: &'a Value<'_>) -> Option<&'a T> {
     native::<T>(value.as_raw())
 }
 
 fn native<'a, T: Class>(raw: qjs::JSValue) -> Option<&'a T> {
-    // SAFETY: an object of class T::ID carries a Box<T> for its whole life, and the caller's
-    // reference keeps the object alive for 'a.
-    unsafe { qjs::JS_GetOpaque(raw, T::ID).cast::<T>().as_ref() }
+    let instance = Instance { raw, lent: std::marker::PhantomData };
+    instance.data::<T>().or_else(|| T::inside(instance))
 }
 
 fn receiver<'a, T: Class>(ctx: &Ctx<'_>, this: qjs::JSValue) -> Result<&'a T> {

@@ -22,8 +22,19 @@ pub trait PairSource: Class {
     /// `@@toStringTag` of its iterators: the interface's name, then " Iterator".
     const ITERATOR_NAME: &'static CStr;
 
-    /// Pair `index` of the list as it is now.
+    /// Pair `index` of the list as it is now; in words, where a value is no string.
     fn pair(&self, index: usize) -> Option<(String, String)>;
+
+    /// Pair `index` as values.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn item<'js>(&self, ctx: &Ctx<'js>, index: usize) -> Result<Option<[Value<'js>; 2]>> {
+        match self.pair(index) {
+            Some((key, text)) => Ok(Some([value::string(ctx, &key)?, value::string(ctx, &text)?])),
+            None => Ok(None),
+        }
+    }
 }
 
 /// What an iterator yields.
@@ -121,8 +132,8 @@ pub fn for_each<'js, S: PairSource>(list: &S, scope: &Scope<'_, 'js>) -> Result<
     }
     let (callback, this) = (Held::new(callback), Held::new(scope.arg(1)));
     let mut index = 0;
-    while let Some((key, value)) = list.pair(index) {
-        let args = [value::string(scope.ctx, &value)?, value::string(scope.ctx, &key)?, scope.this()];
+    while let Some([key, value]) = list.item(scope.ctx, index)? {
+        let args = [value, key, scope.this()];
         promise::call(scope.ctx, &callback, Some(&this), &args)?;
         index += 1;
     }
@@ -133,16 +144,17 @@ fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Res
     let ctx = scope.ctx;
     let source = it.source.get(ctx);
     let list = class::get::<S>(&source).filter(|_| !it.done.get());
-    let Some((key, value)) = list.and_then(|list| list.pair(it.index.get())) else {
+    let pair = list.map(|list| list.item(ctx, it.index.get())).transpose()?.flatten();
+    let Some([key, value]) = pair else {
         // A list that grows after its iterator ended stays ended for it.
         it.done.set(true);
         return result(ctx, scope.undefined(), true);
     };
     it.index.set(it.index.get() + 1);
     let item = match it.kind {
-        Kind::Keys => value::string(ctx, &key)?,
-        Kind::Values => value::string(ctx, &value)?,
-        Kind::Entries => array(ctx, [&key, &value].into_iter().map(|text| value::string(ctx, text)))?,
+        Kind::Keys => key,
+        Kind::Values => value,
+        Kind::Entries => array(ctx, [key, value].into_iter().map(Ok))?,
     };
     result(ctx, item, false)
 }

@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod abort;
+pub mod blob;
 pub mod console;
 pub mod crypto;
 pub mod embed;
 pub mod encoding;
 pub mod events;
 pub mod fetch;
+pub mod form_data;
 pub mod host;
 pub mod iterate;
 pub mod navigator;
@@ -47,6 +49,8 @@ pub static TABLE: Table = Table {
         abort::install,
         events::install,
         streams::install,
+        blob::install,
+        form_data::install,
         console::install,
     ],
 };

@@ -95,7 +95,11 @@ fn subtle<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     Ok(loaded(scope.ctx)?.object.get(scope.ctx).unwrap_or_else(|| scope.undefined()))
 }
 
-fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// OperationError where the kernel gives none.
+pub fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
     while !bytes.is_empty() {
         match getrandom(&mut *bytes, GetRandomFlags::empty()) {
             Ok(n) => bytes = &mut bytes[n..],
