@@ -144,7 +144,7 @@ pub struct CryptoKey {
 }
 
 impl Class for CryptoKey {
-    const ID: u32 = 157;
+    const ID: u32 = 164;
     const NAME: &'static CStr = c"CryptoKey";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[

@@ -26,7 +26,7 @@ use super::{operations, pool, secret};
 pub struct SubtleCrypto;
 
 impl Class for SubtleCrypto {
-    const ID: u32 = 158;
+    const ID: u32 = 165;
     const NAME: &'static CStr = c"SubtleCrypto";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[
