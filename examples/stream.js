@@ -25,9 +25,24 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname !== "/") return new Response("not found\n", { status: 404 });
     const headers = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" };
-    return new Response(page(request.signal), { headers });
+    return new Response(stream(page(request.signal)), { headers });
   },
 };
+
+/** A body of what `pieces` yields: jsserve takes the generator itself, the standard wants a stream. @param {AsyncGenerator<string>} pieces */
+function stream(pieces) {
+  const utf8 = new TextEncoder();
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(utf8.encode(value));
+    },
+    async cancel() {
+      await pieces.return(undefined);
+    },
+  });
+}
 
 /** The page, piece by piece. @param {AbortSignal} signal aborts when the client has gone */
 async function* page(signal) {
@@ -119,7 +134,7 @@ const shell = `<!doctype html>
   h1 { font-size: 1.9rem; letter-spacing: -.02em; }
   header p { color: var(--soft); margin-bottom: 1.5rem; }
   .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
-  .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.2rem 1.3rem; min-height: 11.5rem; }
+  .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.2rem 1.3rem; min-height: 13rem; }
   .wait { display: grid; gap: .8rem; }
   .wait i { height: 1rem; border-radius: .5rem; background: linear-gradient(90deg, var(--line) 30%, var(--page) 50%, var(--line) 70%) 0 0 / 300% 100%; animation: shine 1.4s linear infinite; }
   .wait i:nth-child(1) { width: 40%; } .wait i:nth-child(2) { width: 90%; margin-top: .6rem; } .wait i:nth-child(3) { width: 70%; }

@@ -30,11 +30,11 @@ export default {
 async function receive(request) {
   const start = performance.now();
   const block = new Uint8Array(BLOCK);
-  /** @type {Uint8Array[]} */
+  /** @type {ArrayBuffer[]} */
   const digests = [];
   let [bytes, filled] = [0, 0];
   const take = async () => {
-    digests.push(new Uint8Array(await crypto.subtle.digest("SHA-256", block.subarray(0, filled))));
+    digests.push(await crypto.subtle.digest("SHA-256", block.subarray(0, filled)));
     filled = 0;
   };
   for await (let chunk of request.body ?? []) {
@@ -48,8 +48,9 @@ async function receive(request) {
     }
   }
   if (filled > 0) await take();
-  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(digests).arrayBuffer()));
-  return { bytes, blocks: digests.length, sha256: sha256.toHex(), ms: Math.round(performance.now() - start) };
+  const digest = await crypto.subtle.digest("SHA-256", await new Blob(digests).arrayBuffer());
+  const sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { bytes, blocks: digests.length, sha256, ms: Math.round(performance.now() - start) };
 }
 
 const page = `<!doctype html>
@@ -116,7 +117,7 @@ const page = `<!doctype html>
   }
 
   function size(bytes) {
-    if (bytes < 1024) return bytes + " B";
+    if (bytes < 1024) return Math.round(bytes) + " B";
     const unit = Math.min(3, Math.floor(Math.log2(bytes) / 10));
     return (bytes / 1024 ** unit).toFixed(1) + " " + ["B", "KiB", "MiB", "GiB"][unit];
   }
@@ -170,6 +171,7 @@ const page = `<!doctype html>
       own.textContent = same ? "the same" : "another one";
       own.className = same ? "same" : "bad";
     } catch (error) {
+      bar.remove();
       state.textContent = error.message;
       state.classList.add("bad");
     }

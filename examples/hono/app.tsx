@@ -128,8 +128,8 @@ function fault({ name, text }: Draft): string | undefined {
 
 /** The first letters of the first and the last word. */
 function initials(name: string): string {
-  const words = name.split(/\s+/);
-  return [...new Set([words[0], words[words.length - 1]])].map((word) => [...word][0]?.toUpperCase()).join("");
+  const words = name.match(/\p{L}+/gu) ?? ["?"];
+  return [...new Set([words[0], words[words.length - 1]])].map((word) => [...word][0].toUpperCase()).join("");
 }
 
 /** A colour for a name, always the same. */

@@ -50,8 +50,7 @@ impl Page {
         let commands = browser.stdin.take().expect("stdin is piped");
         let answers = messages(reader);
         let mut page = Page { browser, commands, answers, profile, session: String::new(), count: 0 };
-        let target = page
-            .call("Target.createTarget", json!({ "url": "about:blank", "width": width, "height": height }));
+        let target = page.call("Target.createTarget", json!({ "url": "about:blank" }));
         let session =
             page.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
         page.session = session["sessionId"].as_str().expect("a session").to_owned();
