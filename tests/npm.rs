@@ -10,7 +10,7 @@ use std::path::Path;
 use support::{App, Connection, Server};
 
 /// What `.ci/run` installs.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "hono@4.13.19",
     "itty-router@5.0.24",
     "h3@2.0.8",
@@ -21,11 +21,17 @@ const PACKAGES: [&str; 10] = [
     "nanoid@5.1.16",
     "date-fns@4.4.0",
     "elysia@1.4.30",
+    "jose@6.2.17",
 ];
 
 /// Serves `source` as the file `name` among the packages, and asks it for each target.
 #[track_caller]
-fn answers(test: &str, name: &str, files: &[(&str, &str)], expected: &[(&str, u16, &str)]) {
+fn answers(
+    test: &str,
+    name: &str,
+    files: &[(&str, &str)],
+    expected: &[(&str, u16, &str)],
+) -> Option<(App, Server)> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let installed = target.join("npm/node_modules");
     let all = PACKAGES.iter().all(|package| {
@@ -34,7 +40,8 @@ fn answers(test: &str, name: &str, files: &[(&str, &str)], expected: &[(&str, u1
         about.is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
     });
     if !all {
-        return support::skip(test, &format!("npm install --prefix target/npm {}", PACKAGES.join(" ")));
+        support::skip(test, &format!("npm install --prefix target/npm {}", PACKAGES.join(" ")));
+        return None;
     }
     let app = App::with_files(name, files);
     std::os::unix::fs::symlink(installed, app.path().with_file_name("node_modules")).expect("a link");
@@ -43,16 +50,20 @@ fn answers(test: &str, name: &str, files: &[(&str, &str)], expected: &[(&str, u1
         let response = Connection::open(server.addr()).get(target);
         assert_eq!((response.status, response.text()), (*status, *text), "{target}\n{}", server.log());
     }
+    Some((app, server))
 }
 
 #[test]
 fn hono_with_its_jsx() {
     let source = "/** @jsxImportSource hono/jsx */
         import { Hono } from 'hono';
+        import { cors } from 'hono/cors';
         import type { FC } from 'hono/jsx';
         const Page: FC<{ name: string }> = ({ name }) => <html><body class=\"a\">Hello {name}!</body></html>;
         const app = new Hono();
         app.use('/json/*', async (c, next) => { c.header('x-a', 'b'); await next() });
+        app.use('/api/*', cors({ origin: 'https://a.example', maxAge: 60, allowMethods: ['GET', 'PUT'] }));
+        app.get('/api/x', (c) => c.text('x'));
         app.get('/', (c) => c.text('hono'));
         app.get('/json/:id', (c) => c.json({ id: c.req.param('id'), q: c.req.query('q') }));
         app.get('/page/:name', (c) => c.html(<Page name={c.req.param('name')} />));
@@ -65,7 +76,96 @@ fn hono_with_its_jsx() {
         ("/nowhere", 404, "404 Not Found"),
         ("/bad", 500, "Internal Server Error"),
     ];
-    answers("hono", "app.tsx", &[("app.tsx", source)], &expected);
+    let Some((_app, server)) = answers("hono", "app.tsx", &[("app.tsx", source)], &expected) else { return };
+    // Fetch, section 3.3: the answer to a preflight, and what a plain answer says.
+    let mut client = Connection::open(server.addr());
+    client.send("OPTIONS /api/x HTTP/1.1\r\nHost: test\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-a, x-b\r\n\r\n");
+    let preflight = client.response("OPTIONS");
+    assert_eq!((preflight.status, preflight.text()), (204, ""));
+    for (field, value) in [("origin", "https://a.example"), ("methods", "GET,PUT"), ("headers", "x-a,x-b")] {
+        assert_eq!(preflight.field(&format!("access-control-allow-{field}")), Some(value));
+    }
+    assert_eq!(preflight.field("access-control-max-age"), Some("60"));
+    for (origin, allowed) in [("https://a.example", Some("https://a.example")), ("https://b.example", None)] {
+        client.send(format!("GET /api/x HTTP/1.1\r\nHost: test\r\nOrigin: {origin}\r\n\r\n"));
+        let plain = client.response("GET");
+        assert_eq!((plain.text(), plain.field("access-control-allow-origin")), ("x", allowed));
+        assert_eq!(plain.field("vary"), Some("Origin"));
+    }
+    assert_eq!(client.get("/json/1").field("x-a"), Some("b"));
+}
+
+#[test]
+fn jose() {
+    let source = "import * as jose from 'jose';
+        const claims = { sub: 'ada', admin: true };
+        const keys = async (alg) => alg.startsWith('HS')
+            ? Array(2).fill(new TextEncoder().encode('a secret of at least thirty-two bytes'))
+            : Object.values(await jose.generateKeyPair(alg, { extractable: true })).sort((a, b) => a.type < b.type ? -1 : 1);
+        const sign = (alg, key) => new jose.SignJWT(claims).setProtectedHeader({ alg, kid: 'k' }).setIssuedAt(1700000000)
+            .setIssuer('us').setAudience('you').setExpirationTime(4000000000).sign(key);
+        const options = { issuer: 'us', audience: 'you' };
+        const failure = async (work) => { try { await work; return 'none' } catch (error) { return error.code } };
+        async function jwt(alg) {
+            const [secret, open] = await keys(alg), token = await sign(alg, secret);
+            const { payload, protectedHeader } = await jose.jwtVerify(token, open, options);
+            const at = token.lastIndexOf('.') + 3, forged = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
+            return [payload.sub, protectedHeader.alg, await failure(jose.jwtVerify(forged, open, options)),
+                await failure(jose.jwtVerify(token, open, { issuer: 'them' })), await failure(jose.jwtVerify(token, open, { ...options, currentDate: new Date(5e12) }))].join(' ');
+        }
+        const jwk = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A' };
+        const routes = {
+            // RFC 8037, appendix A.4 and A.3.
+            eddsa: async () => (await new jose.CompactSign(new TextEncoder().encode('Example of Ed25519 signing')).setProtectedHeader({ alg: 'EdDSA' }).sign(await jose.importJWK(jwk, 'EdDSA'))).split('.')[2],
+            thumbprint: () => jose.calculateJwkThumbprint(jwk),
+            jwe: async () => {
+                const { publicKey, privateKey } = await jose.generateKeyPair('ECDH-ES+A128KW', { crv: 'X25519' });
+                const jwe = await new jose.EncryptJWT(claims).setProtectedHeader({ alg: 'ECDH-ES+A128KW', enc: 'A256GCM' }).encrypt(publicKey);
+                const { payload } = await jose.jwtDecrypt(jwe, privateKey);
+                return payload.sub + ' ' + jwe.split('.').length;
+            },
+            dir: async () => {
+                const key = new Uint8Array(64).fill(7), jwe = await new jose.CompactEncrypt(new TextEncoder().encode('x')).setProtectedHeader({ alg: 'dir', enc: 'A256CBC-HS512' }).encrypt(key);
+                return new TextDecoder().decode((await jose.compactDecrypt(jwe, key)).plaintext);
+            },
+            pem: async () => {
+                const { publicKey, privateKey } = await jose.generateKeyPair('ES384', { extractable: true });
+                const token = await sign('ES384', await jose.importPKCS8(await jose.exportPKCS8(privateKey), 'ES384'));
+                return (await jose.jwtVerify(token, await jose.importSPKI(await jose.exportSPKI(publicKey), 'ES384'))).payload.sub;
+            },
+            set: async () => {
+                const { publicKey, privateKey } = await jose.generateKeyPair('ES256', { extractable: true });
+                const set = jose.createLocalJWKSet({ keys: [{ ...await jose.exportJWK(publicKey), kid: 'k', alg: 'ES256' }] });
+                return (await jose.jwtVerify(await sign('ES256', privateKey), set, options)).payload.sub;
+            },
+        };
+        export default { async fetch(request) {
+            const name = new URL(request.url).pathname.slice(1);
+            return new Response(await (routes[name] ?? jwt)(name));
+        } };";
+    let signed = |alg: &str| {
+        format!(
+            "ada {alg} ERR_JWS_SIGNATURE_VERIFICATION_FAILED ERR_JWT_CLAIM_VALIDATION_FAILED ERR_JWT_EXPIRED"
+        )
+    };
+    let algorithms = ["HS256", "ES256", "ES512", "RS256", "PS256", "EdDSA"];
+    let texts = algorithms.map(signed);
+    let targets = algorithms.map(|alg| format!("/{alg}"));
+    let mut expected: Vec<(&str, u16, &str)> =
+        targets.iter().zip(&texts).map(|(target, text)| (target.as_str(), 200, text.as_str())).collect();
+    expected.extend([
+        (
+            "/eddsa",
+            200,
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+        ),
+        ("/thumbprint", 200, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ("/jwe", 200, "ada 5"),
+        ("/dir", 200, "x"),
+        ("/pem", 200, "ada"),
+        ("/set", 200, "ada"),
+    ]);
+    answers("jose", "app.js", &[("app.js", source)], &expected);
 }
 
 #[test]
