@@ -5,31 +5,14 @@
 mod support;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use support::{App, Connection, Server, example, get};
 
-/// The folder that `.ci/run` installs packages into; without hono in it, says that `test` is skipped.
-fn packages(test: &str) -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
-    let found = target.join("npm/node_modules");
-    let version = include_str!("../examples/hono/package.json").split('"').nth(15).expect("a version");
-    let about = std::fs::read_to_string(found.join("hono/package.json")).unwrap_or_default();
-    if !about.contains(&format!("\"version\": \"{version}\"")) {
-        support::skip(test, &format!("npm install --prefix target/npm hono@{version}"));
-        return None;
-    }
-    Some(found)
-}
-
 /// The Hono example beside its packages.
 fn guestbook(test: &str) -> Option<App> {
-    let packages = packages(test)?;
     let source = std::fs::read_to_string(example("hono/app.tsx")).expect("the example");
-    let app = App::with_files("app.tsx", &[("app.tsx", &source)]);
-    std::os::unix::fs::symlink(packages, app.path().with_file_name("node_modules")).expect("a link");
-    Some(app)
+    support::packages::app(test, "app.tsx", &[("app.tsx", &source)])
 }
 
 #[test]

@@ -1,99 +1,11 @@
 //! Packages unchanged from npm: each is imported, served and asked.
 //!
-//! Owns: one small app per package, beside `target/npm/node_modules`, which `.ci/run` fills. Must not
-//! know: how packages are found.
+//! Owns: one small app per package; those of frameworks are in npm_frameworks.rs. Must not know: how
+//! packages are found.
 
 mod support;
 
-use std::path::Path;
-
-use support::{App, Connection, Server};
-
-/// What `.ci/run` installs.
-const PACKAGES: [&str; 11] = [
-    "hono@4.13.19",
-    "itty-router@5.0.24",
-    "h3@2.0.8",
-    "preact@10.29.8",
-    "preact-render-to-string@6.8.2",
-    "zod@4.6.7",
-    "marked@18.2.1",
-    "nanoid@5.1.16",
-    "date-fns@4.4.0",
-    "elysia@1.4.30",
-    "jose@6.2.17",
-];
-
-/// Serves `source` as the file `name` among the packages, and asks it for each target.
-#[track_caller]
-fn answers(
-    test: &str,
-    name: &str,
-    files: &[(&str, &str)],
-    expected: &[(&str, u16, &str)],
-) -> Option<(App, Server)> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
-    let installed = target.join("npm/node_modules");
-    let all = PACKAGES.iter().all(|package| {
-        let (name, version) = package.rsplit_once('@').expect("a version");
-        let about = std::fs::read_to_string(installed.join(name).join("package.json"));
-        about.is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
-    });
-    if !all {
-        support::skip(test, &format!("npm install --prefix target/npm {}", PACKAGES.join(" ")));
-        return None;
-    }
-    let app = App::with_files(name, files);
-    std::os::unix::fs::symlink(installed, app.path().with_file_name("node_modules")).expect("a link");
-    let server = Server::spawn(&["--workers", "1", "--no-cache"], app.path());
-    for (target, status, text) in expected {
-        let response = Connection::open(server.addr()).get(target);
-        assert_eq!((response.status, response.text()), (*status, *text), "{target}\n{}", server.log());
-    }
-    Some((app, server))
-}
-
-#[test]
-fn hono_with_its_jsx() {
-    let source = "/** @jsxImportSource hono/jsx */
-        import { Hono } from 'hono';
-        import { cors } from 'hono/cors';
-        import type { FC } from 'hono/jsx';
-        const Page: FC<{ name: string }> = ({ name }) => <html><body class=\"a\">Hello {name}!</body></html>;
-        const app = new Hono();
-        app.use('/json/*', async (c, next) => { c.header('x-a', 'b'); await next() });
-        app.use('/api/*', cors({ origin: 'https://a.example', maxAge: 60, allowMethods: ['GET', 'PUT'] }));
-        app.get('/api/x', (c) => c.text('x'));
-        app.get('/', (c) => c.text('hono'));
-        app.get('/json/:id', (c) => c.json({ id: c.req.param('id'), q: c.req.query('q') }));
-        app.get('/page/:name', (c) => c.html(<Page name={c.req.param('name')} />));
-        app.get('/bad', () => { throw new Error('bad') });
-        export default app;";
-    let expected = [
-        ("/", 200, "hono"),
-        ("/json/7?q=x", 200, r#"{"id":"7","q":"x"}"#),
-        ("/page/%3Cb%3E", 200, "<html><body class=\"a\">Hello &lt;b&gt;!</body></html>"),
-        ("/nowhere", 404, "404 Not Found"),
-        ("/bad", 500, "Internal Server Error"),
-    ];
-    let Some((_app, server)) = answers("hono", "app.tsx", &[("app.tsx", source)], &expected) else { return };
-    // Fetch, section 3.3: the answer to a preflight, and what a plain answer says.
-    let mut client = Connection::open(server.addr());
-    client.send("OPTIONS /api/x HTTP/1.1\r\nHost: test\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-a, x-b\r\n\r\n");
-    let preflight = client.response("OPTIONS");
-    assert_eq!((preflight.status, preflight.text()), (204, ""));
-    for (field, value) in [("origin", "https://a.example"), ("methods", "GET,PUT"), ("headers", "x-a,x-b")] {
-        assert_eq!(preflight.field(&format!("access-control-allow-{field}")), Some(value));
-    }
-    assert_eq!(preflight.field("access-control-max-age"), Some("60"));
-    for (origin, allowed) in [("https://a.example", Some("https://a.example")), ("https://b.example", None)] {
-        client.send(format!("GET /api/x HTTP/1.1\r\nHost: test\r\nOrigin: {origin}\r\n\r\n"));
-        let plain = client.response("GET");
-        assert_eq!((plain.text(), plain.field("access-control-allow-origin")), ("x", allowed));
-        assert_eq!(plain.field("vary"), Some("Origin"));
-    }
-    assert_eq!(client.get("/json/1").field("x-a"), Some("b"));
-}
+use support::packages::{PACKAGES, answers};
 
 #[test]
 fn jose() {
@@ -169,31 +81,6 @@ fn jose() {
 }
 
 #[test]
-fn itty_router() {
-    let source = "import { AutoRouter, error } from 'itty-router';
-        const router = AutoRouter();
-        router.get('/hello/:name', ({ name }) => `Hello, ${name}!`).get('/json', () => ({ a: [1, 2] })).get('/no', () => error(403, 'no'));
-        export default { ...router };";
-    let expected = [
-        ("/hello/you", 200, "\"Hello, you!\""),
-        ("/json", 200, r#"{"a":[1,2]}"#),
-        ("/no", 403, r#"{"status":403,"error":"no"}"#),
-        ("/nowhere", 404, r#"{"status":404,"error":"Not Found"}"#),
-    ];
-    answers("itty-router", "app.js", &[("app.js", source)], &expected);
-}
-
-#[test]
-fn h3() {
-    let source = "import { H3, getRouterParam, getQuery } from 'h3';
-        const app = new H3();
-        app.get('/', () => 'h3').get('/user/:id', (event) => ({ id: getRouterParam(event, 'id'), q: getQuery(event).q }));
-        export default { fetch: (request) => app.fetch(request) };";
-    let expected = [("/", 200, "h3"), ("/user/5?q=x", 200, r#"{"id":"5","q":"x"}"#)];
-    answers("h3", "app.js", &[("app.js", source)], &expected);
-}
-
-#[test]
 fn preact_rendered_to_a_string() {
     let source = "import render from 'preact-render-to-string';
         import { useState } from 'preact/hooks';
@@ -239,21 +126,6 @@ fn marked_nanoid_and_date_fns() {
 }
 
 #[test]
-fn elysia() {
-    let source = "import { Elysia, t } from 'elysia';
-        const app = new Elysia({ aot: false })
-            .get('/', () => 'elysia')
-            .get('/id/:id', ({ params: { id } }) => ({ id }), { params: t.Object({ id: t.Numeric() }) });
-        export default { fetch: (request: Request) => app.fetch(request) };";
-    answers(
-        "elysia",
-        "app.ts",
-        &[("app.ts", source)],
-        &[("/", 200, "elysia"), ("/id/7", 200, r#"{"id":7}"#)],
-    );
-}
-
-#[test]
 fn the_same_packages_as_commonjs() {
     let files = [
         ("app.cts.mjs", "import all from './all.cjs'; export default { fetch: () => new Response(all) }"),
@@ -264,4 +136,13 @@ fn the_same_packages_as_commonjs() {
     ];
     let expected = [("/", 200, "false 2024-01-02 function <p>x</p> function")];
     answers("CommonJS", "app.cts.mjs", &files, &expected);
+}
+
+#[test]
+fn one_list_of_packages_is_installed() {
+    let script = include_str!("../.ci/run");
+    let list = script.split("packages=(").nth(1).and_then(|rest| rest.split(')').next()).expect("the list");
+    assert_eq!(list.split_whitespace().collect::<Vec<_>>(), PACKAGES);
+    let hono = PACKAGES[0].replace('@', "\": \"");
+    assert!(include_str!("../examples/hono/package.json").contains(&format!("\"{hono}\"")));
 }

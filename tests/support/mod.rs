@@ -10,6 +10,7 @@
 pub mod browser;
 pub mod client;
 pub mod devtools;
+pub mod packages;
 pub mod response;
 pub mod script;
 pub mod server;
