@@ -7,6 +7,7 @@ pub mod abort;
 pub mod blob;
 pub mod console;
 pub mod crypto;
+pub mod date;
 pub mod embed;
 pub mod encoding;
 pub mod events;
@@ -37,6 +38,7 @@ pub static TABLE: Table = Table {
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        date::install,
         structured_clone::install,
         url::install,
         encoding::install,
