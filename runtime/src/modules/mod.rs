@@ -37,6 +37,7 @@ pub static TABLE: Table = Table {
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        crate::js::json::install,
         structured_clone::install,
         url::install,
         encoding::install,

@@ -11,8 +11,8 @@ use super::body::{self, Bodied, Body, Source};
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
-use crate::js::held::{Slot, Tracer};
-use crate::js::value;
+use crate::js::held::{Held, Slot, Tracer};
+use crate::js::{json, value};
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -94,10 +94,10 @@ impl Response {
 
     fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Response.json")?;
-        let Some(text) = s.ctx.json_stringify(s.arg(0))? else {
+        let Some(text) = json::text(&s.arg(0))? else {
             return Err(type_error(s.ctx, "Response.json: the value has no JSON form"));
         };
-        let body = Body::new(Source::Text(crate::js::Held::new(text.into_value())));
+        let body = Body::new(Source::Text(Held::new(text)));
         class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json"), &s.arg(1))?)
     }
 
