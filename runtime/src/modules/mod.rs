@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
@@ -48,6 +49,7 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         events::install,
+        messaging::install,
         streams::install,
         blob::install,
         form_data::install,

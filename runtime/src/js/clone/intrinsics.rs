@@ -206,7 +206,7 @@ pub(in crate::js) fn call<'js>(
     with(ctx, index, |held| invoke(ctx, held, this.as_raw(), args))
 }
 
-fn invoke<'js>(
+pub(super) fn invoke<'js>(
     ctx: &Ctx<'js>,
     function: &Held,
     this: qjs::JSValue,

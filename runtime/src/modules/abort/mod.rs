@@ -9,6 +9,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
@@ -53,7 +54,9 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
-        dress(ctx, &Object::from_js(ctx, exports.clone())?)?;
+        let object = Object::from_js(ctx, exports.clone())?;
+        dress(ctx, &object)?;
+        platform::script(ctx, &object)?;
         Ok(exports)
     })?;
     Object::from_js(ctx, made)

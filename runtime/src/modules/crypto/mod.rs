@@ -28,6 +28,7 @@ use rquickjs::{Ctx, Result, Value};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::held::Slot;
 use crate::js::{exception, function, reflect, value};
@@ -87,8 +88,14 @@ fn loaded(ctx: &Ctx<'_>) -> Result<Rc<Loaded>> {
         loaded.key.set(Some(class::register_unlisted::<CryptoKey>(ctx)?));
         loaded.subtle.set(Some(class::register_unlisted::<SubtleCrypto>(ctx)?));
         loaded.object.set(Some(class::instance(ctx, SubtleCrypto)?));
+        platform::serializable::<CryptoKey>(ctx, CryptoKey::serialize);
     }
     Ok(loaded)
+}
+
+/// Sees to it that the classes exist.
+fn load(ctx: &Ctx<'_>) -> Result<()> {
+    loaded(ctx).map(drop)
 }
 
 fn subtle<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {

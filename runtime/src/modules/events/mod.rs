@@ -1,10 +1,10 @@
-//! The events of `globalThis` (`error`, `unhandledrejection`, `rejectionhandled`) and message channels:
-//! written in JavaScript (`events.js`), loaded when an app first names one.
+//! The events of `globalThis` (`error`, `unhandledrejection`, `rejectionhandled`): written in
+//! JavaScript (`events.js`), loaded when an app first names one.
 //!
 //! Owns: loading them, asking them before something is reported. Must not know: where reports go.
 
 use rquickjs::function::{Rest, This};
-use rquickjs::object::{Accessor, Property};
+use rquickjs::object::Accessor;
 use rquickjs::{Ctx, FromJs, Function, Object, Result, Symbol, Value};
 
 use crate::js::class::{Scope, Static};
@@ -16,12 +16,11 @@ use crate::js::pump::Hearing;
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{abort, embed, structured_clone, timers};
+use super::{abort, embed};
 
 static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
 
-const CLASSES: &[&str] =
-    &["ErrorEvent", "PromiseRejectionEvent", "MessageEvent", "MessagePort", "MessageChannel"];
+const CLASSES: &[&str] = &["ErrorEvent", "PromiseRejectionEvent"];
 const FUNCTIONS: &[&str] = &["addEventListener", "removeEventListener", "dispatchEvent"];
 const HANDLERS: [(&str, &str); 3] = [
     ("onerror", "error"),
@@ -121,19 +120,6 @@ struct Host;
 impl Functions for Host {
     const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
         (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
-        (c"after", 2, |scope| {
-            timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
-            Ok(scope.undefined())
-        }),
-        (c"clone", 2, structured_clone::structured_clone),
-        (c"define", 3, |scope| {
-            if let Some(object) = scope.arg(0).as_object() {
-                let property = Property::from(scope.arg(2)).writable().enumerable().configurable();
-                object.prop(scope.arg(1).as_int().unwrap_or(0).unsigned_abs(), property)?;
-            }
-            Ok(scope.undefined())
-        }),
-        (c"freeze", 1, |scope| reflect::freeze(&scope.arg(0)).map(|()| scope.arg(0))),
         (c"call", 7, run),
     ];
 }
