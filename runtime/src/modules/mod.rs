@@ -27,6 +27,7 @@ pub mod structured_clone;
 pub mod timers;
 pub mod types;
 pub mod url;
+pub mod url_pattern;
 
 use crate::js::loader::Table;
 
@@ -40,6 +41,7 @@ pub static TABLE: Table = Table {
     globals: &[
         structured_clone::install,
         url::install,
+        url_pattern::install,
         encoding::install,
         fetch::install,
         performance::install,

@@ -131,10 +131,14 @@ pub(super) fn movable<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Option<
 pub(super) fn transfer<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Value<'js>> {
     for script in scripts(ctx) {
         if let (Some(movable), Some(transfer)) = (&script.movable, &script.transfer)
-            && ask(ctx, movable, value)?.as_bool().is_some()
+            && let Some(now) = ask(ctx, movable, value)?.as_bool()
         {
-            return ask(ctx, transfer, value);
+            // What was moved before it in the list may have taken it along.
+            return match now {
+                true => ask(ctx, transfer, value),
+                false => break,
+            };
         }
     }
-    Err(super::refused(ctx, "Value not transferable"))
+    Err(super::refused(ctx, "An object was transferred with another, and cannot be twice"))
 }

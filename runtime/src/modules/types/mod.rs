@@ -27,6 +27,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../structured_clone/structured_clone.d.ts"),
     include_str!("../timers/timers.d.ts"),
     include_str!("../url/url.d.ts"),
+    include_str!("../url_pattern/url_pattern.d.ts"),
 ];
 
 /// What a module exports, under its first name; the other names stand for it.

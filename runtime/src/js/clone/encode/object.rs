@@ -57,18 +57,7 @@ impl<'js> Encoder<'js> {
                 self.out.extend_from_slice(&time.as_number().unwrap_or(f64::NAN).to_le_bytes());
                 Ok(())
             }
-            class::REGEXP => {
-                let source = intrinsics::call(&ctx, intrinsics::REG_EXP_SOURCE, value, &[])?;
-                let mut flags = String::new();
-                for (getter, letter) in intrinsics::FLAGS {
-                    if intrinsics::call(&ctx, getter, value, &[])?.as_bool() == Some(true) {
-                        flags.push(letter);
-                    }
-                }
-                self.out.push(format::REGEXP);
-                self.string(&source)?;
-                self.text(&flags)
-            }
+            class::REGEXP => self.reg_exp(value),
             class::NUMBER | class::STRING | class::BOOLEAN | class::BIG_INT => {
                 let value_of = match id {
                     class::NUMBER => intrinsics::NUMBER_VALUE_OF,
@@ -90,6 +79,20 @@ impl<'js> Encoder<'js> {
             }
             _ => self.platform(value, id),
         }
+    }
+
+    fn reg_exp(&mut self, value: &Value<'js>) -> Done {
+        let ctx = self.ctx.clone();
+        let source = intrinsics::call(&ctx, intrinsics::REG_EXP_SOURCE, value, &[])?;
+        let mut flags = String::new();
+        for (getter, letter) in intrinsics::FLAGS {
+            if intrinsics::call(&ctx, getter, value, &[])?.as_bool() == Some(true) {
+                flags.push(letter);
+            }
+        }
+        self.out.push(format::REGEXP);
+        self.string(&source)?;
+        self.text(&flags)
     }
 
     /// An object of the platform. Storage, which refuses shared memory, takes none: it keeps bytes.
