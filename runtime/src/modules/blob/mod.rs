@@ -22,6 +22,7 @@ use crate::js::{promise, value};
 
 pub mod file;
 mod parts;
+pub mod urls;
 
 use file::File;
 

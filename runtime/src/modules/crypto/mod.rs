@@ -153,13 +153,20 @@ fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Valu
     Ok(array)
 }
 
-/// A UUID of version 4 (RFC 9562, section 5.4).
 fn random_uuid<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let store = State::of(scope.ctx).extension::<Store>();
+    value::string(scope.ctx, &uuid(scope.ctx)?)
+}
+
+/// A UUID of version 4 (RFC 9562, section 5.4).
+///
+/// # Errors
+/// OperationError where the kernel gives no random bytes.
+pub fn uuid(ctx: &Ctx<'_>) -> Result<String> {
+    let store = State::of(ctx).extension::<Store>();
     let mut store = store.0.borrow_mut();
     if store.is_empty() {
         store.resize(STORE_BYTES, 0);
-        if let Err(error) = fill(scope.ctx, &mut store) {
+        if let Err(error) = fill(ctx, &mut store) {
             store.clear();
             return Err(error);
         }
@@ -183,5 +190,5 @@ fn random_uuid<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>
         text[at + 1] = HEX[usize::from(byte & 15)];
         at += 2;
     }
-    value::byte_string(scope.ctx, &text)
+    Ok(text.into_iter().map(char::from).collect())
 }
