@@ -46,12 +46,17 @@ fn an_error_is_reported_unless_its_event_is_prevented() {
         "
         globalThis.seen = [];
         addEventListener('error', (event) => {
+          if (event.error === 5) return;
           seen.push(event.message, event.error.message);
           if (event.error.message === 'quiet') event.preventDefault();
           if (event.error.message === 'worse') throw new Error('in the listener');
         });
         for (const text of ['quiet', 'loud', 'worse']) reportError(new TypeError(text));
         same(seen, ['TypeError: quiet', 'quiet', 'TypeError: loud', 'loud', 'TypeError: worse', 'worse']);
+        const places = []; const place = (event) => places.push(event.filename, event.lineno > 0, event.colno > 0);
+        addEventListener('error', place); reportError(new TypeError('quiet'));
+        addEventListener('error', (event) => event.preventDefault(), { once: true }); reportError(5); removeEventListener('error', place);
+        same(places, ['eval_script', true, true, 'eval_script', true, true]); seen.length = 0;
         onerror = (message, file, line, column, error) => error.message === 'handled';
         reportError(new Error('handled'));
         onerror = null;

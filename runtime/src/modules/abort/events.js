@@ -24,7 +24,7 @@
   let standIn = null, stoodFor;
   const shown = (target) => (target === standIn ? stoodFor : target);
 
-  let isEvent, initialise, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
+  let isEvent, trust, initialise, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
 
   class Event {
     #type; #bubbles; #cancelable; #composed; #target = null; #current = null; #phase = 0;
@@ -33,6 +33,7 @@
 
     static {
       isEvent = (value) => isObject(value) && #busy in value;
+      trust = host.getter({ get isTrusted() { return this.#trusted; } });
       trusted = (event, yes) => { event.#trusted = yes; return event; };
       begin = (event, target) => {
         event.#busy = true; event.#phase = 2;
@@ -60,6 +61,7 @@
 
     constructor(type, init = undefined) {
       need('Event', 1, arguments.length);
+      host.unforgeable(this, trust);
       this.#type = `${type}`;
       const d = dictionary(init);
       this.#bubbles = !!d.bubbles;
@@ -84,7 +86,6 @@
     preventDefault() { cancel(this); }
     get defaultPrevented() { return this.#canceled; }
     get composed() { return this.#composed; }
-    get isTrusted() { return this.#trusted; }
     get timeStamp() { return this.#time; }
 
     initEvent(type, bubbles = false, cancelable = false) {

@@ -184,6 +184,20 @@ impl Functions for Host {
             timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
             Ok(scope.undefined())
         }),
+        (c"getter", 1, |scope| {
+            let holder = scope.arg(0);
+            let name = value::string(scope.ctx, "isTrusted")?;
+            match holder.as_object().map(|holder| reflect::own(holder, &name)).transpose()?.flatten() {
+                Some(reflect::Property { slot: reflect::Slot::Accessor(getter, _), .. }) => Ok(getter),
+                _ => Ok(scope.undefined()),
+            }
+        }),
+        (c"unforgeable", 2, |scope| {
+            if let Some(event) = scope.arg(0).as_object() {
+                function::unforgeable(scope.ctx, event, c"isTrusted", scope.arg(1))?;
+            }
+            Ok(scope.undefined())
+        }),
         (c"invoke", 4, invoke),
     ];
 }

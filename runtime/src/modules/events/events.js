@@ -84,11 +84,11 @@
   /* Whether an app has dealt with it. */
   const prevented = (event) => !fire(target, event);
   let reporting = false;
-  const failed = (message, error) => {
+  const failed = (message, error, { filename, lineno, colno }) => {
     if (reporting) return false;
     reporting = true;
     try {
-      return prevented(new ErrorEvent('error', { __proto__: null, cancelable: true, message, error }));
+      return prevented(new ErrorEvent('error', { __proto__: null, cancelable: true, message, filename, lineno, colno, error }));
     } finally {
       reporting = false;
     }

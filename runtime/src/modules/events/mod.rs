@@ -110,8 +110,22 @@ pub fn take_exception<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>) -> bool {
     if !State::of(ctx).extension::<Loaded>().0.is_some() || thrown.is_uncatchable_error() {
         return false;
     }
-    let text = Thrown::from_value(thrown).text;
-    value::string(ctx, &text).is_ok_and(|text| ask(ctx, "failed", &[text, thrown.clone()]))
+    let described = Thrown::from_value(thrown);
+    // What is no error has no stack: the place is that of the call which reports it.
+    let here = || {
+        let _ = exception::type_error(ctx, "");
+        Thrown::from_value(&ctx.catch()).location()
+    };
+    let (file, line, column) = described.location().or_else(here).unwrap_or_default();
+    let place = || {
+        let place = Object::new(ctx.clone())?;
+        place.set_prototype(None)?;
+        place.set("filename", file)?;
+        place.set("lineno", line)?;
+        place.set("colno", column)?;
+        Ok::<_, rquickjs::Error>([value::string(ctx, &described.text)?, thrown.clone(), place.into_value()])
+    };
+    place().is_ok_and(|args| ask(ctx, "failed", &args))
 }
 
 /// What `events.js` calls.
