@@ -26,6 +26,7 @@ pub mod loader;
 pub mod promise;
 pub mod pump;
 pub mod reflect;
+pub mod reg_exp;
 mod reuse;
 pub mod script;
 pub mod value;

@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
@@ -26,6 +27,7 @@ pub mod structured_clone;
 pub mod timers;
 pub mod types;
 pub mod url;
+pub mod url_pattern;
 
 use crate::js::loader::Table;
 
@@ -40,6 +42,7 @@ pub static TABLE: Table = Table {
         crate::js::json::install,
         structured_clone::install,
         url::install,
+        url_pattern::install,
         encoding::install,
         fetch::install,
         performance::install,
@@ -49,6 +52,7 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         events::install,
+        messaging::install,
         streams::install,
         blob::install,
         form_data::install,
