@@ -19,7 +19,7 @@ use crate::js::engine::{Engine, State};
 use crate::js::exception::{self, Thrown};
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Held};
-use crate::modules::fetch::context::ExecutionContext;
+use crate::modules::fetch::context::{ExecutionContext, Own};
 
 /// The app's `connect`, its receiver and its `env`.
 pub struct ConnectHandler {
@@ -64,11 +64,13 @@ impl Observer for Awaiting {
 struct Running<'a> {
     socket: Option<Held>,
     link: Rc<Link>,
+    own: Option<Rc<Own>>,
     engine: &'a Rc<Engine>,
 }
 
-/// Calls the handler with an accepted connection, waits for its end, and closes: what was written goes
-/// out first. If the handler failed, the client gets a reset.
+/// Calls the handler with an accepted connection, waits for its end and that of all it gave to
+/// `ctx.waitUntil`, and closes: what was written goes out first. If the handler failed, the client gets
+/// a reset.
 ///
 /// # Errors
 /// What it threw, or the reason its promise was rejected with.
@@ -86,9 +88,14 @@ pub async fn serve(
         Err(_) => return Ok(()),
     };
     let outcome = Rc::new(Outcome::default());
-    let mut running = Running { socket: None, link, engine };
+    let mut running = Running { socket: None, link, own: None, engine };
     running.begin(handler, (ends.0.unwrap_or(UNKNOWN), ends.1.unwrap_or(UNKNOWN)), worker, &outcome);
     let result = running.attended(patience, poll_fn(|cx| outcome.poll(cx))).await;
+    if result.is_ok()
+        && let Some(own) = &running.own
+    {
+        running.attended(patience, poll_fn(|cx| own.poll_none(cx))).await;
+    }
     running.end(if result.is_ok() { "end" } else { "cut" });
     running.attended(patience, running.link.gone()).await;
     result
@@ -111,14 +118,15 @@ impl Running<'_> {
         worker: usize,
         outcome: &Rc<Outcome<Result<(), Thrown>>>,
     ) {
-        let (link, slot) = (self.link.clone(), &mut self.socket);
+        let (link, slot, own) = (self.link.clone(), &mut self.socket, &mut self.own);
         self.engine.turn(|ctx| {
             let call = || {
-                let handle = class::instance(ctx, Handle::new(link, None, None))?;
                 let accept = Held::new(super::kit(ctx)?.get("accept")?);
+                let handle = class::instance(ctx, Handle::new(ctx, link, None, None))?;
                 let socket = promise::call(ctx, &accept, None, &[handle])?;
                 *slot = Some(Held::new(socket.clone()));
                 let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
+                *own = class::get::<ExecutionContext>(&context).map(|context| context.own().clone());
                 let args = [socket, handler.env.get(ctx), context];
                 let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
                 if value.is_object() {

@@ -14,7 +14,7 @@ mod open;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
@@ -24,7 +24,7 @@ pub use open::Trust;
 
 use crate::io::spawn;
 use crate::js::class::{self, Class, Member, Scope, Static};
-use crate::js::engine::State;
+use crate::js::engine::{Engine, State};
 use crate::js::function::{self, Functions};
 use crate::js::held::Slot;
 use crate::js::script::Script;
@@ -98,8 +98,32 @@ struct Handle {
     quick: Cell<u8>,
 }
 
+/// The links of an engine: for the end of its worker.
+#[derive(Default)]
+struct Links(RefCell<Vec<Weak<Link>>>);
+
+impl Links {
+    fn add(&self, link: &Rc<Link>) {
+        let mut all = self.0.borrow_mut();
+        // Those that are gone leave in bulk, before the list would grow.
+        if all.len() == all.capacity() {
+            all.retain(|link| link.strong_count() > 0);
+        }
+        all.push(Rc::downgrade(link));
+    }
+}
+
+/// Ends all sockets of an engine whose worker ends: what waits on them fails.
+pub fn shut_down(engine: &Engine) {
+    let all = engine.state().extension::<Links>().0.take();
+    for link in all.iter().filter_map(Weak::upgrade) {
+        link.lose(Failure::new("ECONNABORTED", "the worker ends"));
+    }
+}
+
 impl Handle {
-    fn new(link: Rc<Link>, plan: Option<Plan>, later: Option<Terms>) -> Handle {
+    fn new(ctx: &Ctx<'_>, link: Rc<Link>, plan: Option<Plan>, later: Option<Terms>) -> Handle {
+        State::of(ctx).extension::<Links>().add(&link);
         Handle { link, plan: RefCell::new(plan), later: RefCell::new(later), quick: Cell::new(0) }
     }
 
@@ -185,7 +209,7 @@ fn dial<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Transport::On => (Some(terms), None),
         Transport::StartTls => (None, Some(terms)),
     };
-    let handle = Handle::new(Link::new(), Some(Plan::Dial(address, now)), later);
+    let handle = Handle::new(ctx, Link::new(), Some(Plan::Dial(address, now)), later);
     let answer = Object::new(ctx.clone())?;
     answer.set_prototype(None)?;
     answer.set("link", class::instance(ctx, handle)?)?;
@@ -212,7 +236,7 @@ fn upgrade<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     }
     old.link.claim();
     let plan = Plan::Upgrade(old.link.clone(), terms);
-    class::instance(ctx, Handle::new(Link::new(), Some(plan), None))
+    class::instance(ctx, Handle::new(ctx, Link::new(), Some(plan), None))
 }
 
 /// A promise that `operation` settles from a task.

@@ -190,8 +190,8 @@
     if (it.kind !== 'starttls') refuse(`the socket was opened with secureTransport "${it.kind}", not "starttls"`);
     if (it.closing || it.writeDone || it.readDone || s.writableCloseQueued(it.writable)) refuse('the socket is closed');
     const link = host.upgrade(it.link, options);
-    const flushed = endWriting(it);
     it.upgraded = true;
+    const flushed = endWriting(it);
     endReading(it);
     host.stopReading(it.link);
     over(it);
