@@ -19,15 +19,15 @@ pub(super) struct Address {
 
 /// `secureTransport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(super) enum Security {
     Off,
     On,
     StartTls,
 }
 
-impl Transport {
-    const NAMES: [(&'static str, Transport); 3] =
-        [("off", Transport::Off), ("on", Transport::On), ("starttls", Transport::StartTls)];
+impl Security {
+    const NAMES: [(&'static str, Security); 3] =
+        [("off", Security::Off), ("on", Security::On), ("starttls", Security::StartTls)];
 
     pub(super) fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
@@ -36,7 +36,7 @@ impl Transport {
 
 /// SocketOptions.
 pub(super) struct Options {
-    pub(super) transport: Transport,
+    pub(super) transport: Security,
     pub(super) half_open: bool,
     /// Bytes that may wait in `writable`.
     pub(super) high_water_mark: Option<f64>,
@@ -119,7 +119,7 @@ impl Options {
     pub(super) fn read<'js>(ctx: &Ctx<'js>, options: &Value<'js>) -> Result<Options> {
         let wrong = |words: String| Failure::new("ERR_INVALID_ARG_VALUE", words).throw(ctx);
         let mut all = Options {
-            transport: Transport::Off,
+            transport: Security::Off,
             half_open: false,
             high_water_mark: None,
             sni: None,
@@ -134,7 +134,7 @@ impl Options {
         let transport: Value = options.get("secureTransport")?;
         if !transport.is_undefined() {
             let text = value::to_string(&transport)?;
-            let known = Transport::NAMES.iter().find(|(name, _)| *name == text);
+            let known = Security::NAMES.iter().find(|(name, _)| *name == text);
             let unknown =
                 || wrong(format!("secureTransport {text:?}: it is \"off\", \"on\" or \"starttls\""));
             all.transport = known.ok_or_else(unknown)?.1;
@@ -151,7 +151,7 @@ impl Options {
         }
         all.sni = server_name(ctx, options, "sni")?;
         all.alpn = protocols(ctx, options)?;
-        if all.transport == Transport::Off && (all.sni.is_some() || !all.alpn.is_empty()) {
+        if all.transport == Security::Off && (all.sni.is_some() || !all.alpn.is_empty()) {
             return Err(wrong("sni and alpn are TLS's: secureTransport is \"off\"".into()));
         }
         Ok(all)

@@ -12,7 +12,8 @@ use std::task::Poll;
 use rquickjs::Value;
 
 use super::Handle;
-use super::link::{Info, Link, Transport};
+use super::link::{Info, Link};
+use super::transport::Transport;
 use crate::io::{Stream, sleep_until};
 use crate::js::class;
 use crate::js::engine::{Engine, State};
@@ -154,7 +155,7 @@ impl Running<'_> {
                 return Poll::Ready(output);
             }
             while timer.as_mut().poll(cx).is_ready() {
-                match self.link.overdue(patience.idle_ms, patience.write_stall_ms) {
+                match self.link.flow.overdue(patience.idle_ms, patience.write_stall_ms) {
                     Ok(next) => timer.set(sleep_until(next)),
                     Err(failure) => {
                         self.link.lose(failure);

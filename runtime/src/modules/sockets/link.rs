@@ -1,47 +1,32 @@
 //! One connection behind a Socket: opened, read, written, ended, from whichever task.
 //!
-//! Owns: the transport and its end. Nothing is received that nobody asked for; a close with unread
-//! bytes lingers, so that no reset overtakes what was sent. Must not know: streams, promises, who
-//! decides when it ends.
+//! Owns: the transport and its end; every operation ends with it. Nothing is received that nobody
+//! asked for; a close with unread bytes lingers, so that no reset overtakes what was sent. Must not
+//! know: streams, promises, who decides when it ends.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
-use socket2::SockRef;
 
 use super::failure::Failure;
-use crate::client::tls::TlsStream;
-use crate::io::{End, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
+use super::flow::Flow;
+use super::transport::Transport;
+use crate::io::{End, EndWatch, Socket, Stream, sleep, spawn};
 use crate::js::alive::Hold;
 
-/// Bytes of one receive, where the reader does not say how many it wants.
-pub(super) const RECV_BYTES: usize = 64 << 10;
 /// Bytes of one send.
 const SEND_BYTES: usize = 64 << 10;
 /// A peer that takes nothing of what is to be sent before the end.
 const STALL: Duration = Duration::from_secs(10);
-/// How long the peer may go on sending what nobody reads after the end.
-const LINGER: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// What is received goes through it, into a chunk of its own size.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What carries the bytes.
-pub(super) enum Transport {
-    /// TCP.
-    Plain(Socket),
-    /// TLS over TCP.
-    Tls(TlsStream),
-}
+/// How long what is unread at the peer's end waits for a reader.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// The two ends of a connection, and what TLS agreed on.
 #[derive(Default)]
@@ -49,16 +34,6 @@ pub(super) struct Info {
     pub(super) peer: Option<SocketAddr>,
     pub(super) local: Option<SocketAddr>,
     pub(super) alpn: Option<String>,
-}
-
-/// How the bytes move: for those who bound how long they may not.
-struct Flow {
-    received: Cell<u64>,
-    sent: Cell<u64>,
-    /// When a byte moved last.
-    moved: Cell<Instant>,
-    reading_since: Cell<Option<Instant>>,
-    writing_since: Cell<Option<Instant>>,
 }
 
 /// Why an operation did not come to its end.
@@ -86,76 +61,15 @@ pub(super) struct Link {
     waiting: RefCell<Slab<Option<Waker>>>,
     /// TLS will begin over it: it belongs to another link.
     claimed: Cell<bool>,
-    flow: Flow,
+    pub(super) flow: Flow,
     hold: RefCell<Option<Hold>>,
     /// The descriptor is closed, the lingering over.
     gone: Cell<bool>,
 }
 
-impl Transport {
-    /// The next bytes, at most `room` of a plain connection; empty at the end.
-    fn poll_read(
-        &self,
-        waiting: &mut Option<WaitingRecv>,
-        room: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Vec<u8>>> {
-        let socket = match self {
-            Transport::Tls(stream) => return stream.poll_recv(cx),
-            Transport::Plain(socket) => socket,
-        };
-        SCRATCH.with_borrow_mut(|scratch| {
-            if scratch.len() < room {
-                scratch.resize(room, 0);
-            }
-            let buffer = &mut scratch[..room];
-            let tried = if waiting.is_none() { socket.try_recv(buffer) } else { None };
-            let result = match tried {
-                Some(result) => Poll::Ready(result),
-                None => waiting.get_or_insert_with(|| socket.wait_to_recv()).poll(cx, buffer),
-            };
-            result.map_ok(|got| buffer[..got].to_vec())
-        })
-    }
-
-    fn unread(&self) -> bool {
-        match self {
-            Transport::Plain(socket) => {
-                socket.with_fd(|fd| Ok(rustix::io::ioctl_fionread(fd)?)).unwrap_or(0) > 0
-            }
-            Transport::Tls(stream) => stream.stream().has_unread(),
-        }
-    }
-
-    fn set_linger_zero(&self) {
-        // It fails on a socket that is reset already.
-        let _ = match self {
-            Transport::Plain(socket) => {
-                socket.with_fd(|fd| SockRef::from(&fd).set_linger(Some(Duration::ZERO)))
-            }
-            Transport::Tls(stream) => stream.stream().set_linger_zero(),
-        };
-    }
-
-    /// Lets go of the descriptor: what waits on it ends.
-    fn close(&self) {
-        if let Transport::Plain(socket) = self {
-            // It fails where the descriptor has gone to TLS.
-            let _ = socket.close();
-        }
-    }
-}
-
 impl Link {
     /// One that is not yet open.
     pub(super) fn new() -> Rc<Link> {
-        let flow = Flow {
-            received: Cell::new(0),
-            sent: Cell::new(0),
-            moved: Cell::new(now()),
-            reading_since: Cell::new(None),
-            writing_since: Cell::new(None),
-        };
         Rc::new(Link {
             transport: RefCell::default(),
             watch: RefCell::default(),
@@ -167,7 +81,7 @@ impl Link {
             reset: RefCell::default(),
             waiting: RefCell::default(),
             claimed: Cell::new(false),
-            flow,
+            flow: Flow::new(),
             hold: RefCell::default(),
             gone: Cell::new(false),
         })
@@ -184,7 +98,7 @@ impl Link {
         };
         *self.watch.borrow_mut() = Some(Rc::new(watch));
         *self.transport.borrow_mut() = Some(Rc::new(transport));
-        self.flow.moved.set(now());
+        self.flow.begin();
         let _ = self.info.set(info);
         Ok(())
     }
@@ -251,14 +165,14 @@ impl Link {
     /// Waits for the next bytes.
     pub(super) async fn read(&self, room: usize) -> Result<Vec<u8>, Failure> {
         let Some(transport) = self.transport() else { return Ok(Vec::new()) };
-        self.flow.reading_since.set(Some(now()));
+        self.flow.set_reading(true);
         let mut waiting = None;
         let next = poll_fn(|cx| match self.reading_stopped.get() {
             true => Poll::Ready(Ok(Vec::new())),
             false => transport.poll_read(&mut waiting, room, cx).map(|result| self.received(result)),
         });
         let result = self.attend(next).await;
-        self.flow.reading_since.set(None);
+        self.flow.set_reading(false);
         match result {
             Ok(result) => result,
             Err(Cut::Stopped) => Ok(Vec::new()),
@@ -270,8 +184,7 @@ impl Link {
         match result {
             Ok(bytes) if bytes.is_empty() => self.reset.borrow().clone().map_or(Ok(bytes), Err),
             Ok(bytes) => {
-                self.flow.received.set(self.flow.received.get() + bytes.len() as u64);
-                self.flow.moved.set(now());
+                self.flow.add_received(bytes.len());
                 Ok(bytes)
             }
             // Taken away while it waited.
@@ -298,16 +211,11 @@ impl Link {
         match socket.try_send(bytes) {
             None => Ok(0),
             Some(Ok(sent)) => {
-                self.sent(sent);
+                self.flow.add_sent(sent);
                 Ok(sent)
             }
             Some(Err(error)) => Err(self.send_failed(&error)),
         }
-    }
-
-    fn sent(&self, bytes: usize) {
-        self.flow.sent.set(self.flow.sent.get() + bytes as u64);
-        self.flow.moved.set(now());
     }
 
     fn send_failed(&self, error: &io::Error) -> Failure {
@@ -322,17 +230,17 @@ impl Link {
     /// Sends all of `bytes`.
     pub(super) async fn write(&self, bytes: Vec<u8>) -> Result<(), Failure> {
         let Some(transport) = self.transport() else { return Err(closed()) };
-        self.flow.writing_since.set(Some(now()));
+        self.flow.set_writing(true);
         let result = match &*transport {
             Transport::Plain(socket) => self.attend(self.send_all(socket, &bytes)).await,
             Transport::Tls(stream) => {
                 let length = bytes.len();
                 stream.start_send(bytes);
                 let result = self.attend(poll_fn(|cx| stream.poll_sent(cx))).await;
-                result.map(|(result, _)| result.inspect(|()| self.sent(length)))
+                result.map(|(result, _)| result.inspect(|()| self.flow.add_sent(length)))
             }
         };
-        self.flow.writing_since.set(None);
+        self.flow.set_writing(false);
         match result {
             Ok(result) => result.map_err(|error| self.send_failed(&error)),
             Err(Cut::Stopped) => Err(closed()),
@@ -347,8 +255,7 @@ impl Link {
             piece.extend_from_slice(&rest[..rest.len().min(SEND_BYTES)]);
             let (result, back) = socket.send(piece, 0).await;
             let sent = result?;
-            self.sent(sent);
-            self.flow.writing_since.set(Some(now()));
+            self.flow.add_sent(sent);
             (rest, piece) = (&rest[sent..], back);
         }
         Ok(())
@@ -357,15 +264,11 @@ impl Link {
     /// Ends our direction, after all that was written: a FIN, under TLS after a close_notify.
     pub(super) async fn finish(&self) -> Result<(), Failure> {
         let Some(transport) = self.transport() else { return Err(closed()) };
-        let result = match &*transport {
-            Transport::Plain(socket) => socket.with_fd(|fd| SockRef::from(&fd).shutdown(Shutdown::Write)),
-            Transport::Tls(stream) => match self.attend(poll_fn(|cx| stream.poll_shutdown(cx))).await {
-                Ok(result) => result,
-                Err(Cut::Stopped) => return Err(closed()),
-                Err(Cut::Failed(failure)) => return Err(failure),
-            },
-        };
-        result.map_err(|error| Failure::of("close", &error))
+        match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
+            Ok(result) => result.map_err(|error| Failure::of("close", &error)),
+            Err(Cut::Stopped) => Err(closed()),
+            Err(Cut::Failed(failure)) => Err(failure),
+        }
     }
 
     /// Whether bytes have come that nobody has read. Of TLS that is not known before its records are
@@ -391,14 +294,14 @@ impl Link {
         }
     }
 
-    /// Waits until all is read, or nothing was for [`LINGER`]; whether the link is still open.
+    /// Waits until all is read, or nothing was for [`UNREAD`]; whether the link is still open.
     pub(super) async fn unattended(&self) -> bool {
         loop {
-            let before = self.flow.received.get();
-            if self.attend(sleep(LINGER)).await.is_err() {
+            let before = self.flow.received();
+            if self.attend(sleep(UNREAD)).await.is_err() {
                 return false;
             }
-            if before == self.flow.received.get() || !self.has_unread() {
+            if before == self.flow.received() || !self.has_unread() {
                 return true;
             }
         }
@@ -426,35 +329,8 @@ impl Link {
     fn progress(&self) -> u64 {
         match self.transport().as_deref() {
             Some(Transport::Tls(stream)) => stream.stream().send_progress(),
-            _ => self.flow.sent.get(),
+            _ => self.flow.sent(),
         }
-    }
-
-    /// When the peer will have been waited for too long: in milliseconds, to move a byte either way,
-    /// and to take some of what is sent. Or the failure, if it has been.
-    pub(super) fn overdue(&self, idle_ms: u64, stall_ms: u64) -> Result<Instant, Failure> {
-        let (idle, stall) = (Duration::from_millis(idle_ms), Duration::from_millis(stall_ms));
-        let time = now();
-        let mut next = time + idle.min(stall);
-        let waits = [self.flow.reading_since.get(), self.flow.writing_since.get()];
-        if let Some(since) = waits.into_iter().flatten().min() {
-            let due = since.max(self.flow.moved.get()) + idle;
-            if time >= due {
-                return Err(Failure::new(
-                    "ETIMEDOUT",
-                    format!("nothing moved for {idle_ms} ms (--idle-timeout)"),
-                ));
-            }
-            next = next.min(due);
-        }
-        if let Some(since) = self.flow.writing_since.get() {
-            if time >= since + stall {
-                let words = format!("the client took nothing for {stall_ms} ms (--write-timeout)");
-                return Err(Failure::new("ETIMEDOUT", words));
-            }
-            next = next.min(since + stall);
-        }
-        Ok(next)
     }
 
     /// Everything on it fails from now on. What was sent and the peer has not taken is dropped.
@@ -464,7 +340,7 @@ impl Link {
         }
         self.lost.borrow_mut().get_or_insert(failure);
         if let Some(transport) = self.transport()
-            && (self.flow.writing_since.get().is_some() || self.hurried.get())
+            && (self.flow.is_writing() || self.hurried.get())
         {
             transport.set_linger_zero();
         }
@@ -523,7 +399,7 @@ impl Link {
         let link = self.clone();
         drop(spawn(async move {
             let _hold = hold;
-            discard(&transport).await;
+            transport.discard().await;
             transport.close();
             link.set_gone();
         }));
@@ -587,19 +463,4 @@ impl Drop for Place<'_> {
 
 fn closed() -> Failure {
     Failure::new("ERR_SOCKET_CLOSED", "the socket is closed")
-}
-
-/// Reads to the peer's end, for [`LINGER`] at most.
-async fn discard(transport: &Transport) {
-    let mut limit = sleep(LINGER);
-    let mut waiting = None;
-    loop {
-        let next = poll_fn(|cx| match transport.poll_read(&mut waiting, RECV_BYTES, cx) {
-            Poll::Ready(result) => Poll::Ready(result.ok()),
-            Poll::Pending => pin!(&mut limit).poll(cx).map(|()| None),
-        });
-        if next.await.is_none_or(|bytes| bytes.is_empty()) || now() >= limit.deadline() {
-            return;
-        }
-    }
 }

@@ -8,9 +8,11 @@
 
 mod address;
 mod failure;
+mod flow;
 pub mod inbound;
 mod link;
 mod open;
+mod transport;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -31,10 +33,11 @@ use crate::js::script::Script;
 use crate::js::{exception, promise, value};
 use crate::modules::streams;
 
-use address::{Address, Options, Transport};
+use address::{Address, Options, Security};
 use failure::Failure;
-use link::{Link, RECV_BYTES};
+use link::Link;
 use open::{Plan, Terms};
+use transport::RECV_BYTES;
 
 static SCRIPT: Script = Script::new(c"jsserve:sockets/socket", include_str!("socket.js"));
 
@@ -205,9 +208,9 @@ fn dial<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let roots = State::of(ctx).extension::<Trust>().roots();
     let terms = Terms { name: sni.unwrap_or_else(|| address.host.clone()), alpn, roots };
     let (now, later) = match transport {
-        Transport::Off => (None, None),
-        Transport::On => (Some(terms), None),
-        Transport::StartTls => (None, Some(terms)),
+        Security::Off => (None, None),
+        Security::On => (Some(terms), None),
+        Security::StartTls => (None, Some(terms)),
     };
     let handle = Handle::new(ctx, Link::new(), Some(Plan::Dial(address, now)), later);
     let answer = Object::new(ctx.clone())?;

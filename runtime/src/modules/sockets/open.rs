@@ -10,7 +10,8 @@ use rustls::pki_types::ServerName;
 
 use super::address::Address;
 use super::failure::Failure;
-use super::link::{Cut, Info, Link, Transport};
+use super::link::{Cut, Info, Link};
+use super::transport::Transport;
 use crate::client::tls::{self, Roots, TlsStream};
 use crate::client::{ClientOptions, dial, within};
 use crate::io::Stream;
