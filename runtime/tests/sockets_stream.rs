@@ -77,6 +77,23 @@ fn byob_reads_fill_the_readers_buffer_and_take_no_more() {
     );
 }
 
+// ReadableByteStreamControllerClose, step 5.
+#[test]
+fn an_end_in_the_middle_of_an_element_fails_the_read_and_closes() {
+    check(
+        "
+        const [socket, fd] = await joined();
+        const reading = socket.readable.getReader({ mode: 'byob' }).read(new Uint16Array(4), { min: 2 });
+        await os.send(fd, 'abc');
+        os.shutdown(fd, os.SHUT_WR);
+        equal(await end(reading), 'TypeError undefined');
+        equal(await socket.closed, undefined);
+        equal(await heard(fd), '');
+        os.close(fd);
+        ",
+    );
+}
+
 #[test]
 fn a_writer_that_outruns_its_peer_waits() {
     check(
@@ -181,6 +198,23 @@ fn a_pipe_passes_a_reset_on() {
         equal(await heard(server), 'ECONNRESET', 'the other end learns that something is missing');
         await Promise.all([a.closed, b.closed]);
         os.close(server);
+        ",
+    );
+}
+
+// \"Closing must be propagated backward\" (Streams Standard section 4.9.1).
+#[test]
+fn a_pipe_into_a_socket_that_its_peer_ends_fails_and_cancels_its_source() {
+    check(
+        "
+        const [socket, fd] = await joined();
+        let reason;
+        const source = new ReadableStream({ pull: () => new Promise(() => {}), cancel: (why) => { reason = why; } });
+        const piping = source.pipeTo(socket.writable);
+        os.close(fd);
+        const error = await piping.catch((e) => e);
+        ok(error instanceof TypeError && reason === error, String(error));
+        equal(await socket.closed, undefined);
         ",
     );
 }

@@ -33,7 +33,11 @@
     it.readDone = true;
     if (it.readable.state !== 'readable') return;
     const { controller } = it.readable;
-    s.byteClose(controller);
+    try {
+      s.byteClose(controller);
+    } catch {
+      return; // in the middle of an element that somebody waits for: the stream is errored
+    }
     if (controller.pending.length > 0) s.byteRespond(controller, 0);
   };
   const failReading = (it, error) => {
