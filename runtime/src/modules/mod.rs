@@ -21,6 +21,7 @@ pub mod performance;
 pub mod print;
 pub mod report;
 pub mod shared;
+pub mod sockets;
 pub mod std;
 pub mod streams;
 pub mod structured_clone;
@@ -36,6 +37,7 @@ pub static TABLE: Table = Table {
     modules: &[
         (&["jsserve:shared"], shared::declare),
         (&["os", "qjs:os"], os::declare),
+        (&["sockets", "cloudflare:sockets"], sockets::declare),
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
