@@ -16,7 +16,7 @@ type BodyInit =
 interface Headers {
   append(name: string, value: string): void;
   delete(name: string): void;
-  /** All values of that name, joined by ", "; null if there is none. */
+  /** All values of that name, joined by ", ", of Cookie by "; "; null if there is none. */
   get(name: string): string | null;
   getSetCookie(): string[];
   has(name: string): boolean;
