@@ -23,6 +23,8 @@ use super::request::Patience;
 pub struct Response {
     /// The status.
     pub status: StatusCode,
+    /// The reason phrase; HTTP/2 has none.
+    pub reason: Bytes,
     /// The headers as the server sent them: Content-Encoding and Content-Length speak of the body on
     /// the wire.
     pub headers: HeaderMap,

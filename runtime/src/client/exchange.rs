@@ -9,9 +9,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -139,16 +141,31 @@ async fn attempt(
     }?;
     patience.change(client.options.body_stall_ms_max);
     let (parts, incoming) = sent.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody has asked for that.
+        let error = Error::new(ErrorKind::Protocol, format!("{host} changes the protocol unasked"));
+        return Err(Failed { error, unsent: None });
+    }
     let decoder =
         if head.decode && *head.method != Method::HEAD { Decoder::of(&parts.headers) } else { None };
     Ok(Response {
         status: parts.status,
+        reason: reason(&parts),
         headers: parts.headers,
         version: parts.version,
         url: head.url.clone(),
         redirected: false,
         body: Body::new(incoming, lease, decoder, patience, host),
     })
+}
+
+/// The reason phrase as it was sent: hyper keeps those that are not the usual ones.
+fn reason(parts: &http::response::Parts) -> Bytes {
+    match parts.extensions.get::<ReasonPhrase>() {
+        _ if parts.version == Version::HTTP_2 => Bytes::new(),
+        Some(reason) => Bytes::copy_from_slice(reason.as_bytes()),
+        None => Bytes::from_static(parts.status.canonical_reason().unwrap_or_default().as_bytes()),
+    }
 }
 
 /// The response, unless the server takes and sends nothing for too long.
@@ -205,7 +222,9 @@ fn wire_request(
         }
     }
     let uri = uri.build().map_err(|error| bad("the URL", error))?;
-    let skipped = |name: &HeaderName| *name == header::HOST || OWN.contains(name);
+    let nominated = nominated(head.headers);
+    let skipped =
+        |name: &HeaderName| *name == header::HOST || OWN.contains(name) || nominated.contains(&name.as_str());
     for (name, value) in head.headers.iter().filter(|(name, _)| !skipped(name)) {
         headers.append(name, value.clone());
     }
@@ -218,6 +237,12 @@ fn wire_request(
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// Headers that Connection says are for one connection only: a request that is passed on may have some.
+fn nominated(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',').map(str::trim)).collect()
 }
 
 /// What the caller has left to the client.

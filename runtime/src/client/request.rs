@@ -78,6 +78,9 @@ pub struct Request {
     pub redirect: Redirect,
     /// Ask for a compressed body, and decode it.
     pub decode: bool,
+    /// Keep from what the Fetch standard forbids beyond HTTP: the ports of other protocols, and
+    /// a redirect to another origin whose URL has a user or password.
+    pub guarded: bool,
 }
 
 impl Request {
@@ -90,6 +93,7 @@ impl Request {
             body: RequestBody::Empty,
             redirect: Redirect::Follow,
             decode: true,
+            guarded: false,
         }
     }
 }

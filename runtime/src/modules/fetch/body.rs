@@ -17,7 +17,7 @@ use crate::js::engine::State;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, promise, value};
 use crate::modules::streams::bridge::{self, Seized};
-use crate::modules::streams::source::{ByteSource, Memory};
+use crate::modules::streams::source::{self, ByteSource, Memory};
 use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
@@ -30,6 +30,8 @@ pub enum Source {
     Bytes(Held),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
+    /// Bytes from native code, which enter JavaScript only if a script reads them.
+    Native(Rc<dyn ByteSource>),
     /// What the body's stream gives.
     Stream,
 }
@@ -154,7 +156,7 @@ impl Body {
         }
         let Some(stream) = self.stream.get(ctx) else {
             self.used.set(true);
-            return Ok(Begun::Own);
+            return Ok(self.take_native().map_or(Begun::Own, Begun::Source));
         };
         let seized = bridge::seize(&stream)?;
         let begun = match seized {
@@ -183,12 +185,22 @@ impl Body {
                 Source::Incoming(body) => Some(body.clone()),
                 _ => None,
             };
-            let source: Rc<dyn ByteSource> = match incoming {
-                Some(body) => Rc::new(Pieces::of(body)),
-                None => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
+            let source: Rc<dyn ByteSource> = match (self.take_native(), incoming) {
+                (Some(source), _) => source,
+                (None, Some(body)) => Rc::new(Pieces::of(body)),
+                (None, None) => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
             };
             bridge::of_source(ctx, source)
         })
+    }
+
+    /// The native source, where it is one: from now on the body is that of a stream.
+    fn take_native(&self) -> Option<Rc<dyn ByteSource>> {
+        let mut source = self.source.borrow_mut();
+        let Source::Native(native) = &*source else { return None };
+        let native = native.clone();
+        *source = Source::Stream;
+        Some(native)
     }
 
     /// A second body with the same bytes ("clone a body").
@@ -197,6 +209,10 @@ impl Body {
     /// TypeError if it is used, or its stream is locked.
     pub fn duplicate(&self, ctx: &Ctx<'_>) -> Result<Body> {
         self.check_usable(ctx)?;
+        if matches!(&*self.source.borrow(), Source::Native(_)) {
+            // Two readers of one source: the stream's business.
+            self.stream(ctx)?;
+        }
         if let Some(stream) = self.stream.get(ctx) {
             if self.is_stream() {
                 let (one, two) = bridge::fork(&stream)?;
@@ -207,7 +223,7 @@ impl Body {
             self.stream.set(None);
         }
         Ok(Body::new(match &*self.source.borrow() {
-            Source::Null | Source::Stream => Source::Null,
+            Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Incoming(body) => Source::Incoming(body.duplicate()),
@@ -232,8 +248,11 @@ impl Body {
             bridge::seize(&stream)?;
         }
         self.used.set(true);
+        if let Some(native) = self.take_native() {
+            return Ok(Body::new(Source::Native(native)));
+        }
         Ok(Body::new(match &*self.source.borrow() {
-            Source::Null | Source::Stream => Source::Null,
+            Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Incoming(body) => Source::Incoming(body.clone()),
@@ -258,7 +277,7 @@ impl Body {
     pub fn with<R>(&self, ctx: &Ctx<'_>, f: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(Some(match &*self.source.borrow() {
             Source::Null => f(&[]),
-            Source::Stream => return Ok(None),
+            Source::Stream | Source::Native(_) => return Ok(None),
             Source::Text(text) => value::with_str(&text.get(ctx), |s| f(s.as_bytes()))?,
             Source::Bytes(buffer) => match value::bytes(&buffer.get(ctx))? {
                 Some(bytes) => bytes.with(f),
@@ -351,7 +370,7 @@ fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result
             }
         };
         deferred.settle(|ctx| match failed {
-            Some(message) => Err(exception::type_error(ctx, &message)),
+            Some(message) => Err(source::failed(ctx, &*source, &message)),
             None => convert(ctx, &all, form),
         });
     });
