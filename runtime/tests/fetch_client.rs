@@ -14,7 +14,7 @@ on_both!(
     the_response_is_the_servers,
     default_headers_are_those_of_server_runtimes,
     no_name_is_forbidden_but_framing_is_our_own,
-    the_host_of_a_served_request_is_not_passed_on,
+    an_own_host_is_sent,
     the_body_gives_the_content_type,
     every_init_member_counts,
     cache_modes_and_referrers_become_headers,
@@ -107,8 +107,8 @@ async fn no_name_is_forbidden_but_framing_is_our_own() {
     assert_eq!(server.accepts(), 1);
 }
 
-async fn the_host_of_a_served_request_is_not_passed_on() {
-    // An app's Request has a Host only if the app gave it one; what a served one does is in /tests.
+async fn an_own_host_is_sent() {
+
     let server = Server::echo();
     run(
         &server,
