@@ -184,7 +184,9 @@ impl Body {
                     // Trailers, which nobody has asked for; empty frames.
                     _ => {}
                 },
-                Some(Err(error)) => return Poll::Ready(Some(Err(Error::of_hyper(error, &self.host)))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(self.patience.explain(error, &self.host))));
+                }
                 None => self.ended(),
             }
         }

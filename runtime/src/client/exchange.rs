@@ -179,7 +179,7 @@ async fn unless_silent(
         if let Poll::Ready(result) = sent.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut failed| {
                 let unsent = failed.take_message().map(|request| request.into_body().into_body());
-                Failed { error: Error::of_hyper(failed.into_error(), host), unsent }
+                Failed { error: patience.explain(failed.into_error(), host), unsent }
             }));
         }
         patience.poll_over(cx).map(|()| {
