@@ -23,7 +23,8 @@ fn every_example_has_a_test() {
         + include_str!("examples_http.rs")
         + include_str!("examples_udp.rs")
         + include_str!("examples_tcp.rs")
-        + include_str!("examples_repl.rs");
+        + include_str!("examples_repl.rs")
+        + include_str!("fetch_client.rs");
     for folder in ["", "os/"] {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {

@@ -14,7 +14,8 @@ on_both!(
     the_response_is_the_servers,
     default_headers_are_those_of_server_runtimes,
     no_name_is_forbidden_but_framing_is_our_own,
-    an_own_host_is_sent,
+    a_name_is_sent_once_and_host_is_the_urls,
+    a_body_where_none_may_be_is_no_answer_to_the_next,
     the_body_gives_the_content_type,
     every_init_member_counts,
     cache_modes_and_referrers_become_headers,
@@ -88,7 +89,7 @@ async fn no_name_is_forbidden_but_framing_is_our_own() {
     run(
         &server,
         r#"
-        const free = { cookie: 'a=b', origin: 'http://x.test', referer: 'http://y.test/', date: 'now', 'accept-charset': 'x', dnt: '1', 'sec-x': '1', via: 'x', host: 'other.test' }
+        const free = { cookie: 'a=b', origin: 'http://x.test', referer: 'http://y.test/', date: 'now', 'accept-charset': 'x', dnt: '1', 'sec-x': '1', via: 'x' }
         const got = await seen(await fetch(base, { headers: free }))
         for (const [name, value] of Object.entries(free)) equal(got.headers.get(name), value, name)
         const framed = await seen(await fetch(base, { method: 'POST', body: 'abc', headers: {
@@ -107,19 +108,38 @@ async fn no_name_is_forbidden_but_framing_is_our_own() {
     assert_eq!(server.accepts(), 1);
 }
 
-async fn an_own_host_is_sent() {
-
+async fn a_name_is_sent_once_and_host_is_the_urls() {
     let server = Server::echo();
     run(
         &server,
         r#"
-        const request = new Request(base, { headers: { host: 'a.test' } })
-        equal((await seen(await fetch(request))).headers.get('host'), 'a.test')
-        equal((await seen(await fetch(base, { headers: new Headers(request.headers) }))).headers.get('host'), 'a.test')
-        equal((await seen(await fetch(base))).headers.get('host'), base.slice(7))
+        const headers = new Headers([['host', 'a.test'], ['x', '1'], ['X', '2'], ['cookie', 'a=1'], ['cookie', 'b=2']])
+        for (const got of [await seen(await fetch(base, { headers })), await seen(await fetch(new Request(base, { headers })))])
+          same(['host', 'x', 'cookie'].map((name) => got.headers.get(name)), [base.slice(7), '1, 2', 'a=1; b=2'])
         "#,
     )
     .await;
+}
+
+async fn a_body_where_none_may_be_is_no_answer_to_the_next() {
+    let server = Server::start(|conn| {
+        let mut first = true;
+        while conn.request().is_some() {
+            let answer = if first {
+                "HTTP/1.1 204 No\r\ncontent-length: 3\r\n\r\n"
+            } else {
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+            };
+            conn.send(answer.as_bytes());
+            std::thread::sleep(std::time::Duration::from_millis(if first { 20 } else { 0 }));
+            if std::mem::take(&mut first) {
+                conn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
+            }
+        }
+    });
+    run(&server, "equal((await fetch(base)).status, 204); equal((await fetch(base)).status, 204)").await;
+    server.closed(1).await;
+    assert_eq!(server.accepts(), 2);
 }
 
 async fn the_body_gives_the_content_type() {
@@ -161,6 +181,7 @@ async fn every_init_member_counts() {
         await rejects(fetch(base, { body: 'x' }), 'GET and HEAD')
         await rejects(fetch(base, { signal: {} }), 'AbortSignal')
         await rejects(fetch(base, { redirect: 'maybe' }), 'redirect')
+        await rejects(fetch(base, { window: 1 }), 'window')
         await rejects(fetch('http://u:p@a.test/'), 'credentials')
         await rejects(fetch('/relative'), 'absolute')
         await rejects(fetch(), 'argument')
@@ -195,7 +216,8 @@ async fn cache_modes_and_referrers_become_headers() {
 async fn null_body_statuses_and_head_have_no_body() {
     let server = Server::start(|conn| {
         while let Some(request) = conn.request() {
-            let path = request.line().split(' ').nth(1).expect("a target").trim_start_matches('/').to_string();
+            let path =
+                request.line().split(' ').nth(1).expect("a target").trim_start_matches('/').to_string();
             let status = if path.is_empty() { "200" } else { &path };
             let more = if status == "200" { "content-encoding: gzip\r\ncontent-length: 20\r\n" } else { "" };
             let more = if status == "205" { "content-length: 0\r\n" } else { more };
@@ -244,7 +266,8 @@ async fn early_responses_are_skipped() {
     let server = Server::canned(answer.concat());
     run(&server, "const r = await fetch(base); same([r.status, r.headers.get('link'), await r.text()], [200, null, 'last'])")
         .await;
-    let server = Server::canned("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+    let server =
+        Server::canned("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
     run(&server, "await rejects(fetch(base), 'changes the protocol', 'EPROTO')").await;
 }
 
@@ -339,6 +362,7 @@ async fn data_urls_are_processed() {
           equal(await r.text(), body)
         }
         equal((await fetch('data:,x', { method: 'POST', body: 'y' })).status, 200)
+        equal((await fetch('data:,x', { method: 'HEAD' })).body, null)
         await rejects(fetch('data:no comma'), 'malformed', 'ERR_INVALID_URL')
         await rejects(fetch('data:;base64,%'), 'malformed')
         await rejects(fetch('file:///etc/hostname'), 'std.loadFile', 'ERR_UNSUPPORTED_SCHEME')

@@ -171,7 +171,9 @@ async fn a_download_is_as_fast_as_the_script_reads() {
     let driver = engine(&server);
     driver.run_async("globalThis.reader = (await fetch(base)).body.getReader(); await reader.read()").await;
     until(&stalled).await;
-    driver.run_async("for (let i = 0; i < 10; i++) ok(!(await reader.read()).done); await reader.cancel()").await;
+    driver
+        .run_async("for (let i = 0; i < 10; i++) ok(!(await reader.read()).done); await reader.cancel()")
+        .await;
     server.closed(1).await;
     quiet(&driver);
 }
@@ -201,7 +203,9 @@ async fn an_unread_body_is_let_go_with_its_response() {
     driver.run("globalThis.controller = new AbortController()");
     driver.run_async("equal((await fetch(base)).status, 200)").await;
     // A stream that nobody has any more, of a call whose signal lives on.
-    driver.run_async("{ const r = await fetch(base, { signal: controller.signal }); r.body; r.self = r }").await;
+    driver
+        .run_async("{ const r = await fetch(base, { signal: controller.signal }); r.body; r.self = r }")
+        .await;
     driver.engine.collect();
     server.closed(2).await;
     quiet(&driver);
@@ -279,7 +283,8 @@ async fn answer(pending: &call::Pending) -> (OwnedReply, Outgoing) {
 
 fn field(owned: &OwnedReply, name: &str) -> Option<String> {
     let lent = owned.lend();
-    let get = |list: &HeaderList| list.get(name.as_bytes()).map(|value| String::from_utf8(value).expect("ASCII"));
+    let get =
+        |list: &HeaderList| list.get(name.as_bytes()).map(|value| String::from_utf8(value).expect("ASCII"));
     match lent.headers {
         Fields::List(list) => get(list),
         Fields::ContentType(_) => None,
@@ -370,7 +375,11 @@ async fn a_coded_body_passes_as_it_came() {
         let pending = serve(&driver, source, Asked("GET", "br, gzip"), None);
         let (owned, mut outgoing) = answer(&pending).await;
         let fields = ["content-encoding", "content-length", "vary"].map(|name| field(&owned, name));
-        assert_eq!(fields, [Some("gzip".into()), Some(length.clone()), Some("x, Accept-Encoding".into())], "{source}");
+        assert_eq!(
+            fields,
+            [Some("gzip".into()), Some(length.clone()), Some("x, Accept-Encoding".into())],
+            "{source}"
+        );
         assert!(rest(&mut outgoing).await == coded, "{source}");
         // A client that does not take the coding.
         let pending = serve(&driver, source, Asked("GET", "gzip;q=0"), None);
@@ -379,10 +388,14 @@ async fn a_coded_body_passes_as_it_came() {
         assert!(rest(&mut outgoing).await == plain, "{source}");
     }
     // What the app says of the bytes holds for those that it has seen.
-    let own = "async () => new Response((await fetch(base)).body, { headers: { 'content-length': '120000' } })";
+    let own =
+        "async () => new Response((await fetch(base)).body, { headers: { 'content-length': '120000' } })";
     let pending = serve(&driver, own, Asked("GET", "gzip"), None);
     let (owned, mut outgoing) = answer(&pending).await;
-    assert_eq!((field(&owned, "content-encoding"), field(&owned, "content-length")), (None, Some("120000".into())));
+    assert_eq!(
+        (field(&owned, "content-encoding"), field(&owned, "content-length")),
+        (None, Some("120000".into()))
+    );
     assert!(rest(&mut outgoing).await == plain);
     quiet(&driver);
 }
@@ -398,7 +411,8 @@ async fn an_abort_ends_what_is_passed_on() {
     let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").err().expect("an error");
     assert_eq!((end.text.as_str(), end.by_app), ("Error: no more", false));
     // As when the client of a served request is gone.
-    let pending = serve(&driver, "(request) => fetch(base, { signal: request.signal })", Asked("GET", ""), None);
+    let pending =
+        serve(&driver, "(request) => fetch(base, { signal: request.signal })", Asked("GET", ""), None);
     let (_, mut outgoing) = answer(&pending).await;
     pending.caller.gone();
     let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").err().expect("an error");

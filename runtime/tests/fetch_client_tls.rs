@@ -60,12 +60,19 @@ async fn faults_of_certificates_have_nodes_names() {
     let trusted = Authority::new();
     for (terms, authority, code, words) in [
         (Terms { expired: true, ..Terms::default() }, &trusted, "CERT_HAS_EXPIRED", "has expired"),
-        (Terms { names: &["a.test"], ..Terms::default() }, &trusted, "ERR_TLS_CERT_ALTNAME_INVALID", "this host"),
+        (
+            Terms { names: &["a.test"], ..Terms::default() },
+            &trusted,
+            "ERR_TLS_CERT_ALTNAME_INVALID",
+            "this host",
+        ),
         (Terms::default(), &Authority::new(), "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "not trusted"),
     ] {
         let server = TlsServer::echo(authority.server_config(&terms));
         let driver = trusting(&trusted, &server);
-        let script = format!("await rejects(fetch(base), 'TLS with localhost: the certificate', {code:?}); await rejects(fetch(base), {words:?})");
+        let script = format!(
+            "await rejects(fetch(base), 'TLS with localhost: the certificate', {code:?}); await rejects(fetch(base), {words:?})"
+        );
         driver.run_async(&script).await;
         server.closed(2).await;
         quiet(&driver);
@@ -79,7 +86,9 @@ async fn requests_share_an_h2_connection() {
     let authority = Authority::new();
     let server = TlsServer::echo(authority.server_config(&Terms::default()));
     let driver = trusting(&authority, &server);
-    driver.run_async("await Promise.all(Array.from({ length: 20 }, async () => (await fetch(base)).text()))").await;
+    driver
+        .run_async("await Promise.all(Array.from({ length: 20 }, async () => (await fetch(base)).text()))")
+        .await;
     driver.run_async("await (await fetch(base)).text()").await;
     assert_eq!(server.accepts(), 1);
     quiet(&driver);

@@ -119,7 +119,10 @@ impl Error {
             return Error::of_tls(inner, host);
         }
         let protocol = |words: &str| (ErrorKind::Protocol, format!("{host} {words}"));
-        let (kind, message) = if error.is_parse() {
+        // What hyper finds in the chunks of a body.
+        let malformed =
+            || find::<io::Error>(&error).is_some_and(|it| it.kind() == io::ErrorKind::InvalidInput);
+        let (kind, message) = if error.is_parse() || malformed() {
             protocol("sent a response that cannot be read")
         } else if error.is_body_write_aborted() {
             (ErrorKind::RequestBody, "the request's body ended before its announced length".into())

@@ -146,6 +146,12 @@ async fn attempt(
         let error = Error::new(ErrorKind::Protocol, format!("{host} changes the protocol unasked"));
         return Err(Failed { error, unsent: None });
     }
+    // A server that announces a body where none may be may well send it: in place of the next answer.
+    let bodiless = parts.status == StatusCode::NO_CONTENT;
+    let announced = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if bodiless && (announced || parts.headers.contains_key(header::TRANSFER_ENCODING)) {
+        lease.close_after();
+    }
     let decoder =
         if head.decode && *head.method != Method::HEAD { Decoder::of(&parts.headers) } else { None };
     Ok(Response {

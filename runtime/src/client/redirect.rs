@@ -29,7 +29,8 @@ const OF_ORIGIN: [HeaderName; 4] =
 
 /// Sends `request`, and sends it on where redirects lead, as it says.
 pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Response> {
-    let Request { mut method, mut url, mut headers, mut body, redirect, decode, guarded } = request;
+    let Request { mut method, mut url, mut headers, mut body, redirect, decode, guarded, same_origin } =
+        request;
     let mut redirects = 0;
     loop {
         if guarded {
@@ -43,7 +44,10 @@ pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Respons
         let target = match redirect {
             Redirect::Manual => return Ok(response),
             Redirect::Error if is_redirect(status) => {
-                return Err(Error::new(ErrorKind::Redirect, format!("{url} redirects, which is not allowed")));
+                return Err(Error::new(
+                    ErrorKind::Redirect,
+                    format!("{url} redirects, which is not allowed"),
+                ));
             }
             Redirect::Error | Redirect::Follow => match target(&response)? {
                 None => return Ok(response),
@@ -53,6 +57,10 @@ pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Respons
         if redirects == client.options.redirects_max {
             let message = format!("more than {redirects} redirects, the last one to {target}");
             return Err(Error::new(ErrorKind::TooManyRedirects, message));
+        }
+        if same_origin && target.origin() != url.origin() {
+            let message = format!("{url} redirects to another origin, which mode \"same-origin\" forbids");
+            return Err(Error::new(ErrorKind::Redirect, message));
         }
         let has_password = !target.username().is_empty() || target.password().is_some();
         if guarded && has_password && target.origin() != url.origin() {
@@ -86,10 +94,10 @@ async fn drain(response: &mut Response) -> Result<()> {
 
 /// Ports of protocols that an HTTP request could be mistaken in (Fetch standard, "bad port").
 const BAD_PORTS: [u16; 83] = [
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
-    109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526,
-    530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659,
-    4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514,
+    515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723,
+    2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ];
 
 fn check_port(url: &Url) -> Result<()> {

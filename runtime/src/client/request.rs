@@ -81,6 +81,8 @@ pub struct Request {
     /// Keep from what the Fetch standard forbids beyond HTTP: the ports of other protocols, and
     /// a redirect to another origin whose URL has a user or password.
     pub guarded: bool,
+    /// Fail where a redirect leads to another origin.
+    pub same_origin: bool,
 }
 
 impl Request {
@@ -94,6 +96,7 @@ impl Request {
             redirect: Redirect::Follow,
             decode: true,
             guarded: false,
+            same_origin: false,
         }
     }
 }

@@ -301,6 +301,13 @@ impl Body {
     /// # Errors
     /// TypeError if it is used.
     pub fn consume<'js>(&self, ctx: &Ctx<'js>, form: Form) -> Result<Value<'js>> {
+        let failed = match &*self.source.borrow() {
+            Source::Native(source) => source.failure(ctx),
+            _ => None,
+        };
+        if let Some(reason) = failed {
+            return Err(ctx.throw(reason));
+        }
         match self.begin(ctx)? {
             Begun::Unusable => return Err(unusable(ctx)),
             Begun::Own => {}

@@ -28,7 +28,7 @@ pub struct SharedHeaders(Rc<Inner>);
 struct Inner {
     list: RefCell<HeaderList>,
     immutable: Cell<bool>,
-    /// It is a served request's, or was copied from one and has kept its Host.
+    /// It is a served request's, or was copied from one and has kept its Content-Length.
     served: Cell<bool>,
     sorted: RefCell<Option<Vec<(String, String)>>>,
     charge: Charge,
@@ -50,8 +50,8 @@ impl SharedHeaders {
         shared
     }
 
-    /// Whether Host and Content-Length are those of a request that this server has received, and not
-    /// what the app wants to send.
+    /// Whether its Content-Length is that of a request which this server has received, and not what the
+    /// app wants to send.
     pub fn is_served(&self) -> bool {
         self.0.served.get()
     }
@@ -173,7 +173,7 @@ impl Headers {
         s.require(2, "Headers.set")?;
         let (name, field) = (checked_name(s.ctx, &s.arg(0))?, checked_value(s.ctx, &s.arg(1))?);
         self.0.change(s.ctx, name.len() + field.len(), |list| list.set(&name, &field))?;
-        if name.eq_ignore_ascii_case(b"host") {
+        if name.eq_ignore_ascii_case(b"content-length") {
             self.0.0.served.set(false);
         }
         Ok(s.undefined())

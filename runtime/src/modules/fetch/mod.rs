@@ -11,9 +11,9 @@ pub mod headers;
 pub mod incoming;
 pub mod outgoing;
 mod passing;
+pub mod referrer;
 pub mod request;
 pub mod response;
-pub mod referrer;
 pub mod settings;
 
 use rquickjs::{Ctx, Result};

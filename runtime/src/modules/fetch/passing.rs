@@ -14,7 +14,11 @@ const OF_BYTES: [&[u8]; 4] = [b"content-encoding", b"content-length", b"content-
 
 /// The headers of `response` to the request with `head`, if `source`, its body, goes on as it came: from
 /// now on it is not decoded.
-pub(super) fn as_it_came(source: &dyn ByteSource, head: &dyn Head, response: &Response) -> Option<HeaderList> {
+pub(super) fn as_it_came(
+    source: &dyn ByteSource,
+    head: &dyn Head,
+    response: &Response,
+) -> Option<HeaderList> {
     let coding = source.coding()?;
     let list = response.shared_headers().list();
     if OF_BYTES.iter().any(|name| list.has(name)) || !is_accepted(head, &coding.name) {
@@ -40,7 +44,9 @@ fn is_accepted(head: &dyn Head, codings: &str) -> bool {
     let mut accepted = Vec::new();
     head.fields(&mut |name, value| {
         if name.eq_ignore_ascii_case(b"accept-encoding") {
-            accepted.extend(String::from_utf8_lossy(value).split(',').map(|item| item.trim().to_ascii_lowercase()));
+            accepted.extend(
+                String::from_utf8_lossy(value).split(',').map(|item| item.trim().to_ascii_lowercase()),
+            );
         }
     });
     let weight = |coding: &str| {

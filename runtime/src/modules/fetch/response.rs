@@ -183,12 +183,15 @@ impl Response {
     }
 
     fn get_type<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, match &self.fetched {
-            _ if self.error => "error",
-            // No response is of another origin than a server's own code.
-            Some(_) => "basic",
-            None => "default",
-        })
+        value::string(
+            s.ctx,
+            match &self.fetched {
+                _ if self.error => "error",
+                // No response is of another origin than a server's own code.
+                Some(_) => "basic",
+                None => "default",
+            },
+        )
     }
 
     fn get_url<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {

@@ -85,6 +85,10 @@ impl Settings {
                 set = true;
             }
         }
+        let window = member(Some(init), ctx, "window")?;
+        if !window.is_undefined() && !window.is_null() {
+            return Err(type_error(ctx, "Request: window can only be null"));
+        }
         let referrer = member(Some(init), ctx, "referrer")?;
         if !referrer.is_undefined() {
             let text = value::to_string(&referrer)?;

@@ -41,7 +41,9 @@ fn matches(bytes: &[u8], integrity: &str) -> bool {
         return true;
     };
     let mut strong = known.iter().filter(|(algorithm, _)| algorithm.output_len() == strongest);
-    strong.any(|(algorithm, value)| decode(value).is_some_and(|wanted| wanted == digest(algorithm, bytes).as_ref()))
+    strong.any(|(algorithm, value)| {
+        decode(value).is_some_and(|wanted| wanted == digest(algorithm, bytes).as_ref())
+    })
 }
 
 /// Either alphabet of base64, with padding or without.

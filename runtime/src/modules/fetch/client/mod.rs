@@ -86,13 +86,14 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         give_up(ctx, &request, &reason)?;
         return Err(ctx.throw(reason));
     }
-    let url = Url::parse(&request.url()).map_err(|_| {
-        Failure::new(format!("{} is no URL", request.url()), None).throw(ctx, FAILED)
-    })?;
+    let url = Url::parse(&request.url())
+        .map_err(|_| Failure::new(format!("{} is no URL", request.url()), None).throw(ctx, FAILED))?;
     if !matches!(url.scheme(), "http" | "https") {
         return match schemes::local(&url) {
             Ok((kind, bytes)) => {
-                let body = Body::new(Source::Native(Memory::source(bytes)));
+                let is_head = request.method() == "HEAD";
+                let source = if is_head { Source::Null } else { Source::Native(Memory::source(bytes)) };
+                let body = Body::new(source);
                 let response = Response::local(&url, &kind, body);
                 promise::settled(ctx, Ok(class::instance(ctx, response)?))
             }

@@ -7,14 +7,15 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::header::{self, Entry};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rquickjs::{Ctx, Result};
 use url::Url;
 
+use super::Call;
 use super::errors::{FAILED, Failure};
 use super::rooted::Rooted;
 use super::upload::{From, Upload};
-use super::Call;
 use crate::client::{self, Redirect, RequestBody};
 use crate::js::engine::State;
 use crate::js::exception::{self, type_error};
@@ -47,28 +48,36 @@ pub(super) fn of(ctx: &Ctx<'_>, request: &Request, url: Url, call: &Rc<Call>) ->
         "manual" => Redirect::Manual,
         _ => Redirect::Follow,
     };
+    let same_origin = settings.mode == "same-origin";
     let body = body(ctx, request, length, call)?;
-    Ok(client::Request { method, url, headers, body, redirect, decode: true, guarded: true })
+    Ok(client::Request { method, url, headers, body, redirect, decode: true, guarded: true, same_origin })
 }
 
-/// The request's headers. No name is forbidden as in a browser: as in Node, Deno and Bun there is no
-/// user whom they could betray. The names that frame the message are the client's (see
-/// [`client::Request`]).
+/// The request's headers. Names are not forbidden as they are in a browser, as in Node, Deno and Bun:
+/// there is no user whom they could betray. What frames the message is the client's (see
+/// [`client::Request`]), and Host is the URL's, as in Node, Deno and workerd: a served request that is
+/// passed on has the name by which this server was called.
 fn headers(request: &Request) -> std::result::Result<HeaderMap, String> {
     let shared = request.shared_headers();
     let list = shared.list();
     let mut headers = HeaderMap::with_capacity(list.len() + 2);
     for (name, value) in list.iter() {
-        // The Host by which a client has called us is not the name of the server that is asked now.
-        if shared.is_served() && name.eq_ignore_ascii_case(b"host") {
-            continue;
-        }
         let shown = || String::from_utf8_lossy(name).into_owned();
         let known = HeaderName::from_bytes(name).map_err(|_| format!("{:?} is no header name", shown()))?;
         let value = HeaderValue::from_bytes(value);
         let value = value.map_err(|_| format!("the value of header {:?} has control characters", shown()))?;
-        headers.append(known, value);
+        // One line a name, as its values are seen by scripts; cookies have a list of their own kind.
+        match headers.entry(known) {
+            Entry::Vacant(first) => drop(first.insert(value)),
+            Entry::Occupied(mut more) => {
+                let comma: &[u8] = if *more.key() == header::COOKIE { b"; " } else { b", " };
+                let joined = [more.get().as_bytes(), comma, value.as_bytes()].concat();
+                let joined = HeaderValue::from_bytes(&joined).map_err(|error| error.to_string())?;
+                more.insert(joined);
+            }
+        }
     }
+    headers.remove(header::HOST);
     Ok(headers)
 }
 
