@@ -119,6 +119,7 @@ fn answer(reader: &mut BufReader<TcpStream>, asked: &AtomicUsize, received: &Ato
             stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n").ok()?;
             None
         }
+        "/odd" => stream.write_all(b"HTTP/1.1 999 Request denied\r\ncontent-length: 0\r\n\r\n").ok(),
         "/gzip" => whole("content-encoding: gzip\r\n", GZIP),
         "/count" => whole("", received.load(Ordering::SeqCst).to_string().as_bytes()),
         _ => whole(
@@ -185,6 +186,8 @@ both_backends! {
         let head = client.response("HEAD");
         assert!(head.field("content-length").is_some());
         assert_eq!(client.get("/echo").status, 200);
+        let odd = client.get("/odd");
+        assert_eq!((odd.status, odd.reason.as_str()), (999, "Request denied"));
         assert_eq!(origin.opened(), 1);
     }
 

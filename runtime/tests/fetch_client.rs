@@ -16,6 +16,7 @@ on_both!(
     no_name_is_forbidden_but_framing_is_our_own,
     a_name_is_sent_once_and_host_is_the_urls,
     a_body_where_none_may_be_is_no_answer_to_the_next,
+    a_misdirected_request_is_sent_on_a_new_connection,
     the_body_gives_the_content_type,
     every_init_member_counts,
     cache_modes_and_referrers_become_headers,
@@ -140,6 +141,30 @@ async fn a_body_where_none_may_be_is_no_answer_to_the_next() {
     run(&server, "equal((await fetch(base)).status, 204); equal((await fetch(base)).status, 204)").await;
     server.closed(1).await;
     assert_eq!(server.accepts(), 2);
+}
+
+async fn a_misdirected_request_is_sent_on_a_new_connection() {
+    let server = Server::start(|conn| {
+        while let Some(request) = conn.request() {
+            let wrong = conn.number == 0 || request.line().contains("always");
+            let status = if wrong { "421 Wrong" } else { "200 OK" };
+            conn.send(
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", request.body.len()).as_bytes(),
+            );
+            conn.send(&request.body);
+        }
+    });
+    run(
+        &server,
+        r#"
+        const post = { method: 'POST', body: 'sent' }
+        const r = await fetch(base, post)
+        same([r.status, await r.text()], [200, 'sent'])
+        equal((await fetch(`${base}/always`, post)).status, 421)
+        "#,
+    )
+    .await;
+    assert!(server.accepts() <= 4, "{}", server.accepts());
 }
 
 async fn the_body_gives_the_content_type() {

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use client_server::{Server, response};
+use client_server::{Server, options, response};
 use driver::Driver;
-use fetch_harness::{engine, quiet, run};
+use fetch_harness::{engine, engine_with, quiet, run};
+use runtime::client::ClientOptions;
 use runtime::io::sleep;
 use runtime::js::{Held, Value};
 use runtime::modules::fetch::call::{self, Called, FetchHandler, Fields, OwnedReply};
@@ -209,6 +210,15 @@ async fn an_unread_body_is_let_go_with_its_response() {
     driver.engine.collect();
     server.closed(2).await;
     quiet(&driver);
+    // Where connections are wanting, garbage is collected: these responses refer to themselves.
+    let (server, _) = endless();
+    let few = ClientOptions { connections_max: 3, ..options() };
+    let driver = engine_with(&format!("http://{}", server.addr), few);
+    driver
+        .run_async("for (let i = 0; i < 20; i++) { const r = await fetch(base); r.body; r.self = r }")
+        .await;
+    quiet(&driver);
+    server.closed(20).await;
 }
 
 async fn an_answer_may_come_before_the_body_is_sent() {

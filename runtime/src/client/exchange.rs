@@ -60,9 +60,9 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
         return Err(Error::new(ErrorKind::Request, message));
     }
     let (lease, reused) = checkout(client, head.url, false).await?;
-    let again = if reused { body.again() } else { None };
+    let again = body.again();
     let failed = match attempt(client, head, body, lease).await {
-        Ok(response) => return Ok(response),
+        Ok(response) => return undo_misdirection(client, head, again, response).await,
         Err(failed) if !reused => return Err(failed.error),
         Err(failed) => failed,
     };
@@ -71,6 +71,20 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
     let may_repeat = head.method.is_idempotent() && failed.error.kind() == ErrorKind::Closed;
     let again = again.filter(|_| may_repeat || was_refused(&failed.error));
     let Some(body) = failed.unsent.or(again) else { return Err(failed.error) };
+    let (lease, _) = checkout(client, head.url, true).await?;
+    attempt(client, head, body, lease).await.map_err(|failed| failed.error)
+}
+
+/// The response, unless the server says that this connection is the wrong one: then that of another one
+/// (RFC 9110 15.5.20; Fetch standard, HTTP-network-or-cache fetch).
+async fn undo_misdirection(
+    client: &Rc<Inner>,
+    head: &Head<'_>,
+    again: Option<RequestBody>,
+    response: Response,
+) -> Result<Response> {
+    let (StatusCode::MISDIRECTED_REQUEST, Some(body)) = (response.status, again) else { return Ok(response) };
+    drop(response);
     let (lease, _) = checkout(client, head.url, true).await?;
     attempt(client, head, body, lease).await.map_err(|failed| failed.error)
 }

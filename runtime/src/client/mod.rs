@@ -143,6 +143,11 @@ impl Client {
         redirect::send(&self.inner, request).await
     }
 
+    /// Whether a request has to wait until another one has ended.
+    pub fn is_full(&self) -> bool {
+        self.inner.pool.is_full()
+    }
+
     /// Connections that wait for a next request.
     pub fn idle_connections(&self) -> usize {
         self.inner.pool.idle()

@@ -118,6 +118,11 @@ impl Pool {
         self.room.clone().acquire_owned().await.ok()
     }
 
+    /// Whether all connections are in use.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.available_permits() == 0 && self.idle() == 0
+    }
+
     fn evict(&self) {
         let origins = self.origins.borrow();
         let oldest = |place: &Rc<Place>| {

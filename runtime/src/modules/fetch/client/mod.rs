@@ -33,6 +33,7 @@ use super::response::Response;
 use crate::client::{self, Client};
 use crate::io;
 use crate::js::class::{self, Class, Scope, Static};
+use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::promise::{self, Deferred};
 use crate::modules::abort;
@@ -78,6 +79,12 @@ struct Asked {
 fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = s.ctx;
     signals::leave(ctx)?;
+    if Client::of_worker().is_full()
+        && let Some(engine) = State::of(ctx).engine().upgrade()
+    {
+        // Responses that nobody reads or has any more may hold connections.
+        engine.collect_within();
+    }
     let request = Request::construct(s)?;
     let signal = request.signal(ctx);
     if let Some(signal) = &signal
