@@ -73,6 +73,10 @@ async fn a_body_that_breaks_off_is_terminated() {
             equal(text((await reader.read()).value), 'abc')
             await rejects(reader.read(), '127.0.0.1', {code:?})
             await rejects(reader.closed, '127.0.0.1', {code:?})
+            // Without another read.
+            const early = (await fetch(base)).body.getReader()
+            await early.read()
+            await rejects(early.closed, '127.0.0.1', {code:?})
             "#
         );
         run(&Server::once(answer), &script).await;

@@ -228,7 +228,7 @@ impl Call {
             _ if no_body => Body::new(Source::Null),
             Some(bytes) => Body::new(Source::Native(Memory::source(bytes))),
             None => {
-                let download = Rc::new(Download::new(body, coding, follow));
+                let download = Download::new(body, coding, follow);
                 *self.download.borrow_mut() = Rc::downgrade(&download);
                 Body::new(Source::Native(download))
             }
