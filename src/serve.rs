@@ -40,7 +40,11 @@ pub fn check(config: Config) -> Result<ExitCode> {
     let file = config.file.as_ref().map_or(String::new(), |file| format!(", config={}", file.display()));
     let checked = check::check(config)?;
     if !quiet {
-        let handlers = [("fetch", checked.abilities.fetch), ("accept", checked.abilities.accept)];
+        let handlers = [
+            ("fetch", checked.abilities.fetch),
+            ("accept", checked.abilities.accept),
+            ("connect", checked.abilities.connect),
+        ];
         let handlers: Vec<&str> = handlers.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let (modules, ms) = (checked.modules, checked.took.as_millis());
         let line = format!("{app}: {}{file}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));

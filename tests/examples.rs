@@ -24,7 +24,9 @@ fn every_example_has_a_test() {
         + include_str!("examples_udp.rs")
         + include_str!("examples_tcp.rs")
         + include_str!("examples_repl.rs")
-        + include_str!("examples_pages.rs");
+        + include_str!("connect.rs")
+        + include_str!("examples_pages.rs")
+        + include_str!("fetch_client.rs");
     for folder in ["", "os/", "hono/"] {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {

@@ -13,7 +13,7 @@ pub enum Scheme {
     Auto,
     /// HTTP/1.1, answered by the app's `fetch`.
     Http,
-    /// Raw TCP, answered by the app's `accept`.
+    /// Raw TCP, answered by the app's `connect` or `accept`.
     Tcp,
 }
 

@@ -45,7 +45,7 @@ args; and a table [env]. Its paths start at its folder. Flags of the command lin
     max_term_width = 110
 )]
 pub struct Flags {
-    /// The app: a module whose default export has `fetch` or `accept`. Or a script; `-` for standard input
+    /// The app: a module whose default export has `fetch`, `connect` or `accept`. Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
 
@@ -133,6 +133,11 @@ pub struct Serving {
     /// Address with its protocol, http://HOST:PORT or tcp://HOST:PORT; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
+
+    /// Port or HOST:PORT for raw TCP beside HTTP, to the app's `connect` or `accept`; may be repeated. An app
+    /// without `fetch` has its raw TCP on --port
+    #[arg(long, value_name = "PORT|HOST:PORT", conflicts_with = "listen")]
+    pub tcp: Vec<String>,
 
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]

@@ -17,6 +17,7 @@ use crate::js::{exception, value};
 
 pub mod search_params;
 
+use super::blob::urls;
 use search_params::{Pair, SearchParams};
 
 /// A URL record and the list of its query's pairs, once somebody asked for them.
@@ -108,6 +109,8 @@ impl Class for Url {
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Static(c"parse", 1, parse),
         Member::Static(c"canParse", 1, can_parse),
+        Member::Static(c"createObjectURL", 1, urls::create),
+        Member::Static(c"revokeObjectURL", 1, urls::revoke),
         Member::GetSet(c"href", get!(quirks::href), set_href),
         Member::Get(c"origin", get!(quirks::origin)),
         Member::GetSet(c"protocol", get!(quirks::protocol), set!(quirks::set_protocol)),
