@@ -70,6 +70,23 @@
   s.hasDefaultReader = (stream) => stream.reader !== undefined && !stream.reader.byob;
   s.hasByobReader = (stream) => stream.reader !== undefined && stream.reader.byob;
 
+  /* CallPullIfNeeded of a kind of controller: one pull at a time, and one more for all that asked meanwhile. */
+  s.puller = (shouldPull, fail) => function pullIfNeeded(c) {
+    if (!shouldPull(c)) return;
+    if (c.pulling) {
+      c.pullAgain = true;
+      return;
+    }
+    c.pulling = true;
+    then(c.pull(), () => {
+      c.pulling = false;
+      if (c.pullAgain) {
+        c.pullAgain = false;
+        pullIfNeeded(c);
+      }
+    }, (error) => fail(c, error));
+  };
+
   /* CreateReadableStream: algorithms of our own; `start` has run. */
   s.createReadable = (start, pull, cancel, highWaterMark = 1, size = () => 1) => {
     const stream = s.newReadable();

@@ -16,21 +16,7 @@
     if (stream.state !== 'readable' || c.closeRequested || !c.started) return false;
     return stream.reader !== undefined && s.waitingReads(stream) > 0 || desiredSize(c) > 0;
   };
-  const pullIfNeeded = (c) => {
-    if (!shouldPull(c)) return;
-    if (c.pulling) {
-      c.pullAgain = true;
-      return;
-    }
-    c.pulling = true;
-    then(c.pull(), () => {
-      c.pulling = false;
-      if (c.pullAgain) {
-        c.pullAgain = false;
-        pullIfNeeded(c);
-      }
-    }, (error) => s.byteError(c, error));
-  };
+  const pullIfNeeded = s.puller(shouldPull, (c, error) => s.byteError(c, error));
 
   const invalidateRequest = (c) => {
     if (c.byobRequest === null) return;

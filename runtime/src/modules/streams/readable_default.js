@@ -126,21 +126,7 @@
   const shouldPull = (c) => canEnqueue(c) && c.started
     && (s.readableLocked(c.stream) && s.waitingReads(c.stream) > 0 || desiredSize(c) > 0);
   s.defaultShouldPull = shouldPull;
-  const pullIfNeeded = (c) => {
-    if (!shouldPull(c)) return;
-    if (c.pulling) {
-      c.pullAgain = true;
-      return;
-    }
-    c.pulling = true;
-    then(c.pull(), () => {
-      c.pulling = false;
-      if (c.pullAgain) {
-        c.pullAgain = false;
-        pullIfNeeded(c);
-      }
-    }, (error) => s.defaultError(c, error));
-  };
+  const pullIfNeeded = s.puller(shouldPull, (c, error) => s.defaultError(c, error));
 
   s.defaultClose = (c) => {
     if (!canEnqueue(c)) return;
