@@ -37,7 +37,11 @@ pub fn check(config: Config) -> Result<ExitCode> {
     let (app, quiet) = (config.app.display().to_string(), config.quiet);
     let checked = check::check(config)?;
     if !quiet {
-        let handlers = [("fetch", checked.abilities.fetch), ("accept", checked.abilities.accept), ("connect", checked.abilities.connect)];
+        let handlers = [
+            ("fetch", checked.abilities.fetch),
+            ("accept", checked.abilities.accept),
+            ("connect", checked.abilities.connect),
+        ];
         let handlers: Vec<&str> = handlers.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let (modules, ms) = (checked.modules, checked.took.as_millis());
         let line = format!("{app}: {}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));

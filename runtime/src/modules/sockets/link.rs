@@ -18,7 +18,7 @@ use slab::Slab;
 use super::failure::Failure;
 use super::flow::Flow;
 use super::transport::Transport;
-use crate::io::{End, EndWatch, Socket, Stream, sleep, spawn};
+use crate::io::{End, EndWatch, Socket, Stream, now, sleep, spawn};
 use crate::js::alive::Hold;
 
 /// Bytes of one send.
@@ -314,12 +314,12 @@ impl Link {
         }
         let link = self.clone();
         drop(spawn(async move {
-            loop {
-                let before = link.progress();
-                if link.attend(sleep(STALL)).await.is_err() {
-                    return;
-                }
-                if link.progress() == before {
+            let mut seen = (link.progress(), now());
+            while link.attend(sleep(STALL / 10)).await.is_ok() {
+                let (progress, time) = (link.progress(), now());
+                if progress != seen.0 {
+                    seen = (progress, time);
+                } else if time - seen.1 >= STALL {
                     return link.lose(Failure::new("ETIMEDOUT", "the peer takes nothing of what is sent"));
                 }
             }
