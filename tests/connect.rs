@@ -164,6 +164,33 @@ both_backends! {
         });
     }
 
+    fn the_proxy_serves_many_at_once_whatever_others_do(io) {
+        let echo = Server::spawn(&["--io", io, "--workers", "1"], &example("echo_streams.js"));
+        let server = proxy(io, echo.addr());
+        assert_eq!(through(&mut client(server.addr()), b"first"), b"first");
+        let base = (echo.fd_count(), server.fd_count());
+        std::thread::scope(|scope| {
+            for thread in 0..12 {
+                let addr = server.addr();
+                scope.spawn(move || {
+                    for round in 0..6 {
+                        let mut stream = client(addr);
+                        let bytes = pattern([0, 1, 70_000, 400_000][(thread + round) % 4]);
+                        match (thread * 6 + round) % 3 {
+                            0 => {}
+                            1 => {
+                                stream.write_all(&bytes[..bytes.len().min(1000)]).expect("send");
+                                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+                            }
+                            _ => assert!(through(&mut stream, &bytes) == bytes, "the bytes changed"),
+                        }
+                    }
+                });
+            }
+        });
+        eventually("descriptors are back", || (echo.fd_count(), server.fd_count()) <= base);
+    }
+
     fn the_proxy_ends_one_side_when_the_other_breaks(io) {
         let target = TcpListener::bind("127.0.0.1:0").expect("bind");
         let server = proxy(io, target.local_addr().expect("address"));
@@ -268,6 +295,8 @@ both_backends! {
             }
         }
         eventually("descriptors are back", || server.fd_count() <= base);
+        let log = server.log();
+        assert!(!log.contains("ECONNRESET"), "clients that go away fill the log: {log}");
     }
 
     fn a_drain_waits_for_open_sockets_and_then_cuts_them(io) {
