@@ -100,14 +100,8 @@ pub async fn serve(
     }
     running.end(if result.is_ok() { "end" } else { "cut" });
     running.attended(patience, running.link.gone()).await;
-    result.or_else(|thrown| match running.link.has_failed_with(&thrown.text) {
-        // A client that goes away is no fault of the app's, and must not fill its log.
-        true => {
-            tracing::debug!(worker, "the client's connection: {}", thrown.text);
-            Ok(())
-        }
-        false => Err(thrown),
-    })
+    // A client that goes away is no fault of the app's, and must not fill its log.
+    result.or_else(|thrown| if running.link.has_failed_with(&thrown.text) { Ok(()) } else { Err(thrown) })
 }
 
 /// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
