@@ -19,6 +19,7 @@ use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer, Outcome};
+use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
@@ -26,6 +27,7 @@ use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 use crate::modules::os::table::Descriptors;
 use crate::modules::sockets::inbound::ConnectHandler;
+use crate::modules::std::environment;
 
 /// What an app that exports no handler is told.
 const NO_HANDLER: &str =
@@ -72,6 +74,7 @@ impl Blueprint {
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
         let path = std::fs::canonicalize(&config.app)
             .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
+        environment::replace(&config.env);
         let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
         let engine = blueprint.engine(Pulse::default(), usize::MAX).map_err(|t| blueprint.app_error(&t))?;
@@ -318,7 +321,7 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
         }
     }
     let handlers = engine.turn(|ctx| {
-        handlers(ctx, &namespace).map_err(|error| {
+        handlers(ctx, &namespace, &blueprint.config.env).map_err(|error| {
             crate::js::exception::raise(ctx, &error);
             Thrown::take(ctx)
         })
@@ -340,20 +343,25 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
 
 type Handlers = (Option<FetchHandler>, Option<AcceptHandler>, Option<ConnectHandler>);
 
-fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
+/// The `env` of a context: one frozen object for all requests.
+fn env_object<'js>(ctx: &Ctx<'js>, variables: &[(String, String)]) -> rquickjs::Result<Value<'js>> {
+    let env = Object::new(ctx.clone())?;
+    for (name, value) in variables {
+        env.prop(name.as_str(), Property::from(value.as_str()).enumerable())?;
+    }
+    let env = env.into_value();
+    reflect::freeze(&env)?;
+    Ok(env)
+}
+
+fn handlers(ctx: &Ctx<'_>, namespace: &Held, env: &[(String, String)]) -> rquickjs::Result<Handlers> {
     let namespace = namespace.get(ctx);
     let app: Value = match namespace.as_object() {
         Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
         None => Value::new_undefined(ctx.clone()),
     };
     let Some(object) = app.as_object() else { return Ok((None, None, None)) };
-    let env = Object::new(ctx.clone())?;
-    for (name, setting) in std::env::vars_os() {
-        let setting = Property::from(setting.to_string_lossy().into_owned());
-        let setting = setting.writable().enumerable().configurable();
-        env.prop(name.to_string_lossy().into_owned(), setting)?;
-    }
-    let env = env.into_value();
+    let env = env_object(ctx, env)?;
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
         let function: Value = object.get(name)?;
         Ok(function

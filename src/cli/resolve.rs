@@ -12,15 +12,17 @@ use runtime::source::import_map::ImportMap;
 use runtime::source::{Settings, prepare};
 
 use super::address;
+use super::environment::Variables;
 use super::flags::{Flags, Io, Log, Serving};
+use super::project::Project;
 use super::values::Size;
 
 /// What a server is told to do.
 ///
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
-pub fn resolve(flags: Flags) -> Result<Config> {
-    let (limits, io, log) = (limits(&flags)?, io(&flags), log(&flags));
+pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
+    let (limits, io, log, env) = (limits(&flags)?, io(&flags), log(&flags), env(&flags, project)?);
     let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
         return Err(Error::new(ErrorKind::Usage, "no app given")
             .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -29,6 +31,8 @@ pub fn resolve(flags: Flags) -> Result<Config> {
     Ok(Config {
         app,
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
+        file: project.map(|project| project.path().to_owned()),
+        env,
         listen: listen(&flags.serving)?,
         workers: flags.serving.workers.count(),
         io,
@@ -37,6 +41,16 @@ pub fn resolve(flags: Flags) -> Result<Config> {
         log,
         limits,
     })
+}
+
+/// The app's `env`; what flags say comes after the file.
+fn env(flags: &Flags, project: Option<&Project>) -> Result<Vec<(String, String)>> {
+    let mut variables = Variables::default();
+    if let Some(project) = project {
+        project.add_variables(&mut variables)?;
+    }
+    variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
+    Ok(variables.into_pairs())
 }
 
 /// The backend asked for.
@@ -230,7 +244,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config> {
         let words = std::iter::once("jsserve").chain(words.iter().copied());
-        resolve(Flags::try_parse_from(words).expect("flags parse"))
+        resolve(Flags::try_parse_from(words).expect("flags parse"), None)
     }
 
     #[test]

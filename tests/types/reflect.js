@@ -42,6 +42,8 @@ const members = (prototype) => {
     for (const name of Object.getOwnPropertyNames(at)) names.add(name);
   }
   names.delete("constructor");
+  // What an event has itself, as nobody may change it.
+  if (prototype === Event.prototype || prototype instanceof Event) names.add("isTrusted");
   return [...names];
 };
 const statics = (made) => Object.getOwnPropertyNames(made).filter((name) => name !== "length" && name !== "name");

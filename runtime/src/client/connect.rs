@@ -23,7 +23,7 @@ use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
-use super::tls::{self, TlsStream};
+use super::tls::TlsStream;
 use super::transport::Transport;
 use super::{Inner, Proxy};
 
@@ -161,7 +161,7 @@ async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str, room: R
     let name = name.ok_or_else(|| Error::new(ErrorKind::Tls, format!("{host} is no name for TLS")))?;
     let stream = TlsStream::connect(stream, client.tls()?, name).await.map_err(|error| {
         match find::<rustls::Error>(&error) {
-            Some(inner) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {}", tls::words(inner))),
+            Some(inner) => Error::of_tls(inner, host),
             None => Error::because(ErrorKind::Tls, format!("TLS with {host} failed"), error),
         }
     })?;

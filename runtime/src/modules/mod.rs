@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
@@ -27,6 +28,7 @@ pub mod structured_clone;
 pub mod timers;
 pub mod types;
 pub mod url;
+pub mod url_pattern;
 
 use crate::js::loader::Table;
 
@@ -39,8 +41,10 @@ pub static TABLE: Table = Table {
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        crate::js::json::install,
         structured_clone::install,
         url::install,
+        url_pattern::install,
         encoding::install,
         fetch::install,
         performance::install,
@@ -50,6 +54,7 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         events::install,
+        messaging::install,
         streams::install,
         blob::install,
         form_data::install,

@@ -9,6 +9,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
@@ -53,7 +54,9 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
-        dress(ctx, &Object::from_js(ctx, exports.clone())?)?;
+        let object = Object::from_js(ctx, exports.clone())?;
+        dress(ctx, &object)?;
+        platform::script(ctx, &object)?;
         Ok(exports)
     })?;
     Object::from_js(ctx, made)
@@ -154,6 +157,29 @@ pub fn forget<'js>(signal: &Value<'js>, algorithm: Value<'js>) -> Result<()> {
     call(signal.ctx(), "forget", &[signal.clone(), algorithm]).map(drop)
 }
 
+/// A WeakRef of `value`, whatever an app made of that global.
+///
+/// # Errors
+/// Out of memory.
+pub fn weak<'js>(value: &Value<'js>) -> Result<Value<'js>> {
+    let ctx = value.ctx();
+    let class = State::of(ctx).extension::<Loaded>().weak.get(ctx);
+    let class = class.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+    Constructor::from_js(ctx, class)?.construct((value.clone(),))
+}
+
+/// What a WeakRef refers to, as long as that lives.
+///
+/// # Errors
+/// TypeError for anything else.
+pub fn deref<'js>(weak: &Value<'js>) -> Result<Option<Value<'js>>> {
+    let ctx = weak.ctx();
+    let deref = State::of(ctx).extension::<Loaded>().deref.get(ctx);
+    let deref = Held::new(deref.unwrap_or_else(|| Value::new_undefined(ctx.clone())));
+    let value = promise::call(ctx, &deref, Some(&Held::new(weak.clone())), &[])?;
+    Ok((!value.is_undefined()).then_some(value))
+}
+
 /// What `events.js` calls.
 struct Host;
 
@@ -167,18 +193,24 @@ impl Functions for Host {
         }),
         (c"abortError", 0, |scope| made(scope, "AbortError", "This operation was aborted")),
         (c"timeoutError", 0, |scope| made(scope, "TimeoutError", "The operation was aborted due to timeout")),
-        (c"weak", 1, |scope| {
-            let loaded = State::of(scope.ctx).extension::<Loaded>();
-            let weak = loaded.weak.get(scope.ctx).unwrap_or_else(|| scope.undefined());
-            Constructor::from_js(scope.ctx, weak)?.construct((scope.arg(0),))
-        }),
-        (c"deref", 1, |scope| {
-            let loaded = State::of(scope.ctx).extension::<Loaded>();
-            let deref = Held::new(loaded.deref.get(scope.ctx).unwrap_or_else(|| scope.undefined()));
-            promise::call(scope.ctx, &deref, Some(&Held::new(scope.arg(0))), &[])
-        }),
+        (c"weak", 1, |scope| weak(&scope.arg(0))),
+        (c"deref", 1, |scope| Ok(deref(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
         (c"after", 2, |scope| {
             timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
+            Ok(scope.undefined())
+        }),
+        (c"getter", 1, |scope| {
+            let holder = scope.arg(0);
+            let name = value::string(scope.ctx, "isTrusted")?;
+            match holder.as_object().map(|holder| reflect::own(holder, &name)).transpose()?.flatten() {
+                Some(reflect::Property { slot: reflect::Slot::Accessor(getter, _), .. }) => Ok(getter),
+                _ => Ok(scope.undefined()),
+            }
+        }),
+        (c"unforgeable", 2, |scope| {
+            if let Some(event) = scope.arg(0).as_object() {
+                function::unforgeable(scope.ctx, event, c"isTrusted", scope.arg(1))?;
+            }
             Ok(scope.undefined())
         }),
         (c"invoke", 4, invoke),

@@ -1,4 +1,4 @@
-/* Headers, Request and Response of the fetch standard, section 5. */
+/* Headers, Request, Response and fetch of the fetch standard, section 5. */
 
 type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string };
 /** Chunks of a stream are Uint8Arrays; those of an iterator may be strings and buffers, too. */
@@ -7,6 +7,8 @@ type BodyInit =
   | ArrayBuffer
   | ArrayBufferView
   | URLSearchParams
+  | Blob
+  | FormData
   | ReadableStream
   | AsyncIterable<string | ArrayBuffer | ArrayBufferView>
   | IteratorObject<string | ArrayBuffer | ArrayBufferView, any, any>;
@@ -14,7 +16,7 @@ type BodyInit =
 interface Headers {
   append(name: string, value: string): void;
   delete(name: string): void;
-  /** All values of that name, joined by ", "; null if there is none. */
+  /** All values of that name, joined by ", ", of Cookie by "; "; null if there is none. */
   get(name: string): string | null;
   getSetCookie(): string[];
   has(name: string): boolean;
@@ -37,7 +39,11 @@ interface Body {
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly bodyUsed: boolean;
   arrayBuffer(): Promise<ArrayBuffer>;
+  /** Its type is the one that the headers say, normalised. */
+  blob(): Promise<Blob>;
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Of a body of type multipart/form-data or application/x-www-form-urlencoded. */
+  formData(): Promise<FormData>;
   json(): Promise<any>;
   text(): Promise<string>;
 }
@@ -63,6 +69,8 @@ interface RequestInit {
   body?: BodyInit | null;
   /** Needed where the body is a stream. */
   duplex?: "half";
+  /** An absolute URL, `about:client`, or empty for none. */
+  referrer?: string;
   referrerPolicy?: ReferrerPolicy;
   mode?: RequestMode;
   credentials?: RequestCredentials;
@@ -107,7 +115,8 @@ interface ResponseInit {
 }
 
 interface Response extends Body {
-  readonly type: "default" | "error";
+  /** "basic" of what `fetch` gives, whatever its origin. */
+  readonly type: "basic" | "default" | "error";
   readonly url: string;
   readonly redirected: boolean;
   readonly status: number;
@@ -128,3 +137,14 @@ declare var Response: {
   /** `status`: 301, 302, 303, 307 or 308. */
   redirect(url: string | URL, status?: number): Response;
 };
+
+/**
+ * Asks a server by HTTP/1.1 or, over TLS, HTTP/2; `data:` URLs are answered in place.
+ *
+ * Rejects with the signal's reason where that aborts, else with a TypeError "fetch failed", whose `cause` is an
+ * Error with a sentence that names the host and a `code` as Node has them (ECONNREFUSED, ENOTFOUND, ETIMEDOUT,
+ * CERT_HAS_EXPIRED, ...). A body that breaks off fails in the same way, as "terminated".
+ * A 3xx response to `redirect: "manual"` is the server's own. Bodies in gzip, deflate, br and zstd are decoded;
+ * their Content-Encoding and Content-Length are not shown then.
+ */
+declare function fetch(input: Request | URL | string, init?: RequestInit): Promise<Response>;

@@ -73,28 +73,41 @@ impl Request {
         }
     }
 
-    fn method(&self) -> &str {
+    pub(super) fn method(&self) -> &str {
         match &self.line {
             Line::Incoming(head) => head.method(),
             Line::Made { method, .. } => method,
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match &self.line {
             Line::Incoming(head) => incoming_url(&**head),
             Line::Made { url, .. } => url.to_string(),
         }
     }
 
-    fn shared_headers(&self) -> &SharedHeaders {
+    pub(super) fn shared_headers(&self) -> &SharedHeaders {
         self.headers.get_or_init(|| {
             let mut list = HeaderList::default();
             if let Line::Incoming(head) = &self.line {
                 head.fields(&mut |name, field| list.append(name, field));
             }
-            SharedHeaders::new(list, true)
+            match &self.line {
+                Line::Incoming(_) => SharedHeaders::served(list),
+                Line::Made { .. } => SharedHeaders::new(list, true),
+            }
         })
+    }
+
+    /// Its settings, defaults where none were set.
+    pub(super) fn settings(&self) -> Settings {
+        self.settings.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Its signal, if there is one that can abort.
+    pub(super) fn signal<'js>(&self, ctx: &Ctx<'js>) -> Option<Value<'js>> {
+        self.signal.get(ctx)
     }
 
     fn get_method<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -131,7 +144,7 @@ impl Request {
         };
         let headers = match clone {
             true => self.shared_headers().copy(),
-            false => SharedHeaders::new(self.shared_headers().list().clone(), false),
+            false => self.shared_headers().copy_open(),
         };
         let signal = Slot::default();
         let own = match &self.line {
@@ -228,6 +241,10 @@ impl Bodied for Request {
     fn body(&self) -> &Body {
         &self.body
     }
+
+    fn content_type(&self) -> Option<Vec<u8>> {
+        self.shared_headers().list().get(b"content-type")
+    }
 }
 
 impl Class for Request {
@@ -239,7 +256,7 @@ impl Class for Request {
         Member::Get(c"url", Request::get_url),
         Member::Get(c"headers", Request::get_headers),
         Member::Get(c"destination", |_, s| Request::constant(s, "")),
-        Member::Get(c"referrer", |_, s| Request::constant(s, "about:client")),
+        Member::Get(c"referrer", |r, s| r.setting(s, |it| &it.referrer)),
         Member::Get(c"referrerPolicy", |r, s| r.setting(s, |it| it.referrer_policy)),
         Member::Get(c"mode", |r, s| r.setting(s, |it| it.mode)),
         Member::Get(c"credentials", |r, s| r.setting(s, |it| it.credentials)),
@@ -254,7 +271,9 @@ impl Class for Request {
         Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"blob", 0, body::blob::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"formData", 0, body::form_data::<Self>),
         Member::Async(c"json", 0, body::json::<Self>),
         Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Request::clone_request),
@@ -320,7 +339,7 @@ impl Class for Request {
             }
             request.body = body;
             if let Some(content_type) = content_type {
-                request.shared_headers().append_default("content-type", content_type);
+                request.shared_headers().append_default("content-type", &content_type);
             }
         } else if let Some(from) = from {
             // Only a request that came to be takes the body of the one that it is made from.

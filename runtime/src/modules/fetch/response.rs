@@ -2,17 +2,20 @@
 //!
 //! Owns: what a handler answers with. Must not know: the wire.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result, Value};
 
 use super::body::{self, Bodied, Body, Source};
+use super::content_type::ContentType;
+use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
-use crate::js::held::{Slot, Tracer};
-use crate::js::value;
+use crate::js::held::{Held, Slot, Tracer};
+use crate::js::{json, value};
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -23,7 +26,16 @@ pub struct Response {
     pub(super) headers: OnceCell<SharedHeaders>,
     pub(super) body: Body,
     error: bool,
+    /// Where it comes from, if `fetch` made it.
+    fetched: Option<Box<Fetched>>,
     headers_object: Slot,
+}
+
+/// What only a response from elsewhere has.
+#[derive(Clone)]
+struct Fetched {
+    url: Box<str>,
+    redirected: bool,
 }
 
 impl Response {
@@ -35,8 +47,34 @@ impl Response {
             headers: OnceCell::new(),
             body,
             error: false,
+            fetched: None,
             headers_object: Slot::default(),
         }
+    }
+
+    /// What stands in the URL itself (Fetch section 4.2, "data").
+    pub(super) fn local(url: &url::Url, kind: &str, body: Body) -> Self {
+        let mut list = HeaderList::default();
+        list.append(b"content-type", kind.as_bytes());
+        let mut url = url.clone();
+        url.set_fragment(None);
+        Response::fetched(200, "OK".into(), list, body, url.into(), false)
+    }
+
+    /// What a server has answered; `url` has no fragment.
+    pub(super) fn fetched(
+        status: u16,
+        reason: String,
+        headers: HeaderList,
+        body: Body,
+        url: String,
+        redirected: bool,
+    ) -> Self {
+        let mut response = Response::new(status, body);
+        response.reason = (!reason.is_empty()).then(|| reason.into_boxed_str());
+        let _ = response.headers.set(SharedHeaders::new(headers, true));
+        response.fetched = Some(Box::new(Fetched { url: url.into_boxed_str(), redirected }));
+        response
     }
 
     /// Whether it is a network error (`Response.error()`).
@@ -58,47 +96,53 @@ impl Response {
     fn initialise<'js>(
         ctx: &Ctx<'js>,
         body: Body,
-        content_type: Option<&'static str>,
+        content_type: Option<ContentType>,
         init: &Value<'js>,
     ) -> Result<Self> {
         let mut response = Response::new(200, body);
-        if init.is_undefined() {
-            response.content_type = content_type;
-            return Ok(response);
+        if !init.is_undefined() {
+            response.set(ctx, init)?;
         }
+        match content_type {
+            None => {}
+            Some(Cow::Borrowed(known)) if response.headers.get().is_none() => {
+                response.content_type = Some(known);
+            }
+            Some(kind) => response.shared_headers().append_default("content-type", &kind),
+        }
+        Ok(response)
+    }
+
+    /// Takes over what a ResponseInit says.
+    fn set<'js>(&mut self, ctx: &Ctx<'js>, init: &Value<'js>) -> Result<()> {
         let init = dictionary(ctx, init, "Response")?;
         let status = member(init.as_ref(), ctx, "status")?;
         if !status.is_undefined() {
-            response.status = checked_status(ctx, &status, 200..=599)?;
+            self.status = checked_status(ctx, &status, 200..=599)?;
         }
         let reason = member(init.as_ref(), ctx, "statusText")?;
         if !reason.is_undefined() {
-            response.reason = Some(checked_reason(ctx, &reason)?);
+            self.reason = Some(checked_reason(ctx, &reason)?);
         }
         let headers = member(init.as_ref(), ctx, "headers")?;
         if !headers.is_undefined() {
             let shared = SharedHeaders::default();
             shared.fill(ctx, &headers)?;
-            if let Some(content_type) = content_type {
-                shared.append_default("content-type", content_type);
-            }
-            let _ = response.headers.set(shared);
+            let _ = self.headers.set(shared);
         }
-        response.content_type = content_type;
-        if !response.body.is_null() && matches!(response.status, 204 | 205 | 304) {
-            let text = format!("Response with status {} cannot have a body", response.status);
-            return Err(type_error(ctx, &text));
+        if !self.body.is_null() && matches!(self.status, 204 | 205 | 304) {
+            return Err(type_error(ctx, &format!("Response with status {} cannot have a body", self.status)));
         }
-        Ok(response)
+        Ok(())
     }
 
     fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Response.json")?;
-        let Some(text) = s.ctx.json_stringify(s.arg(0))? else {
+        let Some(text) = json::text(&s.arg(0))? else {
             return Err(type_error(s.ctx, "Response.json: the value has no JSON form"));
         };
-        let body = Body::new(Source::Text(crate::js::Held::new(text.into_value())));
-        class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json"), &s.arg(1))?)
+        let body = Body::new(Source::Text(Held::new(text)));
+        class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json".into()), &s.arg(1))?)
     }
 
     fn redirect<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -117,7 +161,7 @@ impl Response {
         if !matches!(status, 301 | 302 | 303 | 307 | 308) {
             return Err(range_error(s.ctx, &format!("Response.redirect: {status} is not a redirect status")));
         }
-        let mut list = super::header_list::HeaderList::default();
+        let mut list = HeaderList::default();
         list.append(b"location", url.as_str().as_bytes());
         let response = Response::new(status, Body::new(Source::Null));
         let _ = response.headers.set(SharedHeaders::new(list, true));
@@ -147,15 +191,24 @@ impl Response {
     }
 
     fn get_type<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, if self.error { "error" } else { "default" })
+        value::string(
+            s.ctx,
+            match &self.fetched {
+                _ if self.error => "error",
+                // No response is of another origin than a server's own code.
+                Some(_) => "basic",
+                None => "default",
+            },
+        )
     }
 
     fn get_url<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, "")
+        value::string(s.ctx, self.fetched.as_ref().map_or("", |fetched| &fetched.url))
     }
 
     fn get_redirected<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        Ok(Value::new_bool(s.ctx.clone(), false))
+        let redirected = self.fetched.as_ref().is_some_and(|fetched| fetched.redirected);
+        Ok(Value::new_bool(s.ctx.clone(), redirected))
     }
 
     fn clone_response<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -163,6 +216,7 @@ impl Response {
         copy.reason.clone_from(&self.reason);
         copy.error = self.error;
         copy.content_type = self.content_type;
+        copy.fetched.clone_from(&self.fetched);
         if let Some(headers) = self.headers.get() {
             let _ = copy.headers.set(headers.copy());
         }
@@ -194,6 +248,13 @@ impl Bodied for Response {
     fn body(&self) -> &Body {
         &self.body
     }
+
+    fn content_type(&self) -> Option<Vec<u8>> {
+        match (self.headers.get(), self.content_type) {
+            (Some(headers), _) => headers.list().get(b"content-type"),
+            (None, known) => known.map(|kind| kind.as_bytes().to_vec()),
+        }
+    }
 }
 
 impl Class for Response {
@@ -213,7 +274,9 @@ impl Class for Response {
         Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"blob", 0, body::blob::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"formData", 0, body::form_data::<Self>),
         Member::Async(c"json", 0, body::json::<Self>),
         Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Response::clone_response),

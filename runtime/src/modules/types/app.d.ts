@@ -21,7 +21,10 @@ declare namespace JSServe {
     accept?(fd: number, peer: Peer, env: Environment, ctx: ExecutionContext): void | Promise<void>;
   }
 
-  /** The environment variables of the server. */
+  /**
+   * What `--env`, `--env-file` and the table `[env]` of jsserve.toml name, frozen. Nothing else of the
+   * process's environment is there, nor in `std.getenv`.
+   */
   type Environment = { readonly [name: string]: string };
 
   /** An end of a connection. */

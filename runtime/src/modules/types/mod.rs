@@ -21,11 +21,13 @@ const GLOBALS: &[&str] = &[
     include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../form_data/form_data.d.ts"),
+    include_str!("../messaging/messaging.d.ts"),
     include_str!("../performance/performance.d.ts"),
     include_str!("../streams/streams.d.ts"),
     include_str!("../structured_clone/structured_clone.d.ts"),
     include_str!("../timers/timers.d.ts"),
     include_str!("../url/url.d.ts"),
+    include_str!("../url_pattern/url_pattern.d.ts"),
 ];
 
 /// What a module exports, under its first name; the other names stand for it.
