@@ -53,7 +53,7 @@ const say = async (socket, text) => {
 };
 const tries = {
   args: async (socket, env, ctx) => say(socket, [ctx.peer.addr, ctx.peer.port === Number((await socket.opened).remoteAddress.split(":")[1]),
-    env.CONNECT_TEST ?? typeof env, socket.secureTransport, typeof ctx.waitUntil].join()),
+    env.CONNECT_TEST, socket.secureTransport, typeof ctx.waitUntil].join()),
   unawaited: (socket) => { socket.writable.getWriter().write("x".repeat(3000000)); },
   throws: async (socket) => { await say(socket, "some"); throw new Error("handler failed on purpose"); },
   later: (socket, env, ctx) => { ctx.waitUntil(pause(100).then(() => say(socket, "later"))); },
@@ -104,9 +104,8 @@ fn ask(server: &Server, line: &str) -> TcpStream {
 }
 
 fn proxy(io: &str, target: SocketAddr) -> Server {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jsserve"));
-    command.env("TARGET", target.to_string());
-    Server::spawn_with(command, &["--io", io, "--workers", "1"], &example("tcp_proxy.js"))
+    let target = format!("TARGET={target}");
+    Server::spawn(&["--io", io, "--workers", "1", "--env", &target], &example("tcp_proxy.js"))
 }
 
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -227,9 +226,9 @@ both_backends! {
     }
 
     fn a_handler_gets_socket_env_and_ctx(io) {
-        let (_app, server) = start(io, &[]);
+        let (_app, server) = start(io, &["--env", "CONNECT_TEST=value"]);
         let answer = rest(&mut ask(&server, "args")).expect("a FIN");
-        assert_eq!(answer, "127.0.0.1,true,object,off,function");
+        assert_eq!(answer, "127.0.0.1,true,value,off,function");
     }
 
     fn what_was_written_goes_out_before_the_close(io) {
