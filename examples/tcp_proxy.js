@@ -1,7 +1,7 @@
 /*
  * A TCP proxy: joins each connection to one of its own to a target, both ways.
  *
- *   TARGET=example.com:80 jsserve examples/tcp_proxy.js --port 9000
+ *   jsserve --env TARGET=example.com:80 --port 9000 examples/tcp_proxy.js
  *
  * It holds back whoever sends faster than the other side takes. When one side ends its stream the other is
  * told so, while the opposite direction goes on; when one side breaks, so does the other.

@@ -53,7 +53,7 @@ const say = async (socket, text) => {
 };
 const tries = {
   args: async (socket, env, ctx) => say(socket, [ctx.peer.addr, ctx.peer.port === Number((await socket.opened).remoteAddress.split(":")[1]),
-    env.CONNECT_TEST ?? typeof env, socket.secureTransport, typeof ctx.waitUntil].join()),
+    env.CONNECT_TEST, socket.secureTransport, typeof ctx.waitUntil].join()),
   unawaited: (socket) => { socket.writable.getWriter().write("x".repeat(3000000)); },
   throws: async (socket) => { await say(socket, "some"); throw new Error("handler failed on purpose"); },
   later: (socket, env, ctx) => { ctx.waitUntil(pause(100).then(() => say(socket, "later"))); },
@@ -104,9 +104,8 @@ fn ask(server: &Server, line: &str) -> TcpStream {
 }
 
 fn proxy(io: &str, target: SocketAddr) -> Server {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jsserve"));
-    command.env("TARGET", target.to_string());
-    Server::spawn_with(command, &["--io", io, "--workers", "1"], &example("tcp_proxy.js"))
+    let target = format!("TARGET={target}");
+    Server::spawn(&["--io", io, "--workers", "1", "--env", &target], &example("tcp_proxy.js"))
 }
 
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -164,6 +163,33 @@ both_backends! {
         });
     }
 
+    fn the_proxy_serves_many_at_once_whatever_others_do(io) {
+        let echo = Server::spawn(&["--io", io, "--workers", "1"], &example("echo_streams.js"));
+        let server = proxy(io, echo.addr());
+        assert_eq!(through(&mut client(server.addr()), b"first"), b"first");
+        let base = (echo.fd_count(), server.fd_count());
+        std::thread::scope(|scope| {
+            for thread in 0..12 {
+                let addr = server.addr();
+                scope.spawn(move || {
+                    for round in 0..6 {
+                        let mut stream = client(addr);
+                        let bytes = pattern([0, 1, 70_000, 400_000][(thread + round) % 4]);
+                        match (thread * 6 + round) % 3 {
+                            0 => {}
+                            1 => {
+                                stream.write_all(&bytes[..bytes.len().min(1000)]).expect("send");
+                                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+                            }
+                            _ => assert!(through(&mut stream, &bytes) == bytes, "the bytes changed"),
+                        }
+                    }
+                });
+            }
+        });
+        eventually("descriptors are back", || (echo.fd_count(), server.fd_count()) <= base);
+    }
+
     fn the_proxy_ends_one_side_when_the_other_breaks(io) {
         let target = TcpListener::bind("127.0.0.1:0").expect("bind");
         let server = proxy(io, target.local_addr().expect("address"));
@@ -200,9 +226,9 @@ both_backends! {
     }
 
     fn a_handler_gets_socket_env_and_ctx(io) {
-        let (_app, server) = start(io, &[]);
+        let (_app, server) = start(io, &["--env", "CONNECT_TEST=value"]);
         let answer = rest(&mut ask(&server, "args")).expect("a FIN");
-        assert_eq!(answer, "127.0.0.1,true,object,off,function");
+        assert_eq!(answer, "127.0.0.1,true,value,off,function");
     }
 
     fn what_was_written_goes_out_before_the_close(io) {
@@ -268,6 +294,8 @@ both_backends! {
             }
         }
         eventually("descriptors are back", || server.fd_count() <= base);
+        let log = server.log();
+        assert!(!log.contains("ECONNRESET"), "clients that go away fill the log: {log}");
     }
 
     fn a_drain_waits_for_open_sockets_and_then_cuts_them(io) {

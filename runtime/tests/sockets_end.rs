@@ -49,6 +49,24 @@ fn close_with_a_reason_flushes_and_errors_the_writable_with_it() {
     );
 }
 
+// Ten seconds: the one bound of a close that waits for its peer.
+#[test]
+fn close_gives_up_on_a_peer_that_takes_nothing() {
+    check(
+        "
+        const [socket, fd] = await joined();
+        const writer = socket.writable.getWriter();
+        const written = writer.write(new Uint8Array(32 << 20)).catch((e) => e);
+        const begin = Date.now();
+        equal(await socket.close(), undefined);
+        ok(Date.now() - begin > 9000, 'it waited');
+        const error = await written;
+        ok(error instanceof SocketError && error.code === 'ETIMEDOUT', String(error));
+        os.close(fd);
+        ",
+    );
+}
+
 #[test]
 fn close_twice_gives_one_promise() {
     check(

@@ -22,7 +22,7 @@ use super::socket::Socket;
 pub enum End {
     /// The peer has sent its FIN (POLLRDHUP): what came before can still be read.
     Finished,
-    /// It was reset, timed out, or both directions have ended.
+    /// It was reset, or timed out (POLLERR).
     Broken,
 }
 
@@ -41,6 +41,8 @@ struct Hub {
 
 #[derive(Default)]
 struct Watched {
+    /// The FIN was heard of.
+    finished: bool,
     end: Option<End>,
     waker: Option<Waker>,
 }
@@ -70,9 +72,13 @@ impl Hub {
         })?;
         for event in events {
             let (flags, data) = (event.flags, event.data);
-            let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+            let end = if flags.contains(EventFlags::ERR) { End::Broken } else { End::Finished };
             let waker = self.watches.borrow_mut().get_mut(data.u64() as usize).and_then(|watched| {
-                watched.end = Some(if broken { End::Broken } else { End::Finished });
+                // POLLHUP alone says that our direction has ended, too: that is no news.
+                if end == End::Finished && std::mem::replace(&mut watched.finished, true) {
+                    return None;
+                }
+                watched.end = Some(end);
                 watched.waker.take()
             });
             waker.into_iter().for_each(Waker::wake);
@@ -133,7 +139,7 @@ impl EndWatch {
         }
     }
 
-    /// After the FIN: errors and the hang-up of both sides, which epoll(7) always tells.
+    /// After the FIN: errors, which epoll(7) always tells.
     fn listen_on(&self) {
         let data = EventData::new_u64(self.key as u64);
         // It fails for a socket that is closed already: then nothing more is heard.

@@ -74,7 +74,8 @@ struct Running<'a> {
 /// a reset.
 ///
 /// # Errors
-/// What it threw, or the reason its promise was rejected with.
+/// What it threw, or the reason its promise was rejected with, unless that is how the client's connection
+/// broke.
 pub async fn serve(
     engine: &Rc<Engine>,
     handler: &ConnectHandler,
@@ -99,7 +100,8 @@ pub async fn serve(
     }
     running.end(if result.is_ok() { "end" } else { "cut" });
     running.attended(patience, running.link.gone()).await;
-    result
+    // A client that goes away is no fault of the app's, and must not fill its log.
+    result.or_else(|thrown| if running.link.has_failed_with(&thrown.text) { Ok(()) } else { Err(thrown) })
 }
 
 /// Stands for an address that the kernel no longer tells: the peer was gone before we asked.

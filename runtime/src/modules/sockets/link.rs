@@ -18,7 +18,7 @@ use slab::Slab;
 use super::failure::Failure;
 use super::flow::Flow;
 use super::transport::Transport;
-use crate::io::{End, EndWatch, Socket, Stream, sleep, spawn};
+use crate::io::{End, EndWatch, Socket, Stream, now, sleep, spawn};
 use crate::js::alive::Hold;
 
 /// Bytes of one send.
@@ -57,6 +57,8 @@ pub(super) struct Link {
     lost: RefCell<Option<Failure>>,
     /// A send heard of a reset, which a receive no longer does.
     reset: RefCell<Option<Failure>>,
+    /// What operations on it failed with: the connection's faults, nobody's here.
+    faults: RefCell<Vec<String>>,
     /// Operations that wait, to hear that it is stopped.
     waiting: RefCell<Slab<Option<Waker>>>,
     /// TLS will begin over it: it belongs to another link.
@@ -79,6 +81,7 @@ impl Link {
             hurried: Cell::new(false),
             lost: RefCell::default(),
             reset: RefCell::default(),
+            faults: RefCell::default(),
             waiting: RefCell::default(),
             claimed: Cell::new(false),
             flow: Flow::new(),
@@ -189,7 +192,7 @@ impl Link {
             }
             // Taken away while it waited.
             Err(_) if self.stopped.get() => Ok(Vec::new()),
-            Err(error) => Err(Failure::of("read", &error)),
+            Err(error) => Err(self.fault(Failure::of("read", &error))),
         }
     }
 
@@ -218,8 +221,18 @@ impl Link {
         }
     }
 
+    fn fault(&self, failure: Failure) -> Failure {
+        self.faults.borrow_mut().push(failure.message.clone());
+        failure
+    }
+
+    /// Whether an error with these words comes from the connection itself.
+    pub(super) fn has_failed_with(&self, words: &str) -> bool {
+        self.faults.borrow().iter().any(|fault| words.ends_with(fault))
+    }
+
     fn send_failed(&self, error: &io::Error) -> Failure {
-        let failure = Failure::of("write", error);
+        let failure = self.fault(Failure::of("write", error));
         // After EPIPE what the peer sent before its end is whole.
         if failure.code != "EPIPE" {
             self.reset.borrow_mut().get_or_insert_with(|| failure.clone());
@@ -265,7 +278,7 @@ impl Link {
     pub(super) async fn finish(&self) -> Result<(), Failure> {
         let Some(transport) = self.transport() else { return Err(closed()) };
         match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
-            Ok(result) => result.map_err(|error| Failure::of("close", &error)),
+            Ok(result) => result.map_err(|error| self.fault(Failure::of("close", &error))),
             Err(Cut::Stopped) => Err(closed()),
             Err(Cut::Failed(failure)) => Err(failure),
         }
@@ -288,7 +301,9 @@ impl Link {
         match self.attend(poll_fn(|cx| watch.poll(cx))).await {
             Ok(End::Finished) => Some(Ok(self.has_unread())),
             // The error itself is left to the next read.
-            Ok(End::Broken) => Some(Err(Failure::new("ECONNRESET", "the connection broke (ECONNRESET)"))),
+            Ok(End::Broken) => {
+                Some(Err(self.fault(Failure::new("ECONNRESET", "the connection broke (ECONNRESET)"))))
+            }
             Err(Cut::Stopped) => None,
             Err(Cut::Failed(failure)) => Some(Err(failure)),
         }
@@ -314,12 +329,12 @@ impl Link {
         }
         let link = self.clone();
         drop(spawn(async move {
-            loop {
-                let before = link.progress();
-                if link.attend(sleep(STALL)).await.is_err() {
-                    return;
-                }
-                if link.progress() == before {
+            let mut seen = (link.progress(), now());
+            while link.attend(sleep(STALL / 10)).await.is_ok() {
+                let (progress, time) = (link.progress(), now());
+                if progress != seen.0 {
+                    seen = (progress, time);
+                } else if time - seen.1 >= STALL {
                     return link.lose(Failure::new("ETIMEDOUT", "the peer takes nothing of what is sent"));
                 }
             }
@@ -338,7 +353,7 @@ impl Link {
         if self.stopped.get() {
             return;
         }
-        self.lost.borrow_mut().get_or_insert(failure);
+        self.lost.borrow_mut().get_or_insert(self.fault(failure));
         if let Some(transport) = self.transport()
             && (self.flow.is_writing() || self.hurried.get())
         {

@@ -77,7 +77,7 @@ async fn establish(plan: Plan) -> Result<(Transport, Info), Failure> {
     };
     let stream = secure(stream, &terms).await?;
     info.alpn = stream.alpn().map(|name| String::from_utf8_lossy(&name).into_owned());
-    Ok((Transport::Tls(stream), info))
+    Ok((Transport::Tls(Box::new(stream)), info))
 }
 
 async fn secure(stream: Stream, terms: &Terms) -> Result<TlsStream, Failure> {

@@ -52,7 +52,10 @@
   };
   const peerEnded = (it) => {
     it.peerDone = true;
-    if (!it.halfOpen) endWriting(it);
+    if (!it.halfOpen) {
+      endWriting(it);
+      host.hurry(it.link);
+    }
     settle(it);
   };
   /* The connection is no more. What came before can still be read. */

@@ -30,7 +30,7 @@ pub(super) enum Transport {
     /// TCP.
     Plain(Socket),
     /// TLS over TCP.
-    Tls(TlsStream),
+    Tls(Box<TlsStream>),
 }
 
 impl Transport {
