@@ -23,6 +23,8 @@ use super::request::Patience;
 pub struct Response {
     /// The status.
     pub status: StatusCode,
+    /// The reason phrase; HTTP/2 has none.
+    pub reason: Bytes,
     /// The headers as the server sent them: Content-Encoding and Content-Length speak of the body on
     /// the wire.
     pub headers: HeaderMap,
@@ -182,7 +184,9 @@ impl Body {
                     // Trailers, which nobody has asked for; empty frames.
                     _ => {}
                 },
-                Some(Err(error)) => return Poll::Ready(Some(Err(Error::of_hyper(error, &self.host)))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(self.patience.explain(error, &self.host))));
+                }
                 None => self.ended(),
             }
         }

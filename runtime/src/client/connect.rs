@@ -23,7 +23,7 @@ use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
-use super::tls::{self, TlsStream};
+use super::tls::TlsStream;
 use super::transport::Transport;
 use super::{Inner, Proxy};
 
@@ -34,7 +34,7 @@ const STREAMS_BYTES_MAX: u32 = 4 << 20;
 const PING_AFTER: Duration = Duration::from_secs(20);
 
 /// `future`, or `None` after `ms`.
-pub(super) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
+pub(crate) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
     let (mut future, mut sleep) = (pin!(future), io::sleep(Duration::from_millis(ms)));
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -161,7 +161,7 @@ async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str, room: R
     let name = name.ok_or_else(|| Error::new(ErrorKind::Tls, format!("{host} is no name for TLS")))?;
     let stream = TlsStream::connect(stream, client.tls()?, name).await.map_err(|error| {
         match find::<rustls::Error>(&error) {
-            Some(inner) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {}", tls::words(inner))),
+            Some(inner) => Error::of_tls(inner, host),
             None => Error::because(ErrorKind::Tls, format!("TLS with {host} failed"), error),
         }
     })?;

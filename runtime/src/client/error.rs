@@ -50,6 +50,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    code: Option<&'static str>,
     source: Option<BoxError>,
 }
 
@@ -58,16 +59,27 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), source: None }
+        Error { kind, message: message.into(), code: None, source: None }
     }
 
     pub(super) fn because(kind: ErrorKind, message: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Error { kind, message: message.into(), source: Some(source.into()) }
+        Error { kind, message: message.into(), code: None, source: Some(source.into()) }
+    }
+
+    /// What TLS with `host` has refused.
+    pub(super) fn of_tls(error: &rustls::Error, host: &str) -> Self {
+        let message = format!("TLS with {host}: {}", tls::words(error));
+        Error { kind: ErrorKind::Tls, message, code: tls::code(error), source: None }
     }
 
     /// What failed.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What OpenSSL, and so Node, calls the fault of a certificate, where it was one.
+    pub fn code(&self) -> Option<&'static str> {
+        self.code
     }
 
     /// errno(3) of the system call at the bottom of it, if it was one.
@@ -104,10 +116,13 @@ impl Error {
             return Error::new(ErrorKind::RequestBody, own.0.clone());
         }
         if let Some(inner) = find::<rustls::Error>(&error) {
-            return Error::new(ErrorKind::Tls, format!("TLS with {host}: {}", tls::words(inner)));
+            return Error::of_tls(inner, host);
         }
         let protocol = |words: &str| (ErrorKind::Protocol, format!("{host} {words}"));
-        let (kind, message) = if error.is_parse() {
+        // What hyper finds in the chunks of a body.
+        let malformed =
+            || find::<io::Error>(&error).is_some_and(|it| it.kind() == io::ErrorKind::InvalidInput);
+        let (kind, message) = if error.is_parse() || malformed() {
             protocol("sent a response that cannot be read")
         } else if error.is_body_write_aborted() {
             (ErrorKind::RequestBody, "the request's body ended before its announced length".into())

@@ -9,9 +9,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -58,9 +60,9 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
         return Err(Error::new(ErrorKind::Request, message));
     }
     let (lease, reused) = checkout(client, head.url, false).await?;
-    let again = if reused { body.again() } else { None };
+    let again = body.again();
     let failed = match attempt(client, head, body, lease).await {
-        Ok(response) => return Ok(response),
+        Ok(response) => return undo_misdirection(client, head, again, response).await,
         Err(failed) if !reused => return Err(failed.error),
         Err(failed) => failed,
     };
@@ -69,6 +71,20 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
     let may_repeat = head.method.is_idempotent() && failed.error.kind() == ErrorKind::Closed;
     let again = again.filter(|_| may_repeat || was_refused(&failed.error));
     let Some(body) = failed.unsent.or(again) else { return Err(failed.error) };
+    let (lease, _) = checkout(client, head.url, true).await?;
+    attempt(client, head, body, lease).await.map_err(|failed| failed.error)
+}
+
+/// The response, unless the server says that this connection is the wrong one: then that of another one
+/// (RFC 9110 15.5.20; Fetch standard, HTTP-network-or-cache fetch).
+async fn undo_misdirection(
+    client: &Rc<Inner>,
+    head: &Head<'_>,
+    again: Option<RequestBody>,
+    response: Response,
+) -> Result<Response> {
+    let (StatusCode::MISDIRECTED_REQUEST, Some(body)) = (response.status, again) else { return Ok(response) };
+    drop(response);
     let (lease, _) = checkout(client, head.url, true).await?;
     attempt(client, head, body, lease).await.map_err(|failed| failed.error)
 }
@@ -139,16 +155,37 @@ async fn attempt(
     }?;
     patience.change(client.options.body_stall_ms_max);
     let (parts, incoming) = sent.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody has asked for that.
+        let error = Error::new(ErrorKind::Protocol, format!("{host} changes the protocol unasked"));
+        return Err(Failed { error, unsent: None });
+    }
+    // A server that announces a body where none may be may well send it: in place of the next answer.
+    let bodiless = parts.status == StatusCode::NO_CONTENT;
+    let announced = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if bodiless && (announced || parts.headers.contains_key(header::TRANSFER_ENCODING)) {
+        lease.close_after();
+    }
     let decoder =
         if head.decode && *head.method != Method::HEAD { Decoder::of(&parts.headers) } else { None };
     Ok(Response {
         status: parts.status,
+        reason: reason(&parts),
         headers: parts.headers,
         version: parts.version,
         url: head.url.clone(),
         redirected: false,
         body: Body::new(incoming, lease, decoder, patience, host),
     })
+}
+
+/// The reason phrase as it was sent: hyper keeps those that are not the usual ones.
+fn reason(parts: &http::response::Parts) -> Bytes {
+    match parts.extensions.get::<ReasonPhrase>() {
+        _ if parts.version == Version::HTTP_2 => Bytes::new(),
+        Some(reason) => Bytes::copy_from_slice(reason.as_bytes()),
+        None => Bytes::from_static(parts.status.canonical_reason().unwrap_or_default().as_bytes()),
+    }
 }
 
 /// The response, unless the server takes and sends nothing for too long.
@@ -162,7 +199,7 @@ async fn unless_silent(
         if let Poll::Ready(result) = sent.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut failed| {
                 let unsent = failed.take_message().map(|request| request.into_body().into_body());
-                Failed { error: Error::of_hyper(failed.into_error(), host), unsent }
+                Failed { error: patience.explain(failed.into_error(), host), unsent }
             }));
         }
         patience.poll_over(cx).map(|()| {
@@ -205,7 +242,9 @@ fn wire_request(
         }
     }
     let uri = uri.build().map_err(|error| bad("the URL", error))?;
-    let skipped = |name: &HeaderName| *name == header::HOST || OWN.contains(name);
+    let nominated = nominated(head.headers);
+    let skipped =
+        |name: &HeaderName| *name == header::HOST || OWN.contains(name) || nominated.contains(&name.as_str());
     for (name, value) in head.headers.iter().filter(|(name, _)| !skipped(name)) {
         headers.append(name, value.clone());
     }
@@ -218,6 +257,12 @@ fn wire_request(
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// Headers that Connection says are for one connection only: a request that is passed on may have some.
+fn nominated(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',').map(str::trim)).collect()
 }
 
 /// What the caller has left to the client.

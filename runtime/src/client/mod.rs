@@ -18,7 +18,7 @@ mod request;
 pub mod tls;
 mod transport;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ use rustls::ClientConfig;
 
 pub use blocking::{Fetched, blocking};
 pub use body::{Body, Response};
+pub(crate) use connect::within;
+pub(crate) use dial::dial;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{Redirect, Request, RequestBody, Source};
 
@@ -93,6 +95,10 @@ pub struct Client {
     inner: Rc<Inner>,
 }
 
+thread_local! {
+    static CLIENT: RefCell<Client> = RefCell::new(Client::new(ClientOptions::default()));
+}
+
 struct Inner {
     options: ClientOptions,
     pool: Rc<pool::Pool>,
@@ -117,12 +123,14 @@ impl Client {
         Client { inner: Rc::new(Inner { options, pool, tls: OnceCell::new() }) }
     }
 
-    /// The one client of this worker, with default options.
+    /// The one client of this worker, with default options unless it was set.
     pub fn of_worker() -> Self {
-        thread_local! {
-            static CLIENT: Client = Client::new(ClientOptions::default());
-        }
-        CLIENT.with(Clone::clone)
+        CLIENT.with(|client| client.borrow().clone())
+    }
+
+    /// Has this worker's one client be a new one, with `options`; calls that are under way keep theirs.
+    pub fn set_of_worker(options: ClientOptions) {
+        CLIENT.with(|client| client.replace(Client::new(options)));
     }
 
     /// Sends `request` and waits for the head of the response; redirects are taken as the request
@@ -135,6 +143,11 @@ impl Client {
     /// Outside of [`crate::io::run`].
     pub async fn send(&self, request: Request) -> Result<Response> {
         redirect::send(&self.inner, request).await
+    }
+
+    /// Whether a request has to wait until another one has ended.
+    pub fn is_full(&self) -> bool {
+        self.inner.pool.is_full()
     }
 
     /// Connections that wait for a next request.

@@ -118,6 +118,11 @@ impl Pool {
         self.room.clone().acquire_owned().await.ok()
     }
 
+    /// Whether all connections are in use.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.available_permits() == 0 && self.idle() == 0
+    }
+
     fn evict(&self) {
         let origins = self.origins.borrow();
         let oldest = |place: &Rc<Place>| {
@@ -240,12 +245,14 @@ pub(super) struct Lease {
     pool: Rc<Pool>,
     place: Rc<Place>,
     link: Link,
+    /// No other exchange may have the connection.
+    last: bool,
 }
 
 impl Lease {
     /// Of a connection that the pool gave.
     pub(super) fn new(pool: Rc<Pool>, place: Rc<Place>, link: Link) -> Self {
-        Lease { pool, place, link }
+        Lease { pool, place, link, last: false }
     }
 
     /// Of a new connection; one that can be shared is, from now on.
@@ -261,9 +268,14 @@ impl Lease {
         &mut self.link
     }
 
+    /// An HTTP/1.1 connection ends with this exchange.
+    pub(super) fn close_after(&mut self) {
+        self.last = true;
+    }
+
     /// The exchange is over in good order: the next one may have the connection.
     pub(super) fn release(self) {
-        let Lease { pool, place, link: Link::Http1(mut link) } = self else { return };
+        let Lease { pool, place, link: Link::Http1(mut link), last: false } = self else { return };
         if link.sender.is_ready() {
             put(&pool, &place, link);
         } else if !link.sender.is_closed() {

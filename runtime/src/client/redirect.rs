@@ -29,9 +29,13 @@ const OF_ORIGIN: [HeaderName; 4] =
 
 /// Sends `request`, and sends it on where redirects lead, as it says.
 pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Response> {
-    let Request { mut method, mut url, mut headers, mut body, redirect, decode } = request;
+    let Request { mut method, mut url, mut headers, mut body, redirect, decode, guarded, same_origin } =
+        request;
     let mut redirects = 0;
     loop {
+        if guarded {
+            check_port(&url)?;
+        }
         let again = body.again();
         let head = Head { method: &method, url: &url, headers: &headers, decode };
         let mut response = exchange(client, &head, body).await?;
@@ -39,31 +43,44 @@ pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Respons
         let status = response.status;
         let target = match redirect {
             Redirect::Manual => return Ok(response),
+            Redirect::Error if is_redirect(status) => {
+                return Err(Error::new(
+                    ErrorKind::Redirect,
+                    format!("{url} redirects, which is not allowed"),
+                ));
+            }
             Redirect::Error | Redirect::Follow => match target(&response)? {
                 None => return Ok(response),
                 Some(target) => target,
             },
         };
-        if redirect == Redirect::Error {
-            return Err(Error::new(ErrorKind::Redirect, format!("{url} redirects to {target}")));
-        }
         if redirects == client.options.redirects_max {
             let message = format!("more than {redirects} redirects, the last one to {target}");
             return Err(Error::new(ErrorKind::TooManyRedirects, message));
+        }
+        if same_origin && target.origin() != url.origin() {
+            let message = format!("{url} redirects to another origin, which mode \"same-origin\" forbids");
+            return Err(Error::new(ErrorKind::Redirect, message));
+        }
+        let has_password = !target.username().is_empty() || target.password().is_some();
+        if guarded && has_password && target.origin() != url.origin() {
+            let message = format!("{url} redirects to another origin, with a password");
+            return Err(Error::new(ErrorKind::Redirect, message));
         }
         redirects += 1;
         // Its outcome is nobody's concern.
         let _ = within(DRAINED_MS_MAX, drain(&mut response)).await;
         drop(response);
+        if again.is_none() && status != StatusCode::SEE_OTHER {
+            let message = format!("{url} redirects a request whose body cannot be sent twice");
+            return Err(Error::new(ErrorKind::Redirect, message));
+        }
         body = if becomes_get(status, &method) {
             method = Method::GET;
             OF_BODY.iter().for_each(|name| drop(headers.remove(name)));
             RequestBody::Empty
         } else {
-            again.ok_or_else(|| {
-                let message = format!("{url} redirects a request whose body cannot be sent twice");
-                Error::new(ErrorKind::Redirect, message)
-            })?
+            again.unwrap_or_default()
         };
         keep_to_origin(&mut headers, &url, &target);
         url = target;
@@ -75,9 +92,31 @@ async fn drain(response: &mut Response) -> Result<()> {
     response.body.collect(DRAINED_BYTES_MAX).await.map(drop)
 }
 
+/// Ports of protocols that an HTTP request could be mistaken in (Fetch standard, "bad port").
+const BAD_PORTS: [u16; 83] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514,
+    515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723,
+    2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
+
+fn check_port(url: &Url) -> Result<()> {
+    match url.port().filter(|port| BAD_PORTS.contains(port)) {
+        Some(port) => {
+            let message = format!("port {port} of {url} is that of another protocol (bad port)");
+            Err(Error::new(ErrorKind::Request, message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
 /// Where `response` leads, if it is a redirect.
 fn target(response: &Response) -> Result<Option<Url>> {
-    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+    if !is_redirect(response.status) {
         return Ok(None);
     }
     let Some(location) = response.headers.get(header::LOCATION) else { return Ok(None) };

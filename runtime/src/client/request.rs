@@ -3,7 +3,7 @@
 //! Owns: [`Request`] and the ways to give it a body, independent of JavaScript. Must not know:
 //! connections.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::io::Deadline;
 
-use super::error::{BodyFailed, BoxError};
+use super::error::{BodyFailed, BoxError, Error, ErrorKind};
 
 /// What to do with a redirect (Fetch standard, "redirect mode").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,11 @@ pub struct Request {
     pub redirect: Redirect,
     /// Ask for a compressed body, and decode it.
     pub decode: bool,
+    /// Keep from what the Fetch standard forbids beyond HTTP: the ports of other protocols, and
+    /// a redirect to another origin whose URL has a user or password.
+    pub guarded: bool,
+    /// Fail where a redirect leads to another origin.
+    pub same_origin: bool,
 }
 
 impl Request {
@@ -90,6 +95,8 @@ impl Request {
             body: RequestBody::Empty,
             redirect: Redirect::Follow,
             decode: true,
+            guarded: false,
+            same_origin: false,
         }
     }
 }
@@ -103,15 +110,19 @@ pub(super) struct Outgoing {
     patience: Rc<Patience>,
 }
 
-/// How long the server may say nothing.
+/// What both halves of an exchange know: how long the server may say nothing, and what the request's
+/// body has failed with.
 pub(super) struct Patience {
     deadline: Deadline,
     ms_max: Cell<u64>,
+    /// HTTP/2 tells of a stream that was reset, and not why.
+    body_failed: RefCell<Option<String>>,
 }
 
 impl Patience {
     pub(super) fn new(ms_max: u64) -> Rc<Self> {
-        let patience = Rc::new(Patience { deadline: Deadline::new(), ms_max: Cell::new(ms_max) });
+        let (deadline, ms_max) = (Deadline::new(), Cell::new(ms_max));
+        let patience = Rc::new(Patience { deadline, ms_max, body_failed: RefCell::default() });
         patience.renew();
         patience
     }
@@ -128,6 +139,14 @@ impl Patience {
 
     pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.deadline.poll_expired(cx)
+    }
+
+    /// What hyper reports while it speaks with `host`.
+    pub(super) fn explain(&self, error: hyper::Error, host: &str) -> Error {
+        match self.body_failed.take() {
+            Some(text) => Error::new(ErrorKind::RequestBody, text),
+            None => Error::of_hyper(error, host),
+        }
     }
 
     pub(super) fn ms_max(&self) -> u64 {
@@ -183,7 +202,12 @@ impl Body for Outgoing {
                 this.ended = true;
                 Poll::Ready(Some(Ok(Frame::data(bytes.clone()))))
             }
-            _ => this.poll_source(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+            _ => this.poll_source(cx).map(|chunk| {
+                if let Some(Err(failed)) = &chunk {
+                    *this.patience.body_failed.borrow_mut() = Some(failed.0.clone());
+                }
+                chunk.map(|chunk| chunk.map(Frame::data))
+            }),
         }
     }
 

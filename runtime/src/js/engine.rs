@@ -391,7 +391,7 @@ impl Engine {
     }
 
     /// Collects cyclic garbage inside of a turn; it may own native memory.
-    pub(super) fn collect_within(&self) {
+    pub fn collect_within(&self) {
         // SAFETY: a live runtime. `Runtime::run_gc` would want the lock that the turn holds.
         unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.context.as_raw().as_ptr())) };
     }

@@ -21,6 +21,7 @@ pub mod exception;
 pub mod function;
 pub mod goal;
 pub mod held;
+pub mod json;
 pub mod loader;
 pub mod promise;
 pub mod pump;

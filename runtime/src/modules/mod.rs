@@ -21,6 +21,7 @@ pub mod performance;
 pub mod print;
 pub mod report;
 pub mod shared;
+pub mod sockets;
 pub mod std;
 pub mod streams;
 pub mod structured_clone;
@@ -36,9 +37,11 @@ pub static TABLE: Table = Table {
     modules: &[
         (&["jsserve:shared"], shared::declare),
         (&["os", "qjs:os"], os::declare),
+        (&["sockets", "cloudflare:sockets"], sockets::declare),
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        crate::js::json::install,
         structured_clone::install,
         url::install,
         url_pattern::install,

@@ -77,7 +77,7 @@ pub struct Encoded {
 /// A handler's response, without its body. Names are tokens and values have no control bytes but HTAB:
 /// whoever lets a handler set them has checked it.
 pub struct ResponseHead<'a, F> {
-    /// Status code, 200 to 599.
+    /// Status code, 200 to 999.
     pub status: u16,
     /// Reason phrase; when empty, the standard one.
     pub reason: &'a [u8],
@@ -167,7 +167,8 @@ fn own_field(name: &[u8]) -> OwnField {
 }
 
 fn status_line_and_date(out: &mut Vec<u8>, status: u16, reason: &[u8], date: &DateCache) {
-    debug_assert!((200..=599).contains(&status) && reason.iter().all(|&b| is_value_byte(b)));
+    // A proxied one may be any of three digits.
+    debug_assert!((200..=999).contains(&status) && reason.iter().all(|&b| is_value_byte(b)));
     if status == 200 && reason.is_empty() {
         out.extend_from_slice(date.ok_and_line());
         return;

@@ -88,3 +88,19 @@ pub fn words(error: &rustls::Error) -> String {
     };
     words.into()
 }
+
+/// The name that OpenSSL has for the fault of a certificate (verify(1)), or Node (its documentation,
+/// "Error codes").
+pub fn code(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(fault) = error else { return None };
+    Some(match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "CERT_HAS_EXPIRED",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "CERT_NOT_YET_VALID",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "ERR_TLS_CERT_ALTNAME_INVALID"
+        }
+        CertificateError::UnknownIssuer => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        CertificateError::Revoked => "CERT_REVOKED",
+        _ => return None,
+    })
+}

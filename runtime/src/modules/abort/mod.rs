@@ -157,6 +157,29 @@ pub fn forget<'js>(signal: &Value<'js>, algorithm: Value<'js>) -> Result<()> {
     call(signal.ctx(), "forget", &[signal.clone(), algorithm]).map(drop)
 }
 
+/// A WeakRef of `value`, whatever an app made of that global.
+///
+/// # Errors
+/// Out of memory.
+pub fn weak<'js>(value: &Value<'js>) -> Result<Value<'js>> {
+    let ctx = value.ctx();
+    let class = State::of(ctx).extension::<Loaded>().weak.get(ctx);
+    let class = class.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+    Constructor::from_js(ctx, class)?.construct((value.clone(),))
+}
+
+/// What a WeakRef refers to, as long as that lives.
+///
+/// # Errors
+/// TypeError for anything else.
+pub fn deref<'js>(weak: &Value<'js>) -> Result<Option<Value<'js>>> {
+    let ctx = weak.ctx();
+    let deref = State::of(ctx).extension::<Loaded>().deref.get(ctx);
+    let deref = Held::new(deref.unwrap_or_else(|| Value::new_undefined(ctx.clone())));
+    let value = promise::call(ctx, &deref, Some(&Held::new(weak.clone())), &[])?;
+    Ok((!value.is_undefined()).then_some(value))
+}
+
 /// What `events.js` calls.
 struct Host;
 
@@ -170,16 +193,8 @@ impl Functions for Host {
         }),
         (c"abortError", 0, |scope| made(scope, "AbortError", "This operation was aborted")),
         (c"timeoutError", 0, |scope| made(scope, "TimeoutError", "The operation was aborted due to timeout")),
-        (c"weak", 1, |scope| {
-            let loaded = State::of(scope.ctx).extension::<Loaded>();
-            let weak = loaded.weak.get(scope.ctx).unwrap_or_else(|| scope.undefined());
-            Constructor::from_js(scope.ctx, weak)?.construct((scope.arg(0),))
-        }),
-        (c"deref", 1, |scope| {
-            let loaded = State::of(scope.ctx).extension::<Loaded>();
-            let deref = Held::new(loaded.deref.get(scope.ctx).unwrap_or_else(|| scope.undefined()));
-            promise::call(scope.ctx, &deref, Some(&Held::new(scope.arg(0))), &[])
-        }),
+        (c"weak", 1, |scope| weak(&scope.arg(0))),
+        (c"deref", 1, |scope| Ok(deref(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
         (c"after", 2, |scope| {
             timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
             Ok(scope.undefined())

@@ -21,7 +21,7 @@ use crate::js::{exception, promise, value};
 use crate::modules::blob::Blob;
 use crate::modules::form_data::{self, FormData};
 use crate::modules::streams::bridge::{self, Seized};
-use crate::modules::streams::source::{ByteSource, Memory};
+use crate::modules::streams::source::{self, ByteSource, Memory};
 use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
@@ -36,6 +36,8 @@ pub enum Source {
     Blob(Blob),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
+    /// Bytes from native code, which enter JavaScript only if a script reads them.
+    Native(Rc<dyn ByteSource>),
     /// What the body's stream gives.
     Stream,
 }
@@ -171,7 +173,7 @@ impl Body {
         }
         let Some(stream) = self.stream.get(ctx) else {
             self.used.set(true);
-            return Ok(Begun::Own);
+            return Ok(self.take_native().map_or(Begun::Own, Begun::Source));
         };
         let seized = bridge::seize(&stream)?;
         let begun = match seized {
@@ -201,12 +203,21 @@ impl Body {
                 Source::Blob(blob) => Some(Memory::source(blob.bytes())),
                 _ => None,
             };
-            let source = match native {
+            let source = match self.take_native().or(native) {
                 Some(source) => source,
                 None => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
             };
             bridge::of_source(ctx, source)
         })
+    }
+
+    /// The native source, where it is one: from now on the body is that of a stream.
+    fn take_native(&self) -> Option<Rc<dyn ByteSource>> {
+        let mut source = self.source.borrow_mut();
+        let Source::Native(native) = &*source else { return None };
+        let native = native.clone();
+        *source = Source::Stream;
+        Some(native)
     }
 
     /// A second body with the same bytes ("clone a body").
@@ -215,6 +226,10 @@ impl Body {
     /// TypeError if it is used, or its stream is locked.
     pub fn duplicate(&self, ctx: &Ctx<'_>) -> Result<Body> {
         self.check_usable(ctx)?;
+        if matches!(&*self.source.borrow(), Source::Native(_)) {
+            // Two readers of one source: the stream's business.
+            self.stream(ctx)?;
+        }
         if let Some(stream) = self.stream.get(ctx) {
             if self.is_stream() {
                 let (one, two) = bridge::fork(&stream)?;
@@ -225,7 +240,7 @@ impl Body {
             self.stream.set(None);
         }
         Ok(Body::new(match &*self.source.borrow() {
-            Source::Null | Source::Stream => Source::Null,
+            Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Blob(blob) => Source::Blob(blob.same()),
@@ -251,8 +266,11 @@ impl Body {
             bridge::seize(&stream)?;
         }
         self.used.set(true);
+        if let Some(native) = self.take_native() {
+            return Ok(Body::new(Source::Native(native)));
+        }
         Ok(Body::new(match &*self.source.borrow() {
-            Source::Null | Source::Stream => Source::Null,
+            Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
             Source::Blob(blob) => Source::Blob(blob.same()),
@@ -278,7 +296,7 @@ impl Body {
     pub fn with<R>(&self, ctx: &Ctx<'_>, f: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         Ok(Some(match &*self.source.borrow() {
             Source::Null => f(&[]),
-            Source::Stream => return Ok(None),
+            Source::Stream | Source::Native(_) => return Ok(None),
             Source::Text(text) => value::with_str(&text.get(ctx), |s| f(s.as_bytes()))?,
             Source::Bytes(buffer) => match value::bytes(&buffer.get(ctx))? {
                 Some(bytes) => bytes.with(f),
@@ -303,6 +321,13 @@ impl Body {
     /// # Errors
     /// TypeError if it is used.
     pub fn consume<'js>(&self, ctx: &Ctx<'js>, form: Form) -> Result<Value<'js>> {
+        let failed = match &*self.source.borrow() {
+            Source::Native(source) => source.failure(ctx),
+            _ => None,
+        };
+        if let Some(reason) = failed {
+            return Err(ctx.throw(reason));
+        }
         match self.begin(ctx)? {
             Begun::Unusable => return Err(unusable(ctx)),
             Begun::Own => {}
@@ -372,7 +397,7 @@ fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result
             }
         };
         deferred.settle(|ctx| match failed {
-            Some(message) => Err(exception::type_error(ctx, &message)),
+            Some(message) => Err(source::failed(ctx, &*source, &message)),
             None => convert(ctx, &all, &form),
         });
     });

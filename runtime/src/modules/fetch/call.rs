@@ -11,8 +11,9 @@ use rquickjs::{Ctx, Value};
 use super::body::Begun;
 use super::context::ExecutionContext;
 use super::header_list::HeaderList;
-use super::incoming::Incoming;
+use super::incoming::{Head, Incoming};
 use super::outgoing::{Caller, Outgoing};
+use super::passing;
 use super::request::Request;
 use super::response::Response;
 use crate::js::class;
@@ -151,6 +152,7 @@ impl Pending {
 
 struct Awaiting {
     cell: Rc<Cell>,
+    head: Rc<dyn Head>,
     engine: std::rc::Weak<Engine>,
 }
 
@@ -158,7 +160,7 @@ impl Observer for Awaiting {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
         let mut owned = None;
         let outcome = match result {
-            Ok(value) => lend(ctx, &value, &mut |reply| owned = Some(OwnedReply::of(reply))),
+            Ok(value) => lend(ctx, &value, &*self.head, &mut |reply| owned = Some(OwnedReply::of(reply))),
             Err(reason) => Err(rejected(ctx, &reason)),
         };
         let lost = || Failure::plain(500, "the reply was lost");
@@ -199,6 +201,7 @@ pub fn fetch(
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
     engine.turn(|ctx| {
+        let head = incoming.head.clone();
         let result = invoke(ctx, handler, incoming);
         let (request, value) = match result {
             Ok(both) => both,
@@ -208,9 +211,9 @@ pub fn fetch(
             }
         };
         if class::get::<Response>(&value).is_none() && value.is_object() {
-            return settle(ctx, engine, request, value, sink);
+            return settle(ctx, engine, (request, head), value, sink);
         }
-        answered(engine, request, lend(ctx, &value, sink))
+        answered(engine, request, lend(ctx, &value, &*head, sink))
     })
 }
 
@@ -242,7 +245,7 @@ fn invoke<'js>(
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    request: Value<'js>,
+    (request, head): (Value<'js>, Rc<dyn Head>),
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -257,14 +260,14 @@ fn settle<'js>(
         state = promise::state(&value);
     }
     match state {
-        Some(promise::State::Fulfilled(value)) => answered(engine, request, lend(ctx, &value, sink)),
+        Some(promise::State::Fulfilled(value)) => answered(engine, request, lend(ctx, &value, &*head, sink)),
         Some(promise::State::Rejected(reason)) => {
             promise::mark_handled(&value);
             Called::Failed(rejected(ctx, &reason))
         }
         _ => {
             let cell = Rc::new(Cell::default());
-            let awaiting = Awaiting { cell: cell.clone(), engine: Rc::downgrade(engine) };
+            let awaiting = Awaiting { cell: cell.clone(), head, engine: Rc::downgrade(engine) };
             match promise::observe(ctx, &value, Box::new(awaiting)) {
                 Ok(()) => Called::Pending(Pending { cell, caller: Caller::new(engine.clone(), request) }),
                 Err(_) => failed(ctx, Thrown::take(ctx)),
@@ -284,10 +287,11 @@ fn rejected(ctx: &Ctx<'_>, reason: &Value<'_>) -> Failure {
     Failure::thrown(thrown)
 }
 
-/// Lends the reply that `value` is; its body, where it comes in pieces.
+/// Lends the reply that `value` is to the request with `head`; its body, where it comes in pieces.
 fn lend<'js>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,
+    head: &dyn Head,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Result<Option<Outgoing>, Failure> {
     let Some(response) = class::get::<Response>(value) else {
@@ -298,13 +302,14 @@ fn lend<'js>(
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
     let list = response.headers.get().map(super::headers::SharedHeaders::list);
-    let mut lend = |body: Option<&[u8]>, streamed| {
+    let mut lend = |body: Option<&[u8]>, streamed, passed: &Option<HeaderList>| {
         sink(Reply {
             status: response.status,
             reason: response.reason.as_deref(),
-            headers: match &list {
-                Some(list) => Fields::List(list),
-                None => Fields::ContentType(response.content_type),
+            headers: match (passed, &list) {
+                (Some(list), _) => Fields::List(list),
+                (None, Some(list)) => Fields::List(list),
+                (None, None) => Fields::ContentType(response.content_type),
             },
             body,
             streamed,
@@ -318,7 +323,7 @@ fn lend<'js>(
         }
         Begun::Own => {
             let is_null = response.body.is_null();
-            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), false));
+            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), false, &None));
             match lent.map_err(thrown)? {
                 Some(()) => Ok(None),
                 None => Err(Failure::plain(500, "the body of the Response has not arrived")),
@@ -326,12 +331,13 @@ fn lend<'js>(
         }
         Begun::Source(source) => match source.whole() {
             Some(bytes) => {
-                lend(Some(&bytes), false);
+                lend(Some(&bytes), false, &None);
                 Ok(None)
             }
             None => {
+                let passed = passing::as_it_came(&*source, head, response);
                 source.begin();
-                lend(None, true);
+                lend(None, true, &passed);
                 Ok(Some(Outgoing::Native(source)))
             }
         },
@@ -340,7 +346,7 @@ fn lend<'js>(
                 return Err(Failure::plain(500, "the engine is gone"));
             };
             let reader = StreamReader::new(engine, reader).map_err(thrown)?;
-            lend(None, true);
+            lend(None, true, &None);
             Ok(Some(Outgoing::Stream(reader)))
         }
     }

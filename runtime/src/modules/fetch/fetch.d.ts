@@ -1,4 +1,4 @@
-/* Headers, Request and Response of the fetch standard, section 5. */
+/* Headers, Request, Response and fetch of the fetch standard, section 5. */
 
 type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string };
 /** Chunks of a stream are Uint8Arrays; those of an iterator may be strings and buffers, too. */
@@ -16,7 +16,7 @@ type BodyInit =
 interface Headers {
   append(name: string, value: string): void;
   delete(name: string): void;
-  /** All values of that name, joined by ", "; null if there is none. */
+  /** All values of that name, joined by ", ", of Cookie by "; "; null if there is none. */
   get(name: string): string | null;
   getSetCookie(): string[];
   has(name: string): boolean;
@@ -69,6 +69,8 @@ interface RequestInit {
   body?: BodyInit | null;
   /** Needed where the body is a stream. */
   duplex?: "half";
+  /** An absolute URL, `about:client`, or empty for none. */
+  referrer?: string;
   referrerPolicy?: ReferrerPolicy;
   mode?: RequestMode;
   credentials?: RequestCredentials;
@@ -113,7 +115,8 @@ interface ResponseInit {
 }
 
 interface Response extends Body {
-  readonly type: "default" | "error";
+  /** "basic" of what `fetch` gives, whatever its origin. */
+  readonly type: "basic" | "default" | "error";
   readonly url: string;
   readonly redirected: boolean;
   readonly status: number;
@@ -134,3 +137,14 @@ declare var Response: {
   /** `status`: 301, 302, 303, 307 or 308. */
   redirect(url: string | URL, status?: number): Response;
 };
+
+/**
+ * Asks a server by HTTP/1.1 or, over TLS, HTTP/2; `data:` URLs are answered in place.
+ *
+ * Rejects with the signal's reason where that aborts, else with a TypeError "fetch failed", whose `cause` is an
+ * Error with a sentence that names the host and a `code` as Node has them (ECONNREFUSED, ENOTFOUND, ETIMEDOUT,
+ * CERT_HAS_EXPIRED, ...). A body that breaks off fails in the same way, as "terminated".
+ * A 3xx response to `redirect: "manual"` is the server's own. Bodies in gzip, deflate, br and zstd are decoded;
+ * their Content-Encoding and Content-Length are not shown then.
+ */
+declare function fetch(input: Request | URL | string, init?: RequestInit): Promise<Response>;

@@ -28,6 +28,8 @@ pub struct SharedHeaders(Rc<Inner>);
 struct Inner {
     list: RefCell<HeaderList>,
     immutable: Cell<bool>,
+    /// It is a served request's, or was copied from one and has kept its Content-Length.
+    served: Cell<bool>,
     sorted: RefCell<Option<Vec<(String, String)>>>,
     charge: Charge,
 }
@@ -41,9 +43,33 @@ impl SharedHeaders {
         shared
     }
 
+    /// The list of a served request: immutable.
+    pub fn served(list: HeaderList) -> Self {
+        let shared = SharedHeaders::new(list, true);
+        shared.0.served.set(true);
+        shared
+    }
+
+    /// Whether its Content-Length is that of a request which this server has received, and not what the
+    /// app wants to send.
+    pub fn is_served(&self) -> bool {
+        self.0.served.get()
+    }
+
     /// A copy of its own, with the same guard.
     pub fn copy(&self) -> Self {
-        SharedHeaders::new(self.list().clone(), self.0.immutable.get())
+        self.copy_with(self.0.immutable.get())
+    }
+
+    /// A copy of its own that can be changed.
+    pub fn copy_open(&self) -> Self {
+        self.copy_with(false)
+    }
+
+    fn copy_with(&self, immutable: bool) -> Self {
+        let shared = SharedHeaders::new(self.list().clone(), immutable);
+        shared.0.served.set(self.is_served());
+        shared
     }
 
     /// The list.
@@ -94,6 +120,7 @@ impl SharedHeaders {
         if let Some(other) = class::get::<Headers>(init) {
             self.0.charge.set(ctx, other.0.list().bytes())?;
             *self.0.list.borrow_mut() = other.0.list().clone();
+            self.0.served.set(other.0.is_served());
             return Ok(());
         }
         let Some(object) = init.as_object() else {
@@ -146,6 +173,9 @@ impl Headers {
         s.require(2, "Headers.set")?;
         let (name, field) = (checked_name(s.ctx, &s.arg(0))?, checked_value(s.ctx, &s.arg(1))?);
         self.0.change(s.ctx, name.len() + field.len(), |list| list.set(&name, &field))?;
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.0.0.served.set(false);
+        }
         Ok(s.undefined())
     }
 

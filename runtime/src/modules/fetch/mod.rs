@@ -4,12 +4,15 @@
 
 pub mod body;
 pub mod call;
+pub mod client;
 pub mod content_type;
 pub mod context;
 pub mod header_list;
 pub mod headers;
 pub mod incoming;
 pub mod outgoing;
+mod passing;
+pub mod referrer;
 pub mod request;
 pub mod response;
 pub mod settings;
@@ -28,5 +31,6 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     iterate::register::<headers::Headers>(ctx)?;
     class::register::<response::Response>(ctx)?;
     class::register::<request::Request>(ctx)?;
-    class::register::<context::ExecutionContext>(ctx)
+    class::register::<context::ExecutionContext>(ctx)?;
+    client::install(ctx)
 }

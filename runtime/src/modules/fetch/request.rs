@@ -73,28 +73,41 @@ impl Request {
         }
     }
 
-    fn method(&self) -> &str {
+    pub(super) fn method(&self) -> &str {
         match &self.line {
             Line::Incoming(head) => head.method(),
             Line::Made { method, .. } => method,
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match &self.line {
             Line::Incoming(head) => incoming_url(&**head),
             Line::Made { url, .. } => url.to_string(),
         }
     }
 
-    fn shared_headers(&self) -> &SharedHeaders {
+    pub(super) fn shared_headers(&self) -> &SharedHeaders {
         self.headers.get_or_init(|| {
             let mut list = HeaderList::default();
             if let Line::Incoming(head) = &self.line {
                 head.fields(&mut |name, field| list.append(name, field));
             }
-            SharedHeaders::new(list, true)
+            match &self.line {
+                Line::Incoming(_) => SharedHeaders::served(list),
+                Line::Made { .. } => SharedHeaders::new(list, true),
+            }
         })
+    }
+
+    /// Its settings, defaults where none were set.
+    pub(super) fn settings(&self) -> Settings {
+        self.settings.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Its signal, if there is one that can abort.
+    pub(super) fn signal<'js>(&self, ctx: &Ctx<'js>) -> Option<Value<'js>> {
+        self.signal.get(ctx)
     }
 
     fn get_method<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -131,7 +144,7 @@ impl Request {
         };
         let headers = match clone {
             true => self.shared_headers().copy(),
-            false => SharedHeaders::new(self.shared_headers().list().clone(), false),
+            false => self.shared_headers().copy_open(),
         };
         let signal = Slot::default();
         let own = match &self.line {
@@ -243,7 +256,7 @@ impl Class for Request {
         Member::Get(c"url", Request::get_url),
         Member::Get(c"headers", Request::get_headers),
         Member::Get(c"destination", |_, s| Request::constant(s, "")),
-        Member::Get(c"referrer", |_, s| Request::constant(s, "about:client")),
+        Member::Get(c"referrer", |r, s| r.setting(s, |it| &it.referrer)),
         Member::Get(c"referrerPolicy", |r, s| r.setting(s, |it| it.referrer_policy)),
         Member::Get(c"mode", |r, s| r.setting(s, |it| it.mode)),
         Member::Get(c"credentials", |r, s| r.setting(s, |it| it.credentials)),

@@ -10,11 +10,12 @@ use rquickjs::{Ctx, Result, Value};
 
 use super::body::{self, Bodied, Body, Source};
 use super::content_type::ContentType;
+use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
-use crate::js::held::{Slot, Tracer};
-use crate::js::value;
+use crate::js::held::{Held, Slot, Tracer};
+use crate::js::{json, value};
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -25,7 +26,16 @@ pub struct Response {
     pub(super) headers: OnceCell<SharedHeaders>,
     pub(super) body: Body,
     error: bool,
+    /// Where it comes from, if `fetch` made it.
+    fetched: Option<Box<Fetched>>,
     headers_object: Slot,
+}
+
+/// What only a response from elsewhere has.
+#[derive(Clone)]
+struct Fetched {
+    url: Box<str>,
+    redirected: bool,
 }
 
 impl Response {
@@ -37,8 +47,34 @@ impl Response {
             headers: OnceCell::new(),
             body,
             error: false,
+            fetched: None,
             headers_object: Slot::default(),
         }
+    }
+
+    /// What stands in the URL itself (Fetch section 4.2, "data").
+    pub(super) fn local(url: &url::Url, kind: &str, body: Body) -> Self {
+        let mut list = HeaderList::default();
+        list.append(b"content-type", kind.as_bytes());
+        let mut url = url.clone();
+        url.set_fragment(None);
+        Response::fetched(200, "OK".into(), list, body, url.into(), false)
+    }
+
+    /// What a server has answered; `url` has no fragment.
+    pub(super) fn fetched(
+        status: u16,
+        reason: String,
+        headers: HeaderList,
+        body: Body,
+        url: String,
+        redirected: bool,
+    ) -> Self {
+        let mut response = Response::new(status, body);
+        response.reason = (!reason.is_empty()).then(|| reason.into_boxed_str());
+        let _ = response.headers.set(SharedHeaders::new(headers, true));
+        response.fetched = Some(Box::new(Fetched { url: url.into_boxed_str(), redirected }));
+        response
     }
 
     /// Whether it is a network error (`Response.error()`).
@@ -102,10 +138,10 @@ impl Response {
 
     fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Response.json")?;
-        let Some(text) = s.ctx.json_stringify(s.arg(0))? else {
+        let Some(text) = json::text(&s.arg(0))? else {
             return Err(type_error(s.ctx, "Response.json: the value has no JSON form"));
         };
-        let body = Body::new(Source::Text(crate::js::Held::new(text.into_value())));
+        let body = Body::new(Source::Text(Held::new(text)));
         class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json".into()), &s.arg(1))?)
     }
 
@@ -125,7 +161,7 @@ impl Response {
         if !matches!(status, 301 | 302 | 303 | 307 | 308) {
             return Err(range_error(s.ctx, &format!("Response.redirect: {status} is not a redirect status")));
         }
-        let mut list = super::header_list::HeaderList::default();
+        let mut list = HeaderList::default();
         list.append(b"location", url.as_str().as_bytes());
         let response = Response::new(status, Body::new(Source::Null));
         let _ = response.headers.set(SharedHeaders::new(list, true));
@@ -155,15 +191,24 @@ impl Response {
     }
 
     fn get_type<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, if self.error { "error" } else { "default" })
+        value::string(
+            s.ctx,
+            match &self.fetched {
+                _ if self.error => "error",
+                // No response is of another origin than a server's own code.
+                Some(_) => "basic",
+                None => "default",
+            },
+        )
     }
 
     fn get_url<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, "")
+        value::string(s.ctx, self.fetched.as_ref().map_or("", |fetched| &fetched.url))
     }
 
     fn get_redirected<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        Ok(Value::new_bool(s.ctx.clone(), false))
+        let redirected = self.fetched.as_ref().is_some_and(|fetched| fetched.redirected);
+        Ok(Value::new_bool(s.ctx.clone(), redirected))
     }
 
     fn clone_response<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -171,6 +216,7 @@ impl Response {
         copy.reason.clone_from(&self.reason);
         copy.error = self.error;
         copy.content_type = self.content_type;
+        copy.fetched.clone_from(&self.fetched);
         if let Some(headers) = self.headers.get() {
             let _ = copy.headers.set(headers.copy());
         }

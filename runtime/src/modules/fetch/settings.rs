@@ -1,11 +1,13 @@
 //! The members of a Request that say how a client should fetch it (Fetch section 5.4): kept and
-//! shown; a server's own requests are fetched by nobody.
+//! shown. What they mean where there is no browser is `client/request.rs`'s matter.
 //!
 //! Owns: their values and the check of an init dictionary. Must not know: requests otherwise.
 
 use rquickjs::{Coerced, Ctx, FromJs, Object, Result};
+use url::Url;
 
 use super::headers::member;
+use super::referrer;
 use crate::js::exception::type_error;
 use crate::js::value;
 
@@ -20,6 +22,8 @@ pub struct Settings {
     pub cache: &'static str,
     /// `redirect`
     pub redirect: &'static str,
+    /// `referrer`
+    pub referrer: Box<str>,
     /// `referrerPolicy`
     pub referrer_policy: &'static str,
     /// `integrity`
@@ -35,6 +39,7 @@ impl Default for Settings {
             credentials: "same-origin",
             cache: "default",
             redirect: "follow",
+            referrer: "about:client".into(),
             referrer_policy: "",
             integrity: "".into(),
             keepalive: false,
@@ -80,6 +85,17 @@ impl Settings {
                 set = true;
             }
         }
+        let window = member(Some(init), ctx, "window")?;
+        if !window.is_undefined() && !window.is_null() {
+            return Err(type_error(ctx, "Request: window can only be null"));
+        }
+        let referrer = member(Some(init), ctx, "referrer")?;
+        if !referrer.is_undefined() {
+            let text = value::to_string(&referrer)?;
+            let error = |_| type_error(ctx, &format!("Request: the referrer {text:?} is no absolute URL"));
+            settings.referrer = referrer::parse(&text).map_err(error)?;
+            set = true;
+        }
         let integrity = member(Some(init), ctx, "integrity")?;
         if !integrity.is_undefined() {
             settings.integrity = value::to_string(&integrity)?.into_boxed_str();
@@ -95,6 +111,11 @@ impl Settings {
         }
         enumerated(ctx, init, "duplex", &["half"])?;
         Ok(set.then(|| Box::new(settings)))
+    }
+
+    /// The Referer that a request to `url` has.
+    pub fn referrer_for(&self, url: &Url) -> Option<String> {
+        referrer::header(&self.referrer, self.referrer_policy, url)
     }
 }
 

@@ -26,6 +26,9 @@
     return stream.self;
   };
 
+  /* Ends a stream over a native source, whoever reads it. */
+  s.fail = (object, reason) => { s.byteError(s.readableOf(object).controller, reason); };
+
   /* The stream of a body that was used up before anybody asked for a stream. */
   s.spent = () => {
     const done = () => resolved(undefined);

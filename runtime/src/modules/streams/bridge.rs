@@ -58,7 +58,25 @@ pub fn is_usable(stream: &Value<'_>) -> Result<bool> {
 pub fn of_source<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>) -> Result<Value<'js>> {
     // The class is registered with the others.
     shared(ctx)?;
-    call(ctx, "ofSource", &[class::instance(ctx, Source(source))?])
+    let stream = call(ctx, "ofSource", &[class::instance(ctx, Source(source.clone()))?])?;
+    source.has_stream(&stream)?;
+    Ok(stream)
+}
+
+/// Ends a stream that [`of_source`] made: its readers get `reason`, unless it has ended.
+///
+/// # Errors
+/// Out of memory.
+pub fn fail<'js>(stream: &Value<'js>, reason: Value<'js>) -> Result<()> {
+    call(stream.ctx(), "fail", &[stream.clone(), reason]).map(drop)
+}
+
+/// Cancels the stream of a reader that [`seize`] gave.
+///
+/// # Errors
+/// Out of memory.
+pub fn give_up<'js>(reader: &Value<'js>, reason: Value<'js>) -> Result<()> {
+    call(reader.ctx(), "giveUp", &[reader.clone(), reason]).map(drop)
 }
 
 /// A stream of the chunks of an iterable, asynchronous or not.

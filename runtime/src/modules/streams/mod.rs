@@ -91,6 +91,18 @@ fn shared<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     Object::from_js(ctx, made)
 }
 
+/// Runs a script that builds on the streams, and calls it with `host`, which gets the functions of
+/// theirs, and with what they share.
+///
+/// # Errors
+/// What the script throws.
+pub fn build_upon<'js>(ctx: &Ctx<'js>, script: &Script, host: Object<'js>) -> Result<Value<'js>> {
+    let shared = shared(ctx)?;
+    function::install::<host::Host>(ctx, &host)?;
+    let main = Held::new(script.run(ctx)?);
+    promise::call(ctx, &main, None, &[host.into_value(), shared.into_value()])
+}
+
 /// Gives the classes what Web IDL has and a class body has not.
 fn dress<'js>(ctx: &Ctx<'js>, shared: &Object<'js>) -> Result<()> {
     for name in NAMES {

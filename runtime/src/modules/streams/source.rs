@@ -35,6 +35,36 @@ pub trait ByteSource {
     fn whole(&self) -> Option<Bytes> {
         None
     }
+
+    /// What scripts get for the error; without it a TypeError with its message.
+    fn failure<'js>(&self, _ctx: &Ctx<'js>) -> Option<Value<'js>> {
+        None
+    }
+
+    /// A script has a stream of it now, which [`bridge::fail`](super::bridge::fail) can end.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn has_stream(&self, _stream: &Value<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it is decoded from on its way, if it is.
+    fn coding(&self) -> Option<Coding> {
+        None
+    }
+
+    /// Gives the bytes as they come, and not decoded; before the first is taken.
+    fn keep_coded(&self) {}
+}
+
+/// A body as it came, where it is decoded on its way.
+#[derive(Clone, Debug)]
+pub struct Coding {
+    /// Content-Encoding.
+    pub name: Box<str>,
+    /// Content-Length, if it came with one.
+    pub length: Option<u64>,
 }
 
 /// Bytes that are all here.
@@ -156,7 +186,11 @@ impl Functions for Host {
     ];
 }
 
-fn chunk_value<'js>(ctx: &Ctx<'js>, next: Option<std::result::Result<Bytes, String>>) -> Result<Value<'js>> {
+fn chunk_value<'js>(
+    ctx: &Ctx<'js>,
+    source: &dyn ByteSource,
+    next: Option<std::result::Result<Bytes, String>>,
+) -> Result<Value<'js>> {
     match next {
         Some(Ok(bytes)) => {
             // A promise looks for a `then` in what it is resolved with, up to Object.prototype.
@@ -165,8 +199,16 @@ fn chunk_value<'js>(ctx: &Ctx<'js>, next: Option<std::result::Result<Bytes, Stri
             holder.set("bytes", value::uint8_array(ctx, &bytes)?)?;
             Ok(holder.into_value())
         }
-        Some(Err(message)) => Err(exception::type_error(ctx, &message)),
+        Some(Err(message)) => Err(failed(ctx, source, &message)),
         None => Ok(Value::new_undefined(ctx.clone())),
+    }
+}
+
+/// Throws what `source` has failed with.
+pub fn failed(ctx: &Ctx<'_>, source: &dyn ByteSource, message: &str) -> rquickjs::Error {
+    match source.failure(ctx) {
+        Some(reason) => ctx.throw(reason),
+        None => exception::type_error(ctx, message),
     }
 }
 
@@ -178,7 +220,7 @@ fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         return promise::settled(ctx, Ok(scope.undefined()));
     };
     if let Poll::Ready(next) = source.0.poll_bytes(&mut Context::from_waker(Waker::noop())) {
-        return promise::reject_on_error(ctx, chunk_value(ctx, next)).and_then(|value| {
+        return promise::reject_on_error(ctx, chunk_value(ctx, &*source.0, next)).and_then(|value| {
             if promise::state(&value).is_some() { Ok(value) } else { promise::settled(ctx, Ok(value)) }
         });
     }
@@ -186,7 +228,7 @@ fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let source = source.0.clone();
     io::spawn(async move {
         let next = poll_fn(|cx| source.poll_bytes(cx)).await;
-        deferred.settle(|ctx| chunk_value(ctx, next));
+        deferred.settle(|ctx| chunk_value(ctx, &*source, next));
     });
     Ok(promise)
 }
