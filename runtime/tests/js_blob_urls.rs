@@ -13,7 +13,7 @@ fn object_urls_stand_for_blobs_until_they_are_revoked() {
         const url = URL.createObjectURL(new Blob(['abc'], { type: 'x/y' })), other = URL.createObjectURL(new File(['f'], 'n'));
         ok(/^blob:null\/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(url), url); ok(url !== other);
         equal(new URL(url).origin, 'null'); throws(() => URL.createObjectURL({}), 'TypeError'); throws(() => URL.createObjectURL(), 'TypeError');
-        URL.revokeObjectURL(other + '#f'); URL.revokeObjectURL('nonsense'); URL.revokeObjectURL('http://a'); throws(() => URL.revokeObjectURL(), 'TypeError');
+        URL.revokeObjectURL(url + '#f'); URL.revokeObjectURL(url + '?q'); URL.revokeObjectURL(other); URL.revokeObjectURL('nonsense'); URL.revokeObjectURL('http://a'); throws(() => URL.revokeObjectURL(), 'TypeError');
         globalThis.known = url; globalThis.gone = other;
         "#,
     );
