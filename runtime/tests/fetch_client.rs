@@ -391,7 +391,7 @@ async fn data_urls_are_processed() {
         await rejects(fetch('data:no comma'), 'malformed', 'ERR_INVALID_URL')
         await rejects(fetch('data:;base64,%'), 'malformed')
         await rejects(fetch('file:///etc/hostname'), 'std.loadFile', 'ERR_UNSUPPORTED_SCHEME')
-        await rejects(fetch('blob:null/x'), 'createObjectURL')
+        await rejects(fetch('blob:null/x'), 'createObjectURL', 'ERR_BLOB_URL')
         for (const url of ['about:blank', 'ftp://a.test/', 'unknown:x']) await rejects(fetch(url), 'cannot be fetched')
         "#,
     )

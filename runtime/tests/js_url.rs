@@ -177,3 +177,15 @@ fn urls_and_their_params_are_freed() {
     let growth = driver.growth(100_000, source);
     assert!(growth < 4096, "grew by {growth} bytes");
 }
+
+#[test]
+fn more_than_two_slashes_beside_a_special_scheme_are_two() {
+    check(
+        r#"
+        for (const text of ['///a.test/b', '////a.test/b', '/\\/a.test/b', ' \\\\\\a.test/b']) equal(new URL(text, 'http://x.test/y').href, 'http://a.test/b');
+        equal(new URL('//a.test/b', 'https://x').href, 'https://a.test/b'); equal(new URL('/a//b', 'http://x').href, 'http://x/a//b');
+        equal(new URL('blob:https://a.test/x').origin, 'https://a.test');
+        for (const url of ['blob:ftp://a.test/', 'blob:blob:http://a.test', 'blob:null/x', 'blob:ws://a']) equal(new URL(url).origin, 'null');
+        "#,
+    );
+}

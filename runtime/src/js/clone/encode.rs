@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, put_varint, zigzag};
 use super::intrinsics;
-use super::platform::Serialized;
+use super::platform::{Interfaces, Serialized};
 use super::{DEPTH_MAX, Packed, address, refused};
 use crate::js::block::Block;
 use crate::js::value::{fresh, to_string};
@@ -93,6 +93,7 @@ pub(super) struct Encoder<'js> {
     transfer: HashMap<usize, usize>,
     /// Objects of the platform met.
     platform: Vec<Box<dyn Serialized>>,
+    interfaces: Interfaces,
     /// The blocks of SharedArrayBuffers; `None` where the bytes are for storage, which refuses them.
     shared: Option<Vec<Block>>,
 }
@@ -108,6 +109,7 @@ impl<'js> Encoder<'js> {
             frames: Vec::new(),
             transfer: transfer.iter().enumerate().map(|(index, item)| (address(item), index)).collect(),
             platform: Vec::new(),
+            interfaces: Interfaces::of(ctx),
             shared: None,
         }
     }

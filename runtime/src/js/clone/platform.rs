@@ -13,7 +13,7 @@ use rquickjs::{Ctx, Object, Result, Value, qjs};
 use super::super::class::{self, Class};
 use super::super::engine::State;
 use super::super::held::Held;
-use super::super::value::{fresh, to_string};
+use super::super::value::to_string;
 use super::intrinsics;
 
 /// The data of a serialisable object on its way to a copy, perhaps on another thread.
@@ -88,31 +88,42 @@ fn ask<'js>(ctx: &Ctx<'js>, function: &Held, value: &Value<'js>) -> Result<Value
     intrinsics::invoke(ctx, function, qjs::JS_UNDEFINED, std::slice::from_ref(value))
 }
 
-/// Whether the object is as plain as a literal: its prototype is `Object.prototype`, or none.
-fn is_literal(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<bool> {
-    let Some(prototype) = value.as_object().and_then(Object::get_prototype) else { return Ok(true) };
-    // SAFETY: the prototype is a new reference.
-    let plain = unsafe {
-        let raw = ctx.as_raw().as_ptr();
-        fresh(ctx, qjs::JS_GetClassProto(raw, intrinsics::class::OBJECT))?
-    };
-    Ok(super::address(prototype.as_value()) == super::address(&plain))
+/// Who is asked what a seemingly plain object is.
+pub(super) struct Interfaces {
+    scripts: Vec<Rc<Script>>,
+    /// The address of `Object.prototype`: what has it is as plain as a literal.
+    literal: usize,
 }
 
-/// The name of the interface that an object of the engine's class Object implements, if it is one of
-/// the platform's.
-pub(super) fn interface(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<Option<String>> {
-    let registry = State::of(ctx).extension::<Registry>();
-    if registry.scripts.borrow().is_empty() || is_literal(ctx, value)? {
-        return Ok(None);
+impl Interfaces {
+    /// As they are now.
+    pub(super) fn of(ctx: &Ctx<'_>) -> Interfaces {
+        // SAFETY: the prototype is a new reference, given back by the Value.
+        let literal = unsafe {
+            let raw = ctx.as_raw().as_ptr();
+            Value::from_raw(ctx.clone(), qjs::JS_GetClassProto(raw, intrinsics::class::OBJECT))
+        };
+        Interfaces { scripts: scripts(ctx), literal: super::address(&literal) }
     }
-    for script in scripts(ctx) {
-        let name = ask(value.ctx(), &script.name, value)?;
-        if name.is_string() {
-            return to_string(&name).map(Some);
+
+    /// The name of the interface that an object of the engine's class Object implements, if it is one
+    /// of the platform's.
+    pub(super) fn name(&self, value: &Value<'_>) -> Result<Option<String>> {
+        if self.scripts.is_empty() {
+            return Ok(None);
         }
+        let prototype = value.as_object().and_then(Object::get_prototype);
+        if prototype.is_none_or(|prototype| super::address(prototype.as_value()) == self.literal) {
+            return Ok(None);
+        }
+        for script in &self.scripts {
+            let name = ask(value.ctx(), &script.name, value)?;
+            if name.is_string() {
+                return to_string(&name).map(Some);
+            }
+        }
+        Ok(None)
     }
-    Ok(None)
 }
 
 /// Whether `value` can be transferred now; none for what never can.

@@ -98,13 +98,18 @@ impl Blob {
     }
 
     /// A blob with the bytes `range` of this one.
-    fn part(&self, range: std::ops::Range<usize>, kind: &str) -> Blob {
+    fn slice(&self, range: std::ops::Range<usize>, kind: &str) -> Blob {
         Blob { bytes: self.bytes.slice(range), charge: self.charge.clone(), kind: normalised(kind) }
+    }
+
+    /// A blob with the bytes `range` of this one, and no type. Panics where it has not as many.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Blob {
+        self.slice(range, "")
     }
 
     /// A blob with the same bytes and type.
     pub(super) fn same(&self) -> Blob {
-        self.part(0..self.bytes.len(), &self.kind)
+        self.slice(0..self.bytes.len(), &self.kind)
     }
 }
 
@@ -181,5 +186,5 @@ fn slice<'js>(this: &Blob, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     };
     let (start, end) = (offset(0, 0)?, offset(1, size)?);
     let kind = if scope.has(2) { value::to_string(&scope.arg(2))? } else { String::new() };
-    class::instance(scope.ctx, this.part(start..end.max(start), &kind))
+    class::instance(scope.ctx, this.slice(start..end.max(start), &kind))
 }

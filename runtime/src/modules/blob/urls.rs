@@ -22,14 +22,9 @@ struct Urls(RefCell<HashMap<String, Blob>>);
 
 /// The blob that `url` stands for in this engine, whatever its fragment.
 pub fn resolve(ctx: &Ctx<'_>, url: &Url) -> Option<Blob> {
-    State::of(ctx).extension::<Urls>().0.borrow().get(key(url)?.as_str()).map(Blob::same)
-}
-
-/// The URL without its fragment, if it is one of a blob.
-fn key(url: &Url) -> Option<String> {
-    let mut url = url.clone();
-    url.set_fragment(None);
-    (url.scheme() == "blob").then(|| url.into())
+    let mut key = url.clone();
+    key.set_fragment(None);
+    State::of(ctx).extension::<Urls>().0.borrow().get(key.as_str()).map(Blob::same)
 }
 
 /// `URL.createObjectURL(blob)`. Its origin is opaque: `null`.
@@ -54,16 +49,16 @@ pub fn create<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     value::string(ctx, &url)
 }
 
-/// `URL.revokeObjectURL(url)`: one that is known no more changes nothing.
+/// `URL.revokeObjectURL(url)`: one that is not known, as with a fragment, changes nothing.
 ///
 /// # Errors
 /// What converting the argument throws.
 pub fn revoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(1, "URL.revokeObjectURL")?;
     let text = value::to_string(&scope.arg(0))?;
-    if let Some(key) = Url::parse(&text).ok().as_ref().and_then(key) {
+    if let Ok(url) = Url::parse(&text) {
         let urls = State::of(scope.ctx).extension::<Urls>();
-        let gone = urls.0.borrow_mut().remove(&key);
+        let gone = urls.0.borrow_mut().remove(url.as_str());
         drop(gone);
     }
     Ok(scope.undefined())

@@ -112,7 +112,7 @@ impl Class for Url {
         Member::Static(c"createObjectURL", 1, urls::create),
         Member::Static(c"revokeObjectURL", 1, urls::revoke),
         Member::GetSet(c"href", get!(quirks::href), set_href),
-        Member::Get(c"origin", get!(quirks::origin)),
+        Member::Get(c"origin", get!(origin)),
         Member::GetSet(c"protocol", get!(quirks::protocol), set!(quirks::set_protocol)),
         Member::GetSet(c"username", get!(quirks::username), set!(quirks::set_username)),
         Member::GetSet(c"password", get!(quirks::password), set!(quirks::set_password)),
@@ -152,7 +152,28 @@ fn from_arguments(scope: &Scope<'_, '_>) -> Result<Option<url::Url>> {
     }
     let text = value::to_string(&scope.arg(0))?;
     let base = value::with_str(&scope.arg(1), |base| url::Url::parse(base).ok())?;
-    Ok(base.and_then(|base| base.join(&text).ok()).map(with_carets))
+    Ok(base.and_then(|base| base.join(&fewer_slashes(&base, text)).ok()).map(with_carets))
+}
+
+/// Beside a special scheme, more than two slashes at the front are as good as two ("special authority
+/// ignore slashes state"); the crate refuses them where there is a base.
+fn fewer_slashes(base: &url::Url, text: String) -> String {
+    let is_web = matches!(base.scheme(), "http" | "https" | "ws" | "wss" | "ftp");
+    let trimmed = text.trim_start_matches(|c| c <= ' ');
+    let rest = trimmed.trim_start_matches(['/', '\\']);
+    match is_web && trimmed.len() - rest.len() > 2 {
+        true => format!("//{rest}"),
+        false => text,
+    }
+}
+
+/// The crate's origin, but a blob's URL has one only of http: and https: (URL standard, section 4.7).
+fn origin(url: &url::Url) -> String {
+    if url.scheme() != "blob" {
+        return quirks::origin(url);
+    }
+    let inner = url::Url::parse(url.path()).ok().filter(|inner| matches!(inner.scheme(), "http" | "https"));
+    inner.map_or_else(|| "null".into(), |inner| quirks::origin(&inner))
 }
 
 /// The path percent-encode set has U+005E since 2024; the crate's has not.

@@ -33,7 +33,7 @@ impl<'js> Encoder<'js> {
         }
         match id {
             class::OBJECT | class::ARGUMENTS => {
-                if let Some(name) = platform::interface(&ctx, value)? {
+                if let Some(name) = self.interfaces.name(value)? {
                     return Err(refused(&ctx, &format!("A {name} could not be cloned")).into());
                 }
                 self.out.push(format::OBJECT);

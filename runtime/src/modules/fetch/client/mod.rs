@@ -3,6 +3,7 @@
 //! Owns: one call from its arguments to its response, and what an abort does to each part of it. Must
 //! not know: connections, HTTP on the wire.
 
+mod blobs;
 mod download;
 mod errors;
 mod integrity;
@@ -95,6 +96,12 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
     }
     let url = Url::parse(&request.url())
         .map_err(|_| Failure::new(format!("{} is no URL", request.url()), None).throw(ctx, FAILED))?;
+    if url.scheme() == "blob" {
+        return match blobs::answer(ctx, &request, &url) {
+            Ok(response) => promise::settled(ctx, Ok(class::instance(ctx, response)?)),
+            Err(failure) => Err(failure.throw(ctx, FAILED)),
+        };
+    }
     if !matches!(url.scheme(), "http" | "https") {
         return match schemes::local(&url) {
             Ok((kind, bytes)) => {

@@ -23,7 +23,8 @@ pub(super) fn local(url: &Url) -> Result<(String, Vec<u8>), Failure> {
             Ok((kind, bytes))
         }
         "file" => refused("file: URLs cannot be fetched; std.loadFile and os.open read files"),
-        "blob" => refused("blob: URLs cannot be fetched: there is no URL.createObjectURL"),
-        scheme => refused(&format!("the scheme {scheme}: cannot be fetched; http:, https: and data: can")),
+        scheme => {
+            refused(&format!("the scheme {scheme}: cannot be fetched; http:, https:, data: and blob: can"))
+        }
     }
 }
