@@ -258,6 +258,12 @@ both_backends! {
         origin.await_closed(1);
     }
 
+    fn a_request_that_takes_too_long_ends_the_one_behind(io) {
+        let (origin, _app, server) = start(io, &["--request-timeout", "300ms"]);
+        assert_eq!(Connection::open(server.addr()).get("/silent").status, 503);
+        origin.await_closed(1);
+    }
+
     fn an_unread_answer_is_let_go(io) {
         let (origin, _app, server) = start(io, &[]);
         let mut client = Connection::open(server.addr());

@@ -242,7 +242,11 @@ async fn wait(
                 connection.request_deadline().clear();
                 return if left { answer_to_none(outcome) } else { Ok(outcome) };
             }
-            Turn::TimedOut => return Ok(Err(timed_out(limits.request_ms_max))),
+            Turn::TimedOut => {
+                // What the handler does for it, a fetch say, is for nobody.
+                pending.caller.gone();
+                return Ok(Err(timed_out(limits.request_ms_max)));
+            }
             Turn::Early(Ok(chunk)) => {
                 session.keep(&chunk);
                 watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
