@@ -4,6 +4,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use runtime::check;
@@ -17,9 +18,10 @@ use runtime::server::{ExitStatus, Server};
 /// Whatever keeps the server from starting: the app, an address, the machine.
 pub fn serve(config: Config) -> Result<ExitCode> {
     let (app, workers, quiet) = (config.app.display().to_string(), config.workers, config.quiet);
+    let file = config.file.clone();
     let server = Server::start(config, handlers::protocols())?;
     if !quiet {
-        let line = start_line(&app, server.addresses(), workers, server.backend_line());
+        let line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
         // Who closed standard output does not want the line; the server serves all the same.
         let _ = std::io::stdout().write_all(line.as_bytes());
     }
@@ -35,12 +37,17 @@ pub fn serve(config: Config) -> Result<ExitCode> {
 /// Whatever would keep it from being served: the app, the machine.
 pub fn check(config: Config) -> Result<ExitCode> {
     let (app, quiet) = (config.app.display().to_string(), config.quiet);
+    let file = config.file.as_ref().map_or(String::new(), |file| format!(", config={}", file.display()));
     let checked = check::check(config)?;
     if !quiet {
-        let handlers = [("fetch", checked.abilities.fetch), ("accept", checked.abilities.accept)];
+        let handlers = [
+            ("fetch", checked.abilities.fetch),
+            ("accept", checked.abilities.accept),
+            ("connect", checked.abilities.connect),
+        ];
         let handlers: Vec<&str> = handlers.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let (modules, ms) = (checked.modules, checked.took.as_millis());
-        let line = format!("{app}: {}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));
+        let line = format!("{app}: {}{file}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));
         let _ = std::io::stdout().write_all(line.as_bytes());
     }
     Ok(ExitCode::SUCCESS)
@@ -52,13 +59,17 @@ fn start_line<A: Display>(
     addresses: impl IntoIterator<Item = A>,
     workers: usize,
     backend: impl Display,
+    file: Option<&Path>,
 ) -> String {
     let mut line = format!("jsserve {} {app}", env!("CARGO_PKG_VERSION"));
     for address in addresses {
         let _ = write!(line, " {address}"); // writing to a String cannot fail
     }
-    let _ = writeln!(line, " workers={workers} io={backend}");
-    line
+    let _ = write!(line, " workers={workers} io={backend}");
+    if let Some(file) = file {
+        let _ = write!(line, " config={}", file.display());
+    }
+    line + "\n"
 }
 
 #[cfg(test)]
@@ -68,11 +79,13 @@ mod tests {
     #[test]
     fn the_start_line_names_everything_once() {
         let addresses = ["http://127.0.0.1:8080", "tcp://[::1]:9000"];
-        let line = start_line("app.js", addresses, 2, "epoll (io_uring refused: EPERM)");
+        let line = start_line("app.js", addresses, 2, "epoll (io_uring refused: EPERM)", None);
         let expected = format!(
             "jsserve {} app.js http://127.0.0.1:8080 tcp://[::1]:9000 workers=2 io=epoll (io_uring refused: EPERM)\n",
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(line, expected);
+        let line = start_line("app.js", ["tcp://[::1]:1"], 1, "uring", Some("a/jsserve.toml".as_ref()));
+        assert!(line.ends_with(" workers=1 io=uring config=a/jsserve.toml\n"), "{line}");
     }
 }

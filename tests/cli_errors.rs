@@ -118,7 +118,7 @@ fn help_is_grouped_and_has_every_default() {
     let ended = run_to_end(&["--help"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let mut at = 0;
-    for group in ["Usage:", "Scripts:", "Serving:", "Limits:", "JavaScript:", "Logging:"] {
+    for group in ["Usage:", "Settings:", "Scripts:", "Serving:", "Limits:", "JavaScript:", "Logging:"] {
         let found = ended.stdout.find(group).unwrap_or_else(|| panic!("no {group} in\n{}", ended.stdout));
         assert!(found >= at, "{group} stands too early");
         at = found;

@@ -24,15 +24,19 @@ fn every_example_has_a_test() {
         + include_str!("examples_udp.rs")
         + include_str!("examples_tcp.rs")
         + include_str!("examples_repl.rs")
+        + include_str!("connect.rs")
+        + include_str!("examples_pages.rs")
         + include_str!("fetch_client.rs");
-    for folder in ["", "os/"] {
+    for folder in ["", "os/", "hono/"] {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {
             let name = entry.expect("entry").file_name().into_string().expect("name");
-            let imported = ["os/http_files.js", "os/lines.js", "os/websocket.js"]; // by those that are run
+            // By those that are run.
+            let imported = ["os/http_files.js", "os/lines.js", "os/websocket.js", "hono/package.json"];
             let path = format!("{folder}{name}");
             names += 1;
-            let tested = name == "os" || imported.contains(&path.as_str());
+            let tested =
+                ["os", "hono", "node_modules"].contains(&name.as_str()) || imported.contains(&path.as_str());
             assert!(tested || tests.contains(&format!("example(\"{path}\")")), "examples/{path} has no test");
         }
         assert!(names > 0);

@@ -76,6 +76,7 @@ both_backends! {
 
     fn a_served_app_survives_random_arguments_and_serves_on(io) {
         let seed = seed();
+        println!("JSSERVE_FUZZ_SEED={seed}"); // shown if a request fails
         let (_keep, folder) = scratch();
         let dir = folder.join("scratch");
         let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));

@@ -36,7 +36,7 @@ const checks = {
   "base64 refuses": () => [() => btoa("€"), () => atob("a")].every((wrong) => { try { wrong(); return false; } catch (error) { return error.name === "InvalidCharacterError"; } }),
   "AbortController": () => { const c = new AbortController(); let seen = 0; c.signal.addEventListener("abort", () => seen++); c.signal.onabort = () => seen++; c.abort("why"); c.abort("again"); let thrown; try { c.signal.throwIfAborted(); } catch (reason) { thrown = reason; } return c.signal.aborted && c.signal.reason === "why" && seen === 2 && thrown === "why"; },
   "an abort has a reason": () => { const c = new AbortController(); c.abort(); return c.signal.reason.name === "AbortError"; },
-  "env has the environment": (env) => env.JSSERVE_TEST === undefined && typeof env.PATH === "string",
+  "env has what it was given": (env) => Object.keys(env).join() === "PATH" && typeof env.PATH === "string" && Object.isFrozen(env),
   "ctx can wait until": (env, ctx) => { ctx.waitUntil(Promise.resolve()); return true; },
 };
 const names = Object.keys(checks);
@@ -54,7 +54,7 @@ export default {
 #[test]
 fn every_global_does_what_its_specification_says() {
     let app = app!(APP);
-    let server = Server::spawn(&["--workers", "1"], app.path());
+    let server = Server::spawn(&["--workers", "1", "--env", "PATH"], app.path());
     let mut client = Connection::open(server.addr());
     let count: usize = client.get("/count").text().parse().expect("count");
     assert!(count > 20);
@@ -153,7 +153,7 @@ fn a_thenable_and_a_subclass_are_answers_and_setters_of_prototypes_see_nothing()
          export default { fetch: (request, env, ctx) => kinds[new URL(request.url).pathname.slice(1)](request, env, ctx) };"
     );
     std::fs::write(app.path().with_file_name("data.json"), "{\"a\": [1]}").expect("a file");
-    let server = Server::spawn(&["--workers", "1", "--cpu-max", "100ms"], app.path());
+    let server = Server::spawn(&["--workers", "1", "--cpu-max", "100ms", "--env", "PATH"], app.path());
     let mut client = Connection::open(server.addr());
     for (path, text) in [
         ("/thenable", "later"),

@@ -77,7 +77,7 @@ const STRICTLY: &str = r#""lib": ["es2024"]"#;
 fn every_module_and_an_app_are_declared() {
     let text = declarations();
     assert!(text.starts_with("/*\n * jsserve.d.ts: "), "{text}");
-    for name in ["os", "qjs:os", "std", "qjs:std", "jsserve:shared"] {
+    for name in ["os", "qjs:os", "sockets", "cloudflare:sockets", "std", "qjs:std", "jsserve:shared"] {
         assert_eq!(text.matches(&format!("\ndeclare module \"{name}\" {{\n")).count(), 1, "{name}");
     }
     assert!(text.contains("\ndeclare namespace JSServe {\n") && text.ends_with("}\n"));

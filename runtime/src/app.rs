@@ -19,16 +19,21 @@ use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer, Outcome};
+use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
 use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 use crate::modules::os::table::Descriptors;
+use crate::modules::sockets::inbound::ConnectHandler;
+use crate::modules::std::environment;
 
 /// What an app that exports no handler is told.
 const NO_HANDLER: &str =
-    "has no handler: its default export needs a method `fetch` (HTTP) or `accept` (raw TCP)";
+    "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` (raw TCP)";
+/// What one that exports two handlers for the same is told.
+const TWO_HANDLERS: &str = "has both `connect` and `accept`: one of them can serve raw TCP";
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
      A script, which runs once and serves nothing, has no default export.";
@@ -44,6 +49,15 @@ pub struct Abilities {
     pub fetch: bool,
     /// It has `accept`.
     pub accept: bool,
+    /// It has `connect`.
+    pub connect: bool,
+}
+
+impl Abilities {
+    /// Whether it serves raw TCP.
+    pub fn tcp(self) -> bool {
+        self.accept || self.connect
+    }
 }
 
 /// The app as all workers share it.
@@ -60,6 +74,7 @@ impl Blueprint {
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
         let path = std::fs::canonicalize(&config.app)
             .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
+        environment::replace(&config.env);
         let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
         let engine = blueprint.engine(Pulse::default(), usize::MAX).map_err(|t| blueprint.app_error(&t))?;
@@ -133,6 +148,7 @@ impl Blueprint {
 pub struct Loaded {
     fetch: Option<FetchHandler>,
     accept: Option<AcceptHandler>,
+    connect: Option<ConnectHandler>,
     engine: Rc<Engine>,
 }
 
@@ -152,9 +168,15 @@ impl Loaded {
         self.accept.as_ref()
     }
 
+    /// The app's `connect`.
+    pub fn connect(&self) -> Option<&ConnectHandler> {
+        self.connect.as_ref()
+    }
+
     /// What the app can do.
     pub fn abilities(&self) -> Abilities {
-        Abilities { fetch: self.fetch.is_some(), accept: self.accept.is_some() }
+        let (accept, connect) = (self.accept.is_some(), self.connect.is_some());
+        Abilities { fetch: self.fetch.is_some(), accept, connect }
     }
 }
 
@@ -299,36 +321,47 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
         }
     }
     let handlers = engine.turn(|ctx| {
-        handlers(ctx, &namespace).map_err(|error| {
+        handlers(ctx, &namespace, &blueprint.config.env).map_err(|error| {
             crate::js::exception::raise(ctx, &error);
             Thrown::take(ctx)
         })
     });
     drop(namespace);
-    let (fetch, accept) = handlers.map_err(|thrown| blueprint.app_error(&thrown))?;
-    if fetch.is_none() && accept.is_none() {
+    let (fetch, accept, connect) = handlers.map_err(|thrown| blueprint.app_error(&thrown))?;
+    let loaded = Loaded { fetch, accept, connect, engine };
+    let abilities = loaded.abilities();
+    if !abilities.fetch && !abilities.tcp() {
         let text = format!("{} {NO_HANDLER}", blueprint.config.app.display());
         return Err(Error::new(ErrorKind::App, text).remedy(EXAMPLE));
     }
-    Ok(Rc::new(Loaded { fetch, accept, engine }))
+    if abilities.accept && abilities.connect {
+        let text = format!("{} {TWO_HANDLERS}", blueprint.config.app.display());
+        return Err(Error::new(ErrorKind::App, text).remedy("Remove one of the two methods."));
+    }
+    Ok(Rc::new(loaded))
 }
 
-type Handlers = (Option<FetchHandler>, Option<AcceptHandler>);
+type Handlers = (Option<FetchHandler>, Option<AcceptHandler>, Option<ConnectHandler>);
 
-fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
+/// The `env` of a context: one frozen object for all requests.
+fn env_object<'js>(ctx: &Ctx<'js>, variables: &[(String, String)]) -> rquickjs::Result<Value<'js>> {
+    let env = Object::new(ctx.clone())?;
+    for (name, value) in variables {
+        env.prop(name.as_str(), Property::from(value.as_str()).enumerable())?;
+    }
+    let env = env.into_value();
+    reflect::freeze(&env)?;
+    Ok(env)
+}
+
+fn handlers(ctx: &Ctx<'_>, namespace: &Held, env: &[(String, String)]) -> rquickjs::Result<Handlers> {
     let namespace = namespace.get(ctx);
     let app: Value = match namespace.as_object() {
         Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
         None => Value::new_undefined(ctx.clone()),
     };
-    let Some(object) = app.as_object() else { return Ok((None, None)) };
-    let env = Object::new(ctx.clone())?;
-    for (name, setting) in std::env::vars_os() {
-        let setting = Property::from(setting.to_string_lossy().into_owned());
-        let setting = setting.writable().enumerable().configurable();
-        env.prop(name.to_string_lossy().into_owned(), setting)?;
-    }
-    let env = env.into_value();
+    let Some(object) = app.as_object() else { return Ok((None, None, None)) };
+    let env = env_object(ctx, env)?;
     let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
         let function: Value = object.get(name)?;
         Ok(function
@@ -337,5 +370,6 @@ fn handlers(ctx: &Ctx<'_>, namespace: &Held) -> rquickjs::Result<Handlers> {
     };
     let fetch = method("fetch")?.map(|(function, this, env)| FetchHandler::new(function, this, env));
     let accept = method("accept")?.map(|(function, this, env)| AcceptHandler::new(function, this, env));
-    Ok((fetch, accept))
+    let connect = method("connect")?.map(|(function, this, env)| ConnectHandler::new(function, this, env));
+    Ok((fetch, accept, connect))
 }

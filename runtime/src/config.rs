@@ -13,7 +13,7 @@ pub enum Scheme {
     Auto,
     /// HTTP/1.1, answered by the app's `fetch`.
     Http,
-    /// Raw TCP, answered by the app's `accept`.
+    /// Raw TCP, answered by the app's `connect` or `accept`.
     Tcp,
 }
 
@@ -176,6 +176,10 @@ pub struct Config {
     pub app: PathBuf,
     /// Arguments after the app.
     pub args: Vec<String>,
+    /// The file of settings that was read, if any.
+    pub file: Option<PathBuf>,
+    /// What the app sees as its environment, names once each: nothing else of the process's.
+    pub env: Vec<(String, String)>,
     /// Addresses; each is opened by every worker.
     pub listen: Vec<Listen>,
     /// Number of workers, one thread each; at least 1.

@@ -199,7 +199,7 @@ impl Server {
             let handle = self.spawn(number, row)?;
             self.workers.push(handle);
         }
-        let mut abilities = Abilities { fetch: false, accept: false };
+        let mut abilities = Abilities { fetch: false, accept: false, connect: false };
         self.wait_for_all(|event| match event {
             Event::Ready(_, can) => {
                 abilities = can;
@@ -233,7 +233,7 @@ impl Server {
                 *scheme = if abilities.fetch { Scheme::Http } else { Scheme::Tcp };
             }
             let (missing, name, method) = match scheme {
-                Scheme::Tcp => (!abilities.accept, "tcp", "accept(fd, peer)"),
+                Scheme::Tcp => (!abilities.tcp(), "tcp", "connect(socket) or accept(fd, peer)"),
                 _ => (!abilities.fetch, "http", "fetch(request)"),
             };
             if missing {

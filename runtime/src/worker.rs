@@ -24,6 +24,7 @@ use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
 use crate::modules::fetch::context::Background;
+use crate::modules::sockets;
 use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
@@ -285,7 +286,7 @@ async fn follow(
     loop {
         for message in control.try_iter() {
             match message {
-                Control::Stop => return,
+                Control::Stop => return stop(worker).await,
                 Control::Listen => {}
                 Control::Adopt(index, sockets) => {
                     for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
@@ -307,6 +308,14 @@ async fn follow(
         if has_drained.await {
             return;
         }
+    }
+}
+
+/// Has the app hear that its sockets are at their end: no more than a few rounds of the tasks.
+async fn stop(worker: &Rc<Worker>) {
+    sockets::shut_down(worker.app.current().engine());
+    for _ in 0..3 {
+        io::yield_now().await;
     }
 }
 

@@ -26,6 +26,7 @@ on_both!(
     datagrams_carry_addresses,
     unix_addresses_work,
     readiness_is_level_triggered,
+    an_end_of_the_stream_that_has_passed_is_forgotten,
     a_blocking_socket_does_not_block,
     a_full_socket_waits_for_room,
     a_stream_becomes_a_socket,
@@ -218,6 +219,30 @@ async fn readiness_is_level_triggered() {
     let waiting = io::spawn(socket.readable());
     io::sleep(Duration::from_millis(5)).await;
     assert!(!waiting.is_finished(), "nothing is left to read");
+}
+
+/// A TCP socket whose connect failed hangs up (POLLHUP), until it connects again.
+async fn an_end_of_the_stream_that_has_passed_is_forgotten() {
+    let socket = tcp();
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+    let refused = socket.connect(nobody.into()).await.expect_err("nobody listens");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let (listener, addr) = tcp_listener();
+    // Linux has told of the failure by SO_ERROR, and now does once more by connect(2).
+    let told = socket.connect(addr.clone()).await.expect_err("told twice");
+    assert_eq!(told.kind(), ErrorKind::ConnectionAborted);
+    socket.connect(addr).await.expect("the third one");
+    let peer = Socket::new(listener.accept().await.expect("accept").0);
+    let readable = io::spawn(socket.readable());
+    let received = io::spawn(socket.recv(vec![0; 4], 0));
+    for _ in 0..3 {
+        io::sleep(Duration::from_millis(3)).await;
+    }
+    assert!(!readable.is_finished() && !received.is_finished(), "nothing was sent");
+    socket.writable().await.expect("there is room");
+    peer.send(b"sent".to_vec(), 0).await.0.expect("send");
+    readable.await.expect("task").expect("readable");
+    assert_eq!(received.await.expect("task").1, b"sent");
 }
 
 async fn a_blocking_socket_does_not_block() {

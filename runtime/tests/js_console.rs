@@ -117,6 +117,54 @@ text
 }
 
 #[test]
+fn tables_of_maps_and_sets_have_an_entry_a_row() {
+    let text =
+        printed("console.table(new Map([['a', { x: 1 }], ['b', 2]])); console.table(new Set([1, 'b']))");
+    let wanted = "\
+┌───────────────────┬─────┬──────────┐
+│ (iteration index) │ Key │ Values   │
+├───────────────────┼─────┼──────────┤
+│ 0                 │ 'a' │ { x: 1 } │
+│ 1                 │ 'b' │ 2        │
+└───────────────────┴─────┴──────────┘
+┌───────────────────┬────────┐
+│ (iteration index) │ Values │
+├───────────────────┼────────┤
+│ 0                 │ 1      │
+│ 1                 │ 'b'    │
+└───────────────────┴────────┘
+";
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn clear_ends_all_groups() {
+    assert_eq!(
+        printed("console.group(); console.group('g'); console.clear(); console.log('a\\nb')"),
+        "  g\na\nb\n"
+    );
+}
+
+/// The names of the Console standard, section 1, and what Web IDL makes of a namespace.
+#[test]
+fn the_namespace_has_the_functions_of_the_standard() {
+    let (driver, _) = listening();
+    driver.run(
+        r#"
+        for (const name of ['assert', 'clear', 'debug', 'error', 'info', 'log', 'table', 'trace', 'warn', 'dir', 'dirxml', 'count', 'countReset',
+          'group', 'groupCollapsed', 'groupEnd', 'time', 'timeLog', 'timeEnd']) {
+          const d = Object.getOwnPropertyDescriptor(console, name);
+          ok(typeof d.value === 'function' && d.writable && d.enumerable && d.configurable, name);
+          equal(d.value.length, 0, name); equal(d.value.name, name); equal('prototype' in d.value, false, name);
+        }
+        equal(String(console), '[object console]'); const parent = Object.getPrototypeOf(console);
+        equal(Reflect.ownKeys(parent).length, 0); equal(Object.getPrototypeOf(parent), Object.prototype);
+        const d = Object.getOwnPropertyDescriptor(globalThis, 'console'); same([d.writable, d.enumerable, d.configurable], [true, false, true]);
+        "#,
+    );
+}
+
+#[test]
 fn errors_show_stack_cause_and_their_own_properties() {
     let text =
         printed("function f() { return new TypeError('bad', { cause: new Error('why') }) } console.log(f())");

@@ -161,3 +161,15 @@ fn targets_and_listeners_are_freed() {
     let growth = driver.growth(100_000, source);
     assert!(growth < 4096, "grew by {growth} bytes");
 }
+
+#[test]
+fn is_trusted_is_an_own_attribute_that_nobody_can_change() {
+    check(
+        r#"
+        const of = (event) => Object.getOwnPropertyDescriptor(event, 'isTrusted'), one = of(new Event('a')), two = of(new CustomEvent('b'));
+        ok(one.get === two.get && one.get.name === 'get isTrusted' && one.set === undefined && one.enumerable && !one.configurable);
+        equal('isTrusted' in Event.prototype, false); equal(new Event('a').isTrusted, false); throws(() => one.get.call({}), 'TypeError');
+        throws(() => Object.defineProperty(new Event('a'), 'isTrusted', { value: true }), 'TypeError');
+        "#,
+    );
+}

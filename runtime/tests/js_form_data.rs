@@ -5,6 +5,7 @@ mod driver;
 use driver::{Driver, check, check_async};
 use runtime::js::exception::Thrown;
 use runtime::js::{Value, class};
+use runtime::modules::fetch::content_type;
 use runtime::modules::form_data::{self, FormData};
 
 #[test]
@@ -70,10 +71,11 @@ fn parsed(content_type: &str, body: &[u8]) -> String {
     let driver = driver::new();
     driver.run("function shown(f) { return JSON.stringify([...f].map(([n, v]) => v instanceof File ? [n, v.name, v.type, v.size] : [n, v])) }");
     driver.engine.turn(|ctx| {
-        let shown = form_data::parse(ctx, content_type, body).and_then(|form| {
-            ctx.globals().set("form", form)?;
-            ctx.eval::<String, _>("shown(form)")
-        });
+        let shown = form_data::parse(ctx, content_type::extract(content_type.as_bytes()).as_ref(), body)
+            .and_then(|form| {
+                ctx.globals().set("form", form)?;
+                ctx.eval::<String, _>("shown(form)")
+            });
         shown.unwrap_or_else(|_| Thrown::take(ctx).text)
     })
 }

@@ -39,6 +39,8 @@ fn setters_follow_the_state_machine_and_ignore_what_does_not_fit() {
         const v = new URL('x:/p?q#h'); v.pathname = '//host'; equal(v.href, 'x:/.//host?q#h'); equal(v.host, '');
         equal(v.pathname, '//host');
         u.pathname = 'a b'; equal(u.pathname, '/a%20b');
+        const w = new URL('/c^d?e^f#g^h', u); equal(w.href.split('/').pop(), 'c%5Ed?e^f#g^h'); w.pathname = 'a^b'; equal(w.pathname, '/a%5Eb');
+        equal(new URL('x:o^p').href, 'x:o^p'); equal(URL.parse('x://h/o^p').href, 'x://h/o%5Ep');
         u.search = 'x=y z'; equal(u.search, '?x=y%20z'); u.search = ''; equal(u.href, 'https://other:8/a%20b#h');
         u.hash = ''; equal(u.href, 'https://other:8/a%20b');
         u.username = 'ä'; u.password = ':'; equal(u.href, 'https://%C3%A4:%3A@other:8/a%20b');

@@ -43,6 +43,20 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
     from_host("--listen", host, port, scheme)
 }
 
+/// The raw TCP listeners of one `--tcp` value: a port of `host`, or HOST:PORT.
+///
+/// # Errors
+/// `Usage` when it is neither.
+pub fn from_tcp(text: &str, host: &str) -> Result<Vec<Listen>> {
+    if let Ok(port) = super::values::port(text) {
+        return from_host("--tcp", host, port, Scheme::Tcp);
+    }
+    from_url(&format!("tcp://{text}")).map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("--tcp {text}: neither a port nor an address of this machine"))
+            .remedy("Write a port, or HOST:PORT: 9000, 0.0.0.0:9000, [::1]:9000.")
+    })
+}
+
 /// The listeners of a host, which is an address literal or a name, and a port.
 ///
 /// # Errors
@@ -110,6 +124,21 @@ mod tests {
             let error = from_url(url).expect_err(url);
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.to_string().contains("http://HOST:PORT"), "{error}");
+        }
+    }
+
+    #[test]
+    fn raw_tcp_has_a_port_or_an_address() {
+        for (text, addr) in [("9000", "127.0.0.2:9000"), ("[::1]:1", "[::1]:1"), ("0.0.0.0:0", "0.0.0.0:0")] {
+            let expected = Listen { scheme: Scheme::Tcp, addr: addr.parse().expect("address") };
+            assert_eq!(from_tcp(text, "127.0.0.2").expect(text), [expected], "{text}");
+        }
+        for text in ["", "x", "70000", "127.0.0.1", "127.0.0.1:x", "::1:80"] {
+            let error = from_tcp(text, "127.0.0.1").expect_err(text);
+            assert!(
+                error.to_string().contains("--tcp") && error.to_string().contains("HOST:PORT"),
+                "{error}"
+            );
         }
     }
 

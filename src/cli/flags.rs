@@ -13,6 +13,7 @@ use super::values::{Size, Span, Workers, count, port};
 const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
        jsserve [flags] script.js [script arguments]
        jsserve [flags] -e EXPR [script arguments]
+       jsserve check [flags] app.js
        jsserve repl | types";
 
 const EXAMPLES: &str =
@@ -27,7 +28,10 @@ Examples:
   jsserve tool.js --its-own-flag input.txt
   jsserve --std -e 'print(os.platform, std.getenv(\"HOME\"))'
 
-Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds.";
+Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds.
+
+jsserve.toml has every flag of an app by its name without the dashes: port = 8080, body-max = \"16M\"; app and
+args; and a table [env]. Its paths start at its folder. Flags of the command line come before it.";
 
 /// Serves a JavaScript app on every core of this machine, or runs a script.
 #[derive(Parser, Debug)]
@@ -41,13 +45,16 @@ Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds."
     max_term_width = 110
 )]
 pub struct Flags {
-    /// The app: a module whose default export has `fetch` or `accept`. Or a script; `-` for standard input
+    /// The app: a module whose default export has `fetch`, `connect` or `accept`. Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
 
     /// An app's: all from the first word that is no flag, or after `--`. A script's: all behind its file
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true)]
     pub args: Vec<OsString>,
+
+    #[command(flatten)]
+    pub settings: Settings,
 
     #[command(flatten)]
     pub script: Script,
@@ -63,6 +70,23 @@ pub struct Flags {
 
     #[command(flatten)]
     pub logging: Logging,
+}
+
+/// What an app is given, and where that is written down.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Read settings from this file [default: jsserve.toml beside the app; without an app, in this folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<OsString>,
+
+    /// Show the app this variable of the environment, or this value of it, in `env`; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+
+    /// Show the app the variables of this file of lines NAME=VALUE, in `env`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<OsString>,
 }
 
 /// How a script is run. These stand before the file.
@@ -109,6 +133,11 @@ pub struct Serving {
     /// Address with its protocol, http://HOST:PORT or tcp://HOST:PORT; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
+
+    /// Port or HOST:PORT for raw TCP beside HTTP, to the app's `connect` or `accept`; may be repeated. An app
+    /// without `fetch` has its raw TCP on --port
+    #[arg(long, value_name = "PORT|HOST:PORT", conflicts_with = "listen")]
+    pub tcp: Vec<String>,
 
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
@@ -295,6 +324,7 @@ mod tests {
     fn help_has_every_group_and_the_defaults() {
         let help = Flags::command().render_long_help().to_string();
         for part in [
+            "Settings:",
             "Scripts:",
             "Serving:",
             "Limits:",

@@ -53,10 +53,15 @@ pub fn explain(error: &clap::Error) -> Error {
 
 /// The nearest flag there is; a word after the app may also be meant for the app.
 fn near_flag(error: &clap::Error) -> String {
-    match context(error, ContextKind::SuggestedArg) {
-        Some(near) => format!("Did you mean {}? {HELP}", name(&near)),
+    match near(error) {
+        Some(near) => format!("Did you mean {near}? {HELP}"),
         None => format!("{HELP}. Arguments of the app stand after --"),
     }
+}
+
+/// The flag that an unknown one is most like.
+pub fn near(error: &clap::Error) -> Option<String> {
+    Some(name(&context(error, ContextKind::SuggestedArg)?))
 }
 
 /// `--port <PORT>` names the flag and its value; messages want the flag.

@@ -1,11 +1,16 @@
-//! The command line: flags as typed (`flags`, low) and what they come to (`resolve`, high).
+//! The command line: flags as typed (`flags`, low), jsserve.toml (`project`), and what both come to
+//! (`resolve`, high).
 //!
 //! Owns: parsing, help, mistakes told in this program's words, and whether the file named is an app
 //! or a script: it is read for that, nothing of it runs. Must not know: the server.
 
 mod address;
+mod dotenv;
+mod environment;
 mod flags;
 mod mistake;
+mod places;
+mod project;
 mod resolve;
 mod script;
 mod values;
@@ -22,6 +27,7 @@ use runtime::error::{Error, Result};
 use runtime::js::goal::exports;
 
 use flags::Flags;
+use project::Project;
 use words::Words;
 
 /// What the command line asks for.
@@ -81,7 +87,7 @@ fn parse(words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::E
 }
 
 fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
-    let serve = || Ok(Request::Serve(Box::new(resolve::resolve(parse(words)?.0)?)));
+    let serve = || Ok(Request::Serve(Box::new(served(words)?)));
     let Some(Words { head, file, rest }) = Words::cut(&Flags::command(), words) else {
         // An unknown flag: the error says which.
         return serve();
@@ -107,6 +113,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
     }
     let file = match file {
         Some(file) => file,
+        None if !script::is_meant(&given) && is_project(&flags)? => return serve(),
         None if std::io::stdin().is_terminal() => return Ok(Request::Repl(config(Program::Prompt, None)?)),
         None => "-".into(),
     };
@@ -116,7 +123,11 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         }
         Some("repl") => Ok(Request::Repl(config(Program::Prompt, None)?)),
         Some("types") if rest.is_empty() => Ok(Request::Types),
-        Some("check") if !rest.is_empty() => check(words, words.len() - rest.len() - 1),
+        Some("check") if !rest.is_empty() || is_project(&flags)? => {
+            let at = words.len() - rest.len() - 1;
+            let serving = [&words[..at], &words[at + 1..]].concat();
+            Ok(Request::Check(Box::new(served(&serving)?)))
+        }
         _ => {
             let path = Path::new(&file);
             resolve::check_app(path)?;
@@ -133,10 +144,24 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
     }
 }
 
-/// `check APP`: the words without the one at `at` are those that would serve it.
-fn check(words: &[OsString], at: usize) -> std::result::Result<Request, Refusal> {
-    let serving = [&words[..at], &words[at + 1..]].concat();
-    Ok(Request::Check(Box::new(resolve::resolve(parse(&serving)?.0)?)))
+/// What is to be served, as words and a file of settings say together.
+fn served(words: &[OsString]) -> std::result::Result<Config, Refusal> {
+    let (flags, given) = parse(words)?;
+    let Some(mut project) = Project::find(&flags)? else { return Ok(complete(flags, None)?) };
+    let mut merged = parse(&project.complete(words, &given))?.0;
+    project.name_app(&mut merged)?;
+    complete(merged, Some(&project)).map_err(|error| project.locate(error).into())
+}
+
+/// Whether a file of settings says what to serve, or is to do so.
+fn is_project(flags: &Flags) -> Result<bool> {
+    let found = Project::find(flags)?;
+    Ok(flags.settings.config.is_some() || found.is_some_and(|project| project.has_app()))
+}
+
+fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
+    runtime::source::set(resolve::sources(&flags)?);
+    resolve::resolve(flags, project)
 }
 
 /// A warning for a handler that is exported under its own name only: the usual slip in a first app.

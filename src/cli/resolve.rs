@@ -12,15 +12,17 @@ use runtime::source::import_map::ImportMap;
 use runtime::source::{Settings, prepare};
 
 use super::address;
-use super::flags::{Flags, Io, Log};
+use super::environment::Variables;
+use super::flags::{Flags, Io, Log, Serving};
+use super::project::Project;
 use super::values::Size;
 
 /// What a server is told to do.
 ///
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
-pub fn resolve(flags: Flags) -> Result<Config> {
-    let (limits, io, log) = (limits(&flags)?, io(&flags), log(&flags));
+pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
+    let (limits, io, log, env) = (limits(&flags)?, io(&flags), log(&flags), env(&flags, project)?);
     let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
         return Err(Error::new(ErrorKind::Usage, "no app given")
             .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -29,7 +31,9 @@ pub fn resolve(flags: Flags) -> Result<Config> {
     Ok(Config {
         app,
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
-        listen: listen(&flags.serving.listen, &flags.serving.host, flags.serving.port)?,
+        file: project.map(|project| project.path().to_owned()),
+        env,
+        listen: listen(&flags.serving)?,
         workers: flags.serving.workers.count(),
         io,
         dev: flags.javascript.dev,
@@ -37,6 +41,16 @@ pub fn resolve(flags: Flags) -> Result<Config> {
         log,
         limits,
     })
+}
+
+/// The app's `env`; what flags say comes after the file.
+fn env(flags: &Flags, project: Option<&Project>) -> Result<Vec<(String, String)>> {
+    let mut variables = Variables::default();
+    if let Some(project) = project {
+        project.add_variables(&mut variables)?;
+    }
+    variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
+    Ok(variables.into_pairs())
 }
 
 /// The backend asked for.
@@ -72,22 +86,28 @@ pub fn stack_bytes(flags: &Flags) -> Result<usize> {
     at_least("--stack-max", flags.javascript.stack_max, STACK_BYTES_MIN)
 }
 
-fn listen(urls: &[String], host: &str, port: u16) -> Result<Vec<Listen>> {
-    if urls.is_empty() {
-        return address::from_host("--host", host, port, Scheme::Auto);
-    }
+fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     let mut all: Vec<Listen> = Vec::new();
-    for url in urls {
-        for listen in address::from_url(url)? {
+    let mut add = |flag: &str, given: &str, found: Vec<Listen>| {
+        for listen in found {
             if listen.addr.port() != 0 && all.iter().any(|known| known.addr == listen.addr) {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    format!("--listen {url}: {} is given twice", listen.addr),
-                )
-                .remedy("Give each listener an address or a port of its own."));
+                let text = format!("{flag} {given}: {} is given twice", listen.addr);
+                return Err(Error::new(ErrorKind::Usage, text)
+                    .remedy("Give each listener an address or a port of its own."));
             }
             all.push(listen);
         }
+        Ok(())
+    };
+    if serving.listen.is_empty() {
+        let host = address::from_host("--host", &serving.host, serving.port, Scheme::Auto)?;
+        add("--host", &serving.host, host)?;
+    }
+    for url in &serving.listen {
+        add("--listen", url, address::from_url(url)?)?;
+    }
+    for tcp in &serving.tcp {
+        add("--tcp", tcp, address::from_tcp(tcp, &serving.host)?)?;
     }
     Ok(all)
 }
@@ -224,7 +244,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config> {
         let words = std::iter::once("jsserve").chain(words.iter().copied());
-        resolve(Flags::try_parse_from(words).expect("flags parse"))
+        resolve(Flags::try_parse_from(words).expect("flags parse"), None)
     }
 
     #[test]
@@ -281,6 +301,14 @@ mod tests {
     }
 
     #[test]
+    fn raw_tcp_stands_beside_http() {
+        let config = config(&["--host", "::1", "--port", "1", "--tcp", "2", "--tcp", "127.0.0.1:3", APP]);
+        let listen = config.expect("config").listen.into_iter().map(|l| (l.scheme, l.addr.to_string()));
+        let expected = [(Scheme::Auto, "[::1]:1"), (Scheme::Tcp, "[::1]:2"), (Scheme::Tcp, "127.0.0.1:3")];
+        assert_eq!(listen.collect::<Vec<_>>(), expected.map(|(scheme, addr)| (scheme, addr.to_owned())));
+    }
+
+    #[test]
     fn what_cannot_serve_is_refused_with_a_remedy() {
         for words in [
             &["--heap-max", "1K", APP][..],
@@ -289,6 +317,8 @@ mod tests {
             &["--recv-buffers", "1K", APP],
             &["--ring-entries", "1", APP],
             &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],
+            &["--port", "2", "--tcp", "2", APP],
+            &["--tcp", "x", APP],
             &[],
         ] {
             let error = config(words).expect_err("refused");

@@ -31,6 +31,9 @@ const FOLLOWED: [&str; 13] = [
     "quiet",
 ];
 
+/// Flags that mean nothing where something is served.
+pub const ONLY_SCRIPTS: [&str; 6] = ["eval", "interactive", "std", "module", "script", "include"];
+
 /// The configuration for `program` with `args`, its name among them.
 ///
 /// # Errors
@@ -86,6 +89,11 @@ fn is_group(id: &str) -> bool {
 
 fn is_given(given: &ArgMatches, id: &str) -> bool {
     given.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// Whether flags say that a script is to run.
+pub fn is_meant(given: &ArgMatches) -> bool {
+    ONLY_SCRIPTS.iter().any(|id| is_given(given, id))
 }
 
 /// Refuses flags of scripts for what is served.

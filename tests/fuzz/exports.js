@@ -123,9 +123,8 @@ export async function fuzz({ seed, ms, dir, served }) {
     .filter(([, name]) => served || name !== "exit"); // in a script it ends the process whatever its argument, as in qjs
   const trace = std.getenv("FUZZ_TRACE");
   let log = "", count = 0, wrong = "";
-  const one = () => {
-    const [kind, name] = pick(names);
-    if (rare[name] && random(rare[name])) return;
+  const one = ([kind, name], often) => {
+    if (!often && rare[name] && random(rare[name])) return;
     const target = { std: () => std, os: () => os, file: () => pick([...files]), worker: () => pick([...workers]) }[kind]();
     if (!target || (name === "Worker" && workers.size > 3)) return;
     if (kind === "file" && target.pipe && /^(read|getline|getByte)/.test(name)) return;
@@ -175,7 +174,7 @@ export async function fuzz({ seed, ms, dir, served }) {
   os.getaddrinfoAsync("first.test").catch(() => {});
   for (let round = 0; Date.now() < deadline || round < 3; round++) {
     for (let i = 0; i < 1500; i++) {
-      one();
+      one(pick(names));
       if (fds.size + pipes.size + sockets.size > 60 || files.size > 30) await clear();
       if (i % 20 === 0) await os.sleepAsync(0);
     }
@@ -188,6 +187,14 @@ export async function fuzz({ seed, ms, dir, served }) {
     std.gc();
     if (!before) for (let i = 0; i < 2; i++) { await os.sleepAsync(20); before = { fds: list("fd"), bytes: resident() }; }
   }
+  // What chance, or a slow machine, has left out.
+  for (const [kind, name] of names) {
+    for (let i = 0; i < 200 && !answered.has(`${kind}.${name}`); i++) {
+      one([kind, name], true);
+      if (i % 20 === 0) await clear();
+    }
+  }
+  await clear();
   for (let i = 0; i < 400 && (least = list("fd")) > before.fds; i++) await os.sleepAsync(5);
   const bytes = resident() - before.bytes;
   if (least > before.fds) wrong += `${least} descriptors, ${before.fds} before: ${os.readdir("/proc/self/fd")[0].map((fd) => `${fd}=${os.readlink(`/proc/self/fd/${fd}`)[0]}`)}; `;

@@ -21,6 +21,11 @@ pub fn browser(test: &str) -> Option<Browser> {
 }
 
 impl Browser {
+    /// An empty page that can be driven.
+    pub fn open(&self, width: u32, height: u32) -> super::Page {
+        super::Page::open(self.0, width, height)
+    }
+
     /// The page's elements as they are when its scripts have run for a while.
     pub fn page(&self, url: &str) -> String {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{}", std::process::id()));

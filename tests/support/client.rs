@@ -89,6 +89,11 @@ impl Connection {
         self.buffer.drain(..length).collect()
     }
 
+    /// Takes what has been read already.
+    pub fn take_buffered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Reads to the end of the connection and takes everything; a reset is an end too.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let deadline = Instant::now() + SOON;

@@ -9,6 +9,8 @@
 
 pub mod browser;
 pub mod client;
+pub mod devtools;
+pub mod packages;
 pub mod response;
 pub mod script;
 pub mod server;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::browser;
 pub use client::{Connection, get, raw};
+pub use devtools::Page;
 pub use response::Response;
 pub use script::Script;
 pub use server::Server;

@@ -40,6 +40,11 @@ impl Server {
             command.args(["--port", "0"]);
         }
         command.args(flags).arg(app);
+        Server::start(command)
+    }
+
+    /// Starts what `command` says as it stands.
+    pub fn start(mut command: Command) -> Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("run jsserve");
         let output = Output::of(child.stdout.take().expect("stdout is piped"));

@@ -8,6 +8,8 @@ import * as qjsOs from "qjs:os";
 import * as std from "std";
 import * as qjsStd from "qjs:std";
 import shared, { map } from "jsserve:shared";
+import { connect, Socket, SocketError } from "sockets";
+import alias from "cloudflare:sockets";
 
 // Modules: two names are one module.
 const sameOs: typeof os = qjsOs;
@@ -81,6 +83,23 @@ os.signal(() => {}, os.SIGINT);
 new os.Worker(() => {});
 // @ts-expect-error constants are not assigned to
 os.O_RDONLY = 1;
+
+// Sockets as streams.
+const socket = connect({ hostname: "localhost", port: 80 }, { secureTransport: "starttls", alpn: ["h2"] });
+const alpn: string | null = (await socket.opened).alpn;
+await socket.readable.pipeThrough(new CompressionStream("gzip")).pipeTo(connect("[::1]:80").writable);
+const secure: Socket = socket.startTls({ expectedServerHostname: "localhost" });
+const failed: TypeError = new SocketError("words");
+const same: typeof connect = alias.connect;
+const proxy: JSServe.App = { connect: (socket, env, ctx) => ctx.waitUntil(socket.closed) };
+void [alpn, secure, failed, same, proxy];
+
+// @ts-expect-error an address has a port
+connect({ hostname: "localhost" });
+// @ts-expect-error it is not made by scripts
+new Socket();
+// @ts-expect-error one of three
+connect("localhost:80", { secureTransport: "tls" });
 
 // std.
 const stream = std.open("name", "r");

@@ -6,6 +6,7 @@
 import * as os from "qjs:os";
 import * as std from "qjs:std";
 import * as shared from "jsserve:shared";
+import * as sockets from "sockets";
 
 /** What the language itself has. */
 const LANGUAGE = new Set(
@@ -24,6 +25,7 @@ const lines = [
   'import * as os from "qjs:os";',
   'import * as std from "qjs:std";',
   'import * as shared from "jsserve:shared";',
+  'import * as sockets from "sockets";',
   "type Names<T> = Extract<keyof T, string>;",
   "type Same<Declared, Real> = [Exclude<Declared, Real>, Exclude<Real, Declared>] extends [never, never] ? true",
   "  : { declaredButMissing: Exclude<Declared, Real>; thereButNotDeclared: Exclude<Real, Declared> };",
@@ -40,12 +42,14 @@ const members = (prototype) => {
     for (const name of Object.getOwnPropertyNames(at)) names.add(name);
   }
   names.delete("constructor");
+  // What an event has itself, as nobody may change it.
+  if (prototype === Event.prototype || prototype instanceof Event) names.add("isTrusted");
   return [...names];
 };
 const statics = (made) => Object.getOwnPropertyNames(made).filter((name) => name !== "length" && name !== "name");
 const isClass = (value) => typeof value === "function" && Object.getOwnPropertyNames(value.prototype ?? {}).length > 1;
 
-for (const [name, module] of Object.entries({ os, std, shared })) {
+for (const [name, module] of Object.entries({ os, std, shared, sockets })) {
   same(`Names<typeof ${name}>`, Object.keys(module));
   for (const [made, value] of Object.entries(module)) {
     if (!isClass(value)) continue;

@@ -1,8 +1,9 @@
-//! Raw TCP: gives each connection's descriptor to the app's `accept(fd, peer, env, ctx)`.
+//! Raw TCP: gives each connection to the app, as a socket to its `connect(socket, env, ctx)`, or as a
+//! descriptor to its `accept(fd, peer, env, ctx)`; no app has both.
 //!
-//! Owns: the descriptor's loan to the app, and its end. The app's handler bounds itself: no idle
-//! time-out applies here, and a drain waits for handlers as long as the server lets it. Must not
-//! know: JavaScript values, the ring.
+//! Owns: the loan to the app, and its end. `accept` bounds itself; for `connect` the idle and the write
+//! time-out apply while it waits for the client. A drain waits for both as long as the server lets it.
+//! Must not know: JavaScript values, the ring.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use runtime::handler::Protocol;
 use runtime::io::Socket;
 use runtime::modules::os::handler;
 use runtime::modules::os::lent::Lent;
+use runtime::modules::sockets::inbound::{self, Patience};
 use runtime::worker::Worker;
 use tracing::error;
 
@@ -30,6 +32,16 @@ async fn serve(connection: Connection) {
     let (peer, local) = (connection.peer(), connection.local());
     // The seat is held to the end: it is what counts the connection.
     let (stream, worker, _seat) = connection.into_parts();
+    let app = worker.app.current();
+    if let Some(handler) = app.connect() {
+        worker.serving.note(b"connect", peer.to_string().as_bytes());
+        let limits = &worker.config.limits;
+        let patience = Patience { idle_ms: limits.idle_ms_max, write_stall_ms: limits.write_stall_ms_max };
+        if let Err(thrown) = inbound::serve(app.engine(), handler, stream, worker.number, patience).await {
+            error!(worker = worker.number, %peer, "connect failed: {thrown}");
+        }
+        return;
+    }
     match stream.into_socket() {
         Ok(socket) => handle(&worker, socket, peer, local).await,
         Err(error) => error!(worker = worker.number, %peer, "cannot take over the connection: {error}"),
@@ -41,7 +53,7 @@ async fn serve(connection: Connection) {
 async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: SocketAddr) {
     let app = worker.app.current();
     let Some(accept) = app.accept() else {
-        error!(worker = worker.number, %peer, "the app has no `accept`; the connection is closed");
+        error!(worker = worker.number, %peer, "the app has no `connect` and no `accept`; the connection is closed");
         return;
     };
     let lent = match Lent::new(app.engine(), socket) {

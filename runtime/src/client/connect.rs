@@ -34,7 +34,7 @@ const STREAMS_BYTES_MAX: u32 = 4 << 20;
 const PING_AFTER: Duration = Duration::from_secs(20);
 
 /// `future`, or `None` after `ms`.
-pub(super) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
+pub(crate) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
     let (mut future, mut sleep) = (pin!(future), io::sleep(Duration::from_millis(ms)));
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

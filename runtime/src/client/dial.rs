@@ -23,7 +23,7 @@ use super::error::{Error, ErrorKind, Result};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to `port` of `host`, a name or an address (IPv6 with or without brackets).
-pub(super) async fn dial(host: &str, port: u16) -> Result<Stream> {
+pub(crate) async fn dial(host: &str, port: u16) -> Result<Stream> {
     // Brackets are the URL's way to write an IPv6 address.
     let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let addrs = lookup(name, port, Family::Any)

@@ -26,6 +26,8 @@ use rustls::ClientConfig;
 
 pub use blocking::{Fetched, blocking};
 pub use body::{Body, Response};
+pub(crate) use connect::within;
+pub(crate) use dial::dial;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{Redirect, Request, RequestBody, Source};
 

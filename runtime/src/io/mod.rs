@@ -7,6 +7,7 @@
 mod chunk;
 mod deadline;
 pub mod dns;
+mod ends;
 mod epoll;
 mod executor;
 mod listener;
@@ -28,6 +29,7 @@ mod worker;
 
 pub use chunk::Chunk;
 pub use deadline::Deadline;
+pub use ends::{End, EndWatch};
 pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
 pub use listener::Listener;
 pub use notifier::Notifier;

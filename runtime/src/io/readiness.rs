@@ -65,8 +65,25 @@ impl FanOut {
 /// Where readiness comes from.
 pub(super) enum Source {
     Ring(Rc<Ring>),
-    /// Registered with tokio when something first waits.
-    Epoll(RefCell<Option<AsyncFd<i32>>>),
+    Epoll(Registration),
+}
+
+/// A descriptor's place in tokio's epoll, taken when something first waits.
+pub(super) struct Registration {
+    async_fd: RefCell<Option<AsyncFd<i32>>>,
+    /// Those of both directions, which ask anew when it is taken again.
+    wakers: [Waker; 2],
+}
+
+impl Registration {
+    pub(super) fn new(directions: &[Rc<Direction>; 2]) -> Self {
+        Registration { async_fd: RefCell::new(None), wakers: [0, 1].map(|i| directions[i].waker.clone()) }
+    }
+
+    /// Gives the place up, for as long as the number is still the descriptor's.
+    pub(super) fn end(&self) {
+        self.async_fd.borrow_mut().take();
+    }
 }
 
 impl Direction {
@@ -125,8 +142,8 @@ impl Direction {
         match source {
             Source::Ring(_) if self.unusual.get() => {}
             Source::Ring(_) => self.ready.set(false),
-            Source::Epoll(async_fd) => {
-                if let Some(async_fd) = async_fd.borrow().as_ref() {
+            Source::Epoll(registration) => {
+                if let Some(async_fd) = registration.async_fd.borrow().as_ref() {
                     let mut cx = Context::from_waker(Waker::noop());
                     if pin!(async_fd.ready(Interest::PRIORITY)).poll(&mut cx).is_ready() {
                         return;
@@ -173,33 +190,46 @@ impl Direction {
                 }
                 Poll::Pending
             }
-            Source::Epoll(async_fd) => self.poll_epoll(async_fd, fd),
+            Source::Epoll(registration) => self.poll_epoll(registration, fd),
         }
     }
 
-    fn poll_epoll(&self, async_fd: &RefCell<Option<AsyncFd<i32>>>, fd: i32) -> Poll<()> {
-        let mut async_fd = async_fd.borrow_mut();
-        if async_fd.is_none() {
-            let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-            // EPERM: a descriptor that epoll cannot watch is always ready.
-            // SAFETY: the socket drops the AsyncFd before it closes or gives away the descriptor.
-            *async_fd = unsafe { AsyncFd::register_with_interest(fd, interest) }.ok();
-        }
-        let Some(async_fd) = async_fd.as_ref() else { return Poll::Ready(()) };
+    fn poll_epoll(&self, registration: &Registration, fd: i32) -> Poll<()> {
+        let mut async_fd = registration.async_fd.borrow_mut();
         let mut cx = Context::from_waker(&self.waker);
+        let mut cleared = false;
         loop {
-            match self.poll_async_fd(async_fd, &mut cx) {
-                Poll::Ready(Some(mut guard)) if self.stale.replace(false) => guard.clear_ready(),
-                Poll::Ready(_) => {
-                    self.ready.set(true);
-                    return Poll::Ready(());
+            if async_fd.is_none() {
+                let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+                // EPERM: a descriptor that epoll cannot watch is always ready.
+                // SAFETY: the socket drops the AsyncFd before it closes or gives away the descriptor.
+                *async_fd = unsafe { AsyncFd::register_with_interest(fd, interest) }.ok();
+            }
+            let Some(known) = async_fd.as_ref() else { return self.found_ready() };
+            match self.poll_async_fd(known, &mut cx) {
+                Poll::Ready(Some(mut guard)) if self.stale.replace(false) => {
+                    guard.clear_ready();
+                    cleared = true;
                 }
+                // tokio never forgets an end of the stream. One that a try does not meet has passed: a
+                // socket that is neither connected nor listens has it (POLLHUP), and loses it then.
+                Poll::Ready(Some(_)) if std::mem::take(&mut cleared) => {
+                    async_fd.take();
+                    let others = registration.wakers.iter().filter(|waker| !waker.will_wake(&self.waker));
+                    others.for_each(Waker::wake_by_ref);
+                }
+                Poll::Ready(_) => return self.found_ready(),
                 Poll::Pending => {
                     self.stale.set(false);
                     return Poll::Pending;
                 }
             }
         }
+    }
+
+    fn found_ready(&self) -> Poll<()> {
+        self.ready.set(true);
+        Poll::Ready(())
     }
 
     fn poll_async_fd<'a>(

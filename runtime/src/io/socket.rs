@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use super::readiness::{Direction, Source};
+use super::readiness::{Direction, Registration, Source};
 use super::ring::Ring;
 use super::worker;
 
@@ -47,15 +47,16 @@ impl Socket {
     /// # Panics
     /// Outside of [`super::run`].
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
+        let directions = [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)];
         let source = match worker::ring() {
             Some(ring) => Source::Ring(ring),
-            None => Source::Epoll(RefCell::new(None)),
+            None => Source::Epoll(Registration::new(&directions)),
         };
         Socket {
             inner: Rc::new(Inner {
                 fd: RefCell::new(Some(fd.into())),
                 source,
-                directions: [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)],
+                directions,
                 queues: Default::default(),
                 tickets: Cell::new(0),
                 short_is_all: Cell::new(false),
@@ -99,7 +100,7 @@ impl Socket {
     fn level(&self, direction: usize, events: i16) -> impl Future<Output = io::Result<()>> + use<> {
         let inner = self.inner.clone();
         poll_fn(move |cx| {
-            loop {
+            for _ in 0..TRIES_MAX {
                 let Some(fd) = inner.raw() else { return Poll::Ready(Err(closed())) };
                 if poll_now(fd, events) {
                     return Poll::Ready(Ok(()));
@@ -107,6 +108,8 @@ impl Socket {
                 inner.directions[direction].clear();
                 ready!(inner.directions[direction].poll_ready(&inner.source, fd, cx));
             }
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 
@@ -178,7 +181,7 @@ impl Inner {
         match &self.source {
             Source::Ring(ring) => self.cancel_all(ring),
             // Deregisters the number while it is still ours.
-            Source::Epoll(async_fd) => drop(async_fd.borrow_mut().take()),
+            Source::Epoll(registration) => registration.end(),
         }
         self.directions.iter().for_each(|direction| direction.wake_all());
         Some(fd)
@@ -204,7 +207,8 @@ impl Drop for Inner {
 }
 
 /// A descriptor may be ready, as poll(2) has it, and not be, as the call has it, for as long as it
-/// lives (an error queue that nobody reads): then the others have their turns in between.
+/// lives (an error queue that nobody reads): then the others have their turns in between. The
+/// sources of readiness, too, may say what poll(2) does not.
 const TRIES_MAX: u32 = 3;
 
 /// An operation's place in the queue of its direction.

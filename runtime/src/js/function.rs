@@ -105,19 +105,36 @@ fn accessor<'js>(
     name: &CStr,
     get: Value<'js>,
     set: Option<Value<'js>>,
+    flags: u32,
 ) -> Result<()> {
-    let flags = (qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE) as i32;
     // SAFETY: JS_DefinePropertyGetSet takes one reference of getter and setter each, given here.
     let done = unsafe {
         let raw = ctx.as_raw().as_ptr();
         let atom = qjs::JS_NewAtom(raw, name.as_ptr());
         let set = set.map_or(qjs::JS_UNDEFINED, class::leak);
-        let done =
-            qjs::JS_DefinePropertyGetSet(raw, target.as_value().as_raw(), atom, class::leak(get), set, flags);
+        let done = qjs::JS_DefinePropertyGetSet(
+            raw,
+            target.as_value().as_raw(),
+            atom,
+            class::leak(get),
+            set,
+            flags as i32,
+        );
         qjs::JS_FreeAtom(raw, atom);
         done
     };
     if done < 0 { Err(Error::Exception) } else { Ok(()) }
+}
+
+const CHANGEABLE: u32 = qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE;
+
+/// Gives `target` an attribute of its own that nothing can take away or replace (Web IDL,
+/// `LegacyUnforgeable`).
+///
+/// # Errors
+/// Out of memory.
+pub fn unforgeable<'js>(ctx: &Ctx<'js>, target: &Object<'js>, name: &CStr, getter: Value<'js>) -> Result<()> {
+    accessor(ctx, target, name, getter, None, qjs::JS_PROP_ENUMERABLE)
 }
 
 /// Puts the members of `T` where Web IDL has them.
@@ -134,12 +151,12 @@ pub(crate) fn members<'js, T: Class>(ctx: &Ctx<'js>, proto: &Object<'js>, ctor: 
             raw(ctx, get, label, 0, qjs::JSCFunctionEnum_JS_CFUNC_getter_magic, index)
         };
         match member {
-            Member::Get(name, _) => accessor(ctx, proto, name, reader(name)?, None)?,
+            Member::Get(name, _) => accessor(ctx, proto, name, reader(name)?, None, CHANGEABLE)?,
             Member::GetSet(name, _, _) => {
                 let label = [b"set ", name.to_bytes_with_nul()].concat();
                 let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
                 let writer = raw(ctx, set, label, 1, qjs::JSCFunctionEnum_JS_CFUNC_setter_magic, index)?;
-                accessor(ctx, proto, name, reader(name)?, Some(writer))?;
+                accessor(ctx, proto, name, reader(name)?, Some(writer), CHANGEABLE)?;
             }
             Member::Method(name, length, _) | Member::Async(name, length, _) => {
                 define(ctx, proto, name, magic(ctx, method, name, *length, index)?, true)?;

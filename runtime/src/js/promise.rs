@@ -184,7 +184,7 @@ struct InFlight(RefCell<Slab<Capability>>);
 pub struct Deferred {
     engine: Weak<Engine>,
     key: usize,
-    _pending: Hold,
+    pending: Option<Hold>,
 }
 
 /// A pending promise and its Rust side.
@@ -195,10 +195,16 @@ pub fn deferred<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Deferred)> {
     let (promise, capability) = pending(ctx)?;
     let state = engine::State::of(ctx);
     let key = state.extension::<InFlight>().0.borrow_mut().insert(capability);
-    Ok((promise, Deferred { engine: state.engine(), key, _pending: state.alive().hold() }))
+    Ok((promise, Deferred { engine: state.engine(), key, pending: Some(state.alive().hold()) }))
 }
 
 impl Deferred {
+    /// The same, but scripts end without waiting for it.
+    pub fn unheld(mut self) -> Deferred {
+        self.pending = None;
+        self
+    }
+
     /// Settles the promise in a turn of its own; nothing happens if the engine is gone.
     pub fn settle(self, make: impl for<'js> FnOnce(&Ctx<'js>) -> Result<Value<'js>>) {
         if let Some(engine) = self.engine.upgrade() {

@@ -14,18 +14,21 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod messaging;
 pub mod navigator;
 pub mod os;
 pub mod performance;
 pub mod print;
 pub mod report;
 pub mod shared;
+pub mod sockets;
 pub mod std;
 pub mod streams;
 pub mod structured_clone;
 pub mod timers;
 pub mod types;
 pub mod url;
+pub mod url_pattern;
 
 use crate::js::loader::Table;
 
@@ -34,11 +37,14 @@ pub static TABLE: Table = Table {
     modules: &[
         (&["jsserve:shared"], shared::declare),
         (&["os", "qjs:os"], os::declare),
+        (&["sockets", "cloudflare:sockets"], sockets::declare),
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        crate::js::json::install,
         structured_clone::install,
         url::install,
+        url_pattern::install,
         encoding::install,
         fetch::install,
         performance::install,
@@ -48,6 +54,7 @@ pub static TABLE: Table = Table {
         report::install,
         abort::install,
         events::install,
+        messaging::install,
         streams::install,
         blob::install,
         form_data::install,

@@ -13,7 +13,7 @@ pub mod prepare;
 pub mod resolve;
 mod transform;
 
-use std::sync::OnceLock;
+use std::sync::{PoisonError, RwLock};
 
 use import_map::ImportMap;
 
@@ -26,15 +26,16 @@ pub struct Settings {
     pub import_map: Option<ImportMap>,
 }
 
-static SETTINGS: OnceLock<Settings> = OnceLock::new();
+static NONE: Settings = Settings { no_cache: false, import_map: None };
+static SETTINGS: RwLock<&'static Settings> = RwLock::new(&NONE);
 
-/// Sets what holds for this process; to be called once, before the first source is read. Later calls
-/// change nothing.
+/// Sets what holds for this process from now on. They are kept until its end: to be called while the
+/// command line is read, not later.
 pub fn set(settings: Settings) {
-    let _ = SETTINGS.set(settings);
+    *SETTINGS.write().unwrap_or_else(PoisonError::into_inner) = Box::leak(Box::new(settings));
 }
 
 /// What holds for this process.
 fn settings() -> &'static Settings {
-    SETTINGS.get_or_init(Settings::default)
+    *SETTINGS.read().unwrap_or_else(PoisonError::into_inner)
 }

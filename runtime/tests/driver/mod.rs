@@ -34,6 +34,12 @@ function throws(f, name, part) {
   if (part !== undefined) ok(error.message.includes(part), `${f}: ${error.message} lacks ${part}`)
   return error
 }
+async function rejects(promise, name, part) {
+  let error
+  try { await promise } catch (e) { error = e }
+  if (error === undefined) fail(`nothing thrown, wanted ${name}`)
+  return throws(() => { throw error }, name, part)
+}
 "#;
 
 /// An engine and what it reported.

@@ -8,7 +8,8 @@ mod object;
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, Malformed, Reader};
-use super::{DEPTH_MAX, intrinsics, refused};
+use super::platform::Serialized;
+use super::{DEPTH_MAX, Packed, intrinsics, refused};
 use crate::js::block::Block;
 use crate::js::value::{fresh, string};
 
@@ -35,12 +36,32 @@ pub(super) struct Decoder<'a, 'js> {
     frames: Vec<Frame<'js>>,
     moved: &'a [Value<'js>],
     shared: &'a [Block],
+    platform: &'a [Box<dyn Serialized>],
 }
 
 impl<'a, 'js> Decoder<'a, 'js> {
-    pub(super) fn new(ctx: &Ctx<'js>, bytes: &'a [u8], moved: &'a [Value<'js>], shared: &'a [Block]) -> Self {
-        let reader = Reader::new(bytes);
-        Decoder { ctx: ctx.clone(), reader, objects: Vec::new(), frames: Vec::new(), moved, shared }
+    pub(super) fn new(ctx: &Ctx<'js>, bytes: &'a [u8]) -> Self {
+        Decoder {
+            ctx: ctx.clone(),
+            reader: Reader::new(bytes),
+            objects: Vec::new(),
+            frames: Vec::new(),
+            moved: &[],
+            shared: &[],
+            platform: &[],
+        }
+    }
+
+    /// With what came beside the bytes.
+    pub(super) fn of(mut self, packed: &'a Packed) -> Self {
+        (self.shared, self.platform) = (&packed.shared, &packed.platform);
+        self
+    }
+
+    /// With what was transferred.
+    pub(super) fn moved(mut self, moved: &'a [Value<'js>]) -> Self {
+        self.moved = moved;
+        self
     }
 
     pub(super) fn run(mut self) -> Result<Value<'js>> {

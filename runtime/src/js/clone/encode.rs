@@ -12,6 +12,7 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, put_varint, zigzag};
 use super::intrinsics;
+use super::platform::Serialized;
 use super::{DEPTH_MAX, Packed, address, refused};
 use crate::js::block::Block;
 use crate::js::value::{fresh, to_string};
@@ -88,7 +89,10 @@ pub(super) struct Encoder<'js> {
     /// The objects numbered: none dies and gives its address to another.
     kept: Vec<Value<'js>>,
     frames: Vec<Frame<'js>>,
-    transfer: Vec<Value<'js>>,
+    /// Places in the transfer list.
+    transfer: HashMap<usize, usize>,
+    /// Objects of the platform met.
+    platform: Vec<Box<dyn Serialized>>,
     /// The blocks of SharedArrayBuffers; `None` where the bytes are for storage, which refuses them.
     shared: Option<Vec<Block>>,
 }
@@ -102,7 +106,8 @@ impl<'js> Encoder<'js> {
             numbers: HashMap::new(),
             kept: Vec::new(),
             frames: Vec::new(),
-            transfer: transfer.to_vec(),
+            transfer: transfer.iter().enumerate().map(|(index, item)| (address(item), index)).collect(),
+            platform: Vec::new(),
             shared: None,
         }
     }
@@ -153,7 +158,7 @@ impl<'js> Encoder<'js> {
             }
         }
         self.room(0)?;
-        Ok(Packed { bytes: self.out, shared: self.shared.unwrap_or_default() })
+        Ok(Packed { bytes: self.out, shared: self.shared.unwrap_or_default(), platform: self.platform })
     }
 
     /// Refuses to grow by `n` bytes beyond the bound.

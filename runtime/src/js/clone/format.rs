@@ -54,6 +54,9 @@ pub(super) const VIEW: u8 = 25;
 /// where they are.
 pub(super) const SHARED: u8 = 26;
 
+/// Index of the object of the platform.
+pub(super) const PLATFORM: u8 = 27;
+
 /// The kind of a view that is a DataView; the others are the engine's typed array types.
 pub(super) const DATA_VIEW: u8 = 12;
 

@@ -71,6 +71,7 @@ list! {
     BIG_INT_TO_STRING: c"BigInt", Method(c"toString");
     BIG_INT: c"BigInt", Constructor;
     REG_EXP: c"RegExp", Constructor;
+    REG_EXP_EXEC: c"RegExp", Method(c"exec");
     REG_EXP_SOURCE: c"RegExp", Getter(c"source");
     REG_EXP_D: c"RegExp", Getter(c"hasIndices");
     REG_EXP_G: c"RegExp", Getter(c"global");
@@ -206,7 +207,7 @@ pub(in crate::js) fn call<'js>(
     with(ctx, index, |held| invoke(ctx, held, this.as_raw(), args))
 }
 
-fn invoke<'js>(
+pub(super) fn invoke<'js>(
     ctx: &Ctx<'js>,
     function: &Held,
     this: qjs::JSValue,

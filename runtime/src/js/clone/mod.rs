@@ -8,13 +8,17 @@ mod decode;
 mod encode;
 mod format;
 pub(in crate::js) mod intrinsics;
+pub mod platform;
 pub(super) mod view;
+
+use std::collections::HashSet;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::block::Block;
 use super::exception;
 pub use intrinsics::install;
+use platform::Serialized;
 
 /// Objects nested in one another in a value that can be cloned.
 pub const DEPTH_MAX: usize = 100_000;
@@ -26,12 +30,14 @@ pub struct Packed {
     bytes: Vec<u8>,
     /// What its SharedArrayBuffers refer to.
     shared: Vec<Block>,
+    /// Objects of the platform.
+    platform: Vec<Box<dyn Serialized>>,
 }
 
 impl Packed {
-    /// Bytes that it holds itself.
+    /// Bytes that it holds.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.platform.iter().map(|object| object.bytes()).sum::<usize>()
     }
 
     /// Whether it holds none: never.
@@ -54,7 +60,7 @@ pub fn pack<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Result
 /// # Errors
 /// Out of memory.
 pub fn unpack<'js>(ctx: &Ctx<'js>, packed: &Packed) -> Result<Value<'js>> {
-    decode::Decoder::new(ctx, &packed.bytes, &[], &packed.shared).run()
+    decode::Decoder::new(ctx, &packed.bytes).of(packed).run()
 }
 
 /// The bytes of `value` (StructuredSerializeForStorage), `None` if they are more than `bytes_max`.
@@ -70,11 +76,11 @@ pub fn encode<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Resu
 /// # Errors
 /// `DataCloneError` for malformed bytes, out of memory.
 pub fn decode<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
-    decode::Decoder::new(ctx, bytes, &[], &[]).run()
+    decode::Decoder::new(ctx, bytes).run()
 }
 
 /// `structuredClone(value, { transfer })`: the buffers in `transfer` move into the copy and are
-/// detached.
+/// detached; so do other transferable objects.
 ///
 /// # Errors
 /// `DataCloneError` for what can be neither cloned nor transferred; what a getter throws.
@@ -86,32 +92,57 @@ pub fn structured_clone<'js>(
     if transfer.is_empty() && !value.is_object() && !value.is_symbol() {
         return Ok(value.clone());
     }
-    for (index, item) in transfer.iter().enumerate() {
-        // SAFETY: type check of a live value.
-        if !unsafe { qjs::JS_IsArrayBuffer(item.as_raw()) } {
-            return Err(refused(ctx, "Value not transferable: only an ArrayBuffer is"));
+    clone_and_transfer(ctx, value, transfer).map(|(copy, _)| copy)
+}
+
+/// As [`structured_clone`]; with what the transferred objects became, in their order.
+///
+/// # Errors
+/// As there.
+pub fn clone_and_transfer<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    transfer: &[Value<'js>],
+) -> Result<(Value<'js>, Vec<Value<'js>>)> {
+    let mut met = HashSet::with_capacity(transfer.len());
+    for item in transfer {
+        if !is_buffer(item) && platform::movable(ctx, item)?.is_none() {
+            return Err(refused(ctx, "A value in the transfer list is not transferable"));
         }
-        if transfer[..index].iter().any(|other| address(other) == address(item)) {
-            return Err(refused(ctx, "An ArrayBuffer is in the transfer list twice"));
+        if !met.insert(address(item)) {
+            return Err(refused(ctx, "An object is in the transfer list twice"));
         }
     }
     let packed = outcome(encode::Encoder::new(ctx, CLONE_BYTES_MAX, transfer).sharing().run(value))?;
     let packed = packed.ok_or_else(|| refused(ctx, "The value is too large to be cloned"))?;
     // All are looked at before the first is detached.
     for item in transfer {
-        if intrinsics::call(ctx, intrinsics::BUFFER_DETACHED, item, &[])?.as_bool() != Some(false) {
-            return Err(refused(ctx, "An ArrayBuffer is detached and could not be transferred"));
+        let movable = match is_buffer(item) {
+            true => intrinsics::call(ctx, intrinsics::BUFFER_DETACHED, item, &[])?.as_bool() == Some(false),
+            false => platform::movable(ctx, item)? == Some(true),
+        };
+        if !movable {
+            let text = "An object is detached, closed or locked and could not be transferred";
+            return Err(refused(ctx, text));
         }
     }
     let mut moved = Vec::with_capacity(transfer.len());
     for item in transfer {
-        let buffer = intrinsics::call(ctx, intrinsics::BUFFER_TRANSFER, item, &[]).map_err(|_| {
-            drop(ctx.catch());
-            refused(ctx, "An ArrayBuffer could not be transferred")
-        })?;
-        moved.push(buffer);
+        moved.push(match is_buffer(item) {
+            true => intrinsics::call(ctx, intrinsics::BUFFER_TRANSFER, item, &[]).map_err(|_| {
+                drop(ctx.catch());
+                refused(ctx, "An ArrayBuffer could not be transferred")
+            })?,
+            false => platform::transfer(ctx, item)?,
+        });
     }
-    decode::Decoder::new(ctx, &packed.bytes, &moved, &packed.shared).run()
+    let copy = decode::Decoder::new(ctx, &packed.bytes).of(&packed).moved(&moved).run()?;
+    Ok((copy, moved))
+}
+
+fn is_buffer(value: &Value<'_>) -> bool {
+    // SAFETY: type check of a live value.
+    unsafe { qjs::JS_IsArrayBuffer(value.as_raw()) }
 }
 
 fn outcome(result: std::result::Result<Packed, encode::Stop>) -> Result<Option<Packed>> {

@@ -24,7 +24,7 @@
   let standIn = null, stoodFor;
   const shown = (target) => (target === standIn ? stoodFor : target);
 
-  let isEvent, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
+  let isEvent, trust, initialise, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
 
   class Event {
     #type; #bubbles; #cancelable; #composed; #target = null; #current = null; #phase = 0;
@@ -33,6 +33,7 @@
 
     static {
       isEvent = (value) => isObject(value) && #busy in value;
+      trust = host.getter({ get isTrusted() { return this.#trusted; } });
       trusted = (event, yes) => { event.#trusted = yes; return event; };
       begin = (event, target) => {
         event.#busy = true; event.#phase = 2;
@@ -49,10 +50,18 @@
       cancel = (event) => { if (event.#cancelable && !event.#passive) event.#canceled = true; };
       busy = (event) => event.#busy;
       typeOf = (event) => event.#type;
+      /* Whether it could be: not while it is dispatched. */
+      initialise = (event, type, bubbles, cancelable) => {
+        if (event.#busy) return false;
+        event.#type = type; event.#bubbles = bubbles; event.#cancelable = cancelable;
+        event.#stop = event.#stopNow = event.#canceled = event.#trusted = false; event.#target = null;
+        return true;
+      };
     }
 
     constructor(type, init = undefined) {
       need('Event', 1, arguments.length);
+      host.unforgeable(this, trust);
       this.#type = `${type}`;
       const d = dictionary(init);
       this.#bubbles = !!d.bubbles;
@@ -77,15 +86,12 @@
     preventDefault() { cancel(this); }
     get defaultPrevented() { return this.#canceled; }
     get composed() { return this.#composed; }
-    get isTrusted() { return this.#trusted; }
     get timeStamp() { return this.#time; }
 
     initEvent(type, bubbles = false, cancelable = false) {
+      this.#type;
       need('initEvent', 1, arguments.length);
-      const text = `${type}`;
-      if (this.#busy) return;
-      this.#type = text; this.#bubbles = !!bubbles; this.#cancelable = !!cancelable;
-      this.#stop = this.#stopNow = this.#canceled = this.#trusted = false; this.#target = null;
+      initialise(this, `${type}`, !!bubbles, !!cancelable);
     }
   }
 
@@ -102,7 +108,9 @@
     get detail() { return this.#detail; }
   }
 
-  let listeners, add, remove, dispatch, getHandler, setHandler;
+  let listeners, add, remove, dispatch, getHandler, setHandler, isTarget;
+  /* Told of each target whose listeners have changed. */
+  let watcher = null;
   let isSignal, isAborted, changed;
 
   const capturing = (options) => isObject(options) ? !!options.capture : !!options;
@@ -128,17 +136,20 @@
     #list = list();
 
     static {
+      isTarget = (value) => #list in value;
       listeners = (target) => target.#list;
       add = (target, entry) => {
         const longer = without(target.#list, null);
         push(longer, entry);
         target.#list = longer;
         changed(target);
+        if (watcher !== null) watcher(target);
       };
       remove = (target, entry) => {
         entry.removed = true;
         target.#list = without(target.#list, entry);
         changed(target);
+        if (watcher !== null) watcher(target);
         if (entry.signal !== undefined) forget(entry.signal, entry.algorithm);
       };
     }
@@ -220,7 +231,7 @@
   };
 
   const KEY = { __proto__: null };
-  let abort, reasonOf, follow, forget, dependent, serial = 0;
+  let isController, abort, reasonOf, follow, forget, dependent, serial = 0;
 
   class AbortSignal extends EventTarget {
     #aborted = false; #reason = undefined; #algorithms = list();
@@ -354,6 +365,8 @@
   class AbortController {
     #signal = new AbortSignal(KEY);
 
+    static { isController = (value) => #signal in value; }
+
     get signal() { return this.#signal; }
     abort(reason = undefined) { abort(this.#signal, reason); }
   }
@@ -363,6 +376,13 @@
     create: () => new AbortSignal(KEY), dependent, abort, follow, forget, isSignal, isAborted, reason: reasonOf, getHandler, setHandler,
     listen: EventTarget.prototype.addEventListener, unlisten: EventTarget.prototype.removeEventListener,
     dispatchFor: EventTarget.prototype.dispatchEvent,
+    init: initialise, watch: (f) => { watcher = f; },
+    listensTo: (target, type) => {
+      const all = listeners(target);
+      for (let i = 0; i < all.n; i++) if (all[i].type === type) return true;
+      return false;
+    },
+    platformName: (value) => (isEvent(value) ? 'Event' : isTarget(value) ? 'EventTarget' : isController(value) ? 'AbortController' : undefined),
     standFor: (target, object) => { standIn = target; stoodFor = object; },
     fire: (target, event) => dispatch(target, trusted(event, true)),
   };

@@ -9,6 +9,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
@@ -53,7 +54,9 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
-        dress(ctx, &Object::from_js(ctx, exports.clone())?)?;
+        let object = Object::from_js(ctx, exports.clone())?;
+        dress(ctx, &object)?;
+        platform::script(ctx, &object)?;
         Ok(exports)
     })?;
     Object::from_js(ctx, made)
@@ -194,6 +197,20 @@ impl Functions for Host {
         (c"deref", 1, |scope| Ok(deref(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
         (c"after", 2, |scope| {
             timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
+            Ok(scope.undefined())
+        }),
+        (c"getter", 1, |scope| {
+            let holder = scope.arg(0);
+            let name = value::string(scope.ctx, "isTrusted")?;
+            match holder.as_object().map(|holder| reflect::own(holder, &name)).transpose()?.flatten() {
+                Some(reflect::Property { slot: reflect::Slot::Accessor(getter, _), .. }) => Ok(getter),
+                _ => Ok(scope.undefined()),
+            }
+        }),
+        (c"unforgeable", 2, |scope| {
+            if let Some(event) = scope.arg(0).as_object() {
+                function::unforgeable(scope.ctx, event, c"isTrusted", scope.arg(1))?;
+            }
             Ok(scope.undefined())
         }),
         (c"invoke", 4, invoke),

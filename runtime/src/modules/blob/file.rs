@@ -10,6 +10,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use super::{Blob, Loaded, classes, parts};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::clone::platform::Serialized;
 use crate::js::engine::State;
 use crate::js::value;
 
@@ -55,9 +56,34 @@ impl File {
         &self.name
     }
 
+    /// What a copy of it is made of.
+    pub(super) fn serialize(&self) -> Box<dyn Serialized> {
+        let (name, modified_ms) = (self.name.clone(), self.modified_ms);
+        Box::new(Copied { bytes: self.blob.bytes(), kind: self.blob.kind.clone(), name, modified_ms })
+    }
+
     /// When it was modified, in milliseconds since 1970.
     pub fn modified_ms(&self) -> f64 {
         self.modified_ms
+    }
+}
+
+/// A file on its way into another realm (File API, section 4, "serialization steps").
+struct Copied {
+    bytes: Bytes,
+    kind: String,
+    name: String,
+    modified_ms: f64,
+}
+
+impl Serialized for Copied {
+    fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn revive<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        let blob = Blob::new(ctx, self.bytes.clone(), &self.kind)?;
+        File::of_blob(ctx, blob, &self.name, Some(self.modified_ms))
     }
 }
 

@@ -15,12 +15,14 @@ use super::streams::bridge;
 use super::streams::source::Memory;
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Instance, Member, Scope};
+use crate::js::clone::platform::{self, Serialized};
 use crate::js::engine::State;
 use crate::js::held::Slot;
 use crate::js::{promise, value};
 
 pub mod file;
 mod parts;
+pub mod urls;
 
 use file::File;
 
@@ -50,6 +52,8 @@ fn classes(ctx: &Ctx<'_>) -> Result<Rc<Loaded>> {
         let blob = loaded.blob.get_or(ctx, || class::register_unlisted::<Blob>(ctx))?;
         let file = Object::from_js(ctx, class::register_unlisted::<File>(ctx)?)?;
         file.set_prototype(blob.as_object())?;
+        platform::serializable::<Blob>(ctx, |blob| Box::new(Copied(blob.bytes(), blob.kind.clone())));
+        platform::serializable::<File>(ctx, File::serialize);
         loaded.file.set(Some(file.into_value()));
     }
     Ok(loaded)
@@ -101,6 +105,19 @@ impl Blob {
     /// A blob with the same bytes and type.
     pub(super) fn same(&self) -> Blob {
         self.part(0..self.bytes.len(), &self.kind)
+    }
+}
+
+/// A blob on its way into another realm (File API, section 3, "serialization steps").
+struct Copied(Bytes, String);
+
+impl Serialized for Copied {
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    fn revive<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        Blob::make(ctx, self.0.clone(), &self.1)
     }
 }
 

@@ -20,6 +20,8 @@ interface Console {
   group(...label: unknown[]): void;
   groupCollapsed(...label: unknown[]): void;
   groupEnd(): void;
+  /** Ends all groups. */
+  clear(): void;
   count(label?: string): void;
   countReset(label?: string): void;
   time(label?: string): void;

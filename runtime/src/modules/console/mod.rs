@@ -57,7 +57,8 @@ impl Functions for Console {
         (c"trace", 0, trace),
         (c"assert", 0, assert),
         (c"dir", 0, dir),
-        (c"table", 1, print_table),
+        (c"table", 0, print_table),
+        (c"clear", 0, clear),
         (c"group", 0, group),
         (c"groupCollapsed", 0, group),
         (c"groupEnd", 0, group_end),
@@ -156,6 +157,12 @@ fn print_table<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Some(text) => print(scope.ctx, Level::Info, &text),
         None => return log(scope, Level::Info),
     }
+    Ok(scope.undefined())
+}
+
+/// `clear()`: ends all groups; what is written stays, as it may be a file, or other workers' too.
+fn clear<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    State::of(scope.ctx).extension::<Memory>().indent.set(0);
     Ok(scope.undefined())
 }
 

@@ -22,23 +22,12 @@ type Row = (String, Vec<(String, String)>, Option<String>);
 pub(super) fn table(data: &Value<'_>, filter: Option<Vec<String>>) -> Option<String> {
     let object = data.as_object()?;
     let class = reflect::class_name(data);
+    if let "Map" | "Set" = class.as_str() {
+        return Some(entries(data, class == "Map"));
+    }
     let mut names: Vec<String> = filter.clone().unwrap_or_default();
     let mut rows: Vec<Row> = Vec::new();
-    let mut keyed = false;
-    let items: Vec<(String, Value<'_>)> = match class.as_str() {
-        "Map" | "Set" => {
-            let kept = State::of(data.ctx()).extension::<Intrinsics>();
-            let (items, _) = kept.items(data, class == "Map", ROWS_MAX);
-            keyed = true;
-            let named = items.into_iter().enumerate().map(|(index, (key, item))| match item {
-                Some(item) => (inspect(&key, 0, false), item),
-                None => (index.to_string(), key),
-            });
-            named.collect()
-        }
-        _ => properties(object, ROWS_MAX),
-    };
-    for (index, item) in items {
+    for (index, item) in properties(object, ROWS_MAX) {
         let Some(inner) = item.as_object().filter(|_| !item.is_function()) else {
             rows.push((index, Vec::new(), Some(inspect(&item, 0, false))));
             continue;
@@ -56,7 +45,7 @@ pub(super) fn table(data: &Value<'_>, filter: Option<Vec<String>>) -> Option<Str
         rows.push((index, cells, None));
     }
     let values = rows.iter().any(|(_, _, value)| value.is_some());
-    let mut head = vec![if keyed { "(iteration index)".into() } else { "(index)".to_owned() }];
+    let mut head = vec!["(index)".to_owned()];
     head.extend(names.iter().cloned());
     head.extend(values.then(|| "Values".to_owned()));
     let lines = rows.into_iter().map(|(index, cells, value)| {
@@ -69,6 +58,19 @@ pub(super) fn table(data: &Value<'_>, filter: Option<Vec<String>>) -> Option<Str
         line
     });
     Some(draw(&head, &lines.collect::<Vec<_>>()))
+}
+
+/// The table of a Map or Set, an entry a row, as Node draws it.
+fn entries(data: &Value<'_>, keyed: bool) -> String {
+    let kept = State::of(data.ctx()).extension::<Intrinsics>();
+    let (items, _) = kept.items(data, keyed, ROWS_MAX);
+    let rows = items.into_iter().enumerate().map(|(index, (key, item))| {
+        let mut line = vec![index.to_string(), inspect(&key, 0, false)];
+        line.extend(item.map(|item| inspect(&item, 0, false)));
+        line
+    });
+    let head = ["(iteration index)", "Key", "Values"].into_iter().filter(|name| keyed || *name != "Key");
+    draw(&head.map(str::to_owned).collect::<Vec<_>>(), &rows.collect::<Vec<_>>())
 }
 
 /// Own enumerable data properties with string keys.

@@ -10,6 +10,7 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::clone::platform::Serialized;
 use crate::js::function;
 use crate::js::held::{Slot, Tracer};
 use crate::js::value;
@@ -209,8 +210,26 @@ fn describe<'js>(ctx: &Ctx<'js>, key: &Key) -> Result<Value<'js>> {
 /// # Errors
 /// Out of memory.
 pub fn object<'js>(ctx: &Ctx<'js>, key: Key) -> Result<Value<'js>> {
-    class::instance(
-        ctx,
-        CryptoKey { key: Arc::new(key), algorithm: Slot::default(), usages: Slot::default() },
-    )
+    shared(ctx, Arc::new(key))
+}
+
+fn shared<'js>(ctx: &Ctx<'js>, key: Arc<Key>) -> Result<Value<'js>> {
+    class::instance(ctx, CryptoKey { key, algorithm: Slot::default(), usages: Slot::default() })
+}
+
+/// A key on its way into another realm (section 13.5, "serialization steps"): both share it.
+struct Copied(Arc<Key>);
+
+impl Serialized for Copied {
+    fn revive<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        super::load(ctx)?;
+        shared(ctx, self.0.clone())
+    }
+}
+
+impl CryptoKey {
+    /// What a copy of it is made of.
+    pub fn serialize(&self) -> Box<dyn Serialized> {
+        Box::new(Copied(self.key.clone()))
+    }
 }

@@ -28,6 +28,7 @@ use rquickjs::{Ctx, Result, Value};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::held::Slot;
 use crate::js::{exception, function, reflect, value};
@@ -87,8 +88,14 @@ fn loaded(ctx: &Ctx<'_>) -> Result<Rc<Loaded>> {
         loaded.key.set(Some(class::register_unlisted::<CryptoKey>(ctx)?));
         loaded.subtle.set(Some(class::register_unlisted::<SubtleCrypto>(ctx)?));
         loaded.object.set(Some(class::instance(ctx, SubtleCrypto)?));
+        platform::serializable::<CryptoKey>(ctx, CryptoKey::serialize);
     }
     Ok(loaded)
+}
+
+/// Sees to it that the classes exist.
+fn load(ctx: &Ctx<'_>) -> Result<()> {
+    loaded(ctx).map(drop)
 }
 
 fn subtle<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -146,13 +153,20 @@ fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Valu
     Ok(array)
 }
 
-/// A UUID of version 4 (RFC 9562, section 5.4).
 fn random_uuid<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let store = State::of(scope.ctx).extension::<Store>();
+    value::string(scope.ctx, &uuid(scope.ctx)?)
+}
+
+/// A UUID of version 4 (RFC 9562, section 5.4).
+///
+/// # Errors
+/// OperationError where the kernel gives no random bytes.
+pub fn uuid(ctx: &Ctx<'_>) -> Result<String> {
+    let store = State::of(ctx).extension::<Store>();
     let mut store = store.0.borrow_mut();
     if store.is_empty() {
         store.resize(STORE_BYTES, 0);
-        if let Err(error) = fill(scope.ctx, &mut store) {
+        if let Err(error) = fill(ctx, &mut store) {
             store.clear();
             return Err(error);
         }
@@ -176,5 +190,5 @@ fn random_uuid<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>
         text[at + 1] = HEX[usize::from(byte & 15)];
         at += 2;
     }
-    value::byte_string(scope.ctx, &text)
+    Ok(text.into_iter().map(char::from).collect())
 }

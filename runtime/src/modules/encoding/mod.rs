@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
-use crate::js::{exception, reflect, value};
+use crate::js::{exception, function, reflect, value};
 
 mod decoder;
 
@@ -17,13 +17,20 @@ pub use decoder::{TextDecoder, decode, decoder, name};
 /// A `TextEncoder` object: it has no state.
 pub struct TextEncoder;
 
-/// Registers both classes.
+/// Registers both classes, and shows `atob` and `btoa`.
 ///
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<TextEncoder>(ctx)?;
-    class::register::<TextDecoder>(ctx)
+    class::register::<TextDecoder>(ctx)?;
+    // Web IDL has operations enumerable; the engine has not.
+    let globals = ctx.globals();
+    for name in [c"atob", c"btoa"] {
+        let function: Value = globals.get(name.to_str().map_err(|_| rquickjs::Error::Unknown)?)?;
+        function::define(ctx, &globals, name, function, true)?;
+    }
+    Ok(())
 }
 
 impl Class for TextEncoder {

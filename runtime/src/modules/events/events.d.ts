@@ -1,4 +1,4 @@
-/* The events of globalThis and message channels: HTML, sections 8.1.4 and 9.4. */
+/* The events of globalThis: HTML, section 8.1.4. */
 
 interface ErrorEventInit extends EventInit {
   message?: string;
@@ -29,52 +29,6 @@ interface PromiseRejectionEvent extends Event {
 declare var PromiseRejectionEvent: {
   prototype: PromiseRejectionEvent;
   new (type: string, init: EventInit & { promise: Promise<any>; reason?: any }): PromiseRejectionEvent;
-};
-
-interface MessageEvent<T = any> extends Event {
-  readonly data: T;
-  readonly origin: string;
-  readonly lastEventId: string;
-  readonly source: MessagePort | null;
-  readonly ports: readonly MessagePort[];
-}
-
-declare var MessageEvent: {
-  prototype: MessageEvent;
-  new <T>(
-    type: string,
-    init?: EventInit & {
-      data?: T;
-      origin?: string;
-      lastEventId?: string;
-      source?: MessagePort | null;
-      ports?: MessagePort[];
-    },
-  ): MessageEvent<T>;
-};
-
-/** One end of a MessageChannel. What is sent is copied, as by structuredClone. */
-interface MessagePort extends EventTarget {
-  postMessage(message: any, options?: ArrayBuffer[] | { transfer?: ArrayBuffer[] }): void;
-  /** Lets messages come; setting `onmessage` does, too. */
-  start(): void;
-  close(): void;
-  onmessage: ((this: MessagePort, event: MessageEvent) => any) | null;
-  onmessageerror: ((this: MessagePort, event: MessageEvent) => any) | null;
-}
-
-declare var MessagePort: {
-  prototype: MessagePort;
-};
-
-interface MessageChannel {
-  readonly port1: MessagePort;
-  readonly port2: MessagePort;
-}
-
-declare var MessageChannel: {
-  prototype: MessageChannel;
-  new (): MessageChannel;
 };
 
 interface GlobalEventMap {

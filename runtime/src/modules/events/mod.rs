@@ -1,10 +1,10 @@
-//! The events of `globalThis` (`error`, `unhandledrejection`, `rejectionhandled`) and message channels:
-//! written in JavaScript (`events.js`), loaded when an app first names one.
+//! The events of `globalThis` (`error`, `unhandledrejection`, `rejectionhandled`): written in
+//! JavaScript (`events.js`), loaded when an app first names one.
 //!
 //! Owns: loading them, asking them before something is reported. Must not know: where reports go.
 
 use rquickjs::function::{Rest, This};
-use rquickjs::object::{Accessor, Property};
+use rquickjs::object::Accessor;
 use rquickjs::{Ctx, FromJs, Function, Object, Result, Symbol, Value};
 
 use crate::js::class::{Scope, Static};
@@ -16,12 +16,11 @@ use crate::js::pump::Hearing;
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{abort, embed, structured_clone, timers};
+use super::{abort, embed};
 
 static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
 
-const CLASSES: &[&str] =
-    &["ErrorEvent", "PromiseRejectionEvent", "MessageEvent", "MessagePort", "MessageChannel"];
+const CLASSES: &[&str] = &["ErrorEvent", "PromiseRejectionEvent"];
 const FUNCTIONS: &[&str] = &["addEventListener", "removeEventListener", "dispatchEvent"];
 const HANDLERS: [(&str, &str); 3] = [
     ("onerror", "error"),
@@ -111,8 +110,22 @@ pub fn take_exception<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>) -> bool {
     if !State::of(ctx).extension::<Loaded>().0.is_some() || thrown.is_uncatchable_error() {
         return false;
     }
-    let text = Thrown::from_value(thrown).text;
-    value::string(ctx, &text).is_ok_and(|text| ask(ctx, "failed", &[text, thrown.clone()]))
+    let described = Thrown::from_value(thrown);
+    // What is no error has no stack: the place is that of the call which reports it.
+    let here = || {
+        let _ = exception::type_error(ctx, "");
+        Thrown::from_value(&ctx.catch()).location()
+    };
+    let (file, line, column) = described.location().or_else(here).unwrap_or_default();
+    let place = || {
+        let place = Object::new(ctx.clone())?;
+        place.set_prototype(None)?;
+        place.set("filename", file)?;
+        place.set("lineno", line)?;
+        place.set("colno", column)?;
+        Ok::<_, rquickjs::Error>([value::string(ctx, &described.text)?, thrown.clone(), place.into_value()])
+    };
+    place().is_ok_and(|args| ask(ctx, "failed", &args))
 }
 
 /// What `events.js` calls.
@@ -121,19 +134,6 @@ struct Host;
 impl Functions for Host {
     const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
         (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
-        (c"after", 2, |scope| {
-            timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
-            Ok(scope.undefined())
-        }),
-        (c"clone", 2, structured_clone::structured_clone),
-        (c"define", 3, |scope| {
-            if let Some(object) = scope.arg(0).as_object() {
-                let property = Property::from(scope.arg(2)).writable().enumerable().configurable();
-                object.prop(scope.arg(1).as_int().unwrap_or(0).unsigned_abs(), property)?;
-            }
-            Ok(scope.undefined())
-        }),
-        (c"freeze", 1, |scope| reflect::freeze(&scope.arg(0)).map(|()| scope.arg(0))),
         (c"call", 7, run),
     ];
 }

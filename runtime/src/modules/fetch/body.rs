@@ -1,21 +1,25 @@
 //! The Body mixin (Fetch section 5.3): what Request and Response share.
 //!
-//! Owns: sources of bodies, their one-time use, `body text json arrayBuffer bytes`. Must not know: who
+//! Owns: sources of bodies, their one-time use, `body` and what reads all of it. Must not know: who
 //! sends or received it. A stream is made only for a script that asks for one.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 
+use data_url::mime::Mime;
 use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Result, Value};
 
+use super::content_type::{self, ContentType};
 use super::incoming::{IncomingBody, Pieces, Progress};
 use crate::io;
 use crate::js::class::{self, Class, Scope};
 use crate::js::engine::State;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, promise, value};
+use crate::modules::blob::Blob;
+use crate::modules::form_data::{self, FormData};
 use crate::modules::streams::bridge::{self, Seized};
 use crate::modules::streams::source::{self, ByteSource, Memory};
 use crate::modules::url::search_params::SearchParams;
@@ -28,6 +32,8 @@ pub enum Source {
     Text(Held),
     /// An ArrayBuffer that no script can reach: so the engine's heap limit counts the bytes.
     Bytes(Held),
+    /// The bytes of a blob, or of a form; they are shared.
+    Blob(Blob),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
     /// Bytes from native code, which enter JavaScript only if a script reads them.
@@ -57,7 +63,6 @@ pub enum Begun<'js> {
 }
 
 /// What a body is read as.
-#[derive(Clone, Copy)]
 pub enum Form {
     /// A string.
     Text,
@@ -67,6 +72,10 @@ pub enum Form {
     ArrayBuffer,
     /// A Uint8Array.
     Bytes,
+    /// A Blob of this type.
+    Blob(String),
+    /// A FormData of a body of this type.
+    FormData(Option<Mime>),
 }
 
 impl Body {
@@ -85,20 +94,28 @@ impl Body {
     /// Extracts a body from a BodyInit value (Fetch, "extract"), with the content type it implies.
     ///
     /// # Errors
-    /// What the value's `toString` throws.
-    pub fn extract<'js>(ctx: &Ctx<'js>, init: &Value<'js>) -> Result<(Body, Option<&'static str>)> {
+    /// What the value's `toString` throws; out of memory.
+    pub fn extract<'js>(ctx: &Ctx<'js>, init: &Value<'js>) -> Result<(Body, Option<ContentType>)> {
         if init.is_null() || init.is_undefined() {
             return Ok((Body::new(Source::Null), None));
         }
         if init.is_string() {
-            return Ok((Body::new(Source::Text(Held::new(init.clone()))), Some(TEXT)));
+            return Ok((Body::new(Source::Text(Held::new(init.clone()))), Some(TEXT.into())));
         }
         if let Some(bytes) = value::bytes(init)? {
             return Ok((Body::new(Source::Bytes(Held::new(bytes.to_array_buffer(ctx)?))), None));
         }
         if let Some(params) = class::get::<SearchParams>(init) {
             let text = value::string(ctx, &params.serialized())?;
-            return Ok((Body::new(Source::Text(Held::new(text))), Some(FORM)));
+            return Ok((Body::new(Source::Text(Held::new(text))), Some(FORM.into())));
+        }
+        if let Some(blob) = class::get::<Blob>(init) {
+            let kind = (!blob.kind().is_empty()).then(|| blob.kind().to_owned().into());
+            return Ok((Body::new(Source::Blob(blob.same())), kind));
+        }
+        if let Some(form) = class::get::<FormData>(init) {
+            let (bytes, kind) = form_data::serialise(ctx, form)?;
+            return Ok((Body::new(Source::Blob(Blob::new(ctx, bytes, "")?)), Some(kind.into())));
         }
         if bridge::is_stream(init)? {
             return match bridge::is_usable(init)? {
@@ -112,7 +129,7 @@ impl Body {
             return Ok((Body::of_stream(bridge::of_iterable(init)?), None));
         }
         let text = value::string(ctx, &value::to_string(init)?)?;
-        Ok((Body::new(Source::Text(Held::new(text))), Some(TEXT)))
+        Ok((Body::new(Source::Text(Held::new(text))), Some(TEXT.into())))
     }
 
     /// Whether there is a body.
@@ -181,14 +198,14 @@ impl Body {
             if self.used.get() {
                 return bridge::spent(ctx);
             }
-            let incoming = match &*self.source.borrow() {
-                Source::Incoming(body) => Some(body.clone()),
+            let native: Option<Rc<dyn ByteSource>> = match &*self.source.borrow() {
+                Source::Incoming(body) => Some(Rc::new(Pieces::of(body.clone()))),
+                Source::Blob(blob) => Some(Memory::source(blob.bytes())),
                 _ => None,
             };
-            let source: Rc<dyn ByteSource> = match (self.take_native(), incoming) {
-                (Some(source), _) => source,
-                (None, Some(body)) => Rc::new(Pieces::of(body)),
-                (None, None) => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
+            let source = match self.take_native().or(native) {
+                Some(source) => source,
+                None => Memory::source(self.with(ctx, <[u8]>::to_vec)?.unwrap_or_default()),
             };
             bridge::of_source(ctx, source)
         })
@@ -226,6 +243,7 @@ impl Body {
             Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
+            Source::Blob(blob) => Source::Blob(blob.same()),
             Source::Incoming(body) => Source::Incoming(body.duplicate()),
         }))
     }
@@ -255,6 +273,7 @@ impl Body {
             Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
+            Source::Blob(blob) => Source::Blob(blob.same()),
             Source::Incoming(body) => Source::Incoming(body.clone()),
         }))
     }
@@ -283,6 +302,7 @@ impl Body {
                 Some(bytes) => bytes.with(f),
                 None => f(&[]),
             },
+            Source::Blob(blob) => f(&blob.bytes()),
             Source::Incoming(body) if body.progress() == Progress::Complete => body.with(f),
             Source::Incoming(_) => return Ok(None),
         }))
@@ -313,11 +333,11 @@ impl Body {
             Begun::Own => {}
             Begun::Source(source) => return gather(ctx, source, form),
             Begun::Reader(reader) => {
-                return bridge::collect(reader, Box::new(move |ctx, bytes| convert(ctx, bytes, form)));
+                return bridge::collect(reader, Box::new(move |ctx, bytes| convert(ctx, bytes, &form)));
             }
         }
         let Some(body) = self.incoming() else {
-            let made = self.with(ctx, |bytes| convert(ctx, bytes, form))?;
+            let made = self.with(ctx, |bytes| convert(ctx, bytes, &form))?;
             return promise::settled(ctx, Ok(made.unwrap_or_else(|| Ok(Value::new_undefined(ctx.clone())))?));
         };
         if let Progress::Failed(error) = body.progress() {
@@ -328,7 +348,7 @@ impl Body {
         body.want(move || {
             deferred.settle(|ctx| match ended.progress() {
                 Progress::Failed(error) => Err(exception::type_error(ctx, error.message())),
-                _ => ended.with(|bytes| convert(ctx, bytes, form)),
+                _ => ended.with(|bytes| convert(ctx, bytes, &form)),
             });
         });
         Ok(result)
@@ -359,7 +379,7 @@ fn is_chunk_iterable(value: &Value<'_>) -> Result<bool> {
 /// Reads all of a native source: a promise of its `form`.
 fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result<Value<'js>> {
     if let Some(bytes) = source.whole() {
-        return promise::settled(ctx, Ok(convert(ctx, &bytes, form)?));
+        return promise::settled(ctx, Ok(convert(ctx, &bytes, &form)?));
     }
     let bytes_max = State::of(ctx).heap_bytes_max();
     let (result, deferred) = promise::deferred(ctx)?;
@@ -378,7 +398,7 @@ fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result
         };
         deferred.settle(|ctx| match failed {
             Some(message) => Err(source::failed(ctx, &*source, &message)),
-            None => convert(ctx, &all, form),
+            None => convert(ctx, &all, &form),
         });
     });
     Ok(result)
@@ -388,6 +408,14 @@ fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result
 pub trait Bodied: Class {
     /// Its body.
     fn body(&self) -> &Body;
+
+    /// The combined value of its Content-Type fields.
+    fn content_type(&self) -> Option<Vec<u8>>;
+
+    /// The MIME type of its body ("get the MIME type").
+    fn mime(&self) -> Option<Mime> {
+        self.content_type().and_then(|field| content_type::extract(&field))
+    }
 }
 
 /// `bodyUsed`.
@@ -438,12 +466,29 @@ pub fn bytes<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>
     owner.body().consume(s.ctx, Form::Bytes)
 }
 
+/// `blob()`.
+///
+/// # Errors
+/// TypeError if the body is used.
+pub fn blob<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let kind = owner.mime().map(|mime| mime.to_string()).unwrap_or_default();
+    owner.body().consume(s.ctx, Form::Blob(kind))
+}
+
+/// `formData()`.
+///
+/// # Errors
+/// TypeError if the body is used; the promise rejects with one if it is no form.
+pub fn form_data<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    owner.body().consume(s.ctx, Form::FormData(owner.mime()))
+}
+
 /// The content type of strings.
 pub const TEXT: &str = "text/plain;charset=UTF-8";
 /// The content type of URLSearchParams.
 pub const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
 
-fn convert<'js>(ctx: &Ctx<'js>, bytes: &[u8], form: Form) -> Result<Value<'js>> {
+fn convert<'js>(ctx: &Ctx<'js>, bytes: &[u8], form: &Form) -> Result<Value<'js>> {
     // "UTF-8 decode" takes a byte order mark away and replaces what is no UTF-8.
     let text = || String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     match form {
@@ -451,5 +496,7 @@ fn convert<'js>(ctx: &Ctx<'js>, bytes: &[u8], form: Form) -> Result<Value<'js>> 
         Form::Json => value::parse_json(ctx, &text(), "<body>"),
         Form::ArrayBuffer => value::array_buffer(ctx, bytes),
         Form::Bytes => value::uint8_array(ctx, bytes),
+        Form::Blob(kind) => Blob::make(ctx, bytes.to_vec(), kind),
+        Form::FormData(kind) => form_data::parse(ctx, kind.as_ref(), bytes),
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Owns: `waitUntil` and what the app may know of the connection. Must not know: the protocol.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
@@ -20,6 +21,25 @@ pub struct ExecutionContext {
     peer: SocketAddr,
     local: SocketAddr,
     worker: usize,
+    own: OnceCell<Rc<Own>>,
+}
+
+/// Promises given to one context's `waitUntil` that have not settled.
+#[derive(Default)]
+pub struct Own {
+    count: Cell<usize>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Own {
+    /// Ready while there are none; for one task.
+    pub fn poll_none(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.count.get() == 0 {
+            return Poll::Ready(());
+        }
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
 }
 
 /// Promises given to `waitUntil` that have not settled: a drain waits for them.
@@ -33,7 +53,7 @@ impl Background {
     }
 }
 
-struct Waiting(Rc<Background>);
+struct Waiting(Rc<Background>, Rc<Own>);
 
 impl Observer for Waiting {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
@@ -48,13 +68,21 @@ impl Observer for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.0.set(self.0.0.get() - 1);
+        self.1.count.set(self.1.count.get() - 1);
+        let waker = self.1.waker.borrow_mut().take();
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
 impl ExecutionContext {
     /// The context of one request or connection.
     pub fn new(peer: SocketAddr, local: SocketAddr, worker: usize) -> Self {
-        ExecutionContext { peer, local, worker }
+        ExecutionContext { peer, local, worker, own: OnceCell::new() }
+    }
+
+    /// What was given to its `waitUntil`.
+    pub fn own(&self) -> &Rc<Own> {
+        self.own.get_or_init(Rc::default)
     }
 
     fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -63,7 +91,9 @@ impl ExecutionContext {
             let promise = promise::resolved(s.ctx, s.arg(0))?;
             let background = State::of(s.ctx).extension::<Background>();
             background.0.set(background.0.get() + 1);
-            promise::observe(s.ctx, &promise, Box::new(Waiting(background)))?;
+            let own = self.own().clone();
+            own.count.set(own.count.get() + 1);
+            promise::observe(s.ctx, &promise, Box::new(Waiting(background, own)))?;
         }
         Ok(s.undefined())
     }

@@ -7,6 +7,8 @@ type BodyInit =
   | ArrayBuffer
   | ArrayBufferView
   | URLSearchParams
+  | Blob
+  | FormData
   | ReadableStream
   | AsyncIterable<string | ArrayBuffer | ArrayBufferView>
   | IteratorObject<string | ArrayBuffer | ArrayBufferView, any, any>;
@@ -14,7 +16,7 @@ type BodyInit =
 interface Headers {
   append(name: string, value: string): void;
   delete(name: string): void;
-  /** All values of that name, joined by ", "; null if there is none. */
+  /** All values of that name, joined by ", ", of Cookie by "; "; null if there is none. */
   get(name: string): string | null;
   getSetCookie(): string[];
   has(name: string): boolean;
@@ -37,7 +39,11 @@ interface Body {
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly bodyUsed: boolean;
   arrayBuffer(): Promise<ArrayBuffer>;
+  /** Its type is the one that the headers say, normalised. */
+  blob(): Promise<Blob>;
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Of a body of type multipart/form-data or application/x-www-form-urlencoded. */
+  formData(): Promise<FormData>;
   json(): Promise<any>;
   text(): Promise<string>;
 }

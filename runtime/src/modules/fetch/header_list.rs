@@ -89,12 +89,12 @@ impl HeaderList {
         self.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 
-    /// The values of all fields called `name`, joined by `, `.
+    /// The values of all fields called `name`, joined.
     pub fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
         let mut values = self.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v);
         let mut joined = values.next()?.to_vec();
         for value in values {
-            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(separator(name));
             joined.extend_from_slice(value);
         }
         Some(joined)
@@ -139,7 +139,7 @@ impl HeaderList {
         for (name, value) in all {
             match out.last_mut() {
                 Some((last, joined)) if *last == name && name != b"set-cookie" => {
-                    joined.extend_from_slice(b", ");
+                    joined.extend_from_slice(separator(&name));
                     joined.extend_from_slice(&value);
                 }
                 _ => out.push((name, value)),
@@ -147,6 +147,12 @@ impl HeaderList {
         }
         out
     }
+}
+
+/// What stands between the values of several fields: a comma (Fetch, "get"), for cookies a semicolon,
+/// as in one field of them (RFC 6265 section 4.2.1, RFC 9113 section 8.2.3; so do Deno, Bun and Node).
+fn separator(name: &[u8]) -> &'static [u8] {
+    if name.eq_ignore_ascii_case(b"cookie") { b"; " } else { b", " }
 }
 
 #[cfg(test)]
@@ -165,6 +171,10 @@ mod tests {
         assert_eq!(list.at(0).unwrap(), (&b"Accept"[..], &b"c"[..]));
         list.delete(b"ACCEPT");
         assert_eq!(list.iter().collect::<Vec<_>>(), [(&b"x"[..], &b"1"[..])]);
+        list.append(b"Cookie", b"a=1");
+        list.append(b"cookie", b"b=2");
+        assert_eq!(list.get(b"COOKIE").unwrap(), b"a=1; b=2");
+        assert_eq!(list.sorted()[0], (b"cookie".to_vec(), b"a=1; b=2".to_vec()));
     }
 
     #[test]

@@ -241,6 +241,10 @@ impl Bodied for Request {
     fn body(&self) -> &Body {
         &self.body
     }
+
+    fn content_type(&self) -> Option<Vec<u8>> {
+        self.shared_headers().list().get(b"content-type")
+    }
 }
 
 impl Class for Request {
@@ -267,7 +271,9 @@ impl Class for Request {
         Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"blob", 0, body::blob::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"formData", 0, body::form_data::<Self>),
         Member::Async(c"json", 0, body::json::<Self>),
         Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Request::clone_request),
@@ -333,7 +339,7 @@ impl Class for Request {
             }
             request.body = body;
             if let Some(content_type) = content_type {
-                request.shared_headers().append_default("content-type", content_type);
+                request.shared_headers().append_default("content-type", &content_type);
             }
         } else if let Some(from) = from {
             // Only a request that came to be takes the body of the one that it is made from.

@@ -2,18 +2,20 @@
 //!
 //! Owns: what a handler answers with. Must not know: the wire.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result, Value};
 
 use super::body::{self, Bodied, Body, Source};
+use super::content_type::ContentType;
 use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::exception::{range_error, type_error};
-use crate::js::held::{Slot, Tracer};
-use crate::js::value;
+use crate::js::held::{Held, Slot, Tracer};
+use crate::js::{json, value};
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -94,47 +96,53 @@ impl Response {
     fn initialise<'js>(
         ctx: &Ctx<'js>,
         body: Body,
-        content_type: Option<&'static str>,
+        content_type: Option<ContentType>,
         init: &Value<'js>,
     ) -> Result<Self> {
         let mut response = Response::new(200, body);
-        if init.is_undefined() {
-            response.content_type = content_type;
-            return Ok(response);
+        if !init.is_undefined() {
+            response.set(ctx, init)?;
         }
+        match content_type {
+            None => {}
+            Some(Cow::Borrowed(known)) if response.headers.get().is_none() => {
+                response.content_type = Some(known);
+            }
+            Some(kind) => response.shared_headers().append_default("content-type", &kind),
+        }
+        Ok(response)
+    }
+
+    /// Takes over what a ResponseInit says.
+    fn set<'js>(&mut self, ctx: &Ctx<'js>, init: &Value<'js>) -> Result<()> {
         let init = dictionary(ctx, init, "Response")?;
         let status = member(init.as_ref(), ctx, "status")?;
         if !status.is_undefined() {
-            response.status = checked_status(ctx, &status, 200..=599)?;
+            self.status = checked_status(ctx, &status, 200..=599)?;
         }
         let reason = member(init.as_ref(), ctx, "statusText")?;
         if !reason.is_undefined() {
-            response.reason = Some(checked_reason(ctx, &reason)?);
+            self.reason = Some(checked_reason(ctx, &reason)?);
         }
         let headers = member(init.as_ref(), ctx, "headers")?;
         if !headers.is_undefined() {
             let shared = SharedHeaders::default();
             shared.fill(ctx, &headers)?;
-            if let Some(content_type) = content_type {
-                shared.append_default("content-type", content_type);
-            }
-            let _ = response.headers.set(shared);
+            let _ = self.headers.set(shared);
         }
-        response.content_type = content_type;
-        if !response.body.is_null() && matches!(response.status, 204 | 205 | 304) {
-            let text = format!("Response with status {} cannot have a body", response.status);
-            return Err(type_error(ctx, &text));
+        if !self.body.is_null() && matches!(self.status, 204 | 205 | 304) {
+            return Err(type_error(ctx, &format!("Response with status {} cannot have a body", self.status)));
         }
-        Ok(response)
+        Ok(())
     }
 
     fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Response.json")?;
-        let Some(text) = s.ctx.json_stringify(s.arg(0))? else {
+        let Some(text) = json::text(&s.arg(0))? else {
             return Err(type_error(s.ctx, "Response.json: the value has no JSON form"));
         };
-        let body = Body::new(Source::Text(crate::js::Held::new(text.into_value())));
-        class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json"), &s.arg(1))?)
+        let body = Body::new(Source::Text(Held::new(text)));
+        class::instance(s.ctx, Response::initialise(s.ctx, body, Some("application/json".into()), &s.arg(1))?)
     }
 
     fn redirect<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -240,6 +248,13 @@ impl Bodied for Response {
     fn body(&self) -> &Body {
         &self.body
     }
+
+    fn content_type(&self) -> Option<Vec<u8>> {
+        match (self.headers.get(), self.content_type) {
+            (Some(headers), _) => headers.list().get(b"content-type"),
+            (None, known) => known.map(|kind| kind.as_bytes().to_vec()),
+        }
+    }
 }
 
 impl Class for Response {
@@ -259,7 +274,9 @@ impl Class for Response {
         Member::Get(c"body", body::stream::<Self>),
         Member::Get(c"bodyUsed", body::used::<Self>),
         Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
+        Member::Async(c"blob", 0, body::blob::<Self>),
         Member::Async(c"bytes", 0, body::bytes::<Self>),
+        Member::Async(c"formData", 0, body::form_data::<Self>),
         Member::Async(c"json", 0, body::json::<Self>),
         Member::Async(c"text", 0, body::text::<Self>),
         Member::Method(c"clone", 0, Response::clone_response),

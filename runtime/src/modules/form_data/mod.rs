@@ -7,7 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Result, Value};
+use data_url::mime::Mime;
+use rquickjs::{Ctx, Error, Result, Value};
 
 use super::blob::Blob;
 use super::blob::file::File;
@@ -70,20 +71,22 @@ fn constructor<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
 /// The `FormData` object that a body of this content type stands for (Fetch, section 5.3).
 ///
 /// # Errors
-/// TypeError for a content type that is no form's, and for a body that is not of its type.
-pub fn parse<'js>(ctx: &Ctx<'js>, content_type: &str, body: &[u8]) -> Result<Value<'js>> {
+/// TypeError for a content type that is no form's, and for a body that is not of its type;
+/// RangeError for too many entries; out of memory.
+pub fn parse<'js>(ctx: &Ctx<'js>, kind: Option<&Mime>, body: &[u8]) -> Result<Value<'js>> {
     constructor(ctx)?;
     let form = FormData::default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim_matches(is_http_space);
-    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let is = |a, b| kind.filter(|kind| kind.matches(a, b));
+    if is("application", "x-www-form-urlencoded").is_some() {
         for (name, text) in url::form_urlencoded::parse(body) {
             form.push(ctx, name.into_owned(), Entry::Text(text.into_owned()))?;
         }
-    } else if essence.eq_ignore_ascii_case("multipart/form-data") {
+    } else if let Some(kind) = is("multipart", "form-data") {
         let wrong =
             |why: &str| exception::type_error(ctx, &format!("the body is no multipart/form-data: {why}"));
-        let boundary = parts::boundary(content_type).ok_or_else(|| wrong("its type names no boundary"))?;
-        let mut parts = parts::Parts::new(body, &boundary).map_err(wrong)?;
+        let boundary = kind.get_parameter("boundary").filter(|boundary| !boundary.is_empty());
+        let boundary = boundary.ok_or_else(|| wrong("its type names no boundary"))?;
+        let mut parts = parts::Parts::new(body, boundary).map_err(wrong)?;
         while let Some(part) = parts.next().map_err(wrong)? {
             let entry = match part.filename {
                 None => Entry::Text(text_of(part.body)),
@@ -103,9 +106,11 @@ pub fn parse<'js>(ctx: &Ctx<'js>, content_type: &str, body: &[u8]) -> Result<Val
 /// A form as the bytes of a body, and their content type (HTML, section 4.10.21.8).
 ///
 /// # Errors
-/// Out of memory; OperationError where the kernel gives no random bytes.
+/// Out of memory, also where the bytes would not fit into the heap; OperationError where the kernel
+/// gives no random bytes.
 pub fn serialise(ctx: &Ctx<'_>, form: &FormData) -> Result<(Vec<u8>, String)> {
     let boundary = multipart::boundary(ctx)?;
+    let bytes_max = State::of(ctx).heap_bytes_max();
     let mut body = Vec::new();
     for (name, entry) in form.entries.borrow().iter() {
         match entry {
@@ -117,14 +122,13 @@ pub fn serialise(ctx: &Ctx<'_>, form: &FormData) -> Result<(Vec<u8>, String)> {
                 }
             }
         }
+        // The same file may be in a form many times.
+        if bytes_max != 0 && body.len() > bytes_max {
+            return Err(Error::Allocation);
+        }
     }
     multipart::end(&mut body, &boundary);
     Ok((body, format!("multipart/form-data; boundary={boundary}")))
-}
-
-/// HTTP whitespace (Fetch, section 2.2).
-fn is_http_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
 /// "UTF-8 decode without BOM".

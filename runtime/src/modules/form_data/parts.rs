@@ -1,11 +1,9 @@
 //! Bytes as forms: the multipart/form-data parser (Fetch, section 5.1; RFC 7578).
 //!
-//! Owns: boundaries in content types, the parts of a whole body. Must not know: JavaScript. It is
+//! Owns: the parts of a whole body. Must not know: JavaScript. It is
 //! strict: a body whose end is missing is an error, not a shorter form.
 
-use std::borrow::Cow;
-
-use super::{is_http_space, text_of};
+use super::text_of;
 
 /// One part, borrowed from the body.
 #[derive(Debug, PartialEq)]
@@ -15,47 +13,6 @@ pub(super) struct Part<'a> {
     /// Its content type, if it has one.
     pub(super) kind: Option<String>,
     pub(super) body: &'a [u8],
-}
-
-/// The parameter `boundary` of a MIME type (MIME Sniffing, section 4.4); the first counts.
-pub(super) fn boundary(content_type: &str) -> Option<Vec<u8>> {
-    let mut rest = content_type.split_once(';')?.1;
-    loop {
-        rest = rest.trim_start_matches(is_http_space);
-        let end = rest.find([';', '='])?;
-        let (name, after) = rest.split_at(end);
-        let Some(text) = after.strip_prefix('=') else {
-            rest = &after[1..];
-            continue;
-        };
-        let (value, after) = match text.strip_prefix('"') {
-            Some(quoted) => {
-                let (value, after) = unquoted(quoted);
-                (Cow::Owned(value), after.find(';').map(|at| &after[at + 1..]))
-            }
-            None => match text.split_once(';') {
-                Some((value, after)) => (Cow::Borrowed(value.trim_end_matches(is_http_space)), Some(after)),
-                None => (Cow::Borrowed(text.trim_end_matches(is_http_space)), None),
-            },
-        };
-        if name.eq_ignore_ascii_case("boundary") && !value.is_empty() {
-            return Some(value.as_bytes().to_vec());
-        }
-        rest = after?;
-    }
-}
-
-/// What an HTTP quoted string stands for, and what follows it.
-fn unquoted(text: &str) -> (String, &str) {
-    let (mut value, mut chars) = (String::new(), text.chars());
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => break,
-            '\\' => value.push(chars.next().unwrap_or('\\')),
-            _ => value.push(c),
-        }
-    }
-    (value, chars.as_str())
 }
 
 /// The parts of a body.
@@ -68,9 +25,10 @@ pub(super) struct Parts<'a> {
 type Parsed<T> = Result<T, &'static str>;
 
 impl<'a> Parts<'a> {
-    /// Those of `body`, which begins with the boundary.
-    pub(super) fn new(body: &'a [u8], boundary: &[u8]) -> Parsed<Parts<'a>> {
-        let delimiter = [b"\r\n--", boundary].concat();
+    /// Those of `body`, which begins with the boundary: one byte a character, as in a header.
+    pub(super) fn new(body: &'a [u8], boundary: &str) -> Parsed<Parts<'a>> {
+        let mut delimiter = b"\r\n--".to_vec();
+        delimiter.extend(boundary.chars().map(|c| c as u8));
         let mut rest = body;
         while let Some(after) = rest.strip_prefix(b"\r\n".as_slice()) {
             rest = after;
@@ -193,21 +151,8 @@ fn parameter(text: &[u8]) -> Parsed<(String, &[u8])> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_boundary_is_a_parameter_quoted_or_not() {
-        let found = |text| boundary(text).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
-        assert_eq!(found("multipart/form-data; boundary=a-b"), Some("a-b".into()));
-        assert_eq!(
-            found("multipart/form-data;charset=\"x;\\\"boundary=n\" ; BOUNDARY=\"a b\""),
-            Some("a b".into())
-        );
-        assert_eq!(found("multipart/form-data; x; boundary=a ; boundary=b"), Some("a".into()));
-        assert_eq!(found("multipart/form-data"), None);
-        assert_eq!(found("multipart/form-data; boundary="), None);
-    }
-
     fn all(body: &str) -> Parsed<Vec<Part<'_>>> {
-        let mut parts = Parts::new(body.as_bytes(), b"b")?;
+        let mut parts = Parts::new(body.as_bytes(), "b")?;
         let mut all = Vec::new();
         while let Some(part) = parts.next()? {
             all.push(part);

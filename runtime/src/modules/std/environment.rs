@@ -1,8 +1,8 @@
 //! The environment as scripts see and change it.
 //!
-//! Owns: a copy of the process's environment, one for all engines. setenv(3) itself is not called:
-//! other threads read the environment while it would change. What a script changes is seen by
-//! `getenv`, `getenviron` and the processes that scripts start.
+//! Owns: a copy of the process's environment, one for all engines; in a server only what its app is
+//! given. setenv(3) itself is not called: other threads read the environment while it would change. What
+//! a script changes is seen by `getenv`, `getenviron` and the processes that scripts start.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -26,6 +26,12 @@ fn lock() -> MutexGuard<'static, Option<Variables>> {
 /// The variables now, for a process to be started.
 pub fn snapshot() -> Vec<(OsString, OsString)> {
     lock().clone().unwrap_or_else(|| std::env::vars_os().collect())
+}
+
+/// Has JavaScript see these variables and no others.
+pub fn replace(variables: &[(String, String)]) {
+    let pair = |(name, value): &(String, String)| (name.into(), value.into());
+    *lock() = Some(variables.iter().map(pair).collect());
 }
 
 /// A variable's value.

@@ -11,7 +11,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::function::{self, Functions};
 use crate::js::held::Held;
 use crate::js::{buffer, clone, exception, promise, value};
-use crate::modules::{abort, encoding};
+use crate::modules::{abort, encoding, messaging};
 
 use super::compression;
 
@@ -58,6 +58,10 @@ impl Functions for Host {
             value::uint8_array(scope.ctx, &bytes.unwrap_or_default())
         }),
         (c"cloneChunk", 1, |scope| clone::structured_clone(scope.ctx, &scope.arg(0), &[])),
+        (c"task", 1, |scope| {
+            messaging::task(scope.ctx, scope.arg(0));
+            Ok(scope.undefined())
+        }),
         (c"copy", 5, |scope| {
             buffer::copy(&scope.arg(0), index(scope, 1), &scope.arg(2), index(scope, 3), index(scope, 4))?;
             Ok(scope.undefined())

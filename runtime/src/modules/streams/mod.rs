@@ -13,6 +13,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class;
+use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::function;
 use crate::js::held::{Held, Slot};
@@ -21,7 +22,7 @@ use crate::js::{promise, reflect};
 
 use super::embed;
 
-static SCRIPTS: [Script; 8] = [
+static SCRIPTS: [Script; 9] = [
     Script::new(c"jsserve:streams/core", include_str!("core.js")),
     Script::new(c"jsserve:streams/readable", include_str!("readable.js")),
     Script::new(c"jsserve:streams/readable_default", include_str!("readable_default.js")),
@@ -30,6 +31,7 @@ static SCRIPTS: [Script; 8] = [
     Script::new(c"jsserve:streams/writable", include_str!("writable.js")),
     Script::new(c"jsserve:streams/transform", include_str!("transform.js")),
     Script::new(c"jsserve:streams/body", include_str!("body.js")),
+    Script::new(c"jsserve:streams/transfer", include_str!("transfer.js")),
 ];
 
 const NAMES: &[&str] = &[
@@ -83,9 +85,22 @@ fn shared<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
             promise::call(ctx, &main, None, &args)?;
         }
         dress(ctx, &shared)?;
+        platform::script(ctx, &shared)?;
         Ok(shared.into_value())
     })?;
     Object::from_js(ctx, made)
+}
+
+/// Runs a script that builds on the streams, and calls it with `host`, which gets the functions of
+/// theirs, and with what they share.
+///
+/// # Errors
+/// What the script throws.
+pub fn build_upon<'js>(ctx: &Ctx<'js>, script: &Script, host: Object<'js>) -> Result<Value<'js>> {
+    let shared = shared(ctx)?;
+    function::install::<host::Host>(ctx, &host)?;
+    let main = Held::new(script.run(ctx)?);
+    promise::call(ctx, &main, None, &[host.into_value(), shared.into_value()])
 }
 
 /// Gives the classes what Web IDL has and a class body has not.

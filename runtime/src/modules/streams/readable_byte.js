@@ -337,7 +337,7 @@
     #controller;
     static { controllerOf = (value) => (#controller in value ? value.#controller : undefined); }
 
-    constructor(token, record) {
+    constructor(token = undefined, record = undefined) {
       if (token !== s.token) typeError('Illegal constructor');
       this.#controller = record;
     }
@@ -378,7 +378,7 @@
     #request;
     static { requestOf = (value) => (#request in value ? value.#request : undefined); }
 
-    constructor(token, record) {
+    constructor(token = undefined, record = undefined) {
       if (token !== s.token) typeError('Illegal constructor');
       this.#request = record;
     }

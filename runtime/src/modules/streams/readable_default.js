@@ -241,7 +241,7 @@
     #controller;
     static { controllerOf = (value) => (#controller in value ? value.#controller : undefined); }
 
-    constructor(token, record) {
+    constructor(token = undefined, record = undefined) {
       if (token !== s.token) typeError('Illegal constructor');
       this.#controller = record;
     }

@@ -128,6 +128,10 @@
     static { streamOf = (value) => (#stream in value ? value.#stream : undefined); }
 
     constructor(transformer = undefined, writableStrategy = undefined, readableStrategy = undefined) {
+      if (transformer === s.token) {
+        this.#stream = writableStrategy;
+        return;
+      }
       const underlying = s.object(transformer, 'transformer');
       const writablePlan = s.strategy(writableStrategy);
       const readablePlan = s.strategy(readableStrategy);
@@ -167,6 +171,13 @@
     get writable() { return here(this, 'writable').writable.self; }
   }
   s.TransformStream = TransformStream;
+  s.transformOf = (value) => streamOf(value);
+  /* A TransformStream object of two streams that exist. */
+  s.wrapTransform = (readable, writable) => {
+    const stream = newTransform();
+    stream.readable = readable; stream.writable = writable;
+    return new TransformStream(s.token, stream);
+  };
 
   const controllerHere = (value, what) => {
     const c = s.isObject(value) ? controllerOf(value) : undefined;
@@ -177,7 +188,7 @@
     #controller;
     static { controllerOf = (value) => (#controller in value ? value.#controller : undefined); }
 
-    constructor(token, record) {
+    constructor(token = undefined, record = undefined) {
       if (token !== s.token) typeError('Illegal constructor');
       this.#controller = record;
     }

@@ -424,7 +424,7 @@
     #controller;
     static { controllerOf = (value) => (#controller in value ? value.#controller : undefined); }
 
-    constructor(token, record) {
+    constructor(token = undefined, record = undefined) {
       if (token !== s.token) typeError('Illegal constructor');
       this.#controller = record;
     }
@@ -515,10 +515,13 @@
       preventCancel ? undefined : () => s.readableCancel(source, error)));
     const ended = () => shutDown(undefined, preventClose ? undefined : () => s.writerCloseForPipe(writer));
     if (source.state === 'closed') ended(); else then(reader.closed.promise, ended, noop);
-    if (closeQueued(target) || target.state === 'closed') {
+    const lost = () => {
+      if (shuttingDown) return;
       const error = newTypeError('the destination is closing, or closed');
       shutDown({ __proto__: null, error }, preventCancel ? undefined : () => s.readableCancel(source, error));
-    }
+    };
+    // A socket's closes while it is locked, with the peer's end.
+    if (closeQueued(target) || target.state === 'closed') lost(); else then(writer.closed.promise, lost, noop);
 
     const request = {
       __proto__: null,

@@ -35,7 +35,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As `structuredClone` throws.
-pub(super) fn structured_clone<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+fn structured_clone<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(1, "structuredClone")?;
     let transfer = transfer_list(scope.ctx, &scope.arg(1))?;
     clone::structured_clone(scope.ctx, &scope.arg(0), &transfer)

@@ -1,7 +1,7 @@
 /* Structured clone of HTML, section 2.7.10, and the exception that it and its kin throw. */
 
-/** A deep copy. `transfer`: ArrayBuffers that move to the copy. DataCloneError for functions and the like. */
-declare function structuredClone<T>(value: T, options?: { transfer?: Iterable<object> }): T;
+/** A deep copy. `transfer`: what moves to the copy. DataCloneError for functions and the like. */
+declare function structuredClone<T>(value: T, options?: StructuredSerializeOptions): T;
 
 /** The historic codes. */
 interface DOMExceptionCodes {

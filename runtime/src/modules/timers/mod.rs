@@ -42,7 +42,11 @@ impl Functions for Globals {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    function::install::<Globals>(ctx, &ctx.globals())
+    let globals = ctx.globals();
+    // The engine's own, but enumerable as Web IDL has it.
+    let microtask: Value = globals.get("queueMicrotask")?;
+    function::define(ctx, &globals, c"queueMicrotask", microtask, true)?;
+    function::install::<Globals>(ctx, &globals)
 }
 
 /// Calls `function` once after `ms` milliseconds; nothing clears it.

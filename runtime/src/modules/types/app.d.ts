@@ -2,12 +2,18 @@
 
 declare namespace JSServe {
   /**
-   * What an app may export. The methods it has decide what can be served: `fetch` HTTP, `accept` raw
-   * TCP. A module that exports none of them is a script: it runs once.
+   * What an app may export. The methods it has decide what can be served: `fetch` HTTP, `connect` or
+   * `accept` raw TCP. A module that exports none of them is a script: it runs once.
    */
   interface App {
     /** Answers a request. What it throws is a 500, and is logged. */
     fetch?(request: Request, env: Environment, ctx: ExecutionContext): Response | Promise<Response>;
+    /**
+     * Serves a raw connection as streams; half-open is allowed. When the promise settles, and all that was
+     * given to `ctx.waitUntil` has, the socket is closed: what was written goes out first. What it throws is
+     * logged, and resets the connection. While it waits for the client --idle-timeout and --write-timeout apply.
+     */
+    connect?(socket: import("sockets").Socket, env: Environment, ctx: ExecutionContext): void | Promise<void>;
     /**
      * Serves a raw connection with the calls of `os`; `fd` is closed when the promise settles, unless
      * it has been closed before.
@@ -15,7 +21,10 @@ declare namespace JSServe {
     accept?(fd: number, peer: Peer, env: Environment, ctx: ExecutionContext): void | Promise<void>;
   }
 
-  /** The environment variables of the server. */
+  /**
+   * What `--env`, `--env-file` and the table `[env]` of jsserve.toml name, frozen. Nothing else of the
+   * process's environment is there, nor in `std.getenv`.
+   */
   type Environment = { readonly [name: string]: string };
 
   /** An end of a connection. */

@@ -21,11 +21,13 @@ const GLOBALS: &[&str] = &[
     include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../form_data/form_data.d.ts"),
+    include_str!("../messaging/messaging.d.ts"),
     include_str!("../performance/performance.d.ts"),
     include_str!("../streams/streams.d.ts"),
     include_str!("../structured_clone/structured_clone.d.ts"),
     include_str!("../timers/timers.d.ts"),
     include_str!("../url/url.d.ts"),
+    include_str!("../url_pattern/url_pattern.d.ts"),
 ];
 
 /// What a module exports, under its first name; the other names stand for it.
@@ -43,6 +45,7 @@ const MODULES: &[Declared] = &[
             include_str!("../os/constants.d.ts"),
         ],
     },
+    Declared { names: &["sockets", "cloudflare:sockets"], files: &[include_str!("../sockets/sockets.d.ts")] },
     Declared { names: &["qjs:std", "std"], files: &[include_str!("../std/std.d.ts")] },
     Declared { names: &["jsserve:shared"], files: &[include_str!("../shared/shared.d.ts")] },
 ];
@@ -65,8 +68,15 @@ pub fn text() -> String {
         }
         text.push_str("}\n");
         for alias in &names[1..] {
+            // A star leaves the default export out.
+            let has_default = files.iter().any(|file| file.contains("as default"));
+            let default = if has_default {
+                format!("  export {{ default }} from \"{}\";\n", names[0])
+            } else {
+                String::new()
+            };
             text.push_str(&format!(
-                "\ndeclare module \"{alias}\" {{\n  export * from \"{}\";\n}}\n",
+                "\ndeclare module \"{alias}\" {{\n  export * from \"{}\";\n{default}}}\n",
                 names[0]
             ));
         }

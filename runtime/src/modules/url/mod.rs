@@ -17,6 +17,7 @@ use crate::js::{exception, value};
 
 pub mod search_params;
 
+use super::blob::urls;
 use search_params::{Pair, SearchParams};
 
 /// A URL record and the list of its query's pairs, once somebody asked for them.
@@ -108,6 +109,8 @@ impl Class for Url {
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Static(c"parse", 1, parse),
         Member::Static(c"canParse", 1, can_parse),
+        Member::Static(c"createObjectURL", 1, urls::create),
+        Member::Static(c"revokeObjectURL", 1, urls::revoke),
         Member::GetSet(c"href", get!(quirks::href), set_href),
         Member::Get(c"origin", get!(quirks::origin)),
         Member::GetSet(c"protocol", get!(quirks::protocol), set!(quirks::set_protocol)),
@@ -145,11 +148,21 @@ fn invalid(ctx: &Ctx<'_>, text: &str) -> rquickjs::Error {
 /// The URL that arguments 0 (URL) and 1 (base) stand for; none if they do not parse.
 fn from_arguments(scope: &Scope<'_, '_>) -> Result<Option<url::Url>> {
     if !scope.has(1) {
-        return value::with_str(&scope.arg(0), |text| url::Url::parse(text).ok());
+        return value::with_str(&scope.arg(0), |text| url::Url::parse(text).ok().map(with_carets));
     }
     let text = value::to_string(&scope.arg(0))?;
     let base = value::with_str(&scope.arg(1), |base| url::Url::parse(base).ok())?;
-    Ok(base.and_then(|base| base.join(&text).ok()))
+    Ok(base.and_then(|base| base.join(&text).ok()).map(with_carets))
+}
+
+/// The path percent-encode set has U+005E since 2024; the crate's has not.
+fn with_carets(mut url: url::Url) -> url::Url {
+    let is_plain = url.has_host() || !url.path().starts_with("//");
+    if url.path().contains('^') && !url.cannot_be_a_base() && is_plain {
+        let path = url.path().replace('^', "%5E");
+        url.set_path(&path);
+    }
+    url
 }
 
 fn parse<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -168,7 +181,7 @@ fn can_parse<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn set_href<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let text = value::to_string(&scope.arg(0))?;
     let Ok(url) = url::Url::parse(&text) else { return Err(invalid(scope.ctx, &text)) };
-    *this.record.url.borrow_mut() = url;
+    *this.record.url.borrow_mut() = with_carets(url);
     *this.record.list.borrow_mut() = None;
     this.record.account(scope.ctx)?;
     Ok(scope.undefined())
@@ -177,7 +190,8 @@ fn set_href<'js>(this: &Url, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// The crate's setter, but a path that begins with two slashes never becomes a host: the serialiser
 /// puts `/.` before it (URL standard, section 4.5).
 fn set_pathname(url: &mut url::Url, path: &str) {
-    quirks::set_pathname(url, path);
+    let encoded = if url.cannot_be_a_base() { path.to_owned() } else { path.replace('^', "%5E") };
+    quirks::set_pathname(url, &encoded);
     let after_scheme = &url.as_str()[url.scheme().len() + 1..];
     if !url.has_host() && url.path().starts_with("//") && !after_scheme.starts_with("/.") {
         let guarded = format!("{}:/.{}", url.scheme(), &url[url::Position::BeforePath..]);

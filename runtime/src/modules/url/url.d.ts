@@ -28,6 +28,9 @@ declare var URL: {
   /** The same, but null where it is none. */
   parse(url: string | URL, base?: string | URL): URL | null;
   canParse(url: string | URL, base?: string | URL): boolean;
+  /** A "blob:" URL, which the worker that made it knows until it is revoked. */
+  createObjectURL(blob: Blob): string;
+  revokeObjectURL(url: string): void;
 };
 
 interface URLSearchParams {

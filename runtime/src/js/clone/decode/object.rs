@@ -92,6 +92,11 @@ impl<'js> Decoder<'_, 'js> {
                 Ok(buffer)
             }
             format::SHARED => self.shared_buffer(),
+            format::PLATFORM => {
+                let index = self.varint()?;
+                let data = usize::try_from(index).ok().and_then(|n| self.platform.get(n));
+                data.ok_or_else(|| self.malformed())?.revive(&ctx)
+            }
             format::TRANSFERRED => {
                 let index = self.varint()?;
                 let moved = usize::try_from(index).ok().and_then(|n| self.moved.get(n));

@@ -7,7 +7,7 @@ use rquickjs::{Error, Value, qjs};
 use super::super::format::{self, put_varint};
 use super::super::intrinsics::{self, class};
 use super::super::view::View;
-use super::super::{address, refused};
+use super::super::{address, platform, refused};
 use super::{Done, Encoder, Frame, Names, Stop, data};
 use crate::js::block::Block;
 use crate::js::value::{bytes, fresh, to_string};
@@ -17,6 +17,12 @@ impl<'js> Encoder<'js> {
         // SAFETY: reads the class of a live object.
         let id = unsafe { qjs::JS_GetClassID(value.as_raw()) };
         let ctx = self.ctx.clone();
+        if let Some(index) = self.transfer.get(&address(value)).copied() {
+            self.keep(value);
+            self.out.push(format::TRANSFERRED);
+            put_varint(&mut self.out, index as u64);
+            return Ok(());
+        }
         match id {
             class::ARRAY_BUFFER => return self.buffer(value),
             class::SHARED_ARRAY_BUFFER => return self.shared_buffer(value),
@@ -27,6 +33,9 @@ impl<'js> Encoder<'js> {
         }
         match id {
             class::OBJECT | class::ARGUMENTS => {
+                if let Some(name) = platform::interface(&ctx, value)? {
+                    return Err(refused(&ctx, &format!("A {name} could not be cloned")).into());
+                }
                 self.out.push(format::OBJECT);
                 let names = Names::of(value)?;
                 self.push(Frame::Properties { object: value.clone(), names, next: 0 })
@@ -48,18 +57,7 @@ impl<'js> Encoder<'js> {
                 self.out.extend_from_slice(&time.as_number().unwrap_or(f64::NAN).to_le_bytes());
                 Ok(())
             }
-            class::REGEXP => {
-                let source = intrinsics::call(&ctx, intrinsics::REG_EXP_SOURCE, value, &[])?;
-                let mut flags = String::new();
-                for (getter, letter) in intrinsics::FLAGS {
-                    if intrinsics::call(&ctx, getter, value, &[])?.as_bool() == Some(true) {
-                        flags.push(letter);
-                    }
-                }
-                self.out.push(format::REGEXP);
-                self.string(&source)?;
-                self.text(&flags)
-            }
+            class::REGEXP => self.reg_exp(value),
             class::NUMBER | class::STRING | class::BOOLEAN | class::BIG_INT => {
                 let value_of = match id {
                     class::NUMBER => intrinsics::NUMBER_VALUE_OF,
@@ -79,8 +77,33 @@ impl<'js> Encoder<'js> {
                 self.string(&message)?;
                 self.string(&name)
             }
-            _ => Err(self.unsupported(value, id)),
+            _ => self.platform(value, id),
         }
+    }
+
+    fn reg_exp(&mut self, value: &Value<'js>) -> Done {
+        let ctx = self.ctx.clone();
+        let source = intrinsics::call(&ctx, intrinsics::REG_EXP_SOURCE, value, &[])?;
+        let mut flags = String::new();
+        for (getter, letter) in intrinsics::FLAGS {
+            if intrinsics::call(&ctx, getter, value, &[])?.as_bool() == Some(true) {
+                flags.push(letter);
+            }
+        }
+        self.out.push(format::REGEXP);
+        self.string(&source)?;
+        self.text(&flags)
+    }
+
+    /// An object of the platform. Storage, which refuses shared memory, takes none: it keeps bytes.
+    fn platform(&mut self, value: &Value<'js>, id: u32) -> Done {
+        let data = self.shared.is_some().then(|| platform::serialize(&self.ctx, id, value)).flatten();
+        let Some(data) = data else { return Err(self.unsupported(value, id)) };
+        self.room(data.bytes().saturating_add(10))?;
+        self.out.push(format::PLATFORM);
+        put_varint(&mut self.out, self.platform.len() as u64);
+        self.platform.push(data);
+        Ok(())
     }
 
     pub(super) fn unsupported(&self, value: &Value<'js>, id: u32) -> Stop {
@@ -153,12 +176,6 @@ impl<'js> Encoder<'js> {
 
     pub(super) fn buffer(&mut self, value: &Value<'js>) -> Done {
         let ctx = self.ctx.clone();
-        if let Some(index) = self.transfer.iter().position(|item| address(item) == address(value)) {
-            self.keep(value);
-            self.out.push(format::TRANSFERRED);
-            put_varint(&mut self.out, index as u64);
-            return Ok(());
-        }
         let flag = |index| Ok::<_, Error>(intrinsics::call(&ctx, index, value, &[])?.as_bool() == Some(true));
         if flag(intrinsics::BUFFER_DETACHED)? {
             return Err(refused(&ctx, "An ArrayBuffer is detached and could not be cloned").into());

@@ -1,0 +1,466 @@
+//! One connection behind a Socket: opened, read, written, ended, from whichever task.
+//!
+//! Owns: the transport and its end; every operation ends with it. Nothing is received that nobody
+//! asked for; a close with unread bytes lingers, so that no reset overtakes what was sent. Must not
+//! know: streams, promises, who decides when it ends.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::failure::Failure;
+use super::flow::Flow;
+use super::transport::Transport;
+use crate::io::{End, EndWatch, Socket, Stream, sleep, spawn};
+use crate::js::alive::Hold;
+
+/// Bytes of one send.
+const SEND_BYTES: usize = 64 << 10;
+/// A peer that takes nothing of what is to be sent before the end.
+const STALL: Duration = Duration::from_secs(10);
+/// How long what is unread at the peer's end waits for a reader.
+const UNREAD: Duration = Duration::from_secs(1);
+
+/// The two ends of a connection, and what TLS agreed on.
+#[derive(Default)]
+pub(super) struct Info {
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) alpn: Option<String>,
+}
+
+/// Why an operation did not come to its end.
+pub(super) enum Cut {
+    /// The socket was closed here.
+    Stopped,
+    /// The connection failed.
+    Failed(Failure),
+}
+
+/// The connection.
+pub(super) struct Link {
+    // Goes before the descriptor.
+    watch: RefCell<Option<Rc<EndWatch>>>,
+    transport: RefCell<Option<Rc<Transport>>>,
+    pub(super) info: OnceCell<Info>,
+    stopped: Cell<bool>,
+    reading_stopped: Cell<bool>,
+    hurried: Cell<bool>,
+    /// It failed, and so does everything from now on.
+    lost: RefCell<Option<Failure>>,
+    /// A send heard of a reset, which a receive no longer does.
+    reset: RefCell<Option<Failure>>,
+    /// Operations that wait, to hear that it is stopped.
+    waiting: RefCell<Slab<Option<Waker>>>,
+    /// TLS will begin over it: it belongs to another link.
+    claimed: Cell<bool>,
+    pub(super) flow: Flow,
+    hold: RefCell<Option<Hold>>,
+    /// The descriptor is closed, the lingering over.
+    gone: Cell<bool>,
+}
+
+impl Link {
+    /// One that is not yet open.
+    pub(super) fn new() -> Rc<Link> {
+        Rc::new(Link {
+            transport: RefCell::default(),
+            watch: RefCell::default(),
+            info: OnceCell::new(),
+            stopped: Cell::new(false),
+            reading_stopped: Cell::new(false),
+            hurried: Cell::new(false),
+            lost: RefCell::default(),
+            reset: RefCell::default(),
+            waiting: RefCell::default(),
+            claimed: Cell::new(false),
+            flow: Flow::new(),
+            hold: RefCell::default(),
+            gone: Cell::new(false),
+        })
+    }
+
+    /// It is open from now on.
+    pub(super) fn set_open(&self, transport: Transport, info: Info) -> io::Result<()> {
+        let watch = match &transport {
+            Transport::Plain(socket) => {
+                socket.set_short_is_all();
+                socket.with_fd(EndWatch::new)?
+            }
+            Transport::Tls(stream) => EndWatch::new(stream.stream().fd())?,
+        };
+        *self.watch.borrow_mut() = Some(Rc::new(watch));
+        *self.transport.borrow_mut() = Some(Rc::new(transport));
+        self.flow.begin();
+        let _ = self.info.set(info);
+        Ok(())
+    }
+
+    pub(super) fn transport(&self) -> Option<Rc<Transport>> {
+        self.transport.borrow().clone()
+    }
+
+    /// Scripts wait for its end from now on.
+    pub(super) fn keep(&self, hold: Hold) {
+        if !self.stopped.get() {
+            *self.hold.borrow_mut() = Some(hold);
+        }
+    }
+
+    /// They no longer do.
+    pub(super) fn let_go(&self) {
+        drop(self.hold.take());
+    }
+
+    fn wake(&self) {
+        let waiting: Vec<Waker> =
+            self.waiting.borrow_mut().iter_mut().filter_map(|(_, it)| it.take()).collect();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        if let Some(failure) = &*self.lost.borrow() {
+            return Some(Cut::Failed(failure.clone()));
+        }
+        self.stopped.get().then_some(Cut::Stopped)
+    }
+
+    /// `operation`, unless the link comes to its end before.
+    pub(super) async fn attend<F: Future>(&self, operation: F) -> Result<F::Output, Cut> {
+        let (mut operation, place) = (pin!(operation), Place::new(self));
+        poll_fn(|cx| {
+            if let Some(cut) = self.cut() {
+                return Poll::Ready(Err(cut));
+            }
+            if let Poll::Ready(output) = operation.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            place.wait(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The next bytes if they are there, or the end, which is empty.
+    pub(super) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, Failure>> {
+        if let Some(Cut::Failed(failure)) = self.cut() {
+            return Poll::Ready(Err(failure));
+        }
+        match self.transport() {
+            Some(transport) if !self.reading_stopped.get() => {
+                let cx = &mut Context::from_waker(Waker::noop());
+                transport.poll_read(&mut None, room, cx).map(|result| self.received(result))
+            }
+            _ => Poll::Ready(Ok(Vec::new())),
+        }
+    }
+
+    /// Waits for the next bytes.
+    pub(super) async fn read(&self, room: usize) -> Result<Vec<u8>, Failure> {
+        let Some(transport) = self.transport() else { return Ok(Vec::new()) };
+        self.flow.set_reading(true);
+        let mut waiting = None;
+        let next = poll_fn(|cx| match self.reading_stopped.get() {
+            true => Poll::Ready(Ok(Vec::new())),
+            false => transport.poll_read(&mut waiting, room, cx).map(|result| self.received(result)),
+        });
+        let result = self.attend(next).await;
+        self.flow.set_reading(false);
+        match result {
+            Ok(result) => result,
+            Err(Cut::Stopped) => Ok(Vec::new()),
+            Err(Cut::Failed(failure)) => Err(failure),
+        }
+    }
+
+    fn received(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        match result {
+            Ok(bytes) if bytes.is_empty() => self.reset.borrow().clone().map_or(Ok(bytes), Err),
+            Ok(bytes) => {
+                self.flow.add_received(bytes.len());
+                Ok(bytes)
+            }
+            // Taken away while it waited.
+            Err(_) if self.stopped.get() => Ok(Vec::new()),
+            Err(error) => Err(Failure::of("read", &error)),
+        }
+    }
+
+    /// No more is read: what waits ends.
+    pub(super) fn stop_reading(&self) {
+        self.reading_stopped.set(true);
+        self.wake();
+    }
+
+    /// Sends what goes at once; how many bytes.
+    pub(super) fn write_now(&self, bytes: &[u8]) -> Result<usize, Failure> {
+        match self.cut() {
+            Some(Cut::Failed(failure)) => return Err(failure),
+            Some(Cut::Stopped) => return Err(closed()),
+            None => {}
+        }
+        let Some(transport) = self.transport() else { return Err(closed()) };
+        let Transport::Plain(socket) = &*transport else { return Ok(0) };
+        match socket.try_send(bytes) {
+            None => Ok(0),
+            Some(Ok(sent)) => {
+                self.flow.add_sent(sent);
+                Ok(sent)
+            }
+            Some(Err(error)) => Err(self.send_failed(&error)),
+        }
+    }
+
+    fn send_failed(&self, error: &io::Error) -> Failure {
+        let failure = Failure::of("write", error);
+        // After EPIPE what the peer sent before its end is whole.
+        if failure.code != "EPIPE" {
+            self.reset.borrow_mut().get_or_insert_with(|| failure.clone());
+        }
+        failure
+    }
+
+    /// Sends all of `bytes`.
+    pub(super) async fn write(&self, bytes: Vec<u8>) -> Result<(), Failure> {
+        let Some(transport) = self.transport() else { return Err(closed()) };
+        self.flow.set_writing(true);
+        let result = match &*transport {
+            Transport::Plain(socket) => self.attend(self.send_all(socket, &bytes)).await,
+            Transport::Tls(stream) => {
+                let length = bytes.len();
+                stream.start_send(bytes);
+                let result = self.attend(poll_fn(|cx| stream.poll_sent(cx))).await;
+                result.map(|(result, _)| result.inspect(|()| self.flow.add_sent(length)))
+            }
+        };
+        self.flow.set_writing(false);
+        match result {
+            Ok(result) => result.map_err(|error| self.send_failed(&error)),
+            Err(Cut::Stopped) => Err(closed()),
+            Err(Cut::Failed(failure)) => Err(failure),
+        }
+    }
+
+    async fn send_all(&self, socket: &Socket, bytes: &[u8]) -> io::Result<()> {
+        let (mut rest, mut piece) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            piece.clear();
+            piece.extend_from_slice(&rest[..rest.len().min(SEND_BYTES)]);
+            let (result, back) = socket.send(piece, 0).await;
+            let sent = result?;
+            self.flow.add_sent(sent);
+            (rest, piece) = (&rest[sent..], back);
+        }
+        Ok(())
+    }
+
+    /// Ends our direction, after all that was written: a FIN, under TLS after a close_notify.
+    pub(super) async fn finish(&self) -> Result<(), Failure> {
+        let Some(transport) = self.transport() else { return Err(closed()) };
+        match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
+            Ok(result) => result.map_err(|error| Failure::of("close", &error)),
+            Err(Cut::Stopped) => Err(closed()),
+            Err(Cut::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Whether bytes have come that nobody has read. Of TLS that is not known before its records are
+    /// read: it may be.
+    pub(super) fn has_unread(&self) -> bool {
+        match self.transport().as_deref() {
+            None => false,
+            Some(Transport::Tls(_)) => true,
+            Some(plain) => plain.unread(),
+        }
+    }
+
+    /// The peer's FIN, and whether bytes before it are unread; then that the connection broke. `None`
+    /// once it is closed here.
+    pub(super) async fn ended(&self) -> Option<Result<bool, Failure>> {
+        let watch = self.watch.borrow().clone()?;
+        match self.attend(poll_fn(|cx| watch.poll(cx))).await {
+            Ok(End::Finished) => Some(Ok(self.has_unread())),
+            // The error itself is left to the next read.
+            Ok(End::Broken) => Some(Err(Failure::new("ECONNRESET", "the connection broke (ECONNRESET)"))),
+            Err(Cut::Stopped) => None,
+            Err(Cut::Failed(failure)) => Some(Err(failure)),
+        }
+    }
+
+    /// Waits until all is read, or nothing was for [`UNREAD`]; whether the link is still open.
+    pub(super) async fn unattended(&self) -> bool {
+        loop {
+            let before = self.flow.received();
+            if self.attend(sleep(UNREAD)).await.is_err() {
+                return false;
+            }
+            if before == self.flow.received() || !self.has_unread() {
+                return true;
+            }
+        }
+    }
+
+    /// From now on a peer that takes nothing for [`STALL`] ends the connection.
+    pub(super) fn hurry(self: &Rc<Self>) {
+        if self.stopped.get() || self.hurried.replace(true) {
+            return;
+        }
+        let link = self.clone();
+        drop(spawn(async move {
+            loop {
+                let before = link.progress();
+                if link.attend(sleep(STALL)).await.is_err() {
+                    return;
+                }
+                if link.progress() == before {
+                    return link.lose(Failure::new("ETIMEDOUT", "the peer takes nothing of what is sent"));
+                }
+            }
+        }));
+    }
+
+    fn progress(&self) -> u64 {
+        match self.transport().as_deref() {
+            Some(Transport::Tls(stream)) => stream.stream().send_progress(),
+            _ => self.flow.sent(),
+        }
+    }
+
+    /// Everything on it fails from now on. What was sent and the peer has not taken is dropped.
+    pub(super) fn lose(&self, failure: Failure) {
+        if self.stopped.get() {
+            return;
+        }
+        self.lost.borrow_mut().get_or_insert(failure);
+        if let Some(transport) = self.transport()
+            && (self.flow.is_writing() || self.hurried.get())
+        {
+            transport.set_linger_zero();
+        }
+        self.wake();
+    }
+
+    /// Takes the socket out, for TLS over it.
+    pub(super) fn hand_over(&self) -> Result<Stream, Failure> {
+        let transport = self.stop();
+        let socket = match transport.as_deref() {
+            Some(Transport::Plain(socket)) => socket.clone(),
+            _ => return Err(closed()),
+        };
+        self.gone.set(true);
+        let stream = socket.into_fd().and_then(Stream::new);
+        stream.map_err(|error| Failure::of("startTls", &error))
+    }
+
+    fn stop(&self) -> Option<Rc<Transport>> {
+        self.stopped.set(true);
+        if let Some(watch) = self.watch.take() {
+            watch.stop();
+        }
+        self.let_go();
+        let transport = self.transport.take();
+        self.wake();
+        transport
+    }
+
+    fn set_gone(&self) {
+        self.gone.set(true);
+        self.wake();
+    }
+
+    /// Closes with a reset.
+    pub(super) fn abort(&self) {
+        if let Some(transport) = self.stop() {
+            transport.set_linger_zero();
+            transport.close();
+            self.set_gone();
+        }
+    }
+
+    /// Closes. What the peer has sent and nobody will read is thrown away for a moment first: else the
+    /// close would be a reset, which overtakes what was sent (RFC 1122 section 4.2.2.13).
+    pub(super) fn release(self: &Rc<Self>, hold: Hold) {
+        if self.stopped.get() {
+            return;
+        }
+        let is_lost = self.lost.borrow().is_some();
+        let Some(transport) = self.stop() else { return self.set_gone() };
+        if is_lost || !transport.unread() {
+            transport.close();
+            return self.set_gone();
+        }
+        let link = self.clone();
+        drop(spawn(async move {
+            let _hold = hold;
+            transport.discard().await;
+            transport.close();
+            link.set_gone();
+        }));
+    }
+
+    /// Waits until nothing is left of it.
+    pub(super) async fn gone(&self) {
+        let place = Place::new(self);
+        poll_fn(|cx| match self.gone.get() {
+            true => Poll::Ready(()),
+            false => {
+                place.wait(cx);
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// TLS will begin over it.
+    pub(super) fn claim(&self) {
+        self.claimed.set(true);
+    }
+
+    /// Closes at once: nobody is left to use it.
+    pub(super) fn forget(&self) {
+        if self.claimed.get() {
+            return;
+        }
+        if let Some(transport) = self.stop() {
+            transport.close();
+        }
+        self.gone.set(true);
+    }
+}
+
+/// A waiting operation's place among those that are woken at the end.
+struct Place<'a> {
+    link: &'a Link,
+    key: usize,
+}
+
+impl Place<'_> {
+    fn new(link: &Link) -> Place<'_> {
+        Place { link, key: link.waiting.borrow_mut().insert(None) }
+    }
+
+    fn wait(&self, cx: &Context<'_>) {
+        if let Some(slot) = self.link.waiting.borrow_mut().get_mut(self.key)
+            && !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *slot = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.link.waiting.borrow_mut().try_remove(self.key);
+    }
+}
+
+fn closed() -> Failure {
+    Failure::new("ERR_SOCKET_CLOSED", "the socket is closed")
+}

@@ -1,0 +1,94 @@
+//! How a link becomes open: name, TCP, TLS.
+//!
+//! Owns: the order of these, their common bound, whom TLS trusts. Must not know: promises, streams.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use rustls::pki_types::ServerName;
+
+use super::address::Address;
+use super::failure::Failure;
+use super::link::{Cut, Info, Link};
+use super::transport::Transport;
+use crate::client::tls::{self, Roots, TlsStream};
+use crate::client::{ClientOptions, dial, within};
+use crate::io::Stream;
+
+/// Whom the sockets of an engine trust: the system's roots, unless a test says otherwise.
+#[derive(Default)]
+pub struct Trust(RefCell<Roots>);
+
+impl Trust {
+    /// Only these, for connections that are opened from now on.
+    pub fn set(&self, roots: Roots) {
+        *self.0.borrow_mut() = roots;
+    }
+
+    pub(super) fn roots(&self) -> Roots {
+        self.0.borrow().clone()
+    }
+}
+
+/// TLS as a client.
+#[derive(Clone)]
+pub(super) struct Terms {
+    /// The name that the certificate must be for: a host's, or an IP address.
+    pub(super) name: String,
+    pub(super) alpn: Vec<Vec<u8>>,
+    pub(super) roots: Roots,
+}
+
+/// What is to be opened.
+pub(super) enum Plan {
+    /// A connection, with TLS or without.
+    Dial(Address, Option<Terms>),
+    /// TLS over an open connection.
+    Upgrade(Rc<Link>, Terms),
+}
+
+/// Opens `link`, within the time that `fetch` takes for it, too.
+pub(super) async fn open(link: &Link, plan: Plan) -> Result<(), Failure> {
+    let ms = ClientOptions::default().connect_ms_max;
+    match link.attend(within(ms, establish(plan))).await {
+        Ok(Some(Ok((transport, info)))) => {
+            link.set_open(transport, info).map_err(|error| Failure::of("connect", &error))
+        }
+        Ok(Some(Err(failure))) | Err(Cut::Failed(failure)) => Err(failure),
+        Ok(None) => Err(Failure::new("ETIMEDOUT", format!("no connection within {ms} ms"))),
+        Err(Cut::Stopped) => {
+            Err(Failure::new("ECONNABORTED", "the socket was closed before it was connected"))
+        }
+    }
+}
+
+async fn establish(plan: Plan) -> Result<(Transport, Info), Failure> {
+    let (stream, terms) = match plan {
+        Plan::Dial(Address { host, port }, terms) => {
+            (dial(&host, port).await.map_err(|error| Failure::of_dial(&error))?, terms)
+        }
+        Plan::Upgrade(link, terms) => (link.hand_over()?, Some(terms)),
+    };
+    let mut info = Info { peer: stream.peer_addr(), local: stream.local_addr(), alpn: None };
+    let Some(terms) = terms else {
+        let socket = stream.into_socket().map_err(|error| Failure::of("connect", &error))?;
+        return Ok((Transport::Plain(socket), info));
+    };
+    let stream = secure(stream, &terms).await?;
+    info.alpn = stream.alpn().map(|name| String::from_utf8_lossy(&name).into_owned());
+    Ok((Transport::Tls(stream), info))
+}
+
+async fn secure(stream: Stream, terms: &Terms) -> Result<TlsStream, Failure> {
+    let protocols: Vec<&[u8]> = terms.alpn.iter().map(Vec::as_slice).collect();
+    let config = tls::client_config(&terms.roots, &protocols);
+    let config = config.map_err(|error| Failure::new("EPROTO", error.chain()))?;
+    let name = match terms.name.parse::<IpAddr>() {
+        Ok(ip) => ServerName::IpAddress(ip.into()),
+        Err(_) => ServerName::try_from(terms.name.clone())
+            .map_err(|_| Failure::new("EPROTO", format!("{} is no name for TLS", terms.name)))?,
+    };
+    let what = format!("TLS with {}", terms.name);
+    TlsStream::connect(stream, config, name).await.map_err(|error| Failure::of(&what, &error))
+}

@@ -1,0 +1,126 @@
+//! Blobs and forms as bodies of requests and responses, and bodies as blobs and forms (Fetch,
+//! sections 5.2 and 5.3).
+
+mod driver;
+
+use driver::check_async;
+
+#[test]
+fn a_blob_as_a_body_gives_its_bytes_and_its_type() {
+    check_async(
+        r#"
+        const blob = new Blob(['aä'], { type: 'Text/X;a=b' }), file = new File(['f'], 'n');
+        const r = new Response(blob);
+        equal(r.headers.get('content-type'), 'text/x;a=b'); equal(await r.text(), 'aä'); equal(r.bodyUsed, true);
+        equal(new Response(file).headers.get('content-type'), null);
+        equal(new Response(blob, { headers: { 'Content-Type': 'y/z' } }).headers.get('content-type'), 'y/z');
+        equal(new Response(blob, { status: 201 }).headers.get('content-type'), 'text/x;a=b');
+        equal(await new Response(file).text(), 'f');
+        const q = new Request('http://a', { method: 'POST', body: blob });
+        equal(q.headers.get('content-type'), 'text/x;a=b'); same([...await q.clone().bytes()], [97, 195, 164]);
+        equal(await new Request(q).text(), 'aä'); ok(q.bodyUsed);
+        const chunks = []; for await (const chunk of new Response(blob).body) chunks.push(...chunk);
+        same(chunks, [97, 195, 164]); equal(await blob.text(), 'aä');
+        throws(() => new Response(blob, { status: 204 }), 'TypeError');
+        throws(() => new Request('http://a', { body: blob }), 'TypeError');
+        "#,
+    );
+}
+
+#[test]
+fn a_body_as_a_blob_has_the_type_that_the_headers_say() {
+    check_async(
+        r#"
+        const typed = async (type, body = 'x') => (await new Response(body, { headers: type === undefined ? [] : [type].flat().map((t) => ['content-type', t]) }).blob()).type;
+        equal(await typed(undefined), 'text/plain;charset=utf-8'); equal(await typed(undefined, new Uint8Array(2)), '');
+        equal(await typed('Text/HTML ;Charset=UTF-8 '), 'text/html;charset=utf-8'); equal(await typed('nonsense'), '');
+        equal(await typed(['text/a;charset=b', 'text/a']), 'text/a;charset=b'); equal(await typed(''), '');
+        const r = new Response('aä'); r.headers.set('content-type', 'a/b');
+        const blob = await r.blob(); ok(blob instanceof Blob && !(blob instanceof File));
+        equal(blob.type, 'a/b'); equal(blob.size, 3); await rejects(r.blob(), 'TypeError');
+        equal((await new Response().blob()).size, 0);
+        const stream = new ReadableStream({ start(c) { c.enqueue(new Uint8Array([1, 2])); c.close() } });
+        same([...await (await new Response(stream).blob()).bytes()], [1, 2]);
+        equal((await new Request('http://a', { method: 'POST', body: new Blob(['z'], { type: 'k/l' }) }).blob()).type, 'k/l');
+        "#,
+    );
+}
+
+#[test]
+fn a_form_as_a_body_is_multipart_with_its_boundary() {
+    check_async(
+        r#"
+        const form = new FormData();
+        form.append('a', '1'); form.append('f', new File(['\0\r\n--'], 'é"', { type: 'c/d' })); form.append('a', 'ä\n');
+        const r = new Response(form), type = r.headers.get('content-type');
+        ok(/^multipart\/form-data; boundary=[-\w]{10,70}$/.test(type), type);
+        ok((await r.clone().text()).startsWith('--' + type.split('=')[1] + '\r\n'));
+        const back = await r.formData(), file = back.get('f');
+        same(back.getAll('a'), ['1', 'ä\r\n']); same([...back.keys()], ['a', 'f', 'a']);
+        ok(file instanceof File); equal(file.name, 'é"'); equal(file.type, 'c/d'); equal(await file.text(), '\0\r\n--');
+        const q = new Request('http://a', { method: 'PUT', body: form });
+        form.append('late', 'x');
+        equal((await q.formData()).has('late'), false, 'the body was made before');
+        equal([...await new Response(new FormData()).formData()].length, 0);
+        const other = new Response(form, { headers: { 'content-type': 'multipart/form-data; boundary=x' } });
+        await rejects(other.formData(), 'TypeError', 'does not begin with the boundary');
+        "#,
+    );
+}
+
+#[test]
+fn a_form_is_read_of_the_two_types_and_no_other() {
+    check_async(
+        r#"
+        const of = (type, body) => new Response(body, { headers: { 'content-type': type } }).formData();
+        same([...await of('application/x-www-form-urlencoded', '\uFEFFa=1&b=%F0%9F%92%A9+x&c&=')],
+          [['\uFEFFa', '1'], ['b', '💩 x'], ['c', ''], ['', '']]);
+        same([...await new Response(new URLSearchParams('a=1&a=2')).formData()], [['a', '1'], ['a', '2']]);
+        equal([...await of('application/x-www-form-urlencoded', null)].length, 0);
+        for (const type of ['text/plain', '', 'multipart/form-data', 'multipart/form-data; boundary=', 'multipart/mixed; boundary=b'])
+          await rejects(of(type, '--b--'), 'TypeError');
+        await rejects(new Response('a=b').formData(), 'TypeError'); await rejects(new Response().formData(), 'TypeError');
+        await rejects(of('multipart/form-data; boundary=b', null), 'TypeError');
+        const used = new Response('a'); await used.text(); await rejects(used.formData(), 'TypeError', 'already been read');
+        const stream = new ReadableStream({ start(c) { for (const x of 'x=1&y=2') c.enqueue(new TextEncoder().encode(x)); c.close() } });
+        same([...await of('application/x-www-form-urlencoded', stream)], [['x', '1'], ['y', '2']]);
+        "#,
+    );
+}
+
+/// Bodies from hostile clients: each ends at once, with a form or a TypeError.
+#[test]
+fn hostile_multipart_bodies_end_at_once() {
+    check_async(
+        r#"
+        const of = (body, boundary = 'b') => new Response(body, { headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` } }).formData();
+        const head = 'Content-Disposition: form-data; name="n"', part = `--b\r\n${head}\r\n\r\n`;
+        const began = performance.now();
+        for (const [body, what] of [
+          [part + 'x', 'last boundary'], [part, 'boundary'], ['--b\r\n' + head, 'do not end'], ['--b\r\n' + head + '\r\n', 'do not end'],
+          ['--b\r\n\r\nx\r\n--b--', 'no name'], ['--b\r\nX\r\n\r\n', 'no colon'], ['--b\n' + head, 'ends no line'],
+          ['--b\r\n' + 'A: b\r\n'.repeat(200_000), 'do not end'], ['--b\r\n' + head + '; a=b'.repeat(200_000), 'do not end'],
+          ['\r\n'.repeat(500_000), 'begin'], ['-'.repeat(1 << 20), 'begin'], [part + '\r\n--'.repeat(250_000), 'last boundary'],
+          [part + '\r\n--b'.repeat(200_000), 'colon'], ['--b\r\nContent-Disposition: form-data; name="' + '%22'.repeat(300_000), 'do not end'],
+        ]) await rejects(of(body), 'TypeError', what);
+        const long = 'x'.repeat(10_000);
+        await rejects(of(`--${long}\r\n${head}\r\n\r\n` + ('\r\n--' + long.slice(1)).repeat(100), long), 'TypeError', 'last boundary');
+        const many = (count) => part + ('x\r\n' + part).repeat(count) + '\r\n--b--';
+        equal([...await of(many(20_000))].length, 20_001);
+        await rejects(of(many(100_001)), 'RangeError', '100,000');
+        ok(performance.now() - began < 15_000, 'time is linear');
+        "#,
+    );
+}
+
+#[test]
+fn a_form_larger_than_the_heap_is_refused_before_it_is_made() {
+    check_async(
+        r#"
+        const form = new FormData(), file = new File([new Uint8Array(1 << 20)], 'a');
+        for (let i = 0; i < 1000; i++) form.append('f', file);
+        let thrown; try { new Response(form) } catch (error) { thrown = error }
+        equal(thrown?.message, 'out of memory'); ok(new Response('goes on').body !== null);
+        "#,
+    );
+}

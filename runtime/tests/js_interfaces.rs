@@ -1,0 +1,141 @@
+//! The globals of ECMA-429 (the WinterTC Minimum Common API): each is there, with the shape that
+//! Web IDL gives it (sections 3.7 and 3.8).
+
+mod driver;
+
+use driver::{check, check_async};
+use runtime::modules::blob;
+
+/// Interfaces, as ECMA-429 lists them: name, length of the constructor, parent.
+const LIST: &str = r#"
+const interfaces = `AbortController AbortSignal:0:EventTarget Blob ByteLengthQueuingStrategy:1 CompressionStream:1
+  CountQueuingStrategy:1 Crypto CryptoKey CustomEvent:1:Event DecompressionStream:1 DOMException:0:Error ErrorEvent:1:Event
+  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance
+  PromiseRejectionEvent:2:Event ReadableByteStreamController ReadableStream ReadableStreamBYOBReader:1
+  ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader:1 Request:1 Response SubtleCrypto
+  TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL:1
+  URLPattern URLSearchParams WritableStream WritableStreamDefaultController WritableStreamDefaultWriter:1`
+  .trim().split(/\s+/).map((entry) => { const [name, length, parent] = entry.split(':'); return { name, length: +(length ?? 0), parent } });
+const flags = (d) => [d.writable, d.enumerable, d.configurable].map(Number).join('');
+"#;
+
+fn checked(source: &str) {
+    check(&format!("{LIST}{source}"));
+}
+
+#[test]
+fn every_interface_is_a_hidden_property_of_the_global_object() {
+    checked(
+        r#"
+        equal(interfaces.length, 43);
+        for (const { name, length, parent } of interfaces) {
+          const C = globalThis[name], d = Object.getOwnPropertyDescriptor(globalThis, name);
+          equal(d.value, C, name); equal(flags(d), '101', name);
+          equal(C.name, name); equal(C.length, length, name);
+          equal(flags(Object.getOwnPropertyDescriptor(C, 'prototype')), '000', name);
+          equal(flags(Object.getOwnPropertyDescriptor(C.prototype, 'constructor')), '101', name); equal(C.prototype.constructor, C, name);
+          const tag = Object.getOwnPropertyDescriptor(C.prototype, Symbol.toStringTag); equal(tag.value, name); equal(flags(tag), '001', name);
+          throws(() => C(), 'TypeError'); throws(() => C.call({}), 'TypeError');
+          const up = parent === undefined ? undefined : globalThis[parent];
+          equal(Object.getPrototypeOf(C.prototype), up?.prototype ?? Object.prototype, name);
+          equal(Object.getPrototypeOf(C), up === undefined || parent === 'Error' ? Function.prototype : up, name);
+        }
+        "#,
+    );
+}
+
+#[test]
+fn those_without_a_constructor_cannot_be_made() {
+    check(
+        r#"
+        for (const C of [AbortSignal, Crypto, CryptoKey, SubtleCrypto, MessagePort, Performance, ReadableByteStreamController,
+          ReadableStreamBYOBRequest, ReadableStreamDefaultController, TransformStreamDefaultController, WritableStreamDefaultController])
+          throws(() => new C(), 'TypeError', 'Illegal constructor');
+        "#,
+    );
+}
+
+/// Own members: operations are enumerable, writable, configurable functions without a prototype;
+/// attributes are accessors on the prototype; both refuse other receivers.
+#[test]
+fn members_are_where_web_idl_puts_them() {
+    check_async(
+        &*format!(
+            "{LIST}{}",
+            r#"
+        const refused = async (f, what) => {
+          let thrown;
+          try { await f() } catch (error) { thrown = error }
+          equal(thrown?.name, 'TypeError', what);
+        };
+        for (const { name } of interfaces) {
+          const C = globalThis[name];
+          for (const [holder, fixed] of [[C, ['length', 'name', 'prototype']], [C.prototype, ['constructor']]]) for (const key of Reflect.ownKeys(holder)) {
+            if (fixed.includes(key)) continue;
+            const d = Object.getOwnPropertyDescriptor(holder, key), what = `${name}.${String(key)}`;
+            if (typeof key === 'symbol') { equal(d.enumerable, false, what); continue }
+            ok(d.enumerable, what);
+            if (d.get !== undefined) {
+              ok(d.configurable, what); equal(d.get.name, `get ${key}`, what); equal(d.get.length, 0, what);
+              if (d.set !== undefined) { equal(d.set.name, `set ${key}`, what); equal(d.set.length, 1, what); await refused(() => d.set.call({}, 1), what) }
+              await refused(() => d.get.call({}), what); await refused(() => d.get.call(holder), what);
+            } else if (typeof d.value === 'function') {
+              equal(flags(d), '111', what); equal(d.value.name, key, what); equal(Object.hasOwn(d.value, 'prototype'), false, what);
+              throws(() => new d.value(), 'TypeError');
+              if (holder !== C) await refused(() => d.value.call({}), what);
+            } else equal(flags(d), '010', what);
+          }
+        }
+        "#
+        )
+        .leak(),
+    );
+}
+
+#[test]
+fn the_functions_and_objects_of_the_global_scope_are_there() {
+    check(
+        r#"
+        for (const [name, length] of Object.entries({ atob: 1, btoa: 1, clearInterval: 0, clearTimeout: 0, queueMicrotask: 1,
+          reportError: 1, setInterval: 1, setTimeout: 1, structuredClone: 1 })) {
+          const d = Object.getOwnPropertyDescriptor(globalThis, name);
+          equal(typeof d.value, 'function', name); same([d.writable, d.enumerable, d.configurable], [true, true, true], name);
+          equal(d.value.length, length, name); equal(d.value.name, name); equal(Object.hasOwn(d.value, 'prototype'), false, name);
+          throws(() => new d.value(), 'TypeError'); if (length > 0 && !name.includes("to")) throws(() => d.value(), "TypeError");
+        }
+        equal(self, globalThis); equal(globalThis.globalThis, globalThis);
+        ok(Object.keys(globalThis).includes('self') && Object.keys(globalThis).includes('crypto') && !Object.keys(globalThis).includes('Blob'));
+        ok(/^jsserve\/\d/.test(navigator.userAgent)); equal(String(navigator), '[object Navigator]'); throws(() => new Navigator(), 'TypeError');
+        equal(String(crypto), '[object Crypto]'); ok(crypto instanceof Crypto && crypto.subtle instanceof SubtleCrypto && crypto.subtle === crypto.subtle);
+        ok(performance instanceof Performance); equal(String(performance), '[object Performance]');
+        const now = performance.now(); ok(now >= 0 && performance.now() >= now);
+        ok(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000);
+        same(performance.toJSON(), { timeOrigin: performance.timeOrigin });
+        equal(typeof WebAssembly, 'undefined', 'the one that is missing');
+        "#,
+    );
+}
+
+#[test]
+fn object_urls_stand_for_blobs_until_they_are_revoked() {
+    let driver = driver::new();
+    driver.run(
+        r#"
+        const url = URL.createObjectURL(new Blob(['abc'], { type: 'x/y' })), other = URL.createObjectURL(new File(['f'], 'n'));
+        ok(/^blob:null\/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(url), url); ok(url !== other);
+        equal(new URL(url).origin, 'null'); throws(() => URL.createObjectURL({}), 'TypeError'); throws(() => URL.createObjectURL(), 'TypeError');
+        URL.revokeObjectURL(other + '#f'); URL.revokeObjectURL('nonsense'); URL.revokeObjectURL('http://a'); throws(() => URL.revokeObjectURL(), 'TypeError');
+        globalThis.known = url; globalThis.gone = other;
+        "#,
+    );
+    let resolve = |name: &str| {
+        let text = driver.text(name);
+        driver.engine.turn(|ctx| {
+            let found = blob::urls::resolve(ctx, &url::Url::parse(&(text + "#part")).expect("a URL"));
+            found.map(|blob| (blob.bytes().to_vec(), blob.kind().to_owned()))
+        })
+    };
+    assert_eq!(resolve("known"), Some((b"abc".to_vec(), "x/y".to_owned())));
+    assert_eq!(resolve("gone"), None);
+    driver.run("throws(() => { const b = new Blob(); for (let i = 0; i < 1e5; i++) URL.createObjectURL(b) }, 'RangeError', '10,000')");
+}

@@ -1,0 +1,386 @@
+//! `connect(socket)` on an app's default export, and `connect(address)` in apps, scripts and workers.
+//!
+//! Owns: clients, targets, and how their connections end. Must not know: HTTP, beyond one request.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use support::{App, Connection, SOON, Script, Server, eventually, example};
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n % 251) as u8).collect()
+}
+
+fn client(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).expect("connect");
+    stream.set_read_timeout(Some(SOON)).expect("timeout");
+    stream
+}
+
+/// What comes to the end of the stream; the error is a reset.
+fn rest(stream: &mut TcpStream) -> Result<String, std::io::ErrorKind> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|error| error.kind())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+const RESET: Result<String, std::io::ErrorKind> = Err(std::io::ErrorKind::ConnectionReset);
+
+/// Each connection's first line names what is to be tried on it.
+const APP: &str = r#"
+import { connect } from "sockets";
+const encoder = new TextEncoder(), decoder = new TextDecoder();
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const line = async (socket) => {
+  const reader = socket.readable.getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value);
+  }
+  reader.releaseLock();
+  return text.split("\n")[0];
+};
+const say = async (socket, text) => {
+  const writer = socket.writable.getWriter();
+  await writer.write(text);
+  writer.releaseLock();
+};
+const tries = {
+  args: async (socket, env, ctx) => say(socket, [ctx.peer.addr, ctx.peer.port === Number((await socket.opened).remoteAddress.split(":")[1]),
+    env.CONNECT_TEST ?? typeof env, socket.secureTransport, typeof ctx.waitUntil].join()),
+  unawaited: (socket) => { socket.writable.getWriter().write("x".repeat(3000000)); },
+  throws: async (socket) => { await say(socket, "some"); throw new Error("handler failed on purpose"); },
+  later: (socket, env, ctx) => { ctx.waitUntil(pause(100).then(() => say(socket, "later"))); },
+  busy: async (socket) => { await pause(900); await say(socket, "was busy"); },
+  waits: async (socket) => {
+    const closed = socket.closed.then(() => "closed");
+    const error = await socket.readable.getReader().read().catch((e) => e);
+    console.log(`waits: ${error.code}: ${error.message}; ${await closed}`);
+  },
+  flood: async (socket) => {
+    const writer = socket.writable.getWriter(), block = new Uint8Array(1 << 20);
+    let error;
+    while (error === undefined) error = await writer.write(block).then(() => undefined, (e) => e);
+    console.log(`flood: ${error.code}; ${await socket.closed.then(() => "closed")}`);
+  },
+  outlives: async (socket) => {
+    socket.closed.then(() => console.log("outlives: closed"));
+    await say(socket, "here");
+    await socket.readable.getReader().read().catch((e) => console.log(`outlives: ${e.code}`));
+  },
+  tells: async (socket) => { await socket.readable.getReader().read(); console.log("tells: ended"); },
+  closes: (socket) => socket.close(),
+  out: async (socket, env, ctx, port) => {
+    const other = connect({ hostname: "127.0.0.1", port: Number(port) });
+    const error = await other.opened.then(() => undefined, (e) => e);
+    if (error !== undefined) return say(socket, `${error.name} ${error.code} ${await other.closed.catch((e) => e === error)}`);
+    await other.readable.pipeTo(socket.writable);
+  },
+};
+export default {
+  async connect(socket, env, ctx) {
+    const [name, word] = (await line(socket)).split(" ");
+    if (tries[name] === undefined) throw new Error(`${name} means nothing`);
+    return tries[name](socket, env, ctx, word);
+  },
+};"#;
+
+fn start(io: &str, flags: &[&str]) -> (App, Server) {
+    let app = app!(APP);
+    let server = Server::spawn(&[&["--io", io, "--workers", "1"], flags].concat(), app.path());
+    (app, server)
+}
+
+fn ask(server: &Server, line: &str) -> TcpStream {
+    let mut stream = client(server.addr());
+    stream.write_all(format!("{line}\n").as_bytes()).expect("send");
+    stream
+}
+
+fn proxy(io: &str, target: SocketAddr) -> Server {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jsserve"));
+    command.env("TARGET", target.to_string());
+    Server::spawn_with(command, &["--io", io, "--workers", "1"], &example("tcp_proxy.js"))
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("non-blocking");
+    let mut accepted = None;
+    eventually("a connection", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (stream, _) = accepted.expect("a connection");
+    stream.set_nonblocking(false).expect("blocking");
+    stream.set_read_timeout(Some(SOON)).expect("timeout");
+    stream
+}
+
+/// Sends `bytes` while it reads as many back.
+fn through(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+    std::thread::scope(|scope| {
+        let mut writer = stream.try_clone().expect("clone");
+        scope.spawn(move || {
+            writer.write_all(bytes).expect("send");
+            writer.shutdown(Shutdown::Write).expect("shutdown");
+        });
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).expect("read");
+        back
+    })
+}
+
+both_backends! {
+    fn the_echo_example_sends_back_what_it_receives(io) {
+        let server = Server::spawn(&["--io", io, "--workers", "2"], &example("echo_streams.js"));
+        assert!(server.start_line().contains("tcp://"), "{}", server.start_line());
+        let bytes = pattern(3_000_000);
+        assert!(through(&mut client(server.addr()), &bytes) == bytes, "the bytes changed");
+        for _ in 0..10 {
+            assert_eq!(through(&mut client(server.addr()), b"hello"), b"hello");
+        }
+    }
+
+    fn the_proxy_copies_both_ways_and_passes_ends_on(io) {
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let server = proxy(io, target.local_addr().expect("address"));
+        let mut stream = client(server.addr());
+        let sent = pattern(3_000_000);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut other = accept(&target);
+                let mut got = Vec::new();
+                other.read_to_end(&mut got).expect("read");
+                assert!(got == pattern(3_000_000), "the bytes changed on their way to the target");
+                other.write_all(&got).expect("answer after the client's end");
+            });
+            assert!(through(&mut stream, &sent) == sent, "the bytes changed on their way back");
+        });
+    }
+
+    fn the_proxy_ends_one_side_when_the_other_breaks(io) {
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let server = proxy(io, target.local_addr().expect("address"));
+        let mut stream = client(server.addr());
+        let mut other = accept(&target);
+        other.write_all(b"hello").expect("send");
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).expect("read");
+        socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        drop(other);
+        assert_eq!(rest(&mut stream), RESET);
+        server.await_log("connect failed: ");
+        drop(target);
+        assert_eq!(rest(&mut client(server.addr())), RESET, "no target, no connection");
+        server.await_log("Connection refused");
+    }
+
+    fn the_proxy_holds_back_who_sends_too_fast(io) {
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let server = proxy(io, target.local_addr().expect("address"));
+        let mut stream = client(server.addr());
+        let _silent = accept(&target); // and reads nothing
+        stream.set_nonblocking(true).expect("non-blocking");
+        let (block, mut taken, mut quiet) = (pattern(64 << 10), 0_usize, Instant::now());
+        while quiet.elapsed() < Duration::from_millis(300) {
+            match stream.write(&block) {
+                Ok(bytes) => {
+                    (taken, quiet) = (taken + bytes, Instant::now());
+                    assert!(taken < 64 << 20, "the proxy takes everything");
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    fn a_handler_gets_socket_env_and_ctx(io) {
+        let (_app, server) = start(io, &[]);
+        let answer = rest(&mut ask(&server, "args")).expect("a FIN");
+        assert_eq!(answer, "127.0.0.1,true,object,off,function");
+    }
+
+    fn what_was_written_goes_out_before_the_close(io) {
+        let (_app, server) = start(io, &[]);
+        assert_eq!(rest(&mut ask(&server, "unawaited")).map(|text| text.len()), Ok(3_000_000));
+        assert_eq!(rest(&mut ask(&server, "closes")), Ok(String::new()));
+    }
+
+    fn wait_until_keeps_the_socket_open(io) {
+        let (_app, server) = start(io, &[]);
+        assert_eq!(rest(&mut ask(&server, "later")).as_deref(), Ok("later"));
+    }
+
+    fn a_handler_that_fails_is_logged_and_resets(io) {
+        let (_app, server) = start(io, &[]);
+        assert_eq!(rest(&mut ask(&server, "throws")), RESET);
+        server.await_log("connect failed: Error: handler failed on purpose");
+        assert_eq!(rest(&mut ask(&server, "nonsense")), RESET);
+        assert_eq!(rest(&mut ask(&server, "later")).as_deref(), Ok("later"), "the server goes on");
+    }
+
+    fn a_client_that_is_waited_for_too_long_is_closed(io) {
+        let (_app, server) = start(io, &["--idle-timeout", "300ms"]);
+        let begin = Instant::now();
+        assert_eq!(rest(&mut ask(&server, "waits")), Ok(String::new()));
+        assert!(begin.elapsed() >= Duration::from_millis(290), "{:?}", begin.elapsed());
+        server.await_log("waits: ETIMEDOUT: SocketError: nothing moved for 300 ms (--idle-timeout); closed");
+        // Not while the handler is what is waited for.
+        assert_eq!(rest(&mut ask(&server, "busy")).as_deref(), Ok("was busy"));
+        assert_eq!(rest(&mut client(server.addr())), Ok(String::new()), "one that says nothing keeps no seat");
+    }
+
+    fn a_client_that_reads_nothing_is_reset(io) {
+        let (_app, server) = start(io, &["--write-timeout", "300ms"]);
+        let _stream = ask(&server, "flood");
+        server.await_log("flood: ETIMEDOUT; closed");
+        let _stream = ask(&server, "unawaited");
+    }
+
+    fn a_full_worker_accepts_no_more_until_a_socket_closes(io) {
+        let (_app, server) = start(io, &["--connections-max", "1"]);
+        let mut first = ask(&server, "tells");
+        let mut second = ask(&server, "later");
+        second.set_read_timeout(Some(Duration::from_millis(200))).expect("timeout");
+        assert!(second.read(&mut [0]).is_err(), "served beyond the limit");
+        first.shutdown(Shutdown::Write).expect("shutdown");
+        server.await_log("tells: ended");
+        assert_eq!(rest(&mut first), Ok(String::new()));
+        second.set_read_timeout(Some(SOON)).expect("timeout");
+        assert_eq!(rest(&mut second).as_deref(), Ok("later"));
+    }
+
+    fn descriptors_come_back(io) {
+        let (_app, server) = start(io, &[]);
+        assert_eq!(rest(&mut ask(&server, "later")).as_deref(), Ok("later"));
+        let base = server.fd_count();
+        for name in ["tells", "throws", "closes", "unawaited", "args"] {
+            for _ in 0..10 {
+                let stream = ask(&server, name);
+                if name == "tells" {
+                    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+                }
+            }
+        }
+        eventually("descriptors are back", || server.fd_count() <= base);
+    }
+
+    fn a_drain_waits_for_open_sockets_and_then_cuts_them(io) {
+        let (_app, mut server) = start(io, &["--drain-timeout", "5s"]);
+        let mut stream = ask(&server, "outlives");
+        let mut here = [0; 4];
+        stream.read_exact(&mut here).expect("read");
+        server.signal(Signal::TERM);
+        server.await_log("draining");
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(server.is_alive(), "an open socket holds the drain");
+        stream.write_all(b"enough\n").expect("send");
+        assert_eq!(rest(&mut stream), Ok(String::new()));
+        assert!(server.await_exit(SOON).success());
+
+        let (_app, mut server) = start(io, &["--drain-timeout", "300ms"]);
+        let mut stream = ask(&server, "outlives");
+        stream.read_exact(&mut here).expect("read");
+        server.signal(Signal::TERM);
+        let _ = rest(&mut stream).unwrap_or_default();
+        server.await_exit(SOON);
+        let log = server.log();
+        assert!(log.contains("outlives: ECONNABORTED") && log.contains("outlives: closed"), "{log}");
+    }
+
+    fn apps_connect_out(io) {
+        let (_app, server) = start(io, &[]);
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = target.local_addr().expect("address").port();
+        let mut stream = ask(&server, &format!("out {port}"));
+        let mut other = accept(&target);
+        other.write_all(b"from over there").expect("send");
+        drop((other, target));
+        assert_eq!(rest(&mut stream).as_deref(), Ok("from over there"));
+        let mut stream = ask(&server, &format!("out {port}"));
+        assert_eq!(rest(&mut stream).as_deref(), Ok("TypeError ECONNREFUSED true"));
+    }
+
+    fn one_app_may_have_fetch_and_connect(io) {
+        let app = app!(
+            "export default {
+               fetch: () => new Response('http'),
+               async connect(socket) { await socket.writable.getWriter().write('tcp'); },
+             };"
+        );
+        let server = Server::spawn(&["--io", io, "--tcp", "0", "--tcp", "127.0.0.1:0"], app.path());
+        assert_eq!(Connection::open(server.addr_of("http")).get("/").text(), "http");
+        let raw: Vec<SocketAddr> =
+            server.addresses().iter().filter(|(name, _)| name == "tcp").map(|(_, addr)| *addr).collect();
+        assert_eq!(raw.len(), 2, "{}", server.start_line());
+        for addr in raw {
+            assert_eq!(rest(&mut client(addr)).as_deref(), Ok("tcp"));
+        }
+    }
+
+    fn a_script_ends_when_none_of_its_sockets_is_used(io) {
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = target.local_addr().expect("address").port().to_string();
+        let app = App::new(
+            "import { connect } from 'cloudflare:sockets';
+             const socket = connect(`127.0.0.1:${scriptArgs[1]}`);
+             await socket.opened;
+             console.log('open');
+             if (scriptArgs[2] === 'closed') socket.closed.then(() => console.log('closed'));
+             if (scriptArgs[2] === 'read') socket.readable.getReader().read().then(({ value }) => console.log(value.length));
+             if (scriptArgs[2] === 'close') { socket.writable.getWriter().write('bye'); socket.close(); }",
+        );
+        let mut held = Vec::new();
+        for (way, said) in [("nothing", "open\n"), ("closed", "open\nclosed\n"), ("read", "open\n3\n"), ("close", "open\n")] {
+            let script = Script::spawn(io, app.path(), &[&port, way]);
+            let mut peer = accept(&target);
+            match way {
+                "closed" => drop(peer),
+                "read" => peer.write_all(b"123").expect("send"),
+                "close" => assert_eq!(rest(&mut peer).as_deref(), Ok("bye")),
+                _ => held.push(peer),
+            }
+            assert_eq!(script.finish(), said, "{way}");
+        }
+    }
+
+    fn threads_connect_too(io) {
+        let target = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = target.local_addr().expect("address").port().to_string();
+        let app = App::with_files("main.js", &[
+            ("main.js", "import * as os from 'os';
+               const worker = new os.Worker('./thread.js');
+               worker.onmessage = ({ data }) => {
+                 if (data !== 'ready') { console.log(data); worker.onmessage = null; return; }
+                 worker.postMessage(scriptArgs[1]);
+               };"),
+            ("thread.js", "import * as os from 'os'; import { connect } from 'sockets';
+               const { parent } = os.Worker;
+               parent.onmessage = async ({ data }) => {
+                 const { value } = await connect(`127.0.0.1:${data}`).readable.getReader().read();
+                 parent.postMessage(new TextDecoder().decode(value));
+                 parent.onmessage = null;
+               };
+               parent.postMessage('ready');"),
+        ]);
+        let script = Script::spawn(io, app.path(), &[&port]);
+        accept(&target).write_all(b"to a thread").expect("send");
+        assert_eq!(script.finish(), "to a thread\n");
+    }
+}
+
+#[test]
+fn an_app_that_cannot_serve_raw_tcp_is_refused_with_a_remedy() {
+    let both = app!("export default { connect() {}, accept() {} };");
+    let ended = support::server::run_to_end(&["--port", "0", both.path().to_str().expect("UTF-8")]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("both `connect` and `accept`"), "{ended:?}");
+    let neither = app!("export default { fetch() {} };");
+    let ended =
+        support::server::run_to_end(&["--port", "0", "--tcp", "0", neither.path().to_str().expect("UTF-8")]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("connect(socket)"), "{ended:?}");
+}

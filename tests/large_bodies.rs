@@ -1,0 +1,107 @@
+//! A gibibyte up and a gibibyte down: resident memory stays where it was.
+//!
+//! Owns: clients that send and read as fast as they can, the watch on the server's memory. Must not
+//! know: how bodies are streamed. The limit is the issue's: 64 MB above the base.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use support::{App, Connection, Server, get};
+
+const BYTES: u64 = 1 << 30;
+const ABOVE_BASE_BYTES_MAX: usize = 64_000_000;
+
+const APP: &str = r#"
+    const block = new Uint8Array(65536).fill(120);
+    export default { async fetch(request) {
+        const { pathname, searchParams } = new URL(request.url);
+        if (pathname === "/up") {
+            let bytes = 0;
+            for await (const chunk of request.body) bytes += chunk.length;
+            return new Response(String(bytes));
+        }
+        let left = Number(searchParams.get("n"));
+        const body = new ReadableStream({
+            pull(controller) {
+                if (left <= 0) return controller.close();
+                const piece = left < block.length ? block.subarray(0, left) : block;
+                left -= piece.length;
+                controller.enqueue(piece);
+            },
+        }, { highWaterMark: 0 });
+        return new Response(body, { headers: { "content-length": searchParams.get("n") } });
+    } };"#;
+
+fn start(io: &str) -> (App, Server) {
+    let app = app!(APP);
+    let flags = ["--io", io, "--workers", "1", "--body-max", "2G", "--request-timeout", "10m"];
+    let server = Server::spawn(&flags, app.path());
+    // What the first request needs is no part of the difference.
+    let mut client = Connection::open(server.addr());
+    assert_eq!(client.get("/down?n=100000").body.len(), 100_000);
+    assert_eq!(client.post("/up", &[b'x'; 100_000]).text(), "100000");
+    (app, server)
+}
+
+/// The most that was resident so far in bytes (proc(5), status, VmHWM).
+fn peak_bytes(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+    let kib: usize = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    kib * 1024
+}
+
+fn stays_small(server: &Server, base: usize) {
+    let above = peak_bytes(server).saturating_sub(base);
+    assert!(above <= ABOVE_BASE_BYTES_MAX, "{} MiB above the base of {} MiB", above >> 20, base >> 20);
+    println!("peak {} KiB above the base of {} MiB", above >> 10, base >> 20);
+}
+
+fn stream(client: &Connection) -> TcpStream {
+    let stream = client.stream().try_clone().expect("a second handle");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("read timeout");
+    stream.set_write_timeout(Some(Duration::from_secs(60))).expect("write timeout");
+    stream
+}
+
+both_backends! {
+    fn a_gibibyte_up(io) {
+        let (_app, server) = start(io);
+        let base = server.rss_bytes();
+        let mut client = Connection::open(server.addr());
+        let mut stream = stream(&client);
+        client.send(format!("POST /up HTTP/1.1\r\nHost: test\r\nContent-Length: {BYTES}\r\n\r\n"));
+        let block = vec![b'x'; 256 << 10];
+        for _ in 0..BYTES / block.len() as u64 {
+            stream.write_all(&block).expect("send");
+        }
+        assert_eq!(client.response("POST").text(), BYTES.to_string());
+        stays_small(&server, base);
+    }
+
+    fn a_gibibyte_down(io) {
+        let (_app, server) = start(io);
+        let base = server.rss_bytes();
+        let mut client = Connection::open(server.addr());
+        let mut stream = stream(&client);
+        client.send(get(&format!("/down?n={BYTES}")));
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(client.read_exactly(1));
+        }
+        // What came together with the head; the rest goes past the client's buffer.
+        let mut got = client.take_buffered().len() as u64;
+        let mut buffer = vec![0; 256 << 10];
+        while got < BYTES {
+            let length = stream.read(&mut buffer).expect("read");
+            assert!(length > 0, "the end after {got} bytes");
+            assert!(buffer[..length].iter().step_by(4096).all(|byte| *byte == b'x'));
+            got += length as u64;
+        }
+        assert_eq!(got, BYTES);
+        stays_small(&server, base);
+    }
+}
