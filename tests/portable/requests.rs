@@ -185,7 +185,8 @@ const KINDS: &[&str] = &[
     "string", "bytes", "blob", "params", "json", "empty", "typed", "stream", "gzip", "form", "clone",
     "clone2",
 ];
-const DATES: &[&str] = &["2024-01-20", "2023-12-31T23:59:59", "1999-W01", "2024-060", "", "%2B012345-01-01"];
+const DATES: &[&str] =
+    &["2024-01-20", "2023-12-31T23:59:59", "1999-W01", "2024-060", "", "x", "%2B012345-01-01"];
 /// What may follow a request's line; Content-Length comes by itself.
 const FIELDS: &[&str] = &[
     "Accept: text/html, */*;q=0.1\r\n",

@@ -7,6 +7,7 @@ pub mod abort;
 pub mod blob;
 pub mod console;
 pub mod crypto;
+pub mod date;
 pub mod embed;
 pub mod encoding;
 pub mod events;
@@ -41,6 +42,7 @@ pub static TABLE: Table = Table {
         (&["std", "qjs:std"], self::std::declare),
     ],
     globals: &[
+        date::install,
         crate::js::json::install,
         structured_clone::install,
         url::install,
