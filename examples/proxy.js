@@ -2,16 +2,14 @@
  * A reverse proxy: each request goes on to another server, and its answer comes back. Bodies pass both ways as
  * they come, without entering JavaScript; a client that leaves ends its request there, too.
  *
- *   UPSTREAM=http://127.0.0.1:9000 jsserve examples/proxy.js --port 8080
+ *   jsserve examples/proxy.js --port 8080 --env UPSTREAM=http://127.0.0.1:9000
  */
 // @ts-check
-import * as std from "std";
-
-const upstream = std.getenv("UPSTREAM") ?? "http://127.0.0.1:9000";
 
 /** @type {JSServe.App} */
 export default {
   async fetch(request, env, ctx) {
+    const upstream = env.UPSTREAM ?? "http://127.0.0.1:9000";
     const { host, pathname, search } = new URL(request.url);
     const headers = new Headers(request.headers);
     headers.append("x-forwarded-for", ctx.peer.addr);

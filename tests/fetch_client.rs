@@ -258,6 +258,12 @@ both_backends! {
         origin.await_closed(1);
     }
 
+    fn a_request_that_takes_too_long_ends_the_one_behind(io) {
+        let (origin, _app, server) = start(io, &["--request-timeout", "300ms"]);
+        assert_eq!(Connection::open(server.addr()).get("/silent").status, 503);
+        origin.await_closed(1);
+    }
+
     fn an_unread_answer_is_let_go(io) {
         let (origin, _app, server) = start(io, &[]);
         let mut client = Connection::open(server.addr());
@@ -331,8 +337,10 @@ both_backends! {
     fn the_example_is_a_reverse_proxy(io) {
         let origin = Origin::start();
         let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
-        command.env("UPSTREAM", format!("http://{}", origin.addr)).env("NO_PROXY", "127.0.0.1");
-        let server = Server::spawn_with(command, &["--io", io, "--workers", "1"], &example("proxy.js"));
+        command.env("NO_PROXY", "127.0.0.1");
+        let upstream = format!("UPSTREAM=http://{}", origin.addr);
+        let flags = ["--io", io, "--workers", "1", "--env", &upstream];
+        let server = Server::spawn_with(command, &flags, &example("proxy.js"));
         let mut client = Connection::open(server.addr());
         client.send(request("PUT", "//a.test/x?y", "X-Forwarded-For: 1.2.3.4\r\nContent-Length: 4\r\n") + "sent");
         let response = client.response("PUT");

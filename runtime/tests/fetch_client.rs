@@ -27,6 +27,8 @@ on_both!(
     a_connection_serves_many_calls,
     clones_and_tees_have_the_same_bytes,
     data_urls_are_processed,
+    blob_urls_are_those_of_the_engine,
+    a_garbled_answer_of_a_used_connection_is_asked_for_again,
     integrity_is_checked,
     the_global_is_one_of_web_idl,
     a_patched_prototype_is_no_matter,
@@ -391,11 +393,51 @@ async fn data_urls_are_processed() {
         await rejects(fetch('data:no comma'), 'malformed', 'ERR_INVALID_URL')
         await rejects(fetch('data:;base64,%'), 'malformed')
         await rejects(fetch('file:///etc/hostname'), 'std.loadFile', 'ERR_UNSUPPORTED_SCHEME')
-        await rejects(fetch('blob:null/x'), 'createObjectURL', 'ERR_BLOB_URL')
         for (const url of ['about:blank', 'ftp://a.test/', 'unknown:x']) await rejects(fetch(url), 'cannot be fetched')
         "#,
     )
     .await;
+}
+
+async fn blob_urls_are_those_of_the_engine() {
+    run(
+        &Server::canned(""),
+        r#"
+        const blob = new Blob(['0123456789'], { type: 'A/B' })
+        const url = URL.createObjectURL(blob)
+        const all = await fetch(`${url}#x`)
+        same([all.status, all.url, all.headers.get('content-type'), all.headers.get('content-length')], [200, url, 'a/b', '10'])
+        equal(await all.text(), '0123456789')
+        const part = await fetch(url, { headers: { range: 'bytes=2-4' } })
+        same([part.status, part.statusText, part.headers.get('content-range'), await part.text()], [206, 'Partial Content', 'bytes 2-4/10', '234'])
+        await rejects(fetch(url, { headers: { range: 'bytes=10-' } }), 'no such range')
+        for (const method of ['HEAD', 'POST']) await rejects(fetch(url, { method }), 'only GET')
+        URL.revokeObjectURL(url)
+        await rejects(fetch(url), 'no blob', 'ERR_INVALID_URL')
+        const form = await (await fetch('data:application/x-www-form-urlencoded,a=b')).formData()
+        equal(form.get('a'), 'b')
+        "#,
+    )
+    .await;
+}
+
+async fn a_garbled_answer_of_a_used_connection_is_asked_for_again() {
+    let server = Server::start(|conn| {
+        conn.request();
+        let first = conn.number == 0;
+        conn.send(&response("", b"fine"));
+        conn.request();
+        conn.send(if first { b"garbage\r\n\r\n".as_slice() } else { b"" });
+    });
+    run(
+        &server,
+        r#"
+        equal(await (await fetch(base)).text(), 'fine')
+        equal(await (await fetch(base)).text(), 'fine')
+        "#,
+    )
+    .await;
+    assert_eq!(server.accepts(), 2);
 }
 
 async fn integrity_is_checked() {

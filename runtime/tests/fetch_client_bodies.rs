@@ -418,14 +418,14 @@ async fn an_abort_ends_what_is_passed_on() {
     let (_, mut outgoing) = answer(&pending).await;
     assert!(poll_fn(|cx| outgoing.poll_piece(cx)).await.is_some_and(|piece| piece.is_ok()));
     driver.run("controller.abort(new Error('no more'))");
-    let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").err().expect("an error");
+    let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").expect_err("an error");
     assert_eq!((end.text.as_str(), end.by_app), ("Error: no more", false));
     // As when the client of a served request is gone.
     let pending =
         serve(&driver, "(request) => fetch(base, { signal: request.signal })", Asked("GET", ""), None);
     let (_, mut outgoing) = answer(&pending).await;
     pending.caller.gone();
-    let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").err().expect("an error");
+    let end = poll_fn(|cx| outgoing.poll_piece(cx)).await.expect("an error").expect_err("an error");
     assert!(end.text.starts_with("AbortError"), "{}", end.text);
     server.closed(2).await;
     quiet(&driver);

@@ -39,7 +39,7 @@ async fn network_errors_have_a_cause() {
     let script = format!(
         r#"
         const error = await rejects(fetch('http://{gone}/x'), 'cannot connect to 127.0.0.1, port {port}', 'ECONNREFUSED')
-        same([error.message, error.cause instanceof Error, error.cause.errno, Object.keys(error)], ['fetch failed', true, 111, []])
+        same([error.message, error.cause instanceof Error, error.cause.errno, Object.keys(error), Object.keys(error.cause)], ['fetch failed', true, 111, [], ['code', 'errno']])
         await rejects(fetch('http://no.such.name.invalid/'), 'no address for no.such.name.invalid', 'ENOTFOUND')
         await rejects(fetch(base, {{ method: 'POST', body: 'x' }}), '127.0.0.1', 'ECONNRESET')
         "#,

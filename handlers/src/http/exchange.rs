@@ -242,7 +242,7 @@ async fn wait(
                 connection.request_deadline().clear();
                 return if left { answer_to_none(outcome) } else { Ok(outcome) };
             }
-            Turn::TimedOut => return Ok(Err(timed_out(limits.request_ms_max))),
+            Turn::TimedOut => return Ok(Err(timed_out(pending, limits.request_ms_max))),
             Turn::Early(Ok(chunk)) => {
                 session.keep(&chunk);
                 watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
@@ -286,7 +286,9 @@ fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedRe
     })
 }
 
-fn timed_out(ms: u64) -> Failure {
+/// What the handler does for it, a fetch say, is for nobody from now on: its signal aborts.
+fn timed_out(pending: &Pending, ms: u64) -> Failure {
+    pending.caller.gone();
     let text = format!("no response within {ms} ms (--request-timeout)");
     Failure { status: 503, text, stack: String::new() }
 }

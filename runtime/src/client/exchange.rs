@@ -68,7 +68,9 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
     };
     // The server may have closed the connection before it saw the request. What was not sent is
     // sent anew; what was, only if a second time does no harm (RFC 9110 9.2.2).
-    let may_repeat = head.method.is_idempotent() && failed.error.kind() == ErrorKind::Closed;
+    // What cannot be read may be the rest of an answer before.
+    let not_answered = matches!(failed.error.kind(), ErrorKind::Closed | ErrorKind::Protocol);
+    let may_repeat = head.method.is_idempotent() && not_answered;
     let again = again.filter(|_| may_repeat || was_refused(&failed.error));
     let Some(body) = failed.unsent.or(again) else { return Err(failed.error) };
     let (lease, _) = checkout(client, head.url, true).await?;

@@ -139,7 +139,7 @@ declare var Response: {
 };
 
 /**
- * Asks a server by HTTP/1.1 or, over TLS, HTTP/2; `data:` URLs are answered in place.
+ * Asks a server by HTTP/1.1 or, over TLS, HTTP/2; `data:` and `blob:` URLs are answered in place.
  *
  * Rejects with the signal's reason where that aborts, else with a TypeError "fetch failed", whose `cause` is an
  * Error with a sentence that names the host and a `code` as Node has them (ECONNREFUSED, ENOTFOUND, ETIMEDOUT,

@@ -52,28 +52,20 @@ impl Response {
         }
     }
 
-    /// What stands in the URL itself (Fetch section 4.2, "data").
-    pub(super) fn local(url: &url::Url, kind: &str, body: Body) -> Self {
-        let mut list = HeaderList::default();
-        list.append(b"content-type", kind.as_bytes());
-        let mut url = url.clone();
-        url.set_fragment(None);
-        Response::fetched(200, "OK".into(), list, body, url.into(), false)
-    }
-
-    /// What a server has answered; `url` has no fragment.
+    /// What is behind `url`.
     pub(super) fn fetched(
         status: u16,
         reason: String,
         headers: HeaderList,
         body: Body,
-        url: String,
+        mut url: url::Url,
         redirected: bool,
     ) -> Self {
+        url.set_fragment(None);
         let mut response = Response::new(status, body);
         response.reason = (!reason.is_empty()).then(|| reason.into_boxed_str());
         let _ = response.headers.set(SharedHeaders::new(headers, true));
-        response.fetched = Some(Box::new(Fetched { url: url.into_boxed_str(), redirected }));
+        response.fetched = Some(Box::new(Fetched { url: String::from(url).into_boxed_str(), redirected }));
         response
     }
 

@@ -45,6 +45,7 @@ impl Failure {
     pub(super) fn value<'js>(&self, ctx: &Ctx<'js>, message: &str) -> Result<Value<'js>> {
         let cause = Exception::from_message(ctx.clone(), "")?.into_object();
         // As `new Error(message)` has it: not enumerable.
+        cause.remove("message")?;
         function::define(ctx, &cause, c"message", value::string(ctx, &self.message)?, false)?;
         if let Some(code) = self.code {
             function::define(ctx, &cause, c"code", value::string(ctx, code)?, true)?;

@@ -3,7 +3,6 @@
 //! Owns: one call from its arguments to its response, and what an abort does to each part of it. Must
 //! not know: connections, HTTP on the wire.
 
-mod blobs;
 mod download;
 mod errors;
 mod integrity;
@@ -96,19 +95,13 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
     }
     let url = Url::parse(&request.url())
         .map_err(|_| Failure::new(format!("{} is no URL", request.url()), None).throw(ctx, FAILED))?;
-    if url.scheme() == "blob" {
-        return match blobs::answer(ctx, &request, &url) {
-            Ok(response) => promise::settled(ctx, Ok(class::instance(ctx, response)?)),
-            Err(failure) => Err(failure.throw(ctx, FAILED)),
-        };
-    }
     if !matches!(url.scheme(), "http" | "https") {
-        return match schemes::local(&url) {
-            Ok((kind, bytes)) => {
+        return match schemes::local(ctx, &url, &request) {
+            Ok(local) => {
                 let is_head = request.method() == "HEAD";
-                let source = if is_head { Source::Null } else { Source::Native(Memory::source(bytes)) };
-                let body = Body::new(source);
-                let response = Response::local(&url, &kind, body);
+                let source = if is_head { Source::Null } else { Source::Native(Memory::source(local.bytes)) };
+                let (reason, body) = (local.reason.into(), Body::new(source));
+                let response = Response::fetched(local.status, reason, local.headers, body, url, false);
                 promise::settled(ctx, Ok(class::instance(ctx, response)?))
             }
             Err(failure) => Err(failure.throw(ctx, FAILED)),
@@ -218,7 +211,7 @@ impl Call {
     /// The Response.
     fn deliver<'js>(&self, ctx: &Ctx<'js>, arrived: Arrived, asked: &Asked) -> Result<Value<'js>> {
         let follow = self.follow.take();
-        let client::Response { status, reason, headers, version: _, mut url, redirected, body } =
+        let client::Response { status, reason, headers, version: _, url, redirected, body } =
             arrived.response;
         let no_body = asked.is_head || matches!(status.as_u16(), 204 | 205 | 304);
         // A body that is decoded is not what Content-Encoding and Content-Length speak of: without them
@@ -240,9 +233,8 @@ impl Call {
                 Body::new(Source::Native(download))
             }
         };
-        url.set_fragment(None);
         let reason = reason.iter().map(|byte| char::from(*byte)).collect();
-        class::instance(ctx, Response::fetched(status.as_u16(), reason, list, body, url.into(), redirected))
+        class::instance(ctx, Response::fetched(status.as_u16(), reason, list, body, url, redirected))
     }
 }
 
