@@ -102,11 +102,6 @@ impl Blob {
         Blob { bytes: self.bytes.slice(range), charge: self.charge.clone(), kind: normalised(kind) }
     }
 
-    /// A blob with the bytes `range` of this one, and no type. Panics where it has not as many.
-    pub fn part(&self, range: std::ops::Range<usize>) -> Blob {
-        self.slice(range, "")
-    }
-
     /// A blob with the same bytes and type.
     pub(super) fn same(&self) -> Blob {
         self.slice(0..self.bytes.len(), &self.kind)
