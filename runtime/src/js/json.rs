@@ -384,7 +384,7 @@ impl Writer<'_, '_> {
             if text.is_null() {
                 return Err(Error::Exception);
             }
-            quoted(&mut self.out, std::slice::from_raw_parts(text.cast(), length as usize));
+            quoted(&mut self.out, std::slice::from_raw_parts(text.cast(), length));
             qjs::JS_FreeCString(self.raw, text);
         }
         match self.out.capacity() > CHARGED_LATER {

@@ -14,7 +14,7 @@ use slab::Slab;
 
 use super::alive::Hold;
 use super::engine::{self, Engine};
-use super::exception;
+use super::exception::{self, Thrown};
 use super::held::Held;
 use super::reuse::Settler;
 
@@ -256,6 +256,21 @@ pub trait Observer {
 pub struct Outcome<T> {
     result: RefCell<Option<T>>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// For who waits for the end, not for a value: a promise that can never settle has ended, too.
+impl Observer for Rc<Outcome<std::result::Result<(), Thrown>>> {
+    fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
+        self.set(result.map(drop).map_err(|reason| {
+            let thrown = Thrown::from_value(&reason);
+            engine::State::of(ctx).note(&thrown);
+            thrown
+        }));
+    }
+
+    fn abandoned(&self) {
+        self.set(Ok(()));
+    }
 }
 
 impl<T> Default for Outcome<T> {

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use rquickjs::Value;
 
+use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{self, Thrown};
-use crate::js::promise::{self, Observer, Outcome};
-use crate::js::{Ctx, Held};
+use crate::js::promise::{self, Outcome};
 use crate::modules::fetch::context::{ExecutionContext, address};
 
 /// The app's `accept`, its receiver and its `env`.
@@ -27,22 +27,6 @@ impl AcceptHandler {
     /// Calls as `this.function(fd, peer, env, ctx)`.
     pub fn new(function: Held, this: Held, env: Held) -> Self {
         AcceptHandler { function, this, env }
-    }
-}
-
-struct Awaiting(Rc<Outcome<Result<(), Thrown>>>);
-
-impl Observer for Awaiting {
-    fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
-        self.0.set(result.map(drop).map_err(|reason| {
-            let thrown = Thrown::from_value(&reason);
-            State::of(ctx).note(&thrown);
-            thrown
-        }));
-    }
-
-    fn abandoned(&self) {
-        self.0.set(Ok(()));
     }
 }
 
@@ -67,7 +51,7 @@ pub async fn accept(
             let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
             if value.is_object() {
                 let value = promise::resolved(ctx, value)?;
-                return promise::observe(ctx, &value, Box::new(Awaiting(cell.clone())));
+                return promise::observe(ctx, &value, Box::new(cell.clone()));
             }
             cell.set(Ok(()));
             Ok(())

@@ -15,11 +15,11 @@ use super::Handle;
 use super::link::{Info, Link};
 use super::transport::Transport;
 use crate::io::{Stream, sleep_until};
+use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{self, Thrown};
-use crate::js::promise::{self, Observer, Outcome};
-use crate::js::{Ctx, Held};
+use crate::js::promise::{self, Outcome};
 use crate::modules::fetch::context::{ExecutionContext, Own};
 
 /// The app's `connect`, its receiver and its `env`.
@@ -43,22 +43,6 @@ pub struct Patience {
     pub idle_ms: u64,
     /// Milliseconds in which it must take some of what is sent.
     pub write_stall_ms: u64,
-}
-
-struct Awaiting(Rc<Outcome<Result<(), Thrown>>>);
-
-impl Observer for Awaiting {
-    fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
-        self.0.set(result.map(drop).map_err(|reason| {
-            let thrown = Thrown::from_value(&reason);
-            State::of(ctx).note(&thrown);
-            thrown
-        }));
-    }
-
-    fn abandoned(&self) {
-        self.0.set(Ok(()));
-    }
 }
 
 /// The connection while its handler runs; the socket goes before the engine that it lives in.
@@ -134,7 +118,7 @@ impl Running<'_> {
                 let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
                 if value.is_object() {
                     let value = promise::resolved(ctx, value)?;
-                    return promise::observe(ctx, &value, Box::new(Awaiting(outcome.clone())));
+                    return promise::observe(ctx, &value, Box::new(outcome.clone()));
                 }
                 outcome.set(Ok(()));
                 Ok(())
