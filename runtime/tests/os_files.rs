@@ -65,9 +65,9 @@ fn what_the_system_refuses_is_a_negative_number() {
         equal(os.open(dir + '/there', os.O_CREAT | os.O_EXCL | os.O_WRONLY), -17);
         equal(os.close(read), 0);
         // A child that another test forks holds the reading end until it is another program.
-        let refused = 0;
-        for (let i = 0; i < 500 && (refused = os.write(write, buffer, 0, 8)) === 8; i++) await os.sleepAsync(2);
-        equal(refused, -32, 'no reader: EPIPE, no signal');
+        let written = 0;
+        for (let i = 0; i < 500 && (written = os.write(write, buffer, 0, 8)) === 8; i++) await os.sleepAsync(2);
+        equal(written, -32, 'no reader: EPIPE, no signal');
         os.close(write);
         "#,
     );
