@@ -131,6 +131,22 @@ fn stacks_and_code_frames_show_the_source() {
 }
 
 #[test]
+fn a_script_reads_the_sources_places_in_a_stack_too() {
+    let main = "import { thrower } from './lib.ts';\ntype A = 1;\ntry { thrower('x') } catch (e) {\n\
+                print(e.stack); console.log(e); e.own = Error.captureStackTrace(e); console.log(e); throw e }";
+    let ended = run("main.ts", &[("main.ts", main), ("lib.ts", THROWS)]);
+    let count = |text: &str, part: &str| text.matches(part).count();
+    assert_eq!(count(&ended.stdout, "lib.ts:6:"), 2, "{}", ended.stdout);
+    assert_eq!(count(&ended.stdout, "main.ts:3:"), 2, "{}", ended.stdout);
+    assert_eq!(count(&ended.stdout, "main.ts:4:"), 1, "{}", ended.stdout);
+    assert!(ended.stderr.contains("main.ts:4:"), "{}", ended.stderr);
+    let looks = "const { get, set, enumerable, configurable } = Object.getOwnPropertyDescriptor(Error.prototype, 'stack');
+        print(get.name, typeof set, enumerable, configurable, typeof new Error().stack, get.call({}));
+        try { get.call(1) } catch (error) { print(error.name) }";
+    prints("main.js", &[("main.js", looks)], "get stack function false true string undefined\nTypeError");
+}
+
+#[test]
 fn a_typescript_app_is_served_and_its_failures_are_logged_by_source() {
     let source = "type Env = {};\ninterface Unused { a: 1 }\n\nexport default {\n  async fetch(request: Request, env: Env): Promise<Response> {\n    if (request.url.endsWith('/bad')) throw new Error('bad');\n    return new Response('typed');\n  },\n};\n";
     let app = App::with_files("app.ts", &[("app.ts", source)]);

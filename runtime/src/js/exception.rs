@@ -7,6 +7,7 @@ use std::fmt;
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
 use super::engine::State;
+use super::reflect;
 use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
@@ -135,7 +136,7 @@ impl Thrown {
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
-        let mut stack = map_stack(property(object, "stack").unwrap_or_default().trim_end().to_owned());
+        let mut stack = stack_of(object);
         let oom = name == "InternalError" && message == "out of memory";
         let text = match (value.is_error(), message.is_empty()) {
             (false, true) => primitive(value),
@@ -238,9 +239,10 @@ fn causes(error: &Object<'_>, stack: &mut String) {
         };
         let mut described = primitive(&cause);
         let next = cause.into_object();
-        if let Some(frames) = next.as_ref().and_then(|object| property(object, "stack")) {
+        let frames = next.as_ref().map(stack_of).unwrap_or_default();
+        if !frames.is_empty() {
             described.push('\n');
-            described.push_str(&map_stack(frames.trim_end().to_owned()));
+            described.push_str(&frames);
         }
         stack.push_str(&format!("{}Caused by: {}", if stack.is_empty() { "" } else { "\n" }, cut(described)));
         match next {
@@ -258,6 +260,13 @@ impl fmt::Display for Thrown {
         }
         Ok(())
     }
+}
+
+/// The stack with the places of the sources, which the getter gives, and a property of the object's own
+/// (Error.captureStackTrace) does not.
+fn stack_of(object: &Object<'_>) -> String {
+    let stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
+    if reflect::data(object, "stack").is_some() { map_stack(stack) } else { stack }
 }
 
 fn property(object: &Object<'_>, name: &str) -> Option<String> {

@@ -29,6 +29,7 @@ pub mod reflect;
 pub mod reg_exp;
 mod reuse;
 pub mod script;
+pub mod stack;
 pub mod value;
 
 pub use class::{Class, Member, Scope};

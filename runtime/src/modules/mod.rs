@@ -61,5 +61,6 @@ pub static TABLE: Table = Table {
         blob::install,
         form_data::install,
         console::install,
+        crate::js::stack::install,
     ],
 };
