@@ -287,7 +287,7 @@ async fn an_unwatched_send_delays_no_other_connection() {
     let _stuck_peer = client(addr);
     let stuck = listener.accept().await.expect("accept");
     // Fill the socket: the next send cannot complete with its submission.
-    let fill = io_harness::within(Duration::from_millis(200), async {
+    let fill = io_harness::within(Duration::from_secs(10), async {
         loop {
             if !stuck.is_sending() {
                 stuck.start_send(vec![0; 256 << 10]);
