@@ -9,7 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{App, Connection, SOON, Script, Server, eventually, example};
+use support::{App, Connection, SOON, Script, Server, accept, eventually, example};
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
@@ -106,19 +106,6 @@ fn ask(server: &Server, line: &str) -> TcpStream {
 fn proxy(io: &str, target: SocketAddr) -> Server {
     let target = format!("TARGET={target}");
     Server::spawn(&["--io", io, "--workers", "1", "--env", &target], &example("tcp_proxy.js"))
-}
-
-fn accept(listener: &TcpListener) -> TcpStream {
-    listener.set_nonblocking(true).expect("non-blocking");
-    let mut accepted = None;
-    eventually("a connection", || {
-        accepted = listener.accept().ok();
-        accepted.is_some()
-    });
-    let (stream, _) = accepted.expect("a connection");
-    stream.set_nonblocking(false).expect("blocking");
-    stream.set_read_timeout(Some(SOON)).expect("timeout");
-    stream
 }
 
 /// Sends `bytes` while it reads as many back.

@@ -10,24 +10,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
-use support::{App, SOON, Script, eventually, example};
+use support::{App, SOON, Script, accept, eventually, example};
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
-}
-
-/// The next connection, whose reads end in time.
-fn accept(listener: &TcpListener) -> TcpStream {
-    listener.set_nonblocking(true).expect("non-blocking");
-    let mut accepted = None;
-    eventually("a connection", || {
-        accepted = listener.accept().ok();
-        accepted.is_some()
-    });
-    let (stream, _) = accepted.expect("a connection");
-    stream.set_nonblocking(false).expect("blocking");
-    stream.set_read_timeout(Some(SOON)).expect("timeout");
-    stream
 }
 
 fn proxy(io: &str) -> (TcpListener, Script, TcpStream) {

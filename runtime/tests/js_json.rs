@@ -112,3 +112,16 @@ fn what_is_nested_too_deep_is_a_range_error_and_no_crash() {
         "#,
     );
 }
+
+#[test]
+fn a_text_beyond_the_heap_is_out_of_memory_and_what_follows_works() {
+    check(
+        r#"
+        let shared = ['x'.repeat(1000)];
+        for (let i = 0; i < 9; i++) shared = Array(10).fill(shared);
+        throws(() => JSON.stringify(shared), 'InternalError', 'out of memory');
+        throws(() => JSON.stringify(Array(400000).fill('y'.repeat(1000))), 'InternalError', 'out of memory');
+        equal(JSON.stringify({ still: 'here' }), '{"still":"here"}');
+        "#,
+    );
+}

@@ -15,6 +15,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -133,6 +134,20 @@ pub fn uring_works(test: &str) -> bool {
 pub fn skip(test: &str, why: &str) {
     assert!(std::env::var_os("JSSERVE_CI").is_none(), "{test} may not be skipped here: {why}");
     println!("skipped: {test}: {why}");
+}
+
+/// The next connection, whose reads end in time.
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("non-blocking");
+    let mut accepted = None;
+    eventually("a connection", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (stream, _) = accepted.expect("a connection");
+    stream.set_nonblocking(false).expect("blocking");
+    stream.set_read_timeout(Some(SOON)).expect("timeout");
+    stream
 }
 
 /// Waits until `done` answers true, looking every few milliseconds.
