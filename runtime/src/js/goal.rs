@@ -7,8 +7,9 @@ use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, context::intrinsic, qjs};
 
 use super::exception::{self, Thrown};
-use super::value;
+use super::{compile, value};
 use crate::config::Goal;
+use crate::source::cache;
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
@@ -111,6 +112,18 @@ pub fn exports(source: &[u8], name: &str) -> bool {
     if !contains(source, b"export") || !contains(source, name.as_bytes()) {
         return false;
     }
+    let key = compile::key("exports", name, source);
+    if let Some(known) = key.as_ref().and_then(cache::load) {
+        return known == [1];
+    }
+    let exports = parsed_exports(source, name);
+    if let Some(key) = key {
+        cache::store(&key, &[u8::from(exports)]);
+    }
+    exports
+}
+
+fn parsed_exports(source: &[u8], name: &str) -> bool {
     let Ok(runtime) = Runtime::new() else { return false };
     let Ok(context) = Context::custom::<Parser>(&runtime) else { return false };
     context.with(|ctx| {
@@ -126,7 +139,7 @@ pub fn exports(source: &[u8], name: &str) -> bool {
 }
 
 fn contains(source: &[u8], word: &[u8]) -> bool {
-    source.windows(word.len()).any(|part| part == word)
+    memchr::memmem::find(source, word).is_some()
 }
 
 #[cfg(test)]
