@@ -31,7 +31,7 @@ impl Key {
     /// The key for what is made of `parts`.
     pub fn of(parts: &[&[u8]]) -> Key {
         let mut context = Context::new(&SHA256);
-        context.update(build().as_bytes());
+        context.update(build().unwrap_or_default().as_bytes());
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
@@ -46,13 +46,16 @@ impl Key {
     }
 }
 
-/// Names this very build: another one may transform otherwise.
-fn build() -> &'static str {
-    static BUILD: OnceLock<String> = OnceLock::new();
-    BUILD.get_or_init(|| {
-        let program = fs::metadata("/proc/self/exe").map(|m| (m.len(), m.mtime(), m.mtime_nsec(), m.ino()));
-        format!("{} {program:?}", env!("CARGO_PKG_VERSION"))
-    })
+/// Names this very build: another one may transform otherwise, and its bytecode may be another. None where the
+/// program's file cannot be seen (no /proc): then nothing is cached.
+fn build() -> Option<&'static str> {
+    static BUILD: OnceLock<Option<String>> = OnceLock::new();
+    let known = BUILD.get_or_init(|| {
+        let file = fs::metadata("/proc/self/exe").ok()?;
+        let file = (file.len(), file.mtime(), file.mtime_nsec(), file.dev(), file.ino());
+        Some(format!("{} {file:?}", env!("CARGO_PKG_VERSION")))
+    });
+    known.as_deref()
 }
 
 /// What was stored for `key`.
@@ -71,7 +74,7 @@ pub fn store(key: &Key, body: &[u8]) {
 /// The cache's folder (XDG Base Directory Specification): ours alone, or none.
 fn folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    if super::settings().no_cache {
+    if super::settings().no_cache || build().is_none() {
         return None;
     }
     let found = FOLDER.get_or_init(|| {
