@@ -9,7 +9,7 @@ use driver::{check, check_async};
 const LIST: &str = r#"
 const interfaces = `AbortController AbortSignal:0:EventTarget Blob ByteLengthQueuingStrategy:1 CompressionStream:1
   CountQueuingStrategy:1 Crypto CryptoKey CustomEvent:1:Event DecompressionStream:1 DOMException:0:Error ErrorEvent:1:Event
-  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance
+  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
   PromiseRejectionEvent:2:Event ReadableByteStreamController ReadableStream ReadableStreamBYOBReader:1
   ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader:1 Request:1 Response SubtleCrypto
   TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL:1

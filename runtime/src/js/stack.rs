@@ -5,9 +5,9 @@
 
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
+use rquickjs::{Ctx, Object, Result, Value};
 
-use super::class::{self, Scope, Static};
+use super::class::{Scope, Static};
 use super::engine::State;
 use super::function::{self, Functions};
 use super::held::{Held, Slot};
@@ -36,18 +36,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     };
     State::of(ctx).extension::<Engines>().0.set(Some(getter));
     let ours = function::make::<Getter>(ctx, 0)?;
-    // SAFETY: JS_DefinePropertyGetSet takes one reference of getter and setter each, given here.
-    let done = unsafe {
-        let raw = ctx.as_raw().as_ptr();
-        let atom = qjs::JS_NewAtom(raw, c"stack".as_ptr());
-        let (ours, setter) = (class::leak(ours), class::leak(setter));
-        let flags = qjs::JS_PROP_CONFIGURABLE as i32;
-        let done =
-            qjs::JS_DefinePropertyGetSet(raw, prototype.as_value().as_raw(), atom, ours, setter, flags);
-        qjs::JS_FreeAtom(raw, atom);
-        done
-    };
-    if done < 0 { Err(Error::Exception) } else { Ok(()) }
+    function::attribute(ctx, &prototype, c"stack", ours, Some(setter), false)
 }
 
 fn get<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {

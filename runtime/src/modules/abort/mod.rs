@@ -53,9 +53,11 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let main = Held::new(SCRIPT.run(ctx)?);
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
+        host.set("performance", performance::object(ctx))?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
         let object = Object::from_js(ctx, exports.clone())?;
         dress(ctx, &object)?;
+        performance::extend(ctx, &object.get("EventTarget")?)?;
         platform::script(ctx, &object)?;
         Ok(exports)
     })?;
