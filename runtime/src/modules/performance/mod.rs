@@ -144,12 +144,21 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     }
     kept.stand_in.set(Some(stand_in.into_value()));
     kept.class.set(Some(class::register_unlisted::<Performance>(ctx)?));
-    let object = class::instance(ctx, Performance)?;
-    kept.object.set(Some(object.clone()));
+    kept.object.set(Some(class::instance(ctx, Performance)?));
     embed::lazy_globals(ctx, &["Performance"], |ctx, _| {
         abort::exports(ctx)?;
         let class = State::of(ctx).extension::<Kept>().class.get(ctx);
         Ok(class.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
     })?;
-    function::define(ctx, &ctx.globals(), c"performance", object, true)
+    embed::attribute::<Global>(ctx, c"performance", 0, Some(1))
+}
+
+/// `[Replaceable] readonly attribute Performance performance` of WindowOrWorkerGlobalScope.
+struct Global;
+
+impl Functions for Global {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"get performance", 0, |scope| embed::of_global(scope).map(|()| object(scope.ctx))),
+        (c"set performance", 1, |scope| embed::replaceable(scope, c"performance")),
+    ];
 }
