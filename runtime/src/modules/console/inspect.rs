@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use rquickjs::{Atom, Ctx, Object, Value};
 
+use super::attributes;
 use super::intrinsics::Intrinsics;
 use super::layout::{self, Pieces};
 use crate::js::engine::State;
@@ -139,6 +140,10 @@ impl<'js> Inspector<'js> {
         self.deepest = level;
         let (mut entries, extra) = self.contents(&object, &class, level + 1);
         for property in keys {
+            // The one accessor that every event has of its own.
+            if matches!(property.slot, Slot::Accessor(..)) && attributes::is_trusted(&object, &property.key) {
+                continue;
+            }
             let entry = self.property(&property, level + 1);
             entries.push(entry);
         }

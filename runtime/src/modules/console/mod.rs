@@ -19,6 +19,7 @@ use crate::js::exception;
 use crate::js::function::{self, Functions};
 use crate::js::{reflect, value};
 
+mod attributes;
 mod contents;
 mod format;
 mod inspect;
@@ -27,6 +28,7 @@ mod layout;
 mod output;
 mod table;
 
+pub use attributes::keep;
 pub use format::format;
 pub use inspect::{DEPTH, inspect};
 pub use output::{Level, Output, Sink};

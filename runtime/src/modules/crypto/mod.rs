@@ -35,7 +35,7 @@ use crate::js::held::Slot;
 use crate::js::{exception, reflect, value};
 
 use super::embed;
-use key::CryptoKey;
+pub(super) use key::CryptoKey;
 use subtle::SubtleCrypto;
 
 /// Most bytes of one `getRandomValues` (section 10.1.1).

@@ -17,7 +17,7 @@ use crate::js::pump::Hearing;
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{abort, embed};
+use super::{abort, console, embed};
 
 static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
 
@@ -83,7 +83,9 @@ fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let made = promise::call(ctx, &main, None, &[host.into_value(), dom])?;
         let exports = Object::from_js(ctx, made.clone())?;
         for name in CLASSES {
-            reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+            let class = exports.get(*name)?;
+            reflect::as_interface(ctx, &class, name)?;
+            console::keep(ctx, &class, name)?;
         }
         Ok(made)
     })?;
