@@ -178,6 +178,10 @@ fn errors_show_stack_cause_and_their_own_properties() {
         "const e = new Error('x'); Object.defineProperty(e, 'stack', { value: undefined, enumerable: true }); console.log([e])",
     );
     assert_eq!(text, "[ [Error: x] { stack: undefined } ]\n");
+    let text = printed(
+        "const e = new Error('x'); e.stack = 'mine'; e.message = 'm'; e.name = 'Own'; e.more = 1; e.stack += '\\ntwo'; console.log([e])",
+    );
+    assert_eq!(text, "[\n  Own: m\n  mine\n  two {\n    more: 1\n  }\n]\n");
     let text = printed("console.log(new AggregateError([new Error('one')], 'all'))");
     assert!(text.contains("[errors]: [\n    Error: one\n"), "{text}");
     let text = printed("try { atob('$') } catch (e) { console.log(e) }");

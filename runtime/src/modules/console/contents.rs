@@ -135,7 +135,7 @@ impl<'js> Inspector<'js> {
         }
         let message = text("message").filter(|message| !message.is_empty());
         let header = message.map_or(name.clone(), |message| format!("{name}: {message}"));
-        let stack = crate::source::positions::map_stack(self.intrinsics.stack(object).unwrap_or_default());
+        let stack = self.intrinsics.stack(object).unwrap_or_default();
         let text = match stack.trim_end() {
             "" => format!("[{header}]"),
             stack if stack.starts_with(&header) => stack.to_owned(),

@@ -7,7 +7,8 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::js::engine::State;
 use crate::js::held::{Held, Slot};
 use crate::js::reflect::{self, Slot as Property};
-use crate::js::{promise, value};
+use crate::js::{promise, stack, value};
+use crate::source::positions::map_stack;
 
 /// The methods.
 #[derive(Default)]
@@ -122,16 +123,20 @@ impl Intrinsics {
         (items, count)
     }
 
-    /// An error's stack: a property of its own, or what the engine recorded.
+    /// An error's stack with the places of the sources: a property of its own, or what the engine
+    /// recorded.
     pub fn stack(&self, error: &Object<'_>) -> Option<String> {
-        let found = reflect::data(error, "stack").or_else(|| {
+        let own = reflect::data(error, "stack");
+        let raw = own.is_none() || stack::is_raw(error);
+        let found = own.or_else(|| {
             let key = value::string(error.ctx(), "stack").ok()?;
             match reflect::own(error, &key) {
                 Ok(None) => call(&self.error_stack, error.as_value()),
                 _ => None,
             }
         });
-        text(found.filter(Value::is_string))
+        let text = text(found.filter(Value::is_string))?;
+        Some(if raw { map_stack(text) } else { text })
     }
 
     /// The `name` or the `message` of a DOMException.
