@@ -5,8 +5,7 @@
 
 use std::ffi::CStr;
 
-use rquickjs::function::{Rest, This};
-use rquickjs::{Ctx, FromJs, Function, Object, Result, Symbol, Value};
+use rquickjs::{Ctx, FromJs, Object, Result, Symbol, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
@@ -152,7 +151,6 @@ impl Functions for Host {
 
 /// Calls function 0 on receiver 1 with the arguments that follow.
 fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let function = Function::from_js(scope.ctx, scope.arg(0))?;
     let arguments: Vec<Value> = (2..scope.len()).map(|i| scope.arg(i)).collect();
-    function.call((This(scope.arg(1)), Rest(arguments)))
+    promise::call(scope.ctx, &Held::new(scope.arg(0)), Some(&Held::new(scope.arg(1))), &arguments)
 }
