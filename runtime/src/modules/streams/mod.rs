@@ -106,7 +106,9 @@ pub fn build_upon<'js>(ctx: &Ctx<'js>, script: &Script, host: Object<'js>) -> Re
 /// Gives the classes what Web IDL has and a class body has not.
 fn dress<'js>(ctx: &Ctx<'js>, shared: &Object<'js>) -> Result<()> {
     for name in NAMES {
-        reflect::as_interface(ctx, &shared.get(*name)?, name)?;
+        let class = shared.get(*name)?;
+        reflect::as_interface(ctx, &class, name)?;
+        super::console::keep(ctx, &class, name)?;
     }
     let stream: Object = shared.get::<_, Object>("ReadableStream")?.get("prototype")?;
     let values: Value = stream.get("values")?;
