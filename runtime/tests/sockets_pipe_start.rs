@@ -251,7 +251,9 @@ fn receiver(listener: TcpListener) -> JoinHandle<usize> {
             if got == 0 {
                 return at;
             }
-            assert!(buffer[..got].iter().enumerate().all(|(i, byte)| *byte == ((at + i) % (1 << 20) % 251) as u8));
+            assert!(
+                buffer[..got].iter().enumerate().all(|(i, byte)| *byte == ((at + i) % (1 << 20) % 251) as u8)
+            );
             at += got;
         }
     })
