@@ -81,8 +81,11 @@ pub async fn send(
         return Ok(());
     }
     session.connection.set_phase(Phase::Handling);
+    // The app has nothing more to do with a body that is in memory: the client may take its time, and
+    // be done with sending.
+    let in_memory = outgoing.length().is_some();
     let deadline = session.connection.request_deadline();
-    if !deadline.is_set() {
+    if !deadline.is_set() && !in_memory {
         deadline.set(session.connection.worker().config.limits.request_ms_max);
     }
     let worker = session.connection.worker().clone();
@@ -96,7 +99,7 @@ pub async fn send(
         left: encoded.length,
         ended: false,
         sending,
-        watching: true,
+        watching: !in_memory,
         receiving: false,
         stall: Deadline::new(),
         unclear: false,
