@@ -90,7 +90,7 @@ fn noise(length: usize) -> Vec<u8> {
             (seed >> 24) as u8
         })
         .collect();
-    bytes.chunks_mut(1000).for_each(|chunk| chunk[..4].copy_from_slice(b"\r\n--"));
+    bytes.chunks_exact_mut(1000).for_each(|chunk| chunk[..5].copy_from_slice(b"\r\n--a"));
     bytes
 }
 
