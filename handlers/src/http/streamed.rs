@@ -81,15 +81,15 @@ pub async fn send(
         return Ok(());
     }
     session.connection.set_phase(Phase::Handling);
-    // The app has nothing more to do with a body that is in memory: the client may take its time, and
-    // be done with sending.
+    // The app is done with a body in memory: its client may take its time, and be done with sending.
     let in_memory = outgoing.length().is_some();
+    let worker = session.connection.worker().clone();
+    let limits = &worker.config.limits;
+    let (ms, stall_ms) = (limits.request_ms_max, limits.write_stall_ms_max);
     let deadline = session.connection.request_deadline();
     if !deadline.is_set() && !in_memory {
-        deadline.set(session.connection.worker().config.limits.request_ms_max);
+        deadline.set(ms);
     }
-    let worker = session.connection.worker().clone();
-    let stall_ms = worker.config.limits.write_stall_ms_max;
     let sending = session.connection.stream().is_sending().then(|| SendWatch::new(stall_ms));
     let mut streamed = Streamed {
         session,
@@ -122,7 +122,6 @@ pub async fn send(
             return Err(End::Lost);
         }
         Cut::TimedOut => {
-            let ms = worker.config.limits.request_ms_max;
             log(&format!("the response took longer than {ms} ms (--request-timeout)"), "");
             streamed.outgoing.cancel(Unwanted::TimedOut);
         }
