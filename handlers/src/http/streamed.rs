@@ -84,8 +84,7 @@ pub async fn send(
     // The app is done with a body in memory: its client may take its time, and be done with sending.
     let in_memory = outgoing.length().is_some();
     let worker = session.connection.worker().clone();
-    let limits = &worker.config.limits;
-    let (ms, stall_ms) = (limits.request_ms_max, limits.write_stall_ms_max);
+    let (ms, stall_ms) = (worker.config.limits.request_ms_max, worker.config.limits.write_stall_ms_max);
     let deadline = session.connection.request_deadline();
     if !deadline.is_set() && !in_memory {
         deadline.set(ms);
