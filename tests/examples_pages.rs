@@ -23,6 +23,7 @@ fn the_guestbook_is_signed_in_a_browser() {
     let mut page = browser.open(900, 760);
     page.go(&format!("http://{}/", server.addr()));
     page.wait("document.querySelector('h1 small').textContent === 'nobody was here yet'");
+    assert_eq!(page.text("document.compatMode"), "CSS1Compat", "it has a doctype");
     for (name, text, count) in [
         (
             "Ada Lovelace",

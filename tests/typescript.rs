@@ -1,13 +1,10 @@
-//! TypeScript and JSX run as they are: what tsconfig.json says of them, places in errors, the cache.
+//! TypeScript and JSX run as they are: what tsconfig.json says of them, places in errors.
 //!
-//! Owns: projects in a temporary folder, each with a cache of its own. Must not know: the transformer.
+//! Owns: projects in a temporary folder. Must not know: the transformer.
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use support::server::{Ended, end_of, run_to_end};
+use support::server::{Ended, run_to_end};
 use support::{App, Connection, Server};
 
 fn run(main: &str, files: &[(&str, &str)]) -> Ended {
@@ -154,58 +151,4 @@ fn a_typescript_app_is_served_and_its_failures_are_logged_by_source() {
     assert_eq!(Connection::open(server.addr()).get("/").text(), "typed");
     assert_eq!(Connection::open(server.addr()).get("/bad").status, 500);
     server.await_log("app.ts:6:");
-}
-
-/// Runs `file` with a cache in `cache`.
-fn run_cached(file: &Path, cache: &Path) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
-    command.arg(file).env("XDG_CACHE_HOME", cache).stdin(Stdio::null());
-    end_of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run jsserve"))
-}
-
-fn entries(cache: &Path) -> Vec<PathBuf> {
-    let folder =
-        std::fs::read_dir(cache.join("jsserve")).map(|all| all.flatten().map(|e| e.path()).collect());
-    folder.unwrap_or_default()
-}
-
-#[test]
-fn a_second_start_takes_what_the_first_made_unless_it_was_damaged() {
-    let app = App::with_files(
-        "main.ts",
-        &[("main.ts", "type A = 1;\n\nconst a: string = 'x';\nprint(a);\nnull!.b")],
-    );
-    let cache = app.path().with_file_name("cache");
-    let first = run_cached(app.path(), &cache);
-    assert_eq!(first.stdout, "x\n");
-    assert!(first.stderr.contains("main.ts:5:"), "{}", first.stderr);
-    let made = entries(&cache);
-    assert_eq!(made.len(), 1);
-    let time = std::fs::metadata(&made[0]).and_then(|m| m.modified()).expect("a time");
-    let second = run_cached(app.path(), &cache);
-    assert_eq!((second.stdout, second.stderr), (first.stdout.clone(), first.stderr.clone()));
-    assert_eq!(std::fs::metadata(&made[0]).and_then(|m| m.modified()).expect("a time"), time);
-    // A changed byte: made anew, never run.
-    let mut bytes = std::fs::read(&made[0]).expect("an entry");
-    let at = bytes.windows(3).rposition(|part| part == b"\"x\"").expect("the string") + 1;
-    bytes[at] = b'y';
-    std::fs::write(&made[0], &bytes).expect("written");
-    assert_eq!(run_cached(app.path(), &cache).stdout, first.stdout);
-    assert_ne!(std::fs::read(&made[0]).expect("an entry"), bytes);
-    // Another source is another entry.
-    std::fs::write(app.path(), "print('z' as string)").expect("written");
-    assert_eq!(run_cached(app.path(), &cache).stdout, "z\n");
-    assert_eq!(entries(&cache).len(), 2);
-}
-
-#[test]
-fn plain_javascript_leaves_no_cache_and_no_cache_means_none() {
-    let app = App::with_files("main.js", &[("main.js", "print(1)"), ("main.ts", "print(2 as number)")]);
-    let cache = app.path().with_file_name("cache");
-    assert_eq!(run_cached(app.path(), &cache).stdout, "1\n");
-    assert!(!cache.exists());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
-    command.arg("--no-cache").arg(app.path().with_file_name("main.ts")).env("XDG_CACHE_HOME", &cache);
-    let output = command.stdin(Stdio::null()).output().expect("run jsserve");
-    assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), cache.exists()), ("2\n", false));
 }

@@ -10,6 +10,7 @@
  */
 import { Hono } from "hono";
 import { csrf } from "hono/csrf";
+import { html } from "hono/html";
 import type { Child, FC } from "hono/jsx";
 import shared from "jsserve:shared";
 
@@ -77,19 +78,22 @@ const Book: FC<{ draft?: Draft }> = ({ draft }) => {
   );
 };
 
+/** A whole document: JSX has no way to say its first line. */
+const page = (content: Child) => html`<!doctype html>${content}`;
+
 const app = new Hono();
 
 // Forms of other sites cannot post here.
 app.use(csrf());
 
-app.get("/", (c) => c.html(<Book />));
+app.get("/", (c) => c.html(page(<Book />)));
 
 app.post("/entries", async (c) => {
   const form = await c.req.parseBody();
   const field = (name: string) => (typeof form[name] === "string" ? form[name].trim() : "");
   const draft = { name: field("name"), text: field("text") };
   const problem = fault(draft);
-  if (problem) return c.html(<Book draft={{ ...draft, problem }} />, 422);
+  if (problem) return c.html(page(<Book draft={{ ...draft, problem }} />), 422);
   const id = counters.incr("entry", 1); // atomic: two workers never get the same number
   entries.set(String(id), { id, ...draft, time: Date.now(), likes: 0 });
   return c.redirect(`/#entry-${id}`, 303);
@@ -108,10 +112,12 @@ app.get("/style.css", (c) => c.body(style, 200, { "content-type": "text/css; cha
 
 app.notFound((c) =>
   c.html(
-    <Layout title="Not found">
-      <h1>There is no such page</h1>
-      <p><a href="/">To the guestbook</a></p>
-    </Layout>,
+    page(
+      <Layout title="Not found">
+        <h1>There is no such page</h1>
+        <p><a href="/">To the guestbook</a></p>
+      </Layout>,
+    ),
     404,
   ),
 );

@@ -5,14 +5,14 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
 use rquickjs::object::Property;
 use rquickjs::{Object, Value};
 
-use crate::config::Config;
+use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
 use crate::js::compile::Code;
@@ -61,6 +61,7 @@ impl Abilities {
 }
 
 /// The app as all workers share it.
+#[derive(Clone)]
 pub struct Blueprint {
     code: Arc<Code>,
     config: Arc<Config>,
@@ -77,16 +78,30 @@ impl Blueprint {
         environment::replace(&config.env);
         let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
-        let engine = blueprint.engine(Pulse::default(), usize::MAX).map_err(|t| blueprint.app_error(&t))?;
-        let loaded = engine.turn(|ctx| match blueprint.code.load_main(ctx) {
+        let (result, loaded) = mpsc::channel();
+        let compiled = blueprint.clone();
+        // With the stack that a worker's engine has; and nobody waits until this one is taken down.
+        let thread = std::thread::Builder::new()
+            .name("compile".into())
+            .stack_size(NATIVE_STACK_BYTES + blueprint.config.limits.stack_bytes_max)
+            .spawn(move || {
+                let engine = compiled.engine(Pulse::default(), usize::MAX);
+                let loaded = engine.as_ref().map_err(Clone::clone).and_then(|engine| compiled.link(engine));
+                let _ = result.send(loaded.map_err(|thrown| compiled.app_error(&thrown)));
+            });
+        thread.map_err(|e| Error::system("cannot start a thread", e))?;
+        let died = || Error::new(ErrorKind::Internal, "a panic, reported above");
+        loaded.recv().unwrap_or_else(|_| Err(died())).map(|()| blueprint)
+    }
+
+    fn link(&self, engine: &Engine) -> std::result::Result<(), Thrown> {
+        engine.turn(|ctx| match self.code.load_main(ctx) {
             Ok(_) => Ok(()),
             Err(error) => {
                 crate::js::exception::raise(ctx, &error);
                 Err(Thrown::take(ctx))
             }
-        });
-        loaded.map_err(|thrown| blueprint.app_error(&thrown))?;
-        Ok(blueprint)
+        })
     }
 
     /// How many modules are compiled so far.

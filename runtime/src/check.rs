@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::app::{Abilities, App, Blueprint};
-use crate::config::Config;
+use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::without_mark;
@@ -15,9 +15,6 @@ use crate::js::engine::Pulse;
 use crate::js::goal::exports;
 use crate::server;
 use crate::source::prepare;
-
-/// Stack of the thread beyond what JavaScript may use.
-const STACK_BYTES: usize = 2 << 20;
 
 /// What there is to say of an app that loads.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +39,7 @@ pub fn check(config: Config) -> Result<Checked> {
         recv_buffer_bytes: config.limits.recv_buffer_bytes,
         ..IoOptions::default()
     };
-    let stack_bytes = STACK_BYTES + config.limits.stack_bytes_max;
+    let stack_bytes = NATIVE_STACK_BYTES + config.limits.stack_bytes_max;
     let load = move || {
         let path = config.app.clone();
         let blueprint = Arc::new(Blueprint::compile(Arc::new(config))?);

@@ -100,6 +100,9 @@ pub struct ScriptConfig {
 /// JavaScript stack of a script in bytes: what a main thread of 8 MiB can well spare.
 pub const SCRIPT_STACK_BYTES: usize = 4 << 20;
 
+/// Stack in bytes of a thread that runs JavaScript, beyond what JavaScript itself may use.
+pub const NATIVE_STACK_BYTES: usize = 2 << 20;
+
 /// Bounds on everything that a client or an app could make grow.
 #[derive(Clone, Debug)]
 pub struct Limits {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rquickjs::Module;
 
-use crate::config::{Goal, Program, ScriptConfig};
+use crate::config::{Goal, NATIVE_STACK_BYTES, Program, ScriptConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::{Code, Kind, without_mark};
@@ -33,8 +33,6 @@ use crate::source::prepare;
 /// connections, and should start at once.
 const IO: IoOptions =
     IoOptions { ring_entries: 256, recv_buffer_bytes: 256 << 10, backlog_bytes_max: 16 << 10 };
-/// Stack of the thread beyond what JavaScript may use.
-const STACK_BYTES: usize = 2 << 20;
 /// The exit code of a script whose top-level `await` can never settle; the same as Node's.
 const UNSETTLED: i32 = 13;
 
@@ -63,7 +61,7 @@ where
     F::Output: Send + 'static,
 {
     let (backend, _) = server::choose(config.io, IO.ring_entries)?;
-    let stack_bytes = config.stack_bytes_max.saturating_add(STACK_BYTES);
+    let stack_bytes = config.stack_bytes_max.saturating_add(NATIVE_STACK_BYTES);
     let work = move || {
         let started = move || async move {
             let script = Script::new(config)?;

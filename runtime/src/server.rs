@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
 use crate::app::{Abilities, Blueprint};
-use crate::config::{Config, IoChoice, Scheme};
+use crate::config::{Config, IoChoice, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier};
@@ -24,9 +24,6 @@ use crate::worker::{self, Control, Event, Seed};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
-/// Stack of a worker's thread beyond what JavaScript may use.
-const STACK_BYTES: usize = 2 << 20;
-
 struct Handle {
     life: u64,
     number: usize,
@@ -154,7 +151,7 @@ impl Server {
         };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .stack_size(STACK_BYTES + self.config.limits.stack_bytes_max)
+            .stack_size(NATIVE_STACK_BYTES + self.config.limits.stack_bytes_max)
             .spawn(move || worker::run(seed))
             .map_err(|e| Error::system("cannot start a thread", e))?;
         let seen = (0, Instant::now());

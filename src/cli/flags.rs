@@ -241,7 +241,7 @@ pub struct JavaScript {
     #[arg(long, value_name = "FILE")]
     pub import_map: Option<OsString>,
 
-    /// Transform TypeScript, JSX and CommonJS anew, without the cache in ~/.cache/jsserve
+    /// Transform and compile sources anew, without the cache in ~/.cache/jsserve
     #[arg(long)]
     pub no_cache: bool,
 }

@@ -17,6 +17,7 @@ use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::script::{self, Script};
 use super::{exception, promise, value};
+use crate::source::cache;
 use crate::source::commonjs::names;
 use crate::source::positions::{self, Positions};
 use crate::source::prepare::{Exports, Prepared};
@@ -44,8 +45,16 @@ pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<
         positions::remember(name, Positions::Before(BEFORE.len() as u32));
     }
     let source = format!("{BEFORE}{text}\n}})");
+    let key = compile::key("function", name, source.as_bytes());
+    if let Some(bytecode) = key.as_ref().and_then(cache::load) {
+        return Ok(bytecode.into());
+    }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
-    script::compile(ctx, &source, &name, 0, 0)
+    let bytecode = script::compile(ctx, &source, &name, 0, 0)?;
+    if let Some(key) = key {
+        cache::store(&key, &bytecode);
+    }
+    Ok(bytecode)
 }
 
 /// The text of the module that `import` of `name` gives: `module.exports` is the default export, and

@@ -1,8 +1,8 @@
 //! Compiled code: each module of the app read and compiled once, its bytecode shared by all
-//! workers.
+//! workers, and by later starts through the cache on disk.
 //!
-//! Owns: the bytecode cache. Must not know: workers, TypeScript. Bytecode is only ever what this
-//! process compiled itself.
+//! Owns: the bytecode. Must not know: workers, TypeScript. Bytecode is only ever what this very
+//! program compiled itself: the cache gives nothing else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -11,7 +11,12 @@ use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
 use super::{commonjs, exception, loader, value};
+use crate::source::cache::{self, Key};
 use crate::source::prepare::{self, Format, Prepared};
+use crate::source::resolve::{self, By};
+
+/// Specifiers of one file that are remembered: there is no end to those of `import()`.
+const RESOLVED_MAX: usize = 10_000;
 
 /// What a file is as a module (the import attribute `type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub struct Code {
     modules: [RwLock<HashMap<String, Compiled>>; 3],
     /// The bodies of CommonJS modules, each a script whose value is a function.
     functions: RwLock<HashMap<String, Arc<[u8]>>>,
+    /// What specifiers stand for, by the file that imports them: all workers agree.
+    resolved: RwLock<HashMap<String, HashMap<String, String>>>,
     table: OnceLock<&'static loader::Table>,
 }
 
@@ -72,6 +79,26 @@ impl Code {
     /// Whether nothing is compiled yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The absolute path of the file that `specifier` names in the file `base`.
+    ///
+    /// # Errors
+    /// One sentence that names what was imported, and by whom.
+    pub(super) fn resolve(&self, base: &str, specifier: &str) -> std::result::Result<String, String> {
+        let known = self.resolved.read().ok();
+        if let Some(path) = known.as_ref().and_then(|all| all.get(base)?.get(specifier)) {
+            return Ok(path.clone());
+        }
+        drop(known);
+        let path = resolve::resolve(base, specifier, By::Import)?;
+        if let Ok(mut all) = self.resolved.write() {
+            let of_base = all.entry(base.to_owned()).or_default();
+            if of_base.len() < RESOLVED_MAX {
+                of_base.insert(specifier.to_owned(), path.clone());
+            }
+        }
+        Ok(path)
     }
 
     /// The file module `name`: from its bytecode, else read and compiled now.
@@ -120,8 +147,7 @@ impl Code {
             Kind::Json => json_module(ctx, name, source)?,
             Kind::Text => text_module(ctx, name, source)?,
         };
-        let module = Module::declare(ctx.clone(), name, source)?;
-        let bytecode = module.write(WriteOptions::default())?.into();
+        let (module, bytecode) = declare(ctx, name, source)?;
         if let Ok(mut all) = self.modules[kind as usize].write() {
             all.insert(name.to_owned(), Compiled { bytecode, commonjs });
         }
@@ -168,6 +194,35 @@ impl Code {
         let main = ctx.json_stringify(self.main.as_str())?.ok_or(Error::Unknown)?.to_string()?;
         Module::declare(ctx.clone(), "jsserve:main", format!("export * as app from {main};"))
     }
+}
+
+/// A shorter source is compiled sooner than its bytecode is found on disk (measured: equal at about 600
+/// bytes).
+const CACHED_BYTES_MIN: usize = 1 << 10;
+
+/// What the bytecode of the `source` of the file `name` as a `kind` is kept as; none where it is not kept.
+pub(super) fn key(kind: &str, name: &str, source: &[u8]) -> Option<Key> {
+    (source.len() >= CACHED_BYTES_MIN).then(|| Key::of(&[kind.as_bytes(), name.as_bytes(), source]))
+}
+
+/// The module `name` of `source`, and its bytecode.
+fn declare<'js>(ctx: &Ctx<'js>, name: &str, source: Vec<u8>) -> Result<(Module<'js, Declared>, Arc<[u8]>)> {
+    let key = key("module", name, &source);
+    if let Some(bytecode) = key.as_ref().and_then(cache::load) {
+        // SAFETY: the cache gives only what this very program stored for a module of this source: bytes
+        // of `JS_WriteObject`, below.
+        match unsafe { Module::load(ctx.clone(), &bytecode) } {
+            Ok(module) => return Ok((module, bytecode.into())),
+            // No memory: compiling tells it.
+            Err(_) => drop(ctx.catch()),
+        }
+    }
+    let module = Module::declare(ctx.clone(), name, source)?;
+    let bytecode = module.write(WriteOptions::default())?;
+    if let Some(key) = key {
+        cache::store(&key, &bytecode);
+    }
+    Ok((module, bytecode.into()))
 }
 
 /// A module's file.

@@ -3,10 +3,7 @@
 //! Owns: the turn (the only way into JavaScript), the CPU budget, health, state that modules keep
 //! per engine. Must not know: sockets, requests, the modules themselves.
 
-use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +13,7 @@ use rquickjs::{Context, Ctx, Runtime, qjs};
 
 use super::alive::Alive;
 use super::exception::{Cause, Thrown};
+use super::extensions::Extensions;
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
 use super::reuse::Resting;
@@ -52,21 +50,8 @@ pub type Report = Box<dyn Fn(&Thrown, &str)>;
 /// Room above the heap limit for the error that ends a turn which is over its budget.
 const INTERRUPT_BYTES: usize = 64 << 10;
 
-/// A `TypeId` is a hash already: it needs no second one on the way of each native call.
-#[derive(Default)]
-struct TypeHash(u64);
-
-impl Hasher for TypeHash {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// The heap at which garbage in cycles is first looked for: loading an app of some size makes none.
+const GC_FIRST_BYTES: usize = 2 << 20;
 
 /// What native code reaches from a context.
 pub struct State {
@@ -89,7 +74,7 @@ pub struct State {
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
     pub(super) resting: Resting,
-    extensions: RefCell<HashMap<TypeId, Rc<dyn Any>, BuildHasherDefault<TypeHash>>>,
+    extensions: Extensions,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
     pub(crate) after_rejections: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -109,9 +94,7 @@ impl State {
 
     /// The engine's one `T`, made when first asked for, dropped before the engine.
     pub fn extension<T: Default + 'static>(&self) -> Rc<T> {
-        let mut all = self.extensions.borrow_mut();
-        let any = all.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default())).clone();
-        any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
+        self.extensions.get()
     }
 
     /// The limit of the heap, in bytes: nothing larger is read for a script.
@@ -278,6 +261,8 @@ impl Engine {
         let runtime = Runtime::new().map_err(failed)?;
         runtime.set_memory_limit(limits.heap_bytes_max);
         runtime.set_max_stack_size(limits.stack_bytes_max);
+        // No limit of the heap is 0.
+        runtime.set_gc_threshold(GC_FIRST_BYTES.min(limits.heap_bytes_max.wrapping_sub(1) / 4));
         let context = Context::full(&runtime).map_err(failed)?;
         let state = Rc::new(State {
             engine: RefCell::new(Weak::new()),
@@ -296,7 +281,7 @@ impl Engine {
             alive: Rc::default(),
             rejections: RefCell::default(),
             resting: Resting::default(),
-            extensions: RefCell::default(),
+            extensions: Extensions::default(),
             attention: RefCell::default(),
             after_rejections: RefCell::default(),
         });
@@ -318,7 +303,7 @@ impl Engine {
             };
             drop(gone);
         })));
-        runtime.set_loader(AppResolver::new(table), AppLoader::new(table, code));
+        runtime.set_loader(AppResolver::new(table, code.clone()), AppLoader::new(table, code));
         let engine = Rc::new(Engine { state, context, runtime });
         *engine.state.engine.borrow_mut() = Rc::downgrade(&engine);
         engine.turn(|ctx| match table.globals.iter().try_for_each(|install| install(ctx)) {
@@ -407,7 +392,7 @@ impl Drop for Engine {
         // Values held by native state go before the runtime that they point into.
         drop(self.state.attention.take());
         drop(self.state.after_rejections.take());
-        drop(self.state.extensions.take());
+        self.state.extensions.clear();
         drop(self.state.rejections.take());
         self.state.resting.clear();
         self.runtime.set_host_promise_rejection_tracker(None);

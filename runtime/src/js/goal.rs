@@ -7,8 +7,9 @@ use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, context::intrinsic, qjs};
 
 use super::exception::{self, Thrown};
-use super::value;
-use crate::config::Goal;
+use super::{compile, value};
+use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
+use crate::source::cache;
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
@@ -105,13 +106,34 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<Value<'js>> 
 /// What the engine needs to compile and not to run.
 type Parser = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
+/// Stack for a source that is too short for the cache.
+const SHORT_STACK_BYTES: usize = 512 << 10;
+
 /// Whether `source` is a module that exports something as `name`, `export { x as name } from` and its
 /// like included. A source that does not compile exports nothing.
 pub fn exports(source: &[u8], name: &str) -> bool {
     if !contains(source, b"export") || !contains(source, name.as_bytes()) {
         return false;
     }
+    let Some(key) = compile::key("exports", name, source) else {
+        return parsed_exports(source, name, SHORT_STACK_BYTES);
+    };
+    if let Some(known) = cache::load(&key) {
+        return known == [1];
+    }
+    // It may nest as deep as a script may: with the stack that scripts have, whoever asks.
+    let exports = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(NATIVE_STACK_BYTES + SCRIPT_STACK_BYTES);
+        let parsed = thread.spawn_scoped(scope, || parsed_exports(source, name, SCRIPT_STACK_BYTES));
+        parsed.is_ok_and(|thread| thread.join().unwrap_or(false))
+    });
+    cache::store(&key, &[u8::from(exports)]);
+    exports
+}
+
+fn parsed_exports(source: &[u8], name: &str, stack_bytes: usize) -> bool {
     let Ok(runtime) = Runtime::new() else { return false };
+    runtime.set_max_stack_size(stack_bytes);
     let Ok(context) = Context::custom::<Parser>(&runtime) else { return false };
     context.with(|ctx| {
         // The parser refuses a second export of that name, before any import is looked at.
@@ -126,7 +148,7 @@ pub fn exports(source: &[u8], name: &str) -> bool {
 }
 
 fn contains(source: &[u8], word: &[u8]) -> bool {
-    source.windows(word.len()).any(|part| part == word)
+    memchr::memmem::find(source, word).is_some()
 }
 
 #[cfg(test)]
@@ -160,6 +182,14 @@ mod tests {
         ] {
             assert!(!exports(source.as_bytes(), "default"), "{source}");
         }
+    }
+
+    #[test]
+    fn a_deep_source_is_told_as_scripts_would_read_it_whoever_asks() {
+        let deep = |n| format!("const a = {}{}; export default a", "[".repeat(n), "]".repeat(n));
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let asked = small.spawn(move || [1500, 1_000_000].map(|n| exports(deep(n).as_bytes(), "default")));
+        assert_eq!(asked.expect("a thread").join().expect("no overflow"), [true, false]);
     }
 
     fn goal(source: &str) -> std::result::Result<&'static str, String> {

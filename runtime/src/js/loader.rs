@@ -14,7 +14,7 @@ use super::class::Static;
 use super::compile::{Code, Kind};
 use super::function::{self, Functions};
 use super::{exception, value};
-use crate::source::resolve::{self, By};
+use crate::source::resolve;
 
 /// Makes a native module under the name it was imported by.
 pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
@@ -40,12 +40,13 @@ impl Table {
 /// Resolves specifiers.
 pub struct AppResolver {
     table: &'static Table,
+    code: Arc<Code>,
 }
 
 impl AppResolver {
-    /// A resolver that knows the built-in modules of `table`.
-    pub fn new(table: &'static Table) -> Self {
-        AppResolver { table }
+    /// A resolver that knows the built-in modules of `table`, and what was resolved for `code` before.
+    pub fn new(table: &'static Table, code: Arc<Code>) -> Self {
+        AppResolver { table, code }
     }
 }
 
@@ -61,7 +62,7 @@ impl Resolver for AppResolver {
             // One module, whatever the name.
             return Ok(first.to_owned());
         }
-        resolve::resolve(base, name, By::Import).map_err(|message| exception::type_error(ctx, &message))
+        self.code.resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
     }
 }
 

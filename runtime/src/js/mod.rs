@@ -18,6 +18,7 @@ pub mod convert;
 pub mod engine;
 pub mod eval;
 pub mod exception;
+mod extensions;
 pub mod function;
 pub mod goal;
 pub mod held;

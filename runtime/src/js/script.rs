@@ -45,7 +45,7 @@ impl Script {
 /// Runs what [`compile`] made; its value.
 pub(super) fn run<'js>(ctx: &Ctx<'js>, bytecode: &[u8]) -> Result<Value<'js>> {
     let flags = qjs::JS_READ_OBJ_BYTECODE as i32;
-    // SAFETY: the bytes come from `JS_WriteObject` of this very process; the function read is
+    // SAFETY: the bytes come from `JS_WriteObject` of this very program; the function read is
     // handed over to JS_EvalFunction.
     unsafe {
         let raw = ctx.as_raw().as_ptr();

@@ -1,9 +1,10 @@
-//! Prepared sources on disk, by content: a second start is as fast as that of plain JavaScript.
+//! What was made of a source, on disk, by content: a second start does none of that work again.
 //!
-//! Owns: the folder, the entries' form, its size. Must not know: what is prepared. Never bytecode: the
-//! engine trusts that. An entry of another build, or one that is damaged, is none.
+//! Owns: the folder, its size, what makes an entry trusted. Must not know: what entries hold. An entry of
+//! another build, of another user, or one that is damaged, is none: the engine trusts the bytecode that it
+//! is given, and whoever may write here can run code as this user anyway.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
-
-use super::positions::Positions;
-use super::prepare::{Exports, Format, Prepared, Refusal};
+use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
 /// Bytes of all entries that are kept when the folder is swept.
 const FOLDER_BYTES_MAX: u64 = 64 << 20;
@@ -23,7 +21,7 @@ const ENTRY_BYTES_MAX: usize = 8 << 20;
 /// Bytes stored by this process between two sweeps.
 const SWEEP_BYTES: u64 = 16 << 20;
 /// The first bytes of an entry; the number is that of this form.
-const MARK: &[u8; 16] = b"jsserve source 1";
+const MARK: &[u8; 16] = b"jsserve cached 2";
 
 /// What an entry is found by: a digest of this build and of all that the result depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +29,12 @@ pub struct Key([u8; SHA256_OUTPUT_LEN]);
 
 impl Key {
     /// The key for what is made of `parts`.
-    pub fn of(parts: &[&str]) -> Key {
+    pub fn of(parts: &[&[u8]]) -> Key {
         let mut context = Context::new(&SHA256);
-        context.update(build().as_bytes());
+        context.update(build().unwrap_or_default().as_bytes());
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part.as_bytes());
+            context.update(part);
         }
         let mut key = [0; SHA256_OUTPUT_LEN];
         key.copy_from_slice(context.finish().as_ref());
@@ -48,45 +46,37 @@ impl Key {
     }
 }
 
-/// Names this very build: another one may transform otherwise.
-fn build() -> &'static str {
-    static BUILD: OnceLock<String> = OnceLock::new();
-    BUILD.get_or_init(|| {
-        let program = fs::metadata("/proc/self/exe").map(|m| (m.len(), m.mtime(), m.mtime_nsec(), m.ino()));
-        format!("{} {program:?}", env!("CARGO_PKG_VERSION"))
-    })
+/// Names this very build: another one may transform otherwise, and its bytecode may be another. None where the
+/// program's file cannot be seen (no /proc): then nothing is cached.
+fn build() -> Option<&'static str> {
+    static BUILD: OnceLock<Option<String>> = OnceLock::new();
+    let known = BUILD.get_or_init(|| {
+        let file = fs::metadata("/proc/self/exe").ok()?;
+        let file = (file.len(), file.mtime(), file.mtime_nsec(), file.dev(), file.ino());
+        Some(format!("{} {file:?}", env!("CARGO_PKG_VERSION")))
+    });
+    known.as_deref()
 }
 
-/// What the cache holds for `key`, else what `make` makes, which is stored then.
-///
-/// # Errors
-/// Those of `make`.
-pub fn get_or(key: &Key, make: impl FnOnce() -> Result<Prepared, Refusal>) -> Result<Prepared, Refusal> {
-    let folder = match super::settings().no_cache {
-        true => None,
-        false => folder(),
-    };
-    get_or_in(folder, key, make)
+/// What was stored for `key`.
+pub fn load(key: &Key) -> Option<Vec<u8>> {
+    load_from(folder()?, key)
 }
 
-fn get_or_in(
-    folder: Option<&Path>,
-    key: &Key,
-    make: impl FnOnce() -> Result<Prepared, Refusal>,
-) -> Result<Prepared, Refusal> {
-    let Some(folder) = folder else { return make() };
-    if let Some(known) = load(folder, key) {
-        return Ok(known);
+/// Stores `body` for `key`. Where that does not work (a disk that is full, a folder that went away), the
+/// next start does the work again.
+pub fn store(key: &Key, body: &[u8]) {
+    if let Some(folder) = folder() {
+        let _ = store_in(folder, key, body);
     }
-    let made = make()?;
-    // A disk that is full, a folder that went away: the next start does the work again.
-    let _ = store(folder, key, &made);
-    Ok(made)
 }
 
 /// The cache's folder (XDG Base Directory Specification): ours alone, or none.
 fn folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if super::settings().no_cache || build().is_none() {
+        return None;
+    }
     let found = FOLDER.get_or_init(|| {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
@@ -99,100 +89,46 @@ fn folder() -> Option<&'static Path> {
 fn make_folder(folder: &Path) -> Option<PathBuf> {
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let found = fs::symlink_metadata(folder).ok()?;
-    let ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
-    (found.is_dir() && ours).then(|| folder.to_owned())
+    (found.is_dir() && is_ours(&found)).then(|| folder.to_owned())
+}
+
+/// Whether none but this user may write to it.
+fn is_ours(found: &Metadata) -> bool {
+    found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0
 }
 
 /// The entry for `key`, if it is whole.
-fn load(folder: &Path, key: &Key) -> Option<Prepared> {
-    let file = File::open(folder.join(key.name())).ok()?;
-    let mut bytes = Vec::new();
+fn load_from(folder: &Path, key: &Key) -> Option<Vec<u8>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(folder.join(key.name())).ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || !is_ours(&found) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(found.len().min(ENTRY_BYTES_MAX as u64) as usize + 1);
     file.take(ENTRY_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
-    let rest = bytes.strip_prefix(MARK)?;
-    let (sum, body) = rest.split_at_checked(SHA256_OUTPUT_LEN)?;
+    let (sum, body) = bytes.strip_prefix(MARK)?.split_at_checked(SHA256_OUTPUT_LEN)?;
     if sum != seal(key, body) {
         return None;
     }
-    let mut reader = Reader(body);
-    let commonjs = reader.number()? == 1;
-    let positions = match reader.number()? {
-        1 => Some(Positions::Tokens(reader.bytes()?.into())),
-        2 => Some(Positions::Before(reader.number()?)),
-        _ => None,
-    };
-    let (names, from) = (reader.list()?, reader.list()?);
-    let format = if commonjs { Format::CommonJs(Exports { names, from }) } else { Format::Module };
-    Some(Prepared { text: reader.0.to_vec(), format, positions })
+    bytes.drain(..MARK.len() + SHA256_OUTPUT_LEN);
+    Some(bytes)
 }
 
 /// A digest over all that an entry says, and what it is for.
 fn seal(key: &Key, body: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
     let mut sum = [0; SHA256_OUTPUT_LEN];
-    sum.copy_from_slice(digest(&SHA256, &[&key.0[..], body].concat()).as_ref());
+    let mut context = Context::new(&SHA256);
+    context.update(&key.0);
+    context.update(body);
+    sum.copy_from_slice(context.finish().as_ref());
     sum
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn number(&mut self) -> Option<u32> {
-        let (bytes, rest) = self.0.split_first_chunk::<4>()?;
-        self.0 = rest;
-        Some(u32::from_le_bytes(*bytes))
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.number()? as usize;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn list(&mut self) -> Option<Vec<String>> {
-        let count = self.number()?;
-        (0..count).map(|_| String::from_utf8(self.bytes()?.to_vec()).ok()).collect()
-    }
-}
-
-fn body(prepared: &Prepared) -> Vec<u8> {
-    let mut body = Vec::with_capacity(prepared.text.len() + 256);
-    let number = |body: &mut Vec<u8>, n: usize| body.extend_from_slice(&(n as u32).to_le_bytes());
-    let bytes = |body: &mut Vec<u8>, bytes: &[u8]| {
-        number(body, bytes.len());
-        body.extend_from_slice(bytes);
-    };
-    let none = Exports::default();
-    let (commonjs, exports) = match &prepared.format {
-        Format::Module => (0, &none),
-        Format::CommonJs(exports) => (1, exports),
-    };
-    number(&mut body, commonjs);
-    match &prepared.positions {
-        None => number(&mut body, 0),
-        Some(Positions::Tokens(tokens)) => {
-            number(&mut body, 1);
-            bytes(&mut body, tokens);
-        }
-        Some(Positions::Before(before)) => {
-            number(&mut body, 2);
-            number(&mut body, *before as usize);
-        }
-    }
-    for list in [&exports.names, &exports.from] {
-        number(&mut body, list.len());
-        for text in list {
-            bytes(&mut body, text.as_bytes());
-        }
-    }
-    body.extend_from_slice(&prepared.text);
-    body
-}
-
 /// Writes an entry beside the others and gives it its name when it is whole.
-fn store(folder: &Path, key: &Key, prepared: &Prepared) -> std::io::Result<()> {
+fn store_in(folder: &Path, key: &Key, body: &[u8]) -> std::io::Result<()> {
     static STORED: AtomicU64 = AtomicU64::new(0);
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let body = body(prepared);
     if body.len() > ENTRY_BYTES_MAX - MARK.len() - SHA256_OUTPUT_LEN {
         return Ok(());
     }
@@ -200,7 +136,7 @@ fn store(folder: &Path, key: &Key, prepared: &Prepared) -> std::io::Result<()> {
         folder.join(format!("draft-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
     let written =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-            file.write_all(&[&MARK[..], &seal(key, &body), &body].concat())?;
+            file.write_all(&[&MARK[..], &seal(key, body), body].concat())?;
             fs::rename(&draft, folder.join(key.name()))
         });
     if written.is_err() {
@@ -261,47 +197,60 @@ mod tests {
         }
     }
 
-    fn example() -> Prepared {
-        let exports = Exports { names: vec!["a".into(), "\u{e9}-b".into()], from: vec!["./c".into()] };
-        let positions = Some(Positions::of([[0, 0, 3, 1]].into_iter()));
-        Prepared { text: b"exports.a = 1".to_vec(), format: Format::CommonJs(exports), positions }
-    }
-
     #[test]
-    fn what_was_made_once_is_not_made_again() {
+    fn what_was_stored_is_found_by_its_key_alone() {
         let scratch = Scratch::new("hit");
-        let key = Key::of(&["x", "y"]);
-        let made = get_or_in(Some(&scratch.0), &key, || Ok(example())).expect("made");
-        let found = get_or_in(Some(&scratch.0), &key, || panic!("made again")).expect("found");
-        assert_eq!((made, found), (example(), example()));
-        let plain = Prepared { positions: Some(Positions::Before(7)), ..Prepared::default() };
-        store(&scratch.0, &key, &plain).expect("stored");
-        assert_eq!(load(&scratch.0, &key), Some(plain));
-        let other = get_or_in(Some(&scratch.0), &Key::of(&["xy", ""]), || Ok(Prepared::default()));
-        assert_eq!(other, Ok(Prepared::default()));
+        let key = Key::of(&[b"x", b"y"]);
+        assert_eq!(load_from(&scratch.0, &key), None);
+        store_in(&scratch.0, &key, b"made").expect("stored");
+        assert_eq!(load_from(&scratch.0, &key).as_deref(), Some(&b"made"[..]));
+        assert_eq!(load_from(&scratch.0, &Key::of(&[b"xy", b""])), None);
+        store_in(&scratch.0, &key, b"").expect("stored again");
+        assert_eq!(load_from(&scratch.0, &key), Some(Vec::new()));
+        store_in(&scratch.0, &key, &vec![0; ENTRY_BYTES_MAX]).expect("not stored, being too large");
+        assert_eq!(load_from(&scratch.0, &key), Some(Vec::new()));
     }
 
     #[test]
     fn an_entry_that_was_changed_is_none() {
         let scratch = Scratch::new("damage");
-        let (key, file) = (Key::of(&["x"]), scratch.0.join(Key::of(&["x"]).name()));
-        store(&scratch.0, &key, &example()).expect("stored");
+        let (key, file) = (Key::of(&[b"x"]), scratch.0.join(Key::of(&[b"x"]).name()));
+        store_in(&scratch.0, &key, b"an example").expect("stored");
         let whole = fs::read(&file).expect("an entry");
         assert_eq!(fs::metadata(&file).expect("an entry").mode() & 0o777, 0o600);
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             fs::write(&file, &damaged).expect("written");
-            assert_eq!(load(&scratch.0, &key), None, "byte {at}");
+            assert_eq!(load_from(&scratch.0, &key), None, "byte {at}");
             fs::write(&file, &whole[..at]).expect("written");
-            assert_eq!(load(&scratch.0, &key), None, "{at} bytes");
+            assert_eq!(load_from(&scratch.0, &key), None, "{at} bytes");
         }
         // Another one's entry under this name.
-        store(&scratch.0, &Key::of(&["y"]), &example()).expect("stored");
-        fs::rename(scratch.0.join(Key::of(&["y"]).name()), &file).expect("renamed");
-        assert_eq!(load(&scratch.0, &key), None);
-        let mended = get_or_in(Some(&scratch.0), &key, || Ok(example()));
-        assert_eq!((mended, load(&scratch.0, &key)), (Ok(example()), Some(example())));
+        let other = Key::of(&[b"y"]);
+        store_in(&scratch.0, &other, b"an example").expect("stored");
+        fs::rename(scratch.0.join(other.name()), &file).expect("renamed");
+        assert_eq!(load_from(&scratch.0, &key), None);
+        store_in(&scratch.0, &key, b"an example").expect("mended");
+        assert_eq!(load_from(&scratch.0, &key).as_deref(), Some(&b"an example"[..]));
+    }
+
+    #[test]
+    fn an_entry_that_others_may_write_to_is_none() {
+        let scratch = Scratch::new("entry");
+        let (key, other) = (Key::of(&[b"x"]), Key::of(&[b"y"]));
+        let file = scratch.0.join(key.name());
+        store_in(&scratch.0, &key, b"an example").expect("stored");
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o620)).expect("opened");
+        assert_eq!(load_from(&scratch.0, &key), None);
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("closed");
+        assert!(load_from(&scratch.0, &key).is_some());
+        let elsewhere = scratch.0.join("elsewhere");
+        fs::rename(&file, &elsewhere).expect("moved");
+        std::os::unix::fs::symlink(&elsewhere, &file).expect("linked");
+        assert_eq!(load_from(&scratch.0, &key), None);
+        fs::create_dir(scratch.0.join(other.name())).expect("made");
+        assert_eq!(load_from(&scratch.0, &other), None);
     }
 
     #[test]
@@ -312,7 +261,7 @@ mod tests {
             let path = scratch.0.join(format!("entry{age}"));
             fs::write(&path, [0; 1000]).expect("written");
             let times = fs::FileTimes::new().set_modified(start - std::time::Duration::from_secs(age));
-            File::options().write(true).open(&path).and_then(|file| file.set_times(times)).expect("aged");
+            fs::File::options().write(true).open(&path).and_then(|file| file.set_times(times)).expect("aged");
         }
         sweep(&scratch.0, 8000);
         assert!(scratch.0.join("entry7").exists());

@@ -2,10 +2,12 @@
 //! plain JavaScript.
 //!
 //! Owns: resolution, TypeScript and JSX, what CommonJS exports, the cache of all that on disk, places
-//! in the source for places in what runs. Must not know: the JavaScript engine.
+//! in the source for places in what runs. Must not know: the JavaScript engine, whose bytecode is kept in
+//! the cache, too.
 
-mod cache;
+pub(crate) mod cache;
 pub mod commonjs;
+mod entry;
 pub mod import_map;
 mod packages;
 pub mod positions;
@@ -20,7 +22,7 @@ use import_map::ImportMap;
 /// What holds for all sources of this process.
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Transformed sources are neither read from the cache folder nor written there.
+    /// Transformed sources and bytecode are neither read from the cache folder nor written there.
     pub no_cache: bool,
     /// What is looked up before anything else.
     pub import_map: Option<ImportMap>,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::cache;
 use super::commonjs;
+use super::entry;
 use super::positions::{self, Positions};
 use super::resolve::is_in_package;
 use super::transform::{self, Options};
@@ -134,8 +135,8 @@ pub(super) fn text(name: &str, source: Vec<u8>) -> Result<String, Refusal> {
 fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let source = text(name, source)?;
     let options = Options::of(name)?;
-    let key = cache::Key::of(&["transform", &options.to_string(), &source]);
-    cache::get_or(&key, || {
+    let key = cache::Key::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
+    get_or(&key, || {
         apart(|| {
             let (code, positions) = transform::transform(name, &source, &options)?;
             let positions = Some(positions);
@@ -164,12 +165,23 @@ fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
     })
 }
 
+/// What the cache holds for `key`, else what `make` makes, which is stored then.
+fn get_or(key: &cache::Key, make: impl FnOnce() -> Result<Prepared, Refusal>) -> Result<Prepared, Refusal> {
+    if let Some(known) = cache::load(key).and_then(|bytes| entry::read(&bytes)) {
+        return Ok(known);
+    }
+    let made = make()?;
+    cache::store(key, &entry::write(&made));
+    Ok(made)
+}
+
 fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let source = text(name, source)?;
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let place = if is_in_package(name) { "package" } else { "app" };
-    let key = cache::Key::of(&["analyse", &extension, place, &commonjs::node_env(), &source]);
-    cache::get_or(&key, || apart(|| Ok(commonjs::analyse(name, &source))))
+    let node_env = commonjs::node_env();
+    let parts = ["analyse", &extension, place, &node_env, &source].map(str::as_bytes);
+    get_or(&cache::Key::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use rquickjs::{Ctx, Module, Value};
 
 use super::ParentEnd;
 use super::port::End;
+use crate::config::NATIVE_STACK_BYTES;
 use crate::io::{self, Backend, IoOptions, Notifier};
 use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Pulse};
@@ -30,8 +31,6 @@ use crate::source::resolve::{By, resolve};
 
 /// Threads of Workers in the process.
 pub(super) const WORKERS_MAX: usize = 256;
-/// Native stack beside that of JavaScript.
-const STACK_BYTES: usize = 2 << 20;
 /// A Worker's sockets are few: the ring is small.
 const RING_ENTRIES: u32 = 64;
 /// Receive buffers of that ring.
@@ -111,7 +110,7 @@ pub(super) struct Seed {
 /// The system has no room for one more (pthread_create(3)).
 pub(super) fn start(seed: Seed) -> std::io::Result<()> {
     let builder = std::thread::Builder::new().name("os.Worker".into());
-    builder.stack_size(STACK_BYTES + seed.limits.stack_bytes_max).spawn(move || run(seed)).map(drop)
+    builder.stack_size(NATIVE_STACK_BYTES + seed.limits.stack_bytes_max).spawn(move || run(seed)).map(drop)
 }
 
 fn run(seed: Seed) {
