@@ -195,3 +195,31 @@ fn scripts_do_not_read_it() {
     let ended = run_to_end(&[app.path()]);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "ran 1\n", ""));
 }
+
+/// What a file switches on, the command line can switch off, and the other way round.
+#[test]
+fn a_switch_of_the_file_can_be_taken_back() {
+    let files = |settings: &str| App::with_files("app.js", &[("app.js", APP), ("jsserve.toml", settings)]);
+    let shown = |folder: &App, words: &[&str]| {
+        let server = Server::start(command(folder, &[&["--port", "0", "app.js"], words].concat()));
+        ask(&server, "/throws").contains("shown in development")
+    };
+    let on = files("dev = true");
+    assert!(shown(&on, &[]));
+    assert!(!shown(&on, &["--dev=false"]));
+    let off = files("dev = false");
+    assert!(!shown(&off, &[]));
+    assert!(shown(&off, &["--dev"]) && shown(&off, &["--dev=true"]));
+
+    let quiet = files("quiet = true");
+    let server = Server::start(command(&quiet, &["--port", "0", "--quiet=false", "app.js"]));
+    assert!(server.start_line().contains("app.js"), "{}", server.start_line());
+
+    let quiet = files("app = \"none.js\"\nquiet = true");
+    let ended = ends(&quiet, &["-q=false", "--dev=maybe"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("--dev maybe: not a value of this flag\n  Write one of true, false."),
+        "{ended:?}"
+    );
+}

@@ -198,6 +198,25 @@ both_backends! {
         }
     }
 
+    // Fetch, section 5.4: a Request of GET or HEAD has no body, and copies of it must not fail for what a client sent.
+    fn content_of_get_and_head_is_dropped(io) {
+        let app = app!("export default { async fetch(request) {
+            const copy = new Request(request), other = new Request('http://other/', request);
+            return new Response([request.body, copy.body, other.method, await request.text()].join('|'), { headers: { 'x-body': String(request.body) } });
+        } };");
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let mut client = Connection::open(server.addr());
+        for (framing, content) in
+            [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"), ("Content-Length: 0", "")]
+        {
+            client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{content}"));
+            let response = client.response("GET");
+            assert_eq!((response.status, response.text()), (200, "||GET|"), "{framing}");
+            client.send(format!("HEAD / HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{content}"));
+            assert_eq!(client.response("HEAD").field("x-body"), Some("null"), "{framing}");
+        }
+    }
+
     fn a_half_closed_client_gets_its_answer(io) {
         let (_app, server) = start(io);
         let mut client = Connection::open(server.addr());

@@ -88,6 +88,49 @@ fn packages_without_exports_have_a_main_file_and_their_files() {
 }
 
 #[test]
+fn a_package_says_what_it_uses_where_there_is_no_node() {
+    let replaced = r#"{ "main": "index.js", "browser": {
+        "./lib/platform.js": "./lib/web.js", "crypto": false, "./lib/gone.js": false, "node-fetch": "./lib/fetch.js" } }"#;
+    let files = [
+        ("node_modules/r/package.json", replaced),
+        (
+            "node_modules/r/index.js",
+            "import a from './lib/platform.js'; import b from './lib/platform'; import crypto from 'crypto'; \
+             import gone from './lib/gone.js'; import fetch from 'node-fetch'; import same from './lib/same.js'; \
+             export default [a, b, JSON.stringify([crypto, gone]), fetch, same].join(' ')",
+        ),
+        ("node_modules/r/lib/platform.js", "throw 1"),
+        ("node_modules/r/lib/gone.js", "throw 1"),
+        ("node_modules/r/lib/web.js", "export default 'web'"),
+        ("node_modules/r/lib/fetch.js", "export default 'fetch'"),
+        ("node_modules/r/lib/same.js", "export default 'same'"),
+        ("node_modules/c/package.json", r#"{ "main": "node", "browser": "web.js" }"#),
+        ("node_modules/c/node.js", "require('fs')"),
+        ("node_modules/c/web.js", "exports.text = 'main' + JSON.stringify(require('d'))"),
+        ("node_modules/d/package.json", r#"{ "browser": { "fs": false, "./a": "./b.js" } }"#),
+        ("node_modules/d/index.js", "exports.fs = require('fs'); exports.a = require('./a')"),
+        ("node_modules/d/a.js", "throw 1"),
+        ("node_modules/d/b.js", "module.exports = 'b'"),
+        ("node_modules/e/package.json", r#"{ "module": "e.js", "browser": "umd.js" }"#),
+        ("node_modules/e/e.js", "export default 'module'"),
+    ];
+    prints(
+        "import r from 'r'; import { text } from 'c'; import e from 'e'; print(r, text, e)",
+        &files,
+        r#"web web [{},{}] fetch same main{"fs":{},"a":"b"} module"#,
+    );
+    // What the package does not name is still missing, and told as ever.
+    let files = [
+        ("node_modules/r/package.json", replaced),
+        ("node_modules/r/index.js", "import 'fs'"),
+        ("node_modules/s/package.json", replaced),
+        ("node_modules/s/index.js", "import './nowhere.js'"),
+    ];
+    fails("import 'r'", &files, &["'fs' imported from", "a part of Node.js"]);
+    fails("import 's'", &files, &["Cannot find module './nowhere.js' imported from", "s/index.js"]);
+}
+
+#[test]
 fn a_package_imports_itself_its_private_names_and_its_own_dependencies() {
     let files = [
         (

@@ -126,6 +126,28 @@ fn marked_nanoid_and_date_fns() {
 }
 
 #[test]
+fn packages_that_have_a_browsers_files_for_nodes() {
+    let source = "import axios from 'axios';
+        import bcrypt from 'bcryptjs';
+        const pages = {
+            '/bcrypt': async () => [await bcrypt.compare('a', await bcrypt.hash('a', 4)), await bcrypt.compare('b', await bcrypt.hash('a', 4))].join(),
+            '/echo': async (request) => new Response(request.headers.get('x-a') + await request.text()),
+            '/axios': async (request) => {
+                const client = axios.create({ baseURL: 'http://self/', headers: { 'x-a': 'head' }, env: { fetch: (...to) => app.fetch(new Request(...to)) } });
+                const seen = await client.post('echo', { n: 1 }), none = await client.get('none').catch((error) => error);
+                return [seen.data, none.code, none.response.status].join(' ');
+            },
+        };
+        const app = { async fetch(request) {
+            const page = pages[new URL(request.url).pathname], made = await page?.(request) ?? new Response('none', { status: 404 });
+            return made instanceof Response ? made : new Response(made);
+        } };
+        export default app;";
+    let expected = [("/axios", 200, "head{\"n\":1} ERR_BAD_REQUEST 404"), ("/bcrypt", 200, "true,false")];
+    answers("axios, bcryptjs", "app.js", &[("app.js", source)], &expected);
+}
+
+#[test]
 fn the_same_packages_as_commonjs() {
     let files = [
         ("app.cts.mjs", "import all from './all.cjs'; export default { fetch: () => new Response(all) }"),

@@ -297,3 +297,68 @@ fn elysia() {
     );
     assert_eq!(ask(&server, "/cookie").field("set-cookie"), Some("a=set; Path=/"));
 }
+
+#[test]
+fn graphql_yoga() {
+    let source = "import { createSchema, createYoga } from 'graphql-yoga';
+        const typeDefs = `type Query { hi(name: String!): String! fails: Int } type Mutation { add(n: Int!): Int! } type Subscription { n: Int! }`;
+        let sum = 0;
+        const resolvers = {
+            Query: { hi: (_, { name }) => `hi ${name}`, fails: () => { throw new Error('not to be told') } },
+            Mutation: { add: (_, { n }) => sum += n },
+            Subscription: { n: { subscribe: async function* () { for (const n of [1, 2]) { await new Promise((r) => setTimeout(r, 1)); yield { n } } } } },
+        };
+        export default createYoga({ schema: createSchema({ typeDefs, resolvers }), logging: false });";
+    let post =
+        |query: &str| format!("POST /graphql\nContent-Type: application/json\n{{\"query\":\"{query}\"}}");
+    let (hi, add, wrong, fails) = (
+        post("{ hi(name: \\\"Ada\\\") }"),
+        post("mutation { add(n: 2) }"),
+        post("{ hi }"),
+        post("{ fails }"),
+    );
+    let expected = [
+        (hi.as_str(), 200, r#"{"data":{"hi":"hi Ada"}}"#),
+        ("/graphql?query=%7Bhi(name:%22x%22)%7D", 200, r#"{"data":{"hi":"hi x"}}"#),
+        (&add, 200, r#"{"data":{"add":2}}"#),
+        (&add, 200, r#"{"data":{"add":4}}"#),
+        (
+            &fails,
+            200,
+            r#"{"errors":[{"message":"Unexpected error.","locations":[{"line":1,"column":3}],"path":["fails"],"extensions":{"code":"INTERNAL_SERVER_ERROR"}}],"data":{"fails":null}}"#,
+        ),
+    ];
+    let Some((_app, server)) = answers("graphql-yoga", "app.ts", &[("app.ts", source)], &expected) else {
+        return;
+    };
+    let refused = ask(&server, &wrong);
+    assert!(refused.text().contains(r#"GRAPHQL_VALIDATION_FAILED"#), "{}", refused.text());
+    let events = ask(
+        &server,
+        "POST /graphql\nAccept: text/event-stream\nContent-Type: application/json\n{\"query\":\"subscription { n }\"}",
+    );
+    let data: Vec<&str> = events.text().lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(data, [r#"{"data":{"n":1}}"#, r#"{"data":{"n":2}}"#], "{}", events.text());
+}
+
+#[test]
+fn react_streams_its_pages() {
+    let source = "import { Suspense, use, useId } from 'react';
+        import { renderToReadableStream, renderToString } from 'react-dom/server';
+        const later = (ms) => new Promise((done) => setTimeout(done, ms, 'late'));
+        function Late({ text }) { return <b>{use(text)}</b> }
+        function Page({ text }) { return <html><body><p id={useId()}>{'<'}</p><Suspense fallback={<i>wait</i>}><Late text={text} /></Suspense></body></html> }
+        export default { async fetch(request: Request) {
+            if (request.url.endsWith('/string')) return new Response(renderToString(<p className='a' style={{ marginTop: 4 }}>&amp;</p>));
+            const page = await renderToReadableStream(<Page text={later(20)} />);
+            return new Response(page, { headers: { 'content-type': 'text/html' } });
+        } };";
+    let config = r#"{ "compilerOptions": { "jsx": "react-jsx" } }"#;
+    let files = [("app.tsx", source), ("tsconfig.json", config)];
+    let expected = [("/string", 200, r#"<p class="a" style="margin-top:4px">&amp;</p>"#)];
+    let Some((_app, server)) = answers("react", "app.tsx", &files, &expected) else { return };
+    let page = ask(&server, "/");
+    let text = page.text();
+    let (fallback, late) = (text.find("<i>wait</i>"), text.find("<b>late</b>"));
+    assert!(text.starts_with("<!DOCTYPE html><html>") && fallback.is_some() && fallback < late, "{text}");
+}

@@ -114,6 +114,26 @@ both_backends! {
         fails(&run(io, "setTimeout(async () => { throw 3 }, 1); setTimeout(() => print('never'), 50)"), "", "rejection: 3");
     }
 
+    fn its_own_listeners_hear_first_of_what_would_end_it(io) {
+        let heard = "addEventListener('unhandledrejection', (e) => { print('heard', e.reason); e.preventDefault() });
+            addEventListener('error', (e) => { print('error', e.message); e.preventDefault() });
+            setTimeout(() => print('later'), 1);";
+        for (last, line) in [
+            ("Promise.reject(5)", "heard 5"),
+            ("const f = async () => { await null; throw 5 }; f()", "heard 5"),
+            ("(async () => { throw 5 })()", "heard 5"),
+            ("throw new TypeError('x')", "error TypeError: x"),
+            ("await null; throw 5", "error 5"),
+            ("export {}; await Promise.reject(5)", "error 5"),
+        ] {
+            prints(&run(io, &format!("{heard} {last}")), &format!("{line}\nlater\n"));
+        }
+        let told = "addEventListener('unhandledrejection', (e) => print('heard', e.reason)); Promise.reject(5)";
+        fails(&run(io, told), "heard 5\n", "Unhandled promise rejection: 5\n");
+        // A value that nobody waits for is no reason to go on.
+        prints(&run(io, "print('end'); new Promise(() => {})"), "end\n");
+    }
+
     fn std_exit_ends_it_from_anywhere_with_all_files_flushed(io) {
         let prefix = "import * as std from 'std'; std.out.puts('out'); setTimeout(() => {}, 1e8);";
         for (source, code) in [

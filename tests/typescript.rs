@@ -137,10 +137,53 @@ fn a_script_reads_the_sources_places_in_a_stack_too() {
     assert_eq!(count(&ended.stdout, "main.ts:3:"), 2, "{}", ended.stdout);
     assert_eq!(count(&ended.stdout, "main.ts:4:"), 1, "{}", ended.stdout);
     assert!(ended.stderr.contains("main.ts:4:"), "{}", ended.stderr);
+    // A stack that an app has written has its places already, however it came to the object.
+    let written = "import { thrower } from './lib.ts';\ntype A = 1;\nconst mine: { stack?: string } = {};\nError.captureStackTrace(mine); print(mine.stack);\n\
+                   function above() { const o: { stack?: string } = {}; Error.captureStackTrace(o, above); return o.stack }\n\
+                   print(above());\ntry { thrower('x') } catch (e) {\n\
+                   const copy = structuredClone(e), other = new Error('other'); e.stack += '// more'; other.stack = copy.stack;\n\
+                   print(e.stack); print(copy.stack); console.log(e); console.log(copy); console.log(other);\n\
+                   class Mine extends Error { constructor() { super('m'); Error.captureStackTrace(this, Mine) } }\n\
+                   print(new Mine().stack); throw other }";
+    let ended = run("main.ts", &[("main.ts", written), ("lib.ts", THROWS)]);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines[0].starts_with("    at <anonymous> (") && lines[0].contains("main.ts:4:"), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("main.ts:6:")) && !ended.stdout.contains("main.ts:5:"),
+        "{lines:#?}"
+    );
+    assert!(
+        ended.stdout.contains("main.ts:11:") && !ended.stdout.contains("captureStackTrace"),
+        "{lines:#?}"
+    );
+    assert_eq!((count(&ended.stdout, "lib.ts:6:"), count(&ended.stdout, "main.ts:7:")), (5, 5), "{lines:#?}");
+    assert!(ended.stderr.contains("lib.ts:6:") && ended.stderr.contains("main.ts:7:"), "{}", ended.stderr);
     let looks = "const { get, set, enumerable, configurable } = Object.getOwnPropertyDescriptor(Error.prototype, 'stack');
         print(get.name, typeof set, enumerable, configurable, typeof new Error().stack, get.call({}));
         try { get.call(1) } catch (error) { print(error.name) }";
     prints("main.js", &[("main.js", looks)], "get stack function false true string undefined\nTypeError");
+}
+
+#[test]
+fn capture_stack_trace_is_the_engines_but_for_its_places() {
+    let main = "const d = Object.getOwnPropertyDescriptor(Error, 'captureStackTrace');
+        print(d.value.name, d.value.length, d.writable, d.enumerable, d.configurable, Object.hasOwn(d.value, 'prototype'));
+        const o = {}; print(Error.captureStackTrace(o));
+        const own = Object.getOwnPropertyDescriptor(o, 'stack'); print(own.writable, own.enumerable, own.configurable);
+        const frames = (text) => text.trim().split('\\n').map((line) => line.trim().split(' ')[1]).join();
+        const inner = (above) => { const o = {}; Error.captureStackTrace(o, above); return o.stack };
+        const outer = (above) => inner(above); print(frames(outer()), frames(outer(inner)), frames(outer(outer)), frames(outer(() => {})));
+        for (const wrong of [1, null, undefined, 's']) try { Error.captureStackTrace(wrong) } catch (e) { print(e.name) }
+        Error.captureStackTrace(Object.freeze({})); Error.captureStackTrace(new Proxy({}, {}));
+        Error.prepareStackTrace = (_, sites) => sites.map((site) => site.getFunctionName() ?? '-');
+        Error.captureStackTrace(o); print(o.stack); print(inner()); Error.prepareStackTrace = undefined;
+        Error.stackTraceLimit = 1; print(frames(outer()));";
+    prints(
+        "main.js",
+        &[("main.js", main)],
+        "captureStackTrace 2 true false true false\nundefined\ntrue false true\n\
+         inner,outer,<eval> outer,<eval> <eval> inner,outer,<eval>\nTypeError\nTypeError\nTypeError\nTypeError\n<eval>\ninner,<eval>\ninner",
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
+use crate::modules::events;
 use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::Descriptors;
 use crate::modules::std::standard::{self, Number};
@@ -288,7 +289,7 @@ impl Script {
         start: impl for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<Option<crate::js::Held>>,
     ) -> Ending {
         let outcome: Rc<Outcome<()>> = Rc::default();
-        let settled = outcome.clone();
+        let (settled, ended) = (outcome.clone(), outcome.clone());
         self.engine.turn(|ctx| {
             let started = start(ctx).and_then(|promise| {
                 let Some(promise) = promise.map(|held| held.get(ctx)) else {
@@ -303,7 +304,11 @@ impl Script {
             if let Err(error) = started {
                 // Before any job that it may have left: an exception is the end.
                 crate::js::exception::raise(ctx, &error);
-                fail(ctx, &Thrown::take(ctx));
+                let thrown = ctx.catch();
+                if !events::take_exception(ctx, &thrown) {
+                    fail(ctx, &Thrown::from_value(&thrown));
+                }
+                ended.set(());
             }
         });
         let alive = self.engine.state().alive().clone();
@@ -324,8 +329,8 @@ struct End(Rc<Outcome<()>>);
 impl Observer for End {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
         match result {
-            Ok(_) => self.0.set(()),
-            Err(reason) => fail(ctx, &Thrown::from_value(&reason)),
+            Err(reason) if !events::take_exception(ctx, &reason) => fail(ctx, &Thrown::from_value(&reason)),
+            _ => self.0.set(()),
         }
     }
 
@@ -333,7 +338,7 @@ impl Observer for End {
     fn abandoned(&self) {}
 }
 
-/// The end of a script by what it threw.
+/// The end of a script by what it threw, where no `error` listener of its own has dealt with that.
 fn fail(ctx: &Ctx<'_>, thrown: &Thrown) -> ! {
     tell(thrown, "");
     host::exit(State::of(ctx), 1)

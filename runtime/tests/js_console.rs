@@ -178,6 +178,10 @@ fn errors_show_stack_cause_and_their_own_properties() {
         "const e = new Error('x'); Object.defineProperty(e, 'stack', { value: undefined, enumerable: true }); console.log([e])",
     );
     assert_eq!(text, "[ [Error: x] { stack: undefined } ]\n");
+    let text = printed(
+        "const e = new Error('x'); e.stack = 'mine'; e.message = 'm'; e.name = 'Own'; e.more = 1; e.stack += '\\ntwo'; console.log([e])",
+    );
+    assert_eq!(text, "[\n  Own: m\n  mine\n  two {\n    more: 1\n  }\n]\n");
     let text = printed("console.log(new AggregateError([new Error('one')], 'all'))");
     assert!(text.contains("[errors]: [\n    Error: one\n"), "{text}");
     let text = printed("try { atob('$') } catch (e) { console.log(e) }");
@@ -207,6 +211,63 @@ fn this_programs_own_classes_show_their_attributes() {
     let text = printed("console.log(new URL('http://a/?b'))");
     assert!(text.starts_with("URL {\n  href: 'http://a/?b',\n  origin: 'http://a',\n"), "{text}");
     assert!(text.contains("  searchParams: URLSearchParams { 'b' => '' },\n"), "{text}");
+}
+
+/// As Node's; bodies are not read, and what an app has patched is not asked.
+#[test]
+fn objects_with_hidden_state_show_it() {
+    for (source, wanted) in [
+        ("new Blob(['ab'], { type: 'text/plain' })", "Blob { size: 2, type: 'text/plain' }"),
+        (
+            "new File(['ab'], 'a.txt', { lastModified: 5 })",
+            "File { size: 2, type: '', name: 'a.txt', lastModified: 5 }",
+        ),
+        ("new (class Mine extends Blob { own = 1 })(['a'])", "Mine [Blob] { size: 1, type: '', own: 1 }"),
+        (
+            "const f = new FormData(); f.append('a', '1'); f.append('a', '2'); f.append('b c', new Blob(['x'])); f.get('b c').lastModified; f.set('d', '3'); f.delete('b c'); f",
+            "FormData { a: '1', a: '2', d: '3' }",
+        ),
+        (
+            "const f = new FormData(); f.append('b c', new File(['x'], 'n', { lastModified: 1 })); f",
+            "FormData {\n  'b c': File { size: 1, type: '', name: 'n', lastModified: 1 }\n}",
+        ),
+        ("new FormData()", "FormData {}"),
+        (
+            "const f = new FormData(); for (let i = 0; i < 101; i++) f.append('k', ''); f",
+            &format!("FormData {{\n{}  ... 1 more item\n}}", "  k: '',\n".repeat(100)),
+        ),
+        (
+            "new Request('http://a/', { method: 'POST', body: 'x' })",
+            "Request {\n  method: 'POST',\n  url: 'http://a/',\n  headers: Headers { 'content-type': 'text/plain;charset=UTF-8' },\n  bodyUsed: false\n}",
+        ),
+        (
+            "new Response(null, { status: 201, headers: { a: '1' } })",
+            "Response {\n  status: 201,\n  statusText: '',\n  headers: Headers { a: '1' },\n  bodyUsed: false,\n  url: ''\n}",
+        ),
+        ("new AbortController()", "AbortController { signal: AbortSignal { aborted: false } }"),
+        ("AbortSignal.abort()", "AbortSignal { aborted: true }"),
+        ("new (class Mine extends EventTarget {})()", "Mine [EventTarget] {}"),
+        (
+            "new TransformStream()",
+            "TransformStream {\n  readable: ReadableStream { locked: false },\n  writable: WritableStream { locked: false }\n}",
+        ),
+        ("Object.create(AbortSignal.prototype)", "AbortSignal {}"),
+        ("Object.create(Blob.prototype)", "Blob {}"),
+        ("navigator", &format!("Navigator {{ userAgent: 'jsserve/{}' }}", env!("CARGO_PKG_VERSION"))),
+        (
+            "new DataView(new ArrayBuffer(1))",
+            "DataView {\n  byteLength: 1,\n  byteOffset: 0,\n  buffer: ArrayBuffer { [Uint8Contents]: <00>, byteLength: 1 }\n}",
+        ),
+    ] {
+        let text = printed(&format!("console.log(eval(`{source}`))"));
+        assert_eq!(text, format!("{wanted}\n"), "{source}");
+    }
+    let text =
+        printed("console.log(new CustomEvent('x', { detail: 5 }), new MessageEvent('y', { data: [1] }))");
+    let wanted =
+        "CustomEvent {\n  type: 'x',\n  defaultPrevented: false,\n  cancelable: false,\n  timeStamp: ";
+    assert!(text.starts_with(wanted) && text.contains(",\n  detail: 5\n} MessageEvent {\n"), "{text}");
+    assert!(text.ends_with(",\n  data: [ 1 ]\n}\n"), "{text}");
 }
 
 #[test]
@@ -260,6 +321,37 @@ fn patched_prototypes_are_not_asked() {
         text.contains("[Number: 1]") && text.contains("Promise { 1 }") && text.contains("Symbol(s)"),
         "{text}"
     );
+}
+
+#[test]
+fn patched_attributes_of_the_platforms_classes_are_not_asked() {
+    let text = printed(
+        r#"
+        const body = new Response('b'), form = new FormData(); form.set('a', '1');
+        const values = [new File(['a'], 'n', { lastModified: 1 }), new Request('http://a/'), body, new URL('http://a/'), form, new Headers({ a: '1' }),
+                        new URLSearchParams('a=1'), new TextDecoder(), new AbortController(), new Event('e'), new ReadableStream(),
+                        new DataView(new ArrayBuffer(1)), new DOMException('m', 'N')];
+        for (const C of [File, Blob, Request, Response, URL, FormData, Headers, URLSearchParams, TextDecoder, AbortController, AbortSignal, Event,
+                         ReadableStream, DataView, DOMException])
+          for (const key of Reflect.ownKeys(C.prototype)) if (key !== 'constructor' && Object.getOwnPropertyDescriptor(C.prototype, key).configurable)
+            Object.defineProperty(C.prototype, key, { __proto__: null, get() { console.log('patched', String(key)) }, configurable: true });
+        console.log(...values);
+        "#,
+    );
+    assert!(!text.contains("patched"), "{text}");
+    for part in [
+        "File { size: 1",
+        "url: 'http://a/'",
+        "status: 200",
+        "href: 'http://a/'",
+        "FormData { a: '1' }",
+        "aborted: false",
+        "locked: false",
+        "byteLength: 1",
+        "DOMException [N]: m",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
 }
 
 #[test]

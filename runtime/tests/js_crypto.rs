@@ -52,6 +52,51 @@ fn performance_is_monotonic_and_its_origin_is_wall_time() {
     );
 }
 
+/// High Resolution Time, section 7: `interface Performance : EventTarget`.
+#[test]
+fn performance_is_an_event_target() {
+    check(
+        r#"
+        const seen = [], signal = new AbortController();
+        const listener = function (event) { seen.push([this === performance, event.target === performance, event.currentTarget === performance,
+          event.composedPath()[0] === performance, event.type].join()) };
+        performance.addEventListener('a', listener);
+        ok(performance.dispatchEvent(new Event('a'))); same(seen, ['true,true,true,true,a']);
+        performance.addEventListener('b', listener, { once: true, signal: signal.signal });
+        signal.abort(); performance.dispatchEvent(new Event('b')); equal(seen.length, 1);
+        performance.removeEventListener('a', listener); performance.dispatchEvent(new Event('a')); equal(seen.length, 1);
+        EventTarget.prototype.addEventListener.call(performance, 'c', (event) => event.preventDefault());
+        equal(performance.dispatchEvent(new Event('c', { cancelable: true })), false);
+        throws(() => performance.addEventListener.call({}, 'a', listener), 'TypeError');
+        throws(() => performance.addEventListener.call(Object.create(performance), 'a', listener), 'TypeError');
+        ok(performance instanceof EventTarget); equal(Object.getPrototypeOf(Performance), EventTarget);
+        equal(performance.addEventListener, EventTarget.prototype.addEventListener);
+        "#,
+    );
+}
+
+/// The clock alone does not load the script of events; whatever names a part of it does.
+#[test]
+fn performance_joins_the_event_targets_when_they_are_loaded() {
+    let joined = "Object.getPrototypeOf(Object.getPrototypeOf(performance)) === EventTarget.prototype";
+    let stand_in = "Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Object.getPrototypeOf(performance)), 'dispatchEvent').get";
+    for first in
+        ["Performance", "EventTarget", "performance.dispatchEvent", "AbortSignal", "addEventListener"]
+    {
+        check(&format!(
+            "performance.now(); performance.timeOrigin; performance.toJSON();
+             ok('dispatchEvent' in performance); ok({stand_in}); {first}; equal({stand_in}, undefined); ok({joined})"
+        ));
+    }
+    check(&format!(
+        "'use strict'; performance.dispatchEvent = 1; equal(performance.dispatchEvent, 1);
+         ok(Object.hasOwn(performance, 'dispatchEvent')); ok({joined})"
+    ));
+    check(
+        "Object.setPrototypeOf(Object.getPrototypeOf(performance), null); EventTarget; equal(performance.dispatchEvent, undefined)",
+    );
+}
+
 #[test]
 fn self_and_navigator() {
     check(

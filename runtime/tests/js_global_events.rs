@@ -98,3 +98,18 @@ fn a_listener_that_rejects_for_ever_is_reported() {
     driver.run("Promise.reject(0)");
     assert_eq!(driver.reports.borrow().len(), 1, "{:#?}", driver.reports.borrow());
 }
+
+/// All five arguments of an OnErrorEventHandler arrive (HTML, section 8.1.8.1), and no more.
+#[test]
+fn onerror_is_called_with_five_arguments() {
+    check(
+        r#"
+        let called;
+        onerror = function () { called = { this: this, all: [...arguments] }; return true };
+        const error = new RangeError('much'); reportError(error);
+        equal(called.this, globalThis); equal(called.all.length, 5);
+        const [message, file, line, column, last] = called.all;
+        ok(message.includes('much')); equal(typeof file, 'string'); ok(line > 0 && column > 0); equal(last, error);
+        "#,
+    );
+}

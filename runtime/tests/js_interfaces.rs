@@ -9,7 +9,7 @@ use driver::{check, check_async};
 const LIST: &str = r#"
 const interfaces = `AbortController AbortSignal:0:EventTarget Blob ByteLengthQueuingStrategy:1 CompressionStream:1
   CountQueuingStrategy:1 Crypto CryptoKey CustomEvent:1:Event DecompressionStream:1 DOMException:0:Error ErrorEvent:1:Event
-  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance
+  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
   PromiseRejectionEvent:2:Event ReadableByteStreamController ReadableStream ReadableStreamBYOBReader:1
   ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader:1 Request:1 Response SubtleCrypto
   TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL:1
@@ -111,6 +111,36 @@ fn the_functions_and_objects_of_the_global_scope_are_there() {
         ok(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000);
         same(performance.toJSON(), { timeOrigin: performance.timeOrigin });
         equal(typeof WebAssembly, 'undefined', 'the one that is missing');
+        "#,
+    );
+}
+
+/// Attributes of the global scope (Web IDL, section 3.7.6): accessors of its own.
+#[test]
+fn attributes_of_the_global_scope_are_accessors() {
+    checked(
+        r#"
+        const attributes = { crypto: false, navigator: false, performance: true, self: true, onerror: true, onunhandledrejection: true, onrejectionhandled: true };
+        for (const [name, writable] of Object.entries(attributes)) {
+          const d = Object.getOwnPropertyDescriptor(globalThis, name);
+          same([d.enumerable, d.configurable, typeof d.get, typeof d.set], [true, true, 'function', writable ? 'function' : 'undefined'], name);
+          same([d.get.name, d.get.length, d.set?.name, d.set?.length], writable ? [`get ${name}`, 0, `set ${name}`, 1] : [`get ${name}`, 0, undefined, undefined]);
+          const own = globalThis[name];
+          for (const receiver of [undefined, null, globalThis]) equal(d.get.call(receiver), own, name);
+          for (const other of [{}, 1, Object.create(globalThis), own === globalThis ? [] : own])
+            if (other !== null) { throws(() => d.get.call(other), 'TypeError'); if (writable) throws(() => d.set.call(other, 1), 'TypeError') }
+          throws(() => new d.get(), 'TypeError');
+        }
+        for (const name of ['crypto', 'navigator']) { throws(() => { 'use strict'; globalThis[name] = 1 }, 'TypeError'); equal(typeof globalThis[name], 'object') }
+        for (const name of ['performance', 'self']) {
+          globalThis[name] = 1; const d = Object.getOwnPropertyDescriptor(globalThis, name);
+          equal(d.value, 1); equal(flags(d), '111', name);
+        }
+        for (const name of ['console', 'globalThis']) equal(flags(Object.getOwnPropertyDescriptor(globalThis, name)), '101', name);
+        for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {
+          equal(Object.getOwnPropertyDescriptor(globalThis, name).enumerable, true, name);
+          globalThis[name]; equal(flags(Object.getOwnPropertyDescriptor(globalThis, name)), '111', name);
+        }
         "#,
     );
 }

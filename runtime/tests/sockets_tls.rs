@@ -28,6 +28,7 @@ on_both!(
     the_peers_end_is_told_apart_from_a_cut,
     the_peers_end_closes_while_nobody_reads,
     large_bodies_go_both_ways,
+    pipes_go_through_tls,
     starttls_takes_the_connection_over,
     starttls_is_for_sockets_that_ask_for_it_and_once,
     starttls_fails_as_tls_does,
@@ -297,6 +298,37 @@ async fn large_bodies_go_both_ways() {
         await sending;
         ok(right && got === 2000000, `${got}`);
         equal(await socket.closed, undefined);
+        ",
+    )
+    .await;
+}
+
+async fn pipes_go_through_tls() {
+    run(
+        Terms::default(),
+        true,
+        false,
+        "
+        const listener = listening();
+        const plain = connect(`127.0.0.1:${os.getsockname(listener).port}`, { allowHalfOpen: true });
+        const [fd] = await os.accept(listener);
+        const socket = connect({ hostname: 'localhost', port }, { secureTransport: 'on', allowHalfOpen: true });
+        await say(socket, 'echo\\n');
+        const pipes = [plain.readable.pipeTo(socket.writable), socket.readable.pipeTo(plain.writable)];
+        const sent = new Uint8Array(3000000).map((_, i) => i % 251), got = new Uint8Array(sent.length);
+        const sending = os.send(fd, sent, sent.length, true);
+        equal(await os.recv(fd, got, got.length, true), got.length);
+        ok(got.every((byte, i) => byte === i % 251));
+        await sending;
+        os.shutdown(fd, os.SHUT_WR);
+        equal(await os.recv(fd, got), 0);
+        await Promise.all([...pipes, plain.closed, socket.closed]);
+        os.close(fd); os.close(listener);
+        const cut = connect({ hostname: 'localhost', port }, { secureTransport: 'on' });
+        await say(cut, 'cut\\n');
+        const to = [];
+        await cut.readable.pipeTo(connect('127.0.0.1:1').writable).catch((e) => to.push(e.code));
+        same(to, ['ECONNREFUSED']);
         ",
     )
     .await;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Parser, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, ValueEnum};
 use runtime::config::Limits;
 
 use super::values::{Size, Span, Workers, count, port};
@@ -31,19 +31,11 @@ Examples:
 Sizes: 4096, 16K, 1M, 2G. Durations: 250ms, 10s, 2m; a plain number is seconds.
 
 jsserve.toml has every flag of an app by its name without the dashes: port = 8080, body-max = \"16M\"; app and
-args; and a table [env]. Its paths start at its folder. Flags of the command line come before it.";
+args; and a table [env]. Its paths start at its folder. Flags of the command line come before it, --dev=false
+before dev = true.";
 
 /// Serves a JavaScript app on every core of this machine, or runs a script.
-#[derive(Parser, Debug)]
-#[command(
-    name = "jsserve",
-    version,
-    override_usage = USAGE,
-    after_help = EXAMPLES,
-    disable_help_flag = true,
-    disable_version_flag = true,
-    max_term_width = 110
-)]
+#[derive(Args, Debug)]
 pub struct Flags {
     /// The app: a module whose default export has `fetch`, `connect` or `accept`. Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
@@ -70,6 +62,45 @@ pub struct Flags {
 
     #[command(flatten)]
     pub logging: Logging,
+}
+
+impl CommandFactory for Flags {
+    fn command() -> Command {
+        Flags::augment_args(Command::new("jsserve"))
+            .version(env!("CARGO_PKG_VERSION"))
+            .override_usage(USAGE)
+            .after_help(EXAMPLES)
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .max_term_width(110)
+            .mut_args(switch)
+    }
+
+    fn command_for_update() -> Command {
+        Flags::command()
+    }
+}
+
+impl Parser for Flags {}
+
+/// A flag that is on or off takes `=false`, too: by that the command line takes back what a file says.
+fn switch(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_value("false")
+        .default_missing_value("true")
+        .value_name("BOOL")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+}
+
+/// Whether a flag is on or off: its value, if it has one, stands behind `=`.
+pub fn is_switch(arg: &Arg) -> bool {
+    arg.is_require_equals_set()
 }
 
 /// What an app is given, and where that is written down.
@@ -259,11 +290,11 @@ pub struct Logging {
     pub quiet: bool,
 
     /// Print this help
-    #[arg(long, short = 'h', action = clap::ArgAction::HelpLong)]
+    #[arg(long, short = 'h', action = ArgAction::HelpLong)]
     pub help: Option<bool>,
 
     /// Print name and version
-    #[arg(long, short = 'V', action = clap::ArgAction::Version)]
+    #[arg(long, short = 'V', action = ArgAction::Version)]
     pub version: Option<bool>,
 }
 
@@ -289,7 +320,6 @@ fn defaults() -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(words: &[&str]) -> Flags {
         Flags::try_parse_from(std::iter::once("jsserve").chain(words.iter().copied())).expect("flags parse")
@@ -318,6 +348,31 @@ mod tests {
     #[test]
     fn a_double_dash_begins_the_apps_arguments() {
         assert_eq!(parse(&["app.js", "--", "--port", "1"]).args, ["--port", "1"]);
+    }
+
+    #[test]
+    fn a_switch_is_on_off_or_not_given() {
+        let quiet = |words: &[&str]| parse(words).logging.quiet;
+        for on in
+            [&["-q"][..], &["--quiet"], &["--quiet=true"], &["-q=true"], &["-mq"], &["--quiet", "false"]]
+        {
+            assert!(quiet(on), "{on:?}");
+        }
+        for off in [&[][..], &["--quiet=false"], &["-q=false"], &["-mq=false"]] {
+            assert!(!quiet(off), "{off:?}");
+        }
+        assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
+        let switches: Vec<_> =
+            Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
+        assert_eq!(switches.len(), 7);
+        for arg in switches {
+            let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
+            for (value, on) in [("", true), ("=true", true), ("=false", false)] {
+                let words = ["jsserve".to_owned(), format!("--{long}{value}")];
+                let matches = Flags::command().try_get_matches_from(words).expect(long);
+                assert_eq!(matches.get_one::<bool>(id), Some(&on), "--{long}{value}");
+            }
+        }
     }
 
     #[test]

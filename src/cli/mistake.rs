@@ -64,9 +64,9 @@ pub fn near(error: &clap::Error) -> Option<String> {
     Some(name(&context(error, ContextKind::SuggestedArg)?))
 }
 
-/// `--port <PORT>` names the flag and its value; messages want the flag.
+/// `--port <PORT>` and `--dev[=<BOOL>]` name the flag and its value; messages want the flag.
 fn name(text: &str) -> String {
-    text.split([' ', '=']).next().unwrap_or_default().to_string()
+    text.split([' ', '=', '[']).next().unwrap_or_default().to_string()
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
@@ -111,6 +111,7 @@ mod tests {
             ),
             ("--io kqueue a.js", "--io kqueue: not a value of this flag\n  Write one of auto, uring, epoll."),
             ("a.js --port", "--port needs a value\n  All flags: jsserve --help"),
+            ("--dev=no a.js", "--dev no: not a value of this flag\n  Write one of true, false."),
             ("--quiet --quiet a.js", "--quiet is given twice\n  Give it once."),
             (
                 "--listen tcp://[::1]:1 --port 2 a.js",

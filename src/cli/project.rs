@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::{Setting, Variables};
-use super::flags::Flags;
+use super::flags::{Flags, is_switch};
 use super::mistake;
 use super::places::Source;
 use super::resolve;
@@ -149,9 +149,7 @@ impl Project {
             DeValue::Array(values) if several => {
                 values.iter().map(|value| self.text(arg, key, value)).collect()
             }
-            DeValue::Boolean(is) if matches!(arg.get_action(), ArgAction::SetTrue) => {
-                Ok(Vec::from_iter(is.then(OsString::new)))
-            }
+            DeValue::Boolean(is) if is_switch(arg) => Ok(Vec::from_iter(is.then(OsString::new))),
             _ => Ok(vec![self.text(arg, key, value)?]),
         }
     }
@@ -307,7 +305,7 @@ enum Kind {
 
 impl Kind {
     fn of(arg: &Arg) -> Kind {
-        if matches!(arg.get_action(), ArgAction::SetTrue) {
+        if is_switch(arg) {
             return Kind::Flag;
         }
         match arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str()) {
@@ -460,6 +458,10 @@ mod tests {
         for (typed, expected) in [
             ("a.js", "--host=::1 --port=1 --workers=3 --body-max=1M --idle-timeout=1.5 --dev a.js"),
             ("--port 2 a.js", "--host=::1 --workers=3 --body-max=1M --idle-timeout=1.5 --dev --port 2 a.js"),
+            (
+                "--dev=false a.js",
+                "--host=::1 --port=1 --workers=3 --body-max=1M --idle-timeout=1.5 --dev=false a.js",
+            ),
             (
                 "--listen tcp://[::1]:9 a.js --dev",
                 "--workers=3 --body-max=1M --idle-timeout=1.5 --listen tcp://[::1]:9 a.js --dev",

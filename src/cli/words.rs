@@ -7,6 +7,8 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
+use super::flags::is_switch;
+
 /// The command line, cut at the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Words {
@@ -54,9 +56,9 @@ fn takes_next(command: &Command, flag: &OsStr) -> Option<bool> {
         let known = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
         return Some(takes_value(known) && value.is_none());
     }
-    // Short flags may stand together: -me EXPR.
+    // Short flags may stand together: -me EXPR. Behind the last there may be its value: -mq=false.
     let mut letters = flag.chars().skip(1);
-    while let Some(letter) = letters.next() {
+    while let Some(letter) = letters.next().filter(|letter| *letter != '=') {
         let known = command.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
         if takes_value(known) {
             return Some(letters.next().is_none());
@@ -66,7 +68,7 @@ fn takes_next(command: &Command, flag: &OsStr) -> Option<bool> {
 }
 
 fn takes_value(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !is_switch(arg)
 }
 
 #[cfg(test)]
@@ -96,6 +98,8 @@ mod tests {
             ("--std -- -a.js x", "--std", "-a.js", "x"),
             ("- x", "", "-", "x"),
             ("-q", "-q", "", ""),
+            ("--quiet=false --dev a.js b", "--quiet=false --dev", "a.js", "b"),
+            ("-mq=false a.js", "-mq=false", "a.js", ""),
             ("--port", "--port", "", ""),
         ] {
             assert_eq!(cut(line), Some((head.into(), file.into(), rest.into())), "{line}");

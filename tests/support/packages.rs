@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{App, Connection, Response, Server, skip};
 
 /// What `.ci/run` installs.
-pub const PACKAGES: [&str; 11] = [
+pub const PACKAGES: [&str; 17] = [
     "hono@4.13.19",
     "itty-router@5.0.24",
     "h3@2.0.8",
@@ -19,6 +19,12 @@ pub const PACKAGES: [&str; 11] = [
     "date-fns@4.4.0",
     "elysia@1.4.30",
     "jose@6.2.17",
+    "graphql@16.15.0",
+    "graphql-yoga@5.24.1",
+    "axios@1.21.1",
+    "bcryptjs@3.0.3",
+    "react@19.3.1",
+    "react-dom@19.3.1",
 ];
 
 /// A folder of `target`.

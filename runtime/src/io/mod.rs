@@ -35,7 +35,7 @@ pub use listener::Listener;
 pub use notifier::Notifier;
 pub use probe::{Refused, probe, refusal};
 pub use socket::{Socket, inherited};
-pub use socket_now::WaitingRecv;
+pub use socket_now::{WaitingRecv, WaitingSend};
 pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};

@@ -58,6 +58,25 @@ impl Socket {
     pub fn wait_to_recv(&self) -> WaitingRecv {
         WaitingRecv { socket: self.clone(), turn: self.queue(READ) }
     }
+
+    /// Takes a place among those who wait to send.
+    pub fn wait_to_send(&self) -> WaitingSend {
+        WaitingSend { turn: self.queue(WRITE) }
+    }
+}
+
+/// A send that waits. Dropping it gives its place up.
+pub struct WaitingSend {
+    turn: Turn,
+}
+
+impl WaitingSend {
+    /// send(2) of `bytes` when it is this send's turn and there is room; how many were taken. A reset peer
+    /// is EPIPE, never a signal. EBADF once the socket is closed.
+    pub fn poll(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        self.turn.poll(cx, &mut |fd| Ok(rustix::net::send(fd, bytes, flags)?))
+    }
 }
 
 /// A receive that waits. Dropping it gives its place up; no bytes are lost.

@@ -35,27 +35,41 @@ impl Charge {
         if !make_room(state, bytes.saturating_sub(self.bytes.get())) {
             return Err(Error::Allocation);
         }
+        self.put(state, bytes);
+        Ok(())
+    }
+
+    /// As [`set`](Self::set), from outside of JavaScript: collects no garbage. Whether there is room.
+    pub fn try_set(&self, state: &State, bytes: usize) -> bool {
+        let has_room = !is_full(state, bytes.saturating_sub(self.bytes.get()));
+        if has_room {
+            self.put(state, bytes);
+        }
+        has_room
+    }
+
+    fn put(&self, state: &State, bytes: usize) {
         let sum = &state.native_bytes;
         sum.set(sum.get() + bytes - self.bytes.replace(bytes));
         self.sum.borrow_mut().get_or_insert_with(|| sum.clone());
-        Ok(())
     }
+}
+
+/// Whether `more` bytes would be too many.
+fn is_full(state: &State, more: usize) -> bool {
+    let sum = state.native_bytes.get().saturating_add(more);
+    // 0 is no limit to the engine.
+    more > 0 && state.heap_bytes_max != 0 && sum > state.heap_bytes_max
 }
 
 /// Whether `more` bytes may be owned, if need be after a collection of garbage.
 pub(super) fn make_room(state: &State, more: usize) -> bool {
-    // 0 is no limit to the engine.
-    let full = || {
-        let sum = state.native_bytes.get().saturating_add(more);
-        state.heap_bytes_max != 0 && sum > state.heap_bytes_max
-    };
-    if more > 0
-        && full()
+    if is_full(state, more)
         && let Some(engine) = state.engine().upgrade()
     {
         engine.collect_within();
     }
-    more == 0 || !full()
+    !is_full(state, more)
 }
 
 impl Drop for Charge {

@@ -214,6 +214,19 @@ fn native<'a, T: Class>(raw: qjs::JSValue) -> Option<&'a T> {
     instance.data::<T>().or_else(|| T::inside(instance))
 }
 
+/// What the attribute `name` of `value` is, by the class's own getter, whatever an app has made of the
+/// prototype; none for what is no instance of `T` and for what is no attribute.
+pub fn attribute<'js, T: Class>(value: &Value<'js>, name: &str) -> Option<Result<Value<'js>>> {
+    let data = get::<T>(value)?;
+    let scope = scope(value.ctx(), value.as_raw(), &[]);
+    T::MEMBERS.iter().find_map(|member| match member {
+        Member::Get(known, get) | Member::GetSet(known, get, _) if known.to_bytes() == name.as_bytes() => {
+            Some(get(data, &scope))
+        }
+        _ => None,
+    })
+}
+
 fn receiver<'a, T: Class>(ctx: &Ctx<'_>, this: qjs::JSValue) -> Result<&'a T> {
     native::<T>(this).ok_or_else(|| exception::type_error(ctx, "Illegal invocation"))
 }

@@ -15,6 +15,9 @@ use crate::source::cache::{self, Key};
 use crate::source::prepare::{self, Format, Prepared};
 use crate::source::resolve::{self, By};
 
+/// What bundlers put in the place of a module that a package does without: an empty object.
+const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing as 'module.exports' };";
+
 /// Specifiers of one file that are remembered: there is no end to those of `import()`.
 const RESOLVED_MAX: usize = 10_000;
 
@@ -131,7 +134,10 @@ impl Code {
     }
 
     fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<(Module<'js, Declared>, bool)> {
-        let source = read(ctx, name)?;
+        let source = match name {
+            resolve::NOTHING => NOTHING.into(),
+            _ => read(ctx, name)?,
+        };
         let mut commonjs = false;
         let source = match kind {
             Kind::Script => {

@@ -7,7 +7,7 @@ use std::fmt;
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
 use super::engine::State;
-use super::reflect;
+use super::stack;
 use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
@@ -262,11 +262,10 @@ impl fmt::Display for Thrown {
     }
 }
 
-/// The stack with the places of the sources, which the getter gives, and a property of the object's own
-/// (Error.captureStackTrace) does not.
+/// The stack with the places of the sources.
 fn stack_of(object: &Object<'_>) -> String {
     let stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
-    if reflect::data(object, "stack").is_some() { map_stack(stack) } else { stack }
+    if stack::is_raw(object) { map_stack(stack) } else { stack }
 }
 
 fn property(object: &Object<'_>, name: &str) -> Option<String> {

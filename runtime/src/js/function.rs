@@ -126,6 +126,22 @@ fn accessor<'js>(
     if done < 0 { Err(Error::Exception) } else { Ok(()) }
 }
 
+/// Gives `target` a configurable accessor; without a setter it is read-only.
+///
+/// # Errors
+/// Out of memory.
+pub fn attribute<'js>(
+    ctx: &Ctx<'js>,
+    target: &Object<'js>,
+    name: &CStr,
+    get: Value<'js>,
+    set: Option<Value<'js>>,
+    enumerable: bool,
+) -> Result<()> {
+    let flags = if enumerable { CHANGEABLE } else { qjs::JS_PROP_CONFIGURABLE };
+    accessor(ctx, target, name, get, set, flags)
+}
+
 const CHANGEABLE: u32 = qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE;
 
 /// Gives `target` an attribute of its own that nothing can take away or replace (Web IDL,

@@ -13,8 +13,8 @@ use crate::source::cache;
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
-    /// A classic script.
-    Script(Value<'js>),
+    /// A classic script, and whether it may wait: its value is the promise of its end then.
+    Script(Value<'js>, bool),
     /// A module, linked to all that it imports.
     Module(Module<'js, Declared>),
 }
@@ -35,12 +35,15 @@ impl<'js> Program<'js> {
         module: impl FnOnce() -> Result<Module<'js, Declared>>,
     ) -> Result<Program<'js>> {
         match goal {
-            Some(Goal::Script) => return Ok(Program::Script(script(ctx, source, name)?)),
+            Some(Goal::Script) => {
+                let (script, waits) = script(ctx, source, name)?;
+                return Ok(Program::Script(script, waits));
+            }
             Some(Goal::Module) => return Ok(Program::Module(module()?)),
             None => {}
         }
-        if let Ok(script) = script(ctx, source, name) {
-            return Ok(Program::Script(script));
+        if let Ok((script, waits)) = script(ctx, source, name) {
+            return Ok(Program::Script(script, waits));
         }
         let as_script = ctx.catch();
         let error = match module() {
@@ -59,14 +62,15 @@ impl<'js> Program<'js> {
         Err(ctx.throw(if script_went_further { as_script } else { as_module }))
     }
 
-    /// Runs it up to its first `await`; the promise of its end, where it may wait.
+    /// Runs it up to its first `await`; the promise of its end, where it may wait. A promise that is only
+    /// the value of a script's last expression is like all others that nobody waits for.
     ///
     /// # Errors
     /// What a classic script throws. A module rejects its promise.
     pub fn start(self, ctx: &Ctx<'js>) -> Result<Option<Value<'js>>> {
-        let script = match self {
+        let (script, waits) = match self {
             Program::Module(module) => return Ok(Some(module.eval()?.1.into_value())),
-            Program::Script(script) => script,
+            Program::Script(script, waits) => (script, waits),
         };
         // SAFETY: a compiled script; the engine takes over the reference made here.
         let value = unsafe {
@@ -74,13 +78,13 @@ impl<'js> Program<'js> {
             let code = qjs::JS_DupValue(raw, script.as_raw());
             value::fresh(ctx, qjs::JS_EvalFunction(raw, code))?
         };
-        Ok(super::promise::state(&value).map(|_| value))
+        Ok(waits.then_some(value))
     }
 }
 
 /// Compiles a classic script. `await` may stand outside of functions where that leaves it a script
 /// (`await (f())`): then its value is a promise.
-fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<Value<'js>> {
+fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<(Value<'js>, bool)> {
     let source = [source, b"\0"].concat();
     let name = name.replace('\0', "") + "\0";
     let compile = |flags: u32| {
@@ -95,12 +99,15 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<Value<'js>> 
     };
     let plain = compile(0)?;
     if !contains(&source, b"await") {
-        return Ok(plain);
+        return Ok((plain, false));
     }
-    compile(qjs::JS_EVAL_FLAG_ASYNC).or_else(|_| {
-        drop(ctx.catch());
-        Ok(plain)
-    })
+    Ok(compile(qjs::JS_EVAL_FLAG_ASYNC).map_or_else(
+        |_| {
+            drop(ctx.catch());
+            (plain, false)
+        },
+        |waiting| (waiting, true),
+    ))
 }
 
 /// What the engine needs to compile and not to run.
@@ -199,7 +206,7 @@ mod tests {
             let module = || Module::declare(ctx.clone(), "a.js", source);
             let compiled = Program::compile(&ctx, source.as_bytes(), "a.js", None, module);
             match compiled {
-                Ok(Program::Script(_)) => Ok("script"),
+                Ok(Program::Script(..)) => Ok("script"),
                 Ok(Program::Module(_)) => Ok("module"),
                 Err(_) => Err(Thrown::take(&ctx).stack),
             }

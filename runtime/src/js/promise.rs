@@ -221,6 +221,9 @@ impl Deferred {
     }
 }
 
+/// Arguments of a call that cost no allocation.
+const ARGS_FEW: usize = 4;
+
 /// Calls a held function.
 ///
 /// # Errors
@@ -231,14 +234,24 @@ pub fn call<'js>(
     this: Option<&Held>,
     args: &[Value<'js>],
 ) -> Result<Value<'js>> {
-    let mut raw = [qjs::JS_UNDEFINED; 4];
-    for (slot, arg) in raw.iter_mut().zip(args) {
-        *slot = arg.as_raw();
-    }
+    let mut few = [qjs::JS_UNDEFINED; ARGS_FEW];
+    let mut many: Vec<qjs::JSValue>;
+    let raw = match few.get_mut(..args.len()) {
+        Some(few) => {
+            for (slot, arg) in few.iter_mut().zip(args) {
+                *slot = arg.as_raw();
+            }
+            few
+        }
+        None => {
+            many = args.iter().map(Value::as_raw).collect();
+            &mut many[..]
+        }
+    };
     let this = this.map_or(qjs::JS_UNDEFINED, Held::raw);
     // SAFETY: function, receiver and arguments are alive; the engine takes its own references.
     unsafe {
-        let count = args.len().min(raw.len()) as i32;
+        let count = raw.len() as i32;
         let result = qjs::JS_Call(ctx.as_raw().as_ptr(), function.raw(), this, count, raw.as_mut_ptr());
         super::value::fresh(ctx, result)
     }

@@ -1,63 +1,109 @@
-//! `Error.prototype.stack` as an app reads it: with the places of the sources.
+//! Stacks as an app reads them: with the places of the sources. What an object has as a `stack` of its
+//! own has them already, whoever wrote it; what the engine keeps inside of an error gets them on reading.
 //!
-//! Owns: the getter in the engine's place, which rewrites what the engine's says. What the server itself
-//! shows is rewritten where it is shown. Must not know: where the places come from.
+//! Owns: the getter of `Error.prototype.stack` and `Error.captureStackTrace` in the engine's place. Must
+//! not know: where the places come from.
 
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
+use rquickjs::{Ctx, Object, Result, Value};
 
-use super::class::{self, Scope, Static};
+use super::class::{Scope, Static};
 use super::engine::State;
 use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::{promise, reflect, value};
 use crate::source::positions::map_stack;
 
-/// The engine's own getter.
+/// The engine's own functions, and ours that is called by the same name.
 #[derive(Default)]
-struct Engines(Slot);
-
-struct Getter;
-
-impl Functions for Getter {
-    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"get stack", 0, get)];
+struct Kept {
+    getter: Slot,
+    capture: Slot,
+    ours: Slot,
 }
 
-/// Puts the getter in place. Comes after all that keep the engine's own.
+struct Ours;
+
+impl Functions for Ours {
+    const LIST: &'static [(&'static CStr, u8, Static)] =
+        &[(c"get stack", 0, get), (c"captureStackTrace", 2, capture)];
+}
+
+/// Puts both in place. Comes after all that keep the engine's own.
 ///
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    let prototype: Object<'_> = ctx.globals().get::<_, Object<'_>>("Error")?.get("prototype")?;
+    let kept = State::of(ctx).extension::<Kept>();
+    let error: Object = ctx.globals().get("Error")?;
+    let prototype: Object = error.get("prototype")?;
     let found = reflect::own(&prototype, &value::string(ctx, "stack")?)?;
-    let Some(reflect::Slot::Accessor(getter, setter)) = found.map(|property| property.slot) else {
-        return Ok(());
-    };
-    State::of(ctx).extension::<Engines>().0.set(Some(getter));
-    let ours = function::make::<Getter>(ctx, 0)?;
-    // SAFETY: JS_DefinePropertyGetSet takes one reference of getter and setter each, given here.
-    let done = unsafe {
-        let raw = ctx.as_raw().as_ptr();
-        let atom = qjs::JS_NewAtom(raw, c"stack".as_ptr());
-        let (ours, setter) = (class::leak(ours), class::leak(setter));
-        let flags = qjs::JS_PROP_CONFIGURABLE as i32;
-        let done =
-            qjs::JS_DefinePropertyGetSet(raw, prototype.as_value().as_raw(), atom, ours, setter, flags);
-        qjs::JS_FreeAtom(raw, atom);
-        done
-    };
-    if done < 0 { Err(Error::Exception) } else { Ok(()) }
+    if let Some(reflect::Slot::Accessor(getter, setter)) = found.map(|property| property.slot) {
+        kept.getter.set(Some(getter));
+        let ours = function::make::<Ours>(ctx, 0)?;
+        function::attribute(ctx, &prototype, c"stack", ours, Some(setter), false)?;
+    }
+    kept.capture.set(Some(error.get("captureStackTrace")?));
+    let ours = function::make::<Ours>(ctx, 1)?;
+    kept.ours.set(Some(ours.clone()));
+    function::define(ctx, &error, c"captureStackTrace", ours, false)
+}
+
+/// A stack as the engine writes it, with the places of the sources; what is no string stays.
+///
+/// # Errors
+/// Out of memory.
+pub fn mapped(stack: Value<'_>) -> Result<Value<'_>> {
+    match stack.is_string() {
+        true => value::string(stack.ctx(), &map_stack(value::to_string(&stack)?)),
+        false => Ok(stack),
+    }
+}
+
+/// Whether `object` has a `stack` of its own as the engine has written it: DOMExceptions do.
+pub fn is_raw(object: &Object<'_>) -> bool {
+    reflect::class_name(object.as_value()) == "DOMException"
 }
 
 fn get<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
-    let Some(getter) = State::of(ctx).extension::<Engines>().0.get(ctx) else {
+    let Some(getter) = State::of(ctx).extension::<Kept>().getter.get(ctx) else {
         return Ok(scope.undefined());
     };
-    let stack = promise::call(ctx, &Held::new(getter), Some(&Held::new(scope.this())), &[])?;
-    match stack.is_string() {
-        true => value::string(ctx, &map_stack(value::to_string(&stack)?)),
-        false => Ok(stack),
+    mapped(promise::call(ctx, &Held::new(getter), Some(&Held::new(scope.this())), &[])?)
+}
+
+/// `Error.captureStackTrace(object, above)`: the frames above that function's, or above this one's.
+fn capture<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    let kept = State::of(ctx).extension::<Kept>();
+    let (Some(capture), Some(ours)) = (kept.capture.get(ctx), kept.ours.get(ctx)) else {
+        return Ok(scope.undefined());
+    };
+    let given = scope.arg(1);
+    let above = if given.is_function() { given } else { ours };
+    promise::call(ctx, &Held::new(capture), Some(&Held::new(scope.this())), &[scope.arg(0), above])?;
+    let target = scope.arg(0);
+    let Some(object) = target.as_object().filter(|_| reflect::proxy_target(&target).is_none()) else {
+        return Ok(scope.undefined());
+    };
+    let found = reflect::own(object, &value::string(ctx, "stack")?)?;
+    let Some(reflect::Slot::Data(stack)) = found.map(|property| property.slot) else {
+        return Ok(scope.undefined());
+    };
+    // What Error.prepareStackTrace makes is the app's.
+    if stack.is_string() {
+        let raw = value::to_string(&stack)?;
+        // A function that no frame is of leaves the frame of this one.
+        let frames = raw.strip_prefix("    at captureStackTrace (native)\n").unwrap_or(&raw);
+        let stack = map_stack(frames.to_owned());
+        if stack != raw
+            && function::define(ctx, object, c"stack", value::string(ctx, &stack)?, false).is_err()
+        {
+            // The object is frozen: the engine has written nothing, either.
+            drop(ctx.catch());
+        }
     }
+    Ok(scope.undefined())
 }

@@ -6,8 +6,13 @@ use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result};
 
-use crate::js::class::{self, Class, Member};
-use crate::js::{function, value};
+use crate::js::class::{self, Class, Member, Static};
+use crate::js::engine::State;
+use crate::js::function::Functions;
+use crate::js::held::Slot;
+use crate::js::value;
+
+use super::embed;
 
 /// What `navigator.userAgent` says.
 pub const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
@@ -22,14 +27,33 @@ impl Class for Navigator {
         &[Member::Get(c"userAgent", |_, scope| value::string(scope.ctx, USER_AGENT))];
 }
 
+/// The one `Navigator`.
+#[derive(Default)]
+struct Object(Slot);
+
+/// The attributes: `navigator` is read-only, `self` as in a window `[Replaceable]` (HTML, sections
+/// 8.10 and 7.2.2), so that what assigns to it in strict mode goes on.
+struct Global;
+
+impl Functions for Global {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"get navigator", 0, |scope| {
+            embed::of_global(scope)?;
+            let object = State::of(scope.ctx).extension::<Object>().0.get(scope.ctx);
+            Ok(object.unwrap_or_else(|| scope.undefined()))
+        }),
+        (c"get self", 0, |scope| embed::of_global(scope).map(|()| scope.ctx.globals().into_value())),
+        (c"set self", 1, |scope| embed::replaceable(scope, c"self")),
+    ];
+}
+
 /// Installs both.
 ///
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Navigator>(ctx)?;
-    let object = class::instance(ctx, Navigator)?;
-    let globals = ctx.globals();
-    function::define(ctx, &globals, c"navigator", object, true)?;
-    function::define(ctx, &globals, c"self", globals.clone().into_value(), true)
+    State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Navigator)?));
+    embed::attribute::<Global>(ctx, c"navigator", 0, None)?;
+    embed::attribute::<Global>(ctx, c"self", 1, Some(2))
 }

@@ -3,8 +3,9 @@
 //! Owns: the conditions, the resolvers, made when a package is first asked for. Must not know:
 //! messages, relative files that are there.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use oxc_resolver::{ResolveError, ResolveOptions, Resolver, TsConfig, TsconfigDiscovery};
 
@@ -18,6 +19,9 @@ pub enum Refusal {
     Other(String),
 }
 
+/// What the path of a file in a package has.
+const MODULES: &str = "/node_modules/";
+
 struct Packages {
     /// For files of the app: TypeScript goes first where the extension is left out.
     app: Resolver,
@@ -26,6 +30,9 @@ struct Packages {
     /// For `require`.
     require: Resolver,
 }
+
+/// What a specifier stands for that a package does without; no file has that name.
+pub const NOTHING: &str = "<nothing>";
 
 /// What runs outside of browsers and of Node.js. `browser` is what a package has for those without
 /// Node's modules; `esbuild` and `wrangler` take it for workers, too. The package's order decides.
@@ -38,7 +45,8 @@ fn packages() -> &'static Packages {
         let options = |by: &str, extensions: &[&str]| ResolveOptions {
             condition_names: list(&[&CONDITIONS[..], &[by, "default"]].concat()),
             extensions: list(extensions),
-            main_fields: list(&["module", "main"]),
+            main_fields: list(&["module", "browser", "main"]),
+            alias_fields: vec![list(&["browser"])],
             tsconfig: Some(TsconfigDiscovery::Auto),
             node_path: false,
             ..ResolveOptions::default()
@@ -56,7 +64,7 @@ fn packages() -> &'static Packages {
         let app = Resolver::new(app);
         let package = app.clone_with_options(options("import", &built));
         let mut require = options("require", &built);
-        require.main_fields = list(&["main"]);
+        require.main_fields = list(&["browser", "main"]);
         let require = app.clone_with_options(require);
         Packages { app, package, require }
     })
@@ -72,6 +80,8 @@ pub fn resolve(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> 
     };
     let error = match resolver.resolve_file(file, specifier) {
         Ok(found) => return Ok(found.path().to_string_lossy().into_owned()),
+        // `"browser": { "fs": false }`: there is nothing in its place.
+        Err(ResolveError::Ignored(_)) => return Ok(NOTHING.to_owned()),
         Err(error) => error,
     };
     // Who tries again may have installed it by then.
@@ -88,6 +98,23 @@ pub fn resolve(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> 
         )),
         ResolveError::Json(error) => Refusal::Other(format!("{}: {}", error.path.display(), error.message)),
         other => Refusal::Other(other.to_string()),
+    })
+}
+
+/// Whether the package of `file` may name other files for its own in places without Node's modules (the field
+/// `browser`, <https://github.com/defunctzombie/package-browser-field-spec>).
+pub fn replaces(file: &str) -> bool {
+    static KNOWN: RwLock<Option<HashMap<PathBuf, bool>>> = RwLock::new(None);
+    let Some(inside) = file.rfind(MODULES).map(|at| at + MODULES.len()) else { return false };
+    let root = Path::new(&file[..inside]).join(name(&file[inside..]));
+    let known = KNOWN.read().ok().and_then(|all| all.as_ref()?.get(&root).copied());
+    known.unwrap_or_else(|| {
+        let text = std::fs::read(root.join("package.json")).unwrap_or_default();
+        let replaces = memchr::memmem::find(&text, b"\"browser\"").is_some();
+        if let Ok(mut all) = KNOWN.write() {
+            all.get_or_insert_default().insert(root, replaces);
+        }
+        replaces
     })
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::packages;
+pub use super::packages::NOTHING;
 
 /// How a module is asked for: it decides which conditions of a package hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +22,16 @@ pub enum By {
 /// # Errors
 /// One sentence that names what was imported, and by whom.
 pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
+    if specifier == packages::NOTHING {
+        return Ok(specifier.to_owned());
+    }
     let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(base, specifier));
     let asked = mapped.as_deref().unwrap_or(specifier);
+    if is_relative(asked) && packages::replaces(base) {
+        if let Ok(found) = packages::resolve(&file(base), asked, by) {
+            return Ok(found);
+        }
+    }
     let path = if asked.starts_with("file:") {
         let path = url::Url::parse(asked).ok().and_then(|url| url.to_file_path().ok());
         path.ok_or_else(|| format!("'{specifier}' (imported from {base}) names no file"))?

@@ -20,9 +20,11 @@
     return value;
   };
 
-  /* What scripts see in place of a target: globalThis cannot be one itself. */
-  let standIn = null, stoodFor;
-  const shown = (target) => (target === standIn ? stoodFor : target);
+  /* What scripts see in place of a target: globalThis and the native `performance` cannot be one themselves. */
+  let standIn = null, stoodFor, clock = null;
+  const { performance } = host;
+  const shown = (target) => (target === standIn ? stoodFor : target === clock ? performance : target);
+  const behind = (object) => (object === performance ? clock ??= new EventTarget() : object);
 
   let isEvent, trust, initialise, busy, typeOf, trusted, begin, end, stopped, stoppedNow, passive, cancel;
 
@@ -155,7 +157,8 @@
     }
 
     addEventListener(type, callback, options = undefined) {
-      const all = listeners(this);
+      const target = behind(this);
+      listeners(target);
       need('addEventListener', 2, arguments.length);
       type = `${type}`;
       callback = callbackOf(callback);
@@ -168,29 +171,31 @@
         if (signal !== undefined && !isSignal(signal)) host.typeError('addEventListener: signal is not an AbortSignal');
       }
       if (callback === null || signal !== undefined && isAborted(signal)) return;
-      if (find(listeners(this), type, callback, entry.capture) !== null) return;
-      add(this, entry);
+      if (find(listeners(target), type, callback, entry.capture) !== null) return;
+      add(target, entry);
       if (signal === undefined) return;
       entry.signal = signal;
-      entry.algorithm = () => { if (!entry.removed) remove(this, entry); };
+      entry.algorithm = () => { if (!entry.removed) remove(target, entry); };
       follow(signal, entry.algorithm);
     }
 
     removeEventListener(type, callback, options = undefined) {
-      listeners(this);
+      const target = behind(this);
+      listeners(target);
       need('removeEventListener', 2, arguments.length);
       type = `${type}`;
       callback = callbackOf(callback);
       const capture = capturing(options);
-      const entry = find(listeners(this), type, callback, capture);
-      if (entry !== null) remove(this, entry);
+      const entry = find(listeners(target), type, callback, capture);
+      if (entry !== null) remove(target, entry);
     }
 
     dispatchEvent(event) {
-      listeners(this);
+      const target = behind(this);
+      listeners(target);
       if (!isEvent(event)) host.typeError('dispatchEvent: argument 1 is not an Event');
       if (busy(event)) host.invalidState('The event is already being dispatched');
-      return dispatch(this, trusted(event, false));
+      return dispatch(target, trusted(event, false));
     }
   }
 

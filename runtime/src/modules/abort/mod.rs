@@ -17,7 +17,7 @@ use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{embed, performance, timers};
+use super::{console, embed, performance, timers};
 
 static SCRIPT: Script = Script::new(c"jsserve:events", include_str!("events.js"));
 
@@ -53,9 +53,11 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let main = Held::new(SCRIPT.run(ctx)?);
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
+        host.set("performance", performance::object(ctx))?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
         let object = Object::from_js(ctx, exports.clone())?;
         dress(ctx, &object)?;
+        performance::extend(ctx, &object.get("EventTarget")?)?;
         platform::script(ctx, &object)?;
         Ok(exports)
     })?;
@@ -65,7 +67,9 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
 /// Gives the classes what Web IDL has and a class body has not.
 fn dress<'js>(ctx: &Ctx<'js>, exports: &Object<'js>) -> Result<()> {
     for name in NAMES {
-        reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+        let class = exports.get(*name)?;
+        reflect::as_interface(ctx, &class, name)?;
+        console::keep(ctx, &class, name)?;
     }
     let event: Object = exports.get("Event")?;
     let phases = ["NONE", "CAPTURING_PHASE", "AT_TARGET", "BUBBLING_PHASE"];

@@ -5,37 +5,14 @@
 
 use rquickjs::{Object, Value};
 
+use super::attributes;
 use super::inspect::{ITEMS_MAX, Inspector, Shown, function_name, primitive};
 use crate::js::promise::{self, State};
 use crate::js::{class, reflect, value};
 use crate::modules::fetch::headers::Headers;
+use crate::modules::form_data::FormData;
 use crate::modules::iterate::PairSource;
 use crate::modules::url::search_params::SearchParams;
-
-/// Attributes shown of this program's own classes.
-const ATTRIBUTES: &[(&str, &[&str])] = &[
-    (
-        "URL",
-        &[
-            "href",
-            "origin",
-            "protocol",
-            "username",
-            "password",
-            "host",
-            "hostname",
-            "port",
-            "pathname",
-            "search",
-            "searchParams",
-            "hash",
-        ],
-    ),
-    ("Request", &["method", "url", "headers"]),
-    ("Response", &["status", "statusText", "headers"]),
-    ("TextDecoder", &["encoding", "fatal", "ignoreBOM"]),
-    ("TextEncoder", &["encoding"]),
-];
 
 impl<'js> Inspector<'js> {
     /// Base and braces of an object of `class`; `plain` says that it has no named properties.
@@ -103,7 +80,7 @@ impl<'js> Inspector<'js> {
             }
             "Module" => braces("[Module: null prototype] {".into()),
             "Object" if constructor == Some("Object") && self.tag(object).is_none() => braces("{".into()),
-            "Headers" | "URLSearchParams" => braces(format!("{class} {{")),
+            "FormData" | "Headers" | "URLSearchParams" => braces(format!("{class} {{")),
             _ => braces(format!("{}{{", prefix(None))),
         }
     }
@@ -143,8 +120,7 @@ impl<'js> Inspector<'js> {
     fn error(&self, object: &Object<'js>, class: &str, constructor: Option<&str>) -> String {
         let text = |name: &str| {
             let found = match class {
-                // Native getters on its prototype; what an app made of them may throw.
-                "DOMException" => object.get::<_, Value>(name).map_err(|_| drop(self.ctx.catch())).ok(),
+                "DOMException" => self.intrinsics.dom_exception(object.as_value(), name),
                 _ => reflect::data(object, name),
             };
             found.filter(Value::is_string).and_then(|text| value::to_string(&text).ok())
@@ -159,7 +135,7 @@ impl<'js> Inspector<'js> {
         }
         let message = text("message").filter(|message| !message.is_empty());
         let header = message.map_or(name.clone(), |message| format!("{name}: {message}"));
-        let stack = crate::source::positions::map_stack(self.intrinsics.stack(object).unwrap_or_default());
+        let stack = self.intrinsics.stack(object).unwrap_or_default();
         let text = match stack.trim_end() {
             "" => format!("[{header}]"),
             stack if stack.starts_with(&header) => stack.to_owned(),
@@ -204,16 +180,16 @@ impl<'js> Inspector<'js> {
         if let Some(list) = class::get::<Headers>(value) {
             return (pairs(list, ": "), false);
         }
+        if let Some(form) = class::get::<FormData>(value) {
+            return self.form(form, level);
+        }
         match class {
             "Array" | "Arguments" => self.elements(object, level),
             "Map" | "Set" => self.items(value, class == "Map", level),
             "ArrayBuffer" | "SharedArrayBuffer" => (buffer(value), false),
-            "DataView" => (self.attributes(object, &["byteLength", "byteOffset", "buffer"], level), false),
+            "DataView" => (self.attributes(self.intrinsics.data_view(value), level), false),
             "WeakMap" | "WeakSet" => (vec!["<items unknown>".into()], false),
-            _ => match ATTRIBUTES.iter().find(|(name, _)| *name == class) {
-                Some((_, names)) => (self.attributes(object, names, level), false),
-                None => (Vec::new(), false),
-            },
+            _ => (self.attributes(attributes::of(object, class), level), false),
         }
     }
 
@@ -264,16 +240,21 @@ impl<'js> Inspector<'js> {
         (entries, more)
     }
 
-    /// Attributes of a native class, through its own getters.
-    fn attributes(&mut self, object: &Object<'js>, names: &[&str], level: usize) -> Vec<String> {
+    fn attributes(&mut self, found: Vec<(&'static str, Value<'js>)>, level: usize) -> Vec<String> {
+        let entry = |(name, value)| format!("{name}: {}", self.nested(&value, level));
+        found.into_iter().map(entry).collect()
+    }
+
+    /// The entries of a form, in their order.
+    fn form(&mut self, form: &FormData, level: usize) -> (Vec<String>, bool) {
         let mut entries = Vec::new();
-        for name in names {
-            match object.get::<_, Value>(*name) {
-                Ok(value) => entries.push(format!("{name}: {}", self.nested(&value, level))),
-                Err(_) => drop(self.ctx.catch()),
-            }
+        for index in 0..ITEMS_MAX {
+            let Ok(Some([name, value])) = form.item(&self.ctx, index) else { break };
+            let name = super::layout::key(&value::to_string(&name).unwrap_or_default());
+            entries.push(format!("{name}: {}", self.nested(&value, level)));
         }
-        entries
+        let more = more(&mut entries, form.count().saturating_sub(ITEMS_MAX));
+        (entries, more)
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use rquickjs::{Atom, Ctx, Object, Value};
 
+use super::attributes;
 use super::intrinsics::Intrinsics;
 use super::layout::{self, Pieces};
 use crate::js::engine::State;
@@ -139,6 +140,13 @@ impl<'js> Inspector<'js> {
         self.deepest = level;
         let (mut entries, extra) = self.contents(&object, &class, level + 1);
         for property in keys {
+            if value.is_error() && !self.hidden && is_said(&property, &shown.base) {
+                continue;
+            }
+            // The one accessor that every event has of its own.
+            if matches!(property.slot, Slot::Accessor(..)) && attributes::is_trusted(&object, &property.key) {
+                continue;
+            }
             let entry = self.property(&property, level + 1);
             entries.push(entry);
         }
@@ -219,6 +227,16 @@ impl<'js> Inspector<'js> {
         };
         format!("{key}: {text}")
     }
+}
+
+/// Whether `base`, an error's header and stack, says this property already.
+fn is_said(property: &Property<'_>, base: &str) -> bool {
+    let Slot::Data(text) = &property.slot else { return false };
+    let name = |key: &str| matches!(key, "name" | "message" | "stack");
+    property.key.is_string()
+        && text.is_string()
+        && value::with_str(&property.key, name).unwrap_or(false)
+        && value::with_str(text, |text| text.lines().all(|line| base.contains(line))).unwrap_or(false)
 }
 
 fn is_index(key: &str) -> bool {

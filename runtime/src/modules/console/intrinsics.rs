@@ -7,7 +7,8 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::js::engine::State;
 use crate::js::held::{Held, Slot};
 use crate::js::reflect::{self, Slot as Property};
-use crate::js::{promise, value};
+use crate::js::{promise, stack, value};
+use crate::source::positions::map_stack;
 
 /// The methods.
 #[derive(Default)]
@@ -27,7 +28,12 @@ pub(super) struct Intrinsics {
     bigint: Slot,
     tag: Slot,
     error_stack: Slot,
+    dom_exception: [Slot; 2],
+    data_view: [Slot; 3],
 }
+
+const DOM_EXCEPTION: [&str; 2] = ["name", "message"];
+const DATA_VIEW: [&str; 3] = ["byteLength", "byteOffset", "buffer"];
 
 /// Keeps them; called before any script runs.
 pub(super) fn capture(ctx: &Ctx<'_>) -> Result<()> {
@@ -54,6 +60,12 @@ pub(super) fn capture(ctx: &Ctx<'_>) -> Result<()> {
     keep(&kept.boolean, "Boolean", "valueOf")?;
     keep(&kept.symbol, "Symbol", "valueOf")?;
     keep(&kept.bigint, "BigInt", "valueOf")?;
+    for (slot, name) in kept.dom_exception.iter().zip(DOM_EXCEPTION) {
+        keep(slot, "DOMException", name)?;
+    }
+    for (slot, name) in kept.data_view.iter().zip(DATA_VIEW) {
+        keep(slot, "DataView", name)?;
+    }
     kept.tag.set(Some(ctx.globals().get::<_, Object>("Symbol")?.get("toStringTag")?));
     for (next, class, method) in [(&kept.map_next, "Map", "entries"), (&kept.set_next, "Set", "values")] {
         let constructor: rquickjs::function::Constructor = ctx.globals().get(class)?;
@@ -111,16 +123,32 @@ impl Intrinsics {
         (items, count)
     }
 
-    /// An error's stack: a property of its own, or what the engine recorded.
+    /// An error's stack with the places of the sources: a property of its own, or what the engine
+    /// recorded.
     pub fn stack(&self, error: &Object<'_>) -> Option<String> {
-        let found = reflect::data(error, "stack").or_else(|| {
+        let own = reflect::data(error, "stack");
+        let raw = own.is_none() || stack::is_raw(error);
+        let found = own.or_else(|| {
             let key = value::string(error.ctx(), "stack").ok()?;
             match reflect::own(error, &key) {
                 Ok(None) => call(&self.error_stack, error.as_value()),
                 _ => None,
             }
         });
-        text(found.filter(Value::is_string))
+        let text = text(found.filter(Value::is_string))?;
+        Some(if raw { map_stack(text) } else { text })
+    }
+
+    /// The `name` or the `message` of a DOMException.
+    pub fn dom_exception<'js>(&self, error: &Value<'js>, name: &str) -> Option<Value<'js>> {
+        let index = DOM_EXCEPTION.iter().position(|known| *known == name)?;
+        call(&self.dom_exception[index], error)
+    }
+
+    /// The attributes of a DataView.
+    pub fn data_view<'js>(&self, view: &Value<'js>) -> Vec<(&'static str, Value<'js>)> {
+        let slots = DATA_VIEW.into_iter().zip(&self.data_view);
+        slots.filter_map(|(name, slot)| Some((name, call(slot, view)?))).collect()
     }
 
     /// `Symbol.toStringTag`.

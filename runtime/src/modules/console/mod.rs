@@ -19,6 +19,7 @@ use crate::js::exception;
 use crate::js::function::{self, Functions};
 use crate::js::{reflect, value};
 
+mod attributes;
 mod contents;
 mod format;
 mod inspect;
@@ -27,6 +28,7 @@ mod layout;
 mod output;
 mod table;
 
+pub use attributes::keep;
 pub use format::format;
 pub use inspect::{DEPTH, inspect};
 pub use output::{Level, Output, Sink};
@@ -110,7 +112,6 @@ fn trace<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let here = scope.ctx.catch();
     let kept = State::of(scope.ctx).extension::<intrinsics::Intrinsics>();
     let stack = here.as_object().and_then(|here| kept.stack(here)).unwrap_or_default();
-    let stack = crate::source::positions::map_stack(stack);
     // The first frame is this function.
     let frames: Vec<&str> = stack.lines().filter(|line| !line.ends_with("trace (native)")).collect();
     let colon = if text.is_empty() { "" } else { ": " };

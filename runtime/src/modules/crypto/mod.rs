@@ -27,14 +27,15 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Result, Value};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::clone::platform;
 use crate::js::engine::State;
+use crate::js::function::Functions;
 use crate::js::held::Slot;
-use crate::js::{exception, function, reflect, value};
+use crate::js::{exception, reflect, value};
 
 use super::embed;
-use key::CryptoKey;
+pub(super) use key::CryptoKey;
 use subtle::SubtleCrypto;
 
 /// Most bytes of one `getRandomValues` (section 10.1.1).
@@ -65,13 +66,28 @@ impl Class for Crypto {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Crypto>(ctx)?;
-    let object = class::instance(ctx, Crypto)?;
-    function::define(ctx, &ctx.globals(), c"crypto", object, true)?;
+    State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Crypto)?));
+    embed::attribute::<Global>(ctx, c"crypto", 0, None)?;
     embed::lazy_globals(ctx, &["CryptoKey", "SubtleCrypto"], |ctx, name| {
         let loaded = loaded(ctx)?;
         let class = if name == "CryptoKey" { &loaded.key } else { &loaded.subtle };
         Ok(class.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone())))
     })
+}
+
+/// The one `Crypto`.
+#[derive(Default)]
+struct Object(Slot);
+
+/// `readonly attribute Crypto crypto` of WindowOrWorkerGlobalScope (section 10).
+struct Global;
+
+impl Functions for Global {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"get crypto", 0, |scope| {
+        embed::of_global(scope)?;
+        let object = State::of(scope.ctx).extension::<Object>().0.get(scope.ctx);
+        Ok(object.unwrap_or_else(|| scope.undefined()))
+    })];
 }
 
 /// The classes of `crypto.subtle`, and that object: one per engine, made when first named.

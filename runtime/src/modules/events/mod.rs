@@ -3,9 +3,9 @@
 //!
 //! Owns: loading them, asking them before something is reported. Must not know: where reports go.
 
-use rquickjs::function::{Rest, This};
-use rquickjs::object::Accessor;
-use rquickjs::{Ctx, FromJs, Function, Object, Result, Symbol, Value};
+use std::ffi::CStr;
+
+use rquickjs::{Ctx, FromJs, Object, Result, Symbol, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
@@ -16,17 +16,12 @@ use crate::js::pump::Hearing;
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{abort, embed};
+use super::{abort, console, embed};
 
 static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
 
 const CLASSES: &[&str] = &["ErrorEvent", "PromiseRejectionEvent"];
 const FUNCTIONS: &[&str] = &["addEventListener", "removeEventListener", "dispatchEvent"];
-const HANDLERS: [(&str, &str); 3] = [
-    ("onerror", "error"),
-    ("onunhandledrejection", "unhandledrejection"),
-    ("onrejectionhandled", "rejectionhandled"),
-];
 
 /// The script's exports, once it is loaded.
 #[derive(Default)]
@@ -37,27 +32,41 @@ struct Loaded(Slot);
 /// # Errors
 /// Out of memory.
 pub fn install<'js>(ctx: &Ctx<'js>) -> Result<()> {
-    for names in [CLASSES, FUNCTIONS] {
-        embed::lazy_globals(ctx, names, |ctx, name| exports(ctx)?.get(name))?;
-    }
-    for (name, event) in HANDLERS {
-        let accessor = Accessor::new(
-            move |ctx: Ctx<'js>| handler(&ctx, event),
-            move |ctx: Ctx<'js>, handler: Value<'js>| {
-                call(&ctx, "setHandlerOf", &[value::string(&ctx, event)?, handler]).map(drop)
-            },
-        );
-        ctx.globals().prop(name, accessor.configurable().enumerable())?;
+    embed::lazy_globals(ctx, CLASSES, |ctx, name| exports(ctx)?.get(name))?;
+    embed::lazy_operations(ctx, FUNCTIONS, |ctx, name| exports(ctx)?.get(name))?;
+    for (index, name) in [c"onerror", c"onunhandledrejection", c"onrejectionhandled"].iter().enumerate() {
+        embed::attribute::<Handlers>(ctx, name, index * 2, Some(index * 2 + 1))?;
     }
     Ok(())
 }
 
+/// The event handler attributes of the global scope.
+struct Handlers;
+
+impl Functions for Handlers {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"get onerror", 0, |scope| handler(scope, "error")),
+        (c"set onerror", 1, |scope| set_handler(scope, "error")),
+        (c"get onunhandledrejection", 0, |scope| handler(scope, "unhandledrejection")),
+        (c"set onunhandledrejection", 1, |scope| set_handler(scope, "unhandledrejection")),
+        (c"get onrejectionhandled", 0, |scope| handler(scope, "rejectionhandled")),
+        (c"set onrejectionhandled", 1, |scope| set_handler(scope, "rejectionhandled")),
+    ];
+}
+
 /// What an attribute like `onerror` holds.
-fn handler<'js>(ctx: &Ctx<'js>, event: &str) -> Result<Value<'js>> {
+fn handler<'js>(scope: &Scope<'_, 'js>, event: &str) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    embed::of_global(scope)?;
     match State::of(ctx).extension::<Loaded>().0.is_some() {
         true => call(ctx, "handlerOf", &[value::string(ctx, event)?]),
         false => Ok(Value::new_null(ctx.clone())),
     }
+}
+
+fn set_handler<'js>(scope: &Scope<'_, 'js>, event: &str) -> Result<Value<'js>> {
+    embed::of_global(scope)?;
+    call(scope.ctx, "setHandlerOf", &[value::string(scope.ctx, event)?, scope.arg(0)])
 }
 
 /// The script's exports, loaded the first time; from then on rejections are heard.
@@ -73,7 +82,9 @@ fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let made = promise::call(ctx, &main, None, &[host.into_value(), dom])?;
         let exports = Object::from_js(ctx, made.clone())?;
         for name in CLASSES {
-            reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+            let class = exports.get(*name)?;
+            reflect::as_interface(ctx, &class, name)?;
+            console::keep(ctx, &class, name)?;
         }
         Ok(made)
     })?;
@@ -132,7 +143,7 @@ pub fn take_exception<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>) -> bool {
 struct Host;
 
 impl Functions for Host {
-    const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
         (c"call", 7, run),
     ];
@@ -140,7 +151,6 @@ impl Functions for Host {
 
 /// Calls function 0 on receiver 1 with the arguments that follow.
 fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let function = Function::from_js(scope.ctx, scope.arg(0))?;
     let arguments: Vec<Value> = (2..scope.len()).map(|i| scope.arg(i)).collect();
-    function.call((This(scope.arg(1)), Rest(arguments)))
+    promise::call(scope.ctx, &Held::new(scope.arg(0)), Some(&Held::new(scope.arg(1))), &arguments)
 }

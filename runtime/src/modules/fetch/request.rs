@@ -38,8 +38,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// An incoming request.
+    /// An incoming request. GET and HEAD have no body (Fetch, section 5.4; Deno and Bun serve them so): where a
+    /// client sends one, `new Request(request)` would throw.
     pub fn incoming(head: Rc<dyn Head>, body: Option<IncomingBody>) -> Self {
+        let body = body.filter(|_| !matches!(head.method(), "GET" | "HEAD"));
         Request {
             line: Line::Incoming(head),
             headers: OnceCell::new(),

@@ -132,6 +132,11 @@ fn text_of(bytes: Vec<u8>) -> String {
 }
 
 impl FormData {
+    /// How many entries it has.
+    pub fn count(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
     fn push(&self, ctx: &Ctx<'_>, name: String, entry: Entry) -> Result<()> {
         if self.entries.borrow().len() == ENTRIES_MAX {
             return Err(exception::range_error(ctx, TOO_MANY));

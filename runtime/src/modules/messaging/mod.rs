@@ -69,7 +69,9 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let args = [host.into_value(), abort::exports(ctx)?.into_value()];
         let exports = Object::from_js(ctx, promise::call(ctx, &main, None, &args)?)?;
         for name in NAMES {
-            reflect::as_interface(ctx, &exports.get(*name)?, name)?;
+            let class = exports.get(*name)?;
+            reflect::as_interface(ctx, &class, name)?;
+            super::console::keep(ctx, &class, name)?;
         }
         platform::script(ctx, &exports)?;
         Ok(exports.into_value())

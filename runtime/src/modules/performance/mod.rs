@@ -1,15 +1,20 @@
 //! `performance` (High Resolution Time, W3C): a monotonic clock in milliseconds.
 //!
-//! Owns: the time origin of each engine. Must not know: timers.
+//! Owns: the time origin of each engine, the place of `performance` among the event targets, which it
+//! takes when their script is loaded. Must not know: timers, how events are dispatched.
 
 use std::ffi::CStr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::engine::State;
-use crate::js::function;
+use crate::js::function::{self, Functions};
+use crate::js::held::Slot;
+use crate::js::reflect;
+
+use super::{abort, embed};
 
 /// When the engine began, on both clocks.
 struct Origin {
@@ -42,6 +47,7 @@ pub struct Performance;
 impl Class for Performance {
     const ID: u32 = 130;
     const NAME: &'static CStr = c"Performance";
+    const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"now", 0, |_, scope| Ok(Value::new_number(scope.ctx.clone(), now(scope.ctx)))),
         Member::Get(c"timeOrigin", |_, scope| Ok(time_origin(scope))),
@@ -51,6 +57,72 @@ impl Class for Performance {
             Ok(object.into_value())
         }),
     ];
+
+    fn parent<'js>(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
+        let kept = State::of(ctx).extension::<Kept>();
+        Ok(kept.stand_in.get(ctx).and_then(Value::into_object))
+    }
+}
+
+/// The object, its class, and what stands for `EventTarget.prototype` until there is one.
+#[derive(Default)]
+struct Kept {
+    object: Slot,
+    class: Slot,
+    stand_in: Slot,
+}
+
+/// The members of `EventTarget.prototype` before its script is loaded: whoever reads or writes one
+/// has it loaded.
+struct StandIn;
+
+impl Functions for StandIn {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"get addEventListener", 0, |scope| inherited(scope, "addEventListener")),
+        (c"get removeEventListener", 0, |scope| inherited(scope, "removeEventListener")),
+        (c"get dispatchEvent", 0, |scope| inherited(scope, "dispatchEvent")),
+        (c"set addEventListener", 1, |scope| written(scope, "addEventListener")),
+        (c"set removeEventListener", 1, |scope| written(scope, "removeEventListener")),
+        (c"set dispatchEvent", 1, |scope| written(scope, "dispatchEvent")),
+    ];
+}
+
+fn inherited<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
+    let class: Object = abort::exports(scope.ctx)?.get("EventTarget")?;
+    class.get::<_, Object>("prototype")?.get(name)
+}
+
+fn written<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
+    abort::exports(scope.ctx)?;
+    if let Some(this) = scope.this().as_object() {
+        this.set(name, scope.arg(0))?;
+    }
+    Ok(scope.undefined())
+}
+
+/// Makes `Performance` a class that extends `target`, the class `EventTarget`, now that it is there.
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
+    let kept = State::of(ctx).extension::<Kept>();
+    let (Some(class), Some(stand_in)) = (kept.class.get(ctx), kept.stand_in.get(ctx)) else { return Ok(()) };
+    kept.stand_in.set(None);
+    let Some(class) = class.as_object() else { return Ok(()) };
+    class.set_prototype(Some(target))?;
+    // Where an app has given it another prototype, that stays.
+    let prototype: Object = class.get("prototype")?;
+    let parent = prototype.get_prototype();
+    if parent.is_some_and(|is| reflect::identity(is.as_value()) == reflect::identity(&stand_in)) {
+        prototype.set_prototype(Some(&target.get("prototype")?))?;
+    }
+    Ok(())
+}
+
+/// The `performance` object.
+pub(super) fn object<'js>(ctx: &Ctx<'js>) -> Value<'js> {
+    let kept = State::of(ctx).extension::<Kept>();
+    kept.object.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone()))
 }
 
 fn time_origin<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
@@ -63,7 +135,30 @@ fn time_origin<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let _ = State::of(ctx).extension::<Origin>();
-    class::register::<Performance>(ctx)?;
-    let object = class::instance(ctx, Performance)?;
-    function::define(ctx, &ctx.globals(), c"performance", object, true)
+    let kept = State::of(ctx).extension::<Kept>();
+    let stand_in = Object::new(ctx.clone())?;
+    for (index, name) in [c"addEventListener", c"removeEventListener", c"dispatchEvent"].iter().enumerate() {
+        let get = function::make::<StandIn>(ctx, index)?;
+        let set = function::make::<StandIn>(ctx, index + 3)?;
+        function::attribute(ctx, &stand_in, name, get, Some(set), true)?;
+    }
+    kept.stand_in.set(Some(stand_in.into_value()));
+    kept.class.set(Some(class::register_unlisted::<Performance>(ctx)?));
+    kept.object.set(Some(class::instance(ctx, Performance)?));
+    embed::lazy_globals(ctx, &["Performance"], |ctx, _| {
+        abort::exports(ctx)?;
+        let class = State::of(ctx).extension::<Kept>().class.get(ctx);
+        Ok(class.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
+    })?;
+    embed::attribute::<Global>(ctx, c"performance", 0, Some(1))
+}
+
+/// `[Replaceable] readonly attribute Performance performance` of WindowOrWorkerGlobalScope.
+struct Global;
+
+impl Functions for Global {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
+        (c"get performance", 0, |scope| embed::of_global(scope).map(|()| object(scope.ctx))),
+        (c"set performance", 1, |scope| embed::replaceable(scope, c"performance")),
+    ];
 }

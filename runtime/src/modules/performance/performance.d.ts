@@ -1,6 +1,6 @@
 /* The clock of High Resolution Time, section 3. */
 
-interface Performance {
+interface Performance extends EventTarget {
   /** Milliseconds since `timeOrigin`; never runs backwards. */
   now(): number;
   /** Milliseconds since 1970 of this engine's start. */

@@ -14,6 +14,7 @@ use super::address::{self, Address, Options, Security};
 use super::failure::Failure;
 use super::link::Link;
 use super::open::{self, Plan, Terms};
+use super::pipe;
 use super::transport::RECV_BYTES;
 use super::{Handle, Trust};
 use crate::io::spawn;
@@ -21,6 +22,7 @@ use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::{exception, promise, value};
+use crate::modules::streams::bridge;
 
 /// What `socket.js` calls; argument 0 is the handle.
 pub(super) struct Host;
@@ -33,6 +35,8 @@ impl Functions for Host {
         (c"read", 2, read),
         (c"write", 2, write),
         (c"finish", 1, finish),
+        (c"feed", 1, feed),
+        (c"drain", 1, drain),
         (c"watch", 1, watch),
         (c"unattended", 1, unattended),
         (c"hasUnread", 1, |scope| {
@@ -233,6 +237,18 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn finish<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let Some(link) = link_of(scope) else { return Ok(scope.undefined()) };
     promised(scope.ctx, async move { link.finish().await }, undefined)
+}
+
+/// `feed(link)`: what it receives, for a pipe that takes it from here on.
+fn feed<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let Some(link) = link_of(scope) else { return Ok(scope.undefined()) };
+    bridge::feed(scope.ctx, Rc::new(pipe::Feed::new(link)))
+}
+
+/// `drain(link)`: what it sends, for a pipe that gives it from here on.
+fn drain<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let Some(link) = link_of(scope) else { return Ok(scope.undefined()) };
+    bridge::drain(scope.ctx, Rc::new(pipe::Drain::new(link)))
 }
 
 /// `watch(link)`: a promise of whether anything is unread at the peer's FIN, and the next time of nothing

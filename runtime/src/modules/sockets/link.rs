@@ -8,17 +8,19 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use slab::Slab;
 
 use super::failure::Failure;
 use super::flow::Flow;
-use super::transport::Transport;
-use crate::io::{End, EndWatch, Socket, Stream, now, sleep, spawn};
+use super::transport::{Transport, Waiting};
+use crate::io::{End, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
 use crate::js::alive::Hold;
 
 /// Bytes of one send.
@@ -159,7 +161,7 @@ impl Link {
         match self.transport() {
             Some(transport) if !self.reading_stopped.get() => {
                 let cx = &mut Context::from_waker(Waker::noop());
-                transport.poll_read(&mut None, room, cx).map(|result| self.received(result))
+                transport.poll_read(&mut None, room, cx).map(|result| self.received_all(result))
             }
             _ => Poll::Ready(Ok(Vec::new())),
         }
@@ -172,7 +174,7 @@ impl Link {
         let mut waiting = None;
         let next = poll_fn(|cx| match self.reading_stopped.get() {
             true => Poll::Ready(Ok(Vec::new())),
-            false => transport.poll_read(&mut waiting, room, cx).map(|result| self.received(result)),
+            false => transport.poll_read(&mut waiting, room, cx).map(|result| self.received_all(result)),
         });
         let result = self.attend(next).await;
         self.flow.set_reading(false);
@@ -183,15 +185,41 @@ impl Link {
         }
     }
 
-    fn received(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+    /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
+    /// end, and those it has not used. `place` hears of the link's end while it waits.
+    pub(super) fn poll_lend(
+        &self,
+        waiting: &mut Option<WaitingRecv>,
+        place: &Place<impl Deref<Target = Link>>,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> Poll<Result<(usize, Bytes), Failure>> {
+        if let Some(Cut::Failed(failure)) = self.cut() {
+            return Poll::Ready(Err(failure));
+        }
+        let polled = match self.transport() {
+            Some(transport) if !self.reading_stopped.get() => transport.poll_lend(waiting, cx, take),
+            _ => return Poll::Ready(Ok((0, Bytes::new()))),
+        };
+        if polled.is_pending() {
+            place.wait(cx);
+        }
+        polled.map(|result| self.received(result))
+    }
+
+    fn received_all(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        self.received(result.map(|bytes| (bytes.len(), bytes))).map(|(_, bytes)| bytes)
+    }
+
+    fn received<T: Default>(&self, result: io::Result<(usize, T)>) -> Result<(usize, T), Failure> {
         match result {
-            Ok(bytes) if bytes.is_empty() => self.reset.borrow().clone().map_or(Ok(bytes), Err),
-            Ok(bytes) => {
-                self.flow.add_received(bytes.len());
-                Ok(bytes)
+            Ok((0, rest)) => self.reset.borrow().clone().map_or(Ok((0, rest)), Err),
+            Ok((length, rest)) => {
+                self.flow.add_received(length);
+                Ok((length, rest))
             }
             // Taken away while it waited.
-            Err(_) if self.stopped.get() => Ok(Vec::new()),
+            Err(_) if self.stopped.get() => Ok((0, T::default())),
             Err(error) => Err(self.fault(Failure::of("read", &error))),
         }
     }
@@ -238,6 +266,33 @@ impl Link {
             self.reset.borrow_mut().get_or_insert_with(|| failure.clone());
         }
         failure
+    }
+
+    /// Sends some of `bytes`: how many. Where it has to wait, the next call has the same bytes; `place`
+    /// hears of the link's end.
+    pub(super) fn poll_send(
+        &self,
+        waiting: &mut Waiting,
+        place: &Place<impl Deref<Target = Link>>,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Failure>> {
+        let transport = match (self.cut(), self.transport()) {
+            (Some(Cut::Failed(failure)), _) => return Poll::Ready(Err(failure)),
+            (None, Some(transport)) => transport,
+            _ => return Poll::Ready(Err(closed())),
+        };
+        match transport.poll_send(waiting, bytes, cx) {
+            Poll::Ready(Ok(sent)) => {
+                self.flow.add_sent(sent);
+                Poll::Ready(Ok(sent))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.send_failed(&error))),
+            Poll::Pending => {
+                place.wait(cx);
+                Poll::Pending
+            }
+        }
     }
 
     /// Sends all of `bytes`.
@@ -451,14 +506,15 @@ impl Link {
 }
 
 /// A waiting operation's place among those that are woken at the end.
-struct Place<'a> {
-    link: &'a Link,
+pub(super) struct Place<L: Deref<Target = Link>> {
+    link: L,
     key: usize,
 }
 
-impl Place<'_> {
-    fn new(link: &Link) -> Place<'_> {
-        Place { link, key: link.waiting.borrow_mut().insert(None) }
+impl<L: Deref<Target = Link>> Place<L> {
+    pub(super) fn new(link: L) -> Self {
+        let key = link.waiting.borrow_mut().insert(None);
+        Place { link, key }
     }
 
     fn wait(&self, cx: &Context<'_>) {
@@ -470,7 +526,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl<L: Deref<Target = Link>> Drop for Place<L> {
     fn drop(&mut self) {
         self.link.waiting.borrow_mut().try_remove(self.key);
     }

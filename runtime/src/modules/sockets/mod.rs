@@ -13,6 +13,7 @@ mod flow;
 pub mod inbound;
 mod link;
 mod open;
+mod pipe;
 mod transport;
 
 use std::cell::{Cell, RefCell};

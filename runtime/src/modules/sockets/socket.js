@@ -84,17 +84,20 @@
     const { byteLength, filled } = controller.pending.head.value;
     return byteLength - filled;
   };
-  const pull = (it) => then(host.read(it.link, wanted(it.readable)), (next) => {
-    if (next !== undefined) {
-      if (it.readable.state === 'readable') s.byteEnqueue(it.readable.controller, next.bytes);
-      return;
-    }
+  const readAll = (it) => {
     if (it.readDone) return;
     endReading(it);
     peerEnded(it);
-  }, (error) => {
+  };
+  const readFailed = (it, error) => {
     it.readDone = true;
     lose(it, error);
+  };
+  const pull = (it) => then(host.read(it.link, wanted(it.readable)), (next) => {
+    if (next === undefined) readAll(it);
+    else if (it.readable.state === 'readable') s.byteEnqueue(it.readable.controller, next.bytes);
+  }, (error) => {
+    readFailed(it, error);
     throw error;
   });
   const cancel = (it) => {
@@ -127,6 +130,21 @@
   const abort = (it, reason) => {
     cut(it, reason === undefined ? failure('the writable was aborted', 'ECONNABORTED') : reason);
     return done;
+  };
+  /* What the streams do for a pipe whose bytes pass by. */
+  const feed = {
+    __proto__: null,
+    open: ({ owner }) => host.feed(owner.link),
+    ended: ({ owner }) => readAll(owner),
+    failed: ({ owner, controller }, error) => {
+      readFailed(owner, error);
+      s.byteError(controller, error);
+    },
+  };
+  const drain = {
+    __proto__: null,
+    open: ({ owner }) => host.drain(owner.link),
+    failed: ({ owner }, error) => lose(owner, error),
   };
   const size = (chunk) => (typeof chunk === 'string' ? chunk.length : host.byteLengthOf(chunk));
 
@@ -167,6 +185,9 @@
     it.readable = s.createReadableByteStream(start, () => pull(it), () => cancel(it));
     it.writable = s.createWritable(start, (chunk) => write(it, chunk), () => finish(it), (reason) => abort(it, reason),
       highWaterMark, size);
+    it.readable.owner = it.writable.owner = it;
+    it.readable.feed = feed;
+    it.writable.drain = drain;
     it.self = new Socket(s.token, it);
     return it.self;
   };

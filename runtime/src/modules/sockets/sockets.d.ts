@@ -32,7 +32,10 @@ export interface SocketInfo {
 }
 
 export interface Socket {
-  /** What the peer sends: a byte stream, received only as fast as it is read. */
+  /**
+   * What the peer sends: a byte stream, received only as fast as it is read. `pipeTo` another socket's
+   * writable moves the bytes without JavaScript; so does that of a body.
+   */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** What the peer gets; closing it sends a FIN, aborting it resets the connection. */
   readonly writable: WritableStream<string | ArrayBuffer | ArrayBufferView>;

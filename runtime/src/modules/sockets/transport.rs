@@ -7,13 +7,14 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Shutdown;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
 
 use crate::client::tls::TlsStream;
-use crate::io::{Socket, WaitingRecv, now, sleep};
+use crate::io::{Socket, WaitingRecv, WaitingSend, now, sleep};
 
 /// Bytes of one receive, where the reader does not say how many it wants.
 pub(super) const RECV_BYTES: usize = 64 << 10;
@@ -33,6 +34,36 @@ pub(super) enum Transport {
     Tls(Box<TlsStream>),
 }
 
+/// A send that waits.
+#[derive(Default)]
+pub(super) struct Waiting {
+    place: Option<WaitingSend>,
+    /// TLS has taken the bytes, and sends them.
+    is_sealed: bool,
+}
+
+/// The next bytes, through [`SCRATCH`].
+fn poll_plain<T>(
+    socket: &Socket,
+    waiting: &mut Option<WaitingRecv>,
+    room: usize,
+    cx: &Context<'_>,
+    f: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < room {
+            scratch.resize(room, 0);
+        }
+        let buffer = &mut scratch[..room];
+        let tried = if waiting.is_none() { socket.try_recv(buffer) } else { None };
+        let result = match tried {
+            Some(result) => Poll::Ready(result),
+            None => waiting.get_or_insert_with(|| socket.wait_to_recv()).poll(cx, buffer),
+        };
+        result.map_ok(|got| f(&buffer[..got]))
+    })
+}
+
 impl Transport {
     /// The next bytes, at most `room` of a plain connection; empty at the end.
     pub(super) fn poll_read(
@@ -41,22 +72,60 @@ impl Transport {
         room: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Vec<u8>>> {
-        let socket = match self {
-            Transport::Tls(stream) => return stream.poll_recv(cx),
-            Transport::Plain(socket) => socket,
-        };
-        SCRATCH.with_borrow_mut(|scratch| {
-            if scratch.len() < room {
-                scratch.resize(room, 0);
+        match self {
+            Transport::Tls(stream) => stream.poll_recv(cx),
+            Transport::Plain(socket) => poll_plain(socket, waiting, room, cx, <[u8]>::to_vec),
+        }
+    }
+
+    /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
+    /// end, and those it has not used.
+    pub(super) fn poll_lend(
+        &self,
+        waiting: &mut Option<WaitingRecv>,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> Poll<io::Result<(usize, Bytes)>> {
+        let mut lend = |bytes: &[u8]| if bytes.is_empty() { 0 } else { take(bytes) };
+        match self {
+            Transport::Tls(stream) => stream.poll_recv(cx).map_ok(|bytes| {
+                let used = lend(&bytes);
+                (bytes.len(), Bytes::from(bytes).split_off(used))
+            }),
+            Transport::Plain(socket) => poll_plain(socket, waiting, RECV_BYTES, cx, |bytes| {
+                let used = lend(bytes);
+                (bytes.len(), Bytes::copy_from_slice(&bytes[used..]))
+            }),
+        }
+    }
+
+    /// Sends some of `bytes`: how many. Where it has to wait, the next call has the same bytes.
+    pub(super) fn poll_send(
+        &self,
+        waiting: &mut Waiting,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let result = match self {
+            Transport::Plain(socket) => {
+                let tried = if waiting.place.is_none() { socket.try_send(bytes) } else { None };
+                match tried {
+                    Some(result) => result,
+                    None => {
+                        let place = waiting.place.get_or_insert_with(|| socket.wait_to_send());
+                        ready!(place.poll(cx, bytes))
+                    }
+                }
             }
-            let buffer = &mut scratch[..room];
-            let tried = if waiting.is_none() { socket.try_recv(buffer) } else { None };
-            let result = match tried {
-                Some(result) => Poll::Ready(result),
-                None => waiting.get_or_insert_with(|| socket.wait_to_recv()).poll(cx, buffer),
-            };
-            result.map_ok(|got| buffer[..got].to_vec())
-        })
+            Transport::Tls(stream) => {
+                if !std::mem::replace(&mut waiting.is_sealed, true) {
+                    stream.start_send(bytes.to_vec());
+                }
+                ready!(stream.poll_sent(cx)).0.map(|()| bytes.len())
+            }
+        };
+        *waiting = Waiting::default();
+        Poll::Ready(result)
     }
 
     pub(super) fn unread(&self) -> bool {

@@ -5,6 +5,14 @@
   const { resolved, then, handled, deferred } = host;
   const nothing = () => undefined;
 
+  /* What such a stream does for a pipe that takes its bytes. */
+  const feed = {
+    __proto__: null,
+    open: ({ native }) => native,
+    ended: ({ controller }) => s.byteClose(controller),
+    failed: ({ controller }, error) => s.byteError(controller, error),
+  };
+
   /* A byte stream over a native source; pulled only when somebody reads. */
   s.ofSource = (source) => {
     const pull = () => then(host.pull(source), (next) => {
@@ -23,6 +31,7 @@
     };
     const stream = s.createReadableByteStream(nothing, pull, cancel);
     stream.native = source;
+    stream.feed = feed;
     return stream.self;
   };
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
 
+use super::pipe::{ByteSink, Drain};
 use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source};
 use super::{Loaded, shared};
 use crate::js::class;
@@ -61,6 +62,22 @@ pub fn of_source<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>) -> Result<Valu
     let stream = call(ctx, "ofSource", &[class::instance(ctx, Source(source.clone()))?])?;
     source.has_stream(&stream)?;
     Ok(stream)
+}
+
+/// A source as `pipe.js` takes it from a stream.
+///
+/// # Errors
+/// Out of memory.
+pub fn feed<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>) -> Result<Value<'js>> {
+    class::instance(ctx, Source(source))
+}
+
+/// A sink as `pipe.js` takes it from a stream.
+///
+/// # Errors
+/// Out of memory.
+pub fn drain<'js>(ctx: &Ctx<'js>, sink: Rc<dyn ByteSink>) -> Result<Value<'js>> {
+    class::instance(ctx, Drain(sink))
 }
 
 /// Ends a stream that [`of_source`] made: its readers get `reason`, unless it has ended.

@@ -6,6 +6,7 @@
 pub mod bridge;
 mod compression;
 mod host;
+pub mod pipe;
 pub mod source;
 
 use rquickjs::atom::PredefinedAtom;
@@ -22,13 +23,14 @@ use crate::js::{promise, reflect};
 
 use super::embed;
 
-static SCRIPTS: [Script; 9] = [
+static SCRIPTS: [Script; 10] = [
     Script::new(c"jsserve:streams/core", include_str!("core.js")),
     Script::new(c"jsserve:streams/readable", include_str!("readable.js")),
     Script::new(c"jsserve:streams/readable_default", include_str!("readable_default.js")),
     Script::new(c"jsserve:streams/readable_byte", include_str!("readable_byte.js")),
     Script::new(c"jsserve:streams/readable_byob", include_str!("readable_byob.js")),
     Script::new(c"jsserve:streams/writable", include_str!("writable.js")),
+    Script::new(c"jsserve:streams/pipe", include_str!("pipe.js")),
     Script::new(c"jsserve:streams/transform", include_str!("transform.js")),
     Script::new(c"jsserve:streams/body", include_str!("body.js")),
     Script::new(c"jsserve:streams/transfer", include_str!("transfer.js")),
@@ -73,11 +75,14 @@ fn shared<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         class::register::<source::Source>(ctx)?;
         class::register::<source::Sink>(ctx)?;
         class::register::<source::Collector>(ctx)?;
+        class::register::<pipe::Drain>(ctx)?;
+        class::register::<pipe::Passage>(ctx)?;
         let shared = Object::new(ctx.clone())?;
         shared.set_prototype(None)?;
         let host = Object::new(ctx.clone())?;
         function::install::<host::Host>(ctx, &host)?;
         function::install::<source::Host>(ctx, &host)?;
+        function::install::<pipe::Host>(ctx, &host)?;
         host::constants(ctx, &host)?;
         let args = [host.into_value(), shared.clone().into_value()];
         for script in &SCRIPTS {
@@ -106,7 +111,9 @@ pub fn build_upon<'js>(ctx: &Ctx<'js>, script: &Script, host: Object<'js>) -> Re
 /// Gives the classes what Web IDL has and a class body has not.
 fn dress<'js>(ctx: &Ctx<'js>, shared: &Object<'js>) -> Result<()> {
     for name in NAMES {
-        reflect::as_interface(ctx, &shared.get(*name)?, name)?;
+        let class = shared.get(*name)?;
+        reflect::as_interface(ctx, &class, name)?;
+        super::console::keep(ctx, &class, name)?;
     }
     let stream: Object = shared.get::<_, Object>("ReadableStream")?.get("prototype")?;
     let values: Value = stream.get("values")?;

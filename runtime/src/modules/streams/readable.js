@@ -15,7 +15,7 @@
 
   s.newReadable = () => ({
     __proto__: null, self: null, state: 'readable', reader: undefined, controller: undefined,
-    disturbed: false, storedError: undefined, native: undefined,
+    disturbed: false, storedError: undefined, native: undefined, feed: undefined, owner: undefined,
   });
   /* The record of a new public stream that native or other code feeds. */
   s.wrapReadable = (stream) => {

@@ -246,7 +246,7 @@
   s.setUpByteController = (stream, start, pull, cancel, highWaterMark, autoAllocate) => {
     const c = {
       __proto__: null, self: undefined, bytes: true, stream, queue: s.list(), total: 0, started: false,
-      closeRequested: false, pullAgain: false, pulling: false, byobRequest: null, pending: s.list(),
+      closeRequested: false, pullAgain: false, pulling: false, byobRequest: null, pending: s.list(), starting: undefined,
       highWaterMark, pull, cancel,
       cancelSteps: (reason) => {
         clearPending(c);
@@ -285,7 +285,7 @@
       },
     };
     stream.controller = c;
-    then(resolved(start(c)), () => {
+    c.starting = then(resolved(start(c)), () => {
       c.started = true;
       pullIfNeeded(c);
     }, (error) => s.byteError(c, error));

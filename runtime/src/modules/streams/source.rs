@@ -25,6 +25,23 @@ pub trait ByteSource {
     /// message, there is nothing more.
     fn poll_bytes(&self, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, String>>>;
 
+    /// As [`poll_bytes`](Self::poll_bytes), but first they are lent to `take`, which says how many it has
+    /// used: what it has not is given, maybe nothing. So they need not be copied.
+    fn poll_lend(
+        &self,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> Poll<Option<std::result::Result<Bytes, String>>> {
+        self.poll_bytes(cx).map(|next| {
+            next.map(|result| {
+                result.map(|mut bytes| {
+                    let used = take(&bytes);
+                    bytes.split_off(used)
+                })
+            })
+        })
+    }
+
     /// It will be read now, and to its end.
     fn begin(&self) {}
 

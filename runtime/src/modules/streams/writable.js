@@ -29,7 +29,7 @@
   const newWritable = () => ({
     __proto__: null, self: null, state: 'writable', storedError: undefined, writer: undefined,
     controller: undefined, writes: s.list(), writing: undefined, closeRequest: undefined, closing: undefined,
-    abortRequest: undefined, backpressure: false,
+    abortRequest: undefined, backpressure: false, drain: undefined, owner: undefined, pass: undefined,
   });
   const closeQueued = (stream) => stream.closeRequest !== undefined || stream.closing !== undefined;
   s.writableCloseQueued = closeQueued;
@@ -54,6 +54,7 @@
     }
     const request = deferred();
     stream.closeRequest = request;
+    s.haltPass(stream);
     const { writer } = stream;
     if (writer !== undefined && stream.backpressure && stream.state === 'writable') resolveSlot(writer.ready);
     s.enqueueSized(stream.controller.queue, closing, 0);
@@ -72,6 +73,7 @@
     stream.state = 'erroring';
     stream.storedError = reason;
     if (stream.writer !== undefined) rejectSlot(stream.writer.ready, reason);
+    s.haltPass(stream);
     const inFlight = stream.writing !== undefined || stream.closing !== undefined;
     if (!inFlight && stream.controller.started) finishErroring(stream);
   };
@@ -183,6 +185,28 @@
       failed(stream, error);
     });
   };
+  /* Bytes that native code moves into the sink (pipe.js): it moves no more, and what it holds is a write in flight. */
+  s.haltPass = (stream) => {
+    const { pass } = stream;
+    if (pass === undefined) return;
+    stream.pass = undefined;
+    if (host.stopPass(pass.passage)) stream.writing = pass.written; else pass.written.resolve(undefined);
+  };
+  /* All is moved, or the sink has failed. */
+  s.passEnded = (stream, pass, failedWith) => {
+    if (stream.pass === pass) {
+      stream.pass = undefined;
+      stream.writing = pass.written;
+    }
+    if (stream.writing !== pass.written) return;
+    if (failedWith !== undefined) {
+      stream.drain.failed(stream, failedWith.error);
+      if (stream.state === 'writable') clear(stream.controller);
+    }
+    pass.written.resolve(undefined);
+    stream.writing = undefined;
+    if (failedWith === undefined) advance(stream.controller); else failed(stream, failedWith.error);
+  };
   const chunkSize = (c, chunk) => {
     if (c.size === undefined) return 1;
     try {
@@ -196,11 +220,11 @@
   const setUpController = (stream, start, write, close, abort, highWaterMark, size) => {
     const c = {
       __proto__: null, self: undefined, stream, queue: s.sizedQueue(), started: false, highWaterMark, size,
-      write, close, abort, signal: undefined, abortReason: undefined,
+      write, close, abort, signal: undefined, abortReason: undefined, starting: undefined,
     };
     stream.controller = c;
     updateBackpressure(stream, hasBackpressure(c));
-    then(resolved(start(c)), () => {
+    c.starting = then(resolved(start(c)), () => {
       c.started = true;
       advance(c);
     }, (error) => {
@@ -444,102 +468,4 @@
     }
   }
   s.WritableStreamDefaultController = WritableStreamDefaultController;
-
-  /* ReadableStreamPipeTo (section 4.9.1). */
-  s.pipeOptions = (options) => {
-    const given = s.dictionary(options, 'options');
-    const preventAbort = !!given.preventAbort;
-    const preventCancel = !!given.preventCancel;
-    const preventClose = !!given.preventClose;
-    const { signal } = given;
-    if (signal !== undefined && !host.isSignal(signal)) typeError('signal is no AbortSignal');
-    return { __proto__: null, preventAbort, preventCancel, preventClose, signal };
-  };
-  s.pipe = (source, target, { preventAbort, preventCancel, preventClose, signal }) => {
-    const reader = s.acquireDefaultReader(source);
-    const writer = s.acquireWriter(target);
-    source.disturbed = true;
-    const end = deferred();
-    let shuttingDown = false, lastWrite = resolved(undefined), follower;
-    const ready = lastWrite;
-
-    const finalize = (failedWith) => {
-      s.releaseWriter(writer);
-      s.releaseDefault(reader);
-      if (follower !== undefined) host.forget(signal, follower);
-      if (failedWith !== undefined) end.reject(failedWith.error); else end.resolve(undefined);
-    };
-    const written = () => {
-      const seen = lastWrite;
-      return then(seen, () => (seen === lastWrite ? undefined : written()));
-    };
-    const shutDown = (failedWith, action = undefined) => {
-      if (shuttingDown) return;
-      shuttingDown = true;
-      const rest = () => {
-        if (action === undefined) finalize(failedWith);
-        else then(action(), () => finalize(failedWith), (error) => finalize({ __proto__: null, error }));
-      };
-      if (target.state === 'writable' && !closeQueued(target)) then(written(), rest); else rest();
-    };
-
-    if (signal !== undefined) {
-      const abort = () => {
-        const error = host.abortReason(signal);
-        const both = () => {
-          const first = !preventAbort && target.state === 'writable' ? s.writableAbort(target, error) : resolved(undefined);
-          const second = !preventCancel && source.state === 'readable' ? s.readableCancel(source, error) : resolved(undefined);
-          const answer = deferred();
-          let open = 2;
-          const one = () => { if (--open === 0) answer.resolve(undefined); };
-          then(first, one, answer.reject);
-          then(second, one, answer.reject);
-          return answer.promise;
-        };
-        shutDown({ __proto__: null, error }, both);
-      };
-      if (host.isAborted(signal)) {
-        abort();
-        return end.promise;
-      }
-      follower = abort;
-      host.follow(signal, abort);
-    }
-
-    const whenErrored = (stream, closed, action) => {
-      if (stream.state === 'errored') action(stream.storedError); else then(closed, undefined, action);
-    };
-    whenErrored(source, reader.closed.promise, (error) => shutDown({ __proto__: null, error },
-      preventAbort ? undefined : () => s.writableAbort(target, error)));
-    whenErrored(target, writer.closed.promise, (error) => shutDown({ __proto__: null, error },
-      preventCancel ? undefined : () => s.readableCancel(source, error)));
-    const ended = () => shutDown(undefined, preventClose ? undefined : () => s.writerCloseForPipe(writer));
-    if (source.state === 'closed') ended(); else then(reader.closed.promise, ended, noop);
-    const lost = () => {
-      if (shuttingDown) return;
-      const error = newTypeError('the destination is closing, or closed');
-      shutDown({ __proto__: null, error }, preventCancel ? undefined : () => s.readableCancel(source, error));
-    };
-    // A socket's closes while it is locked, with the peer's end.
-    if (closeQueued(target) || target.state === 'closed') lost(); else then(writer.closed.promise, lost, noop);
-
-    const request = {
-      __proto__: null,
-      // The source may have enqueued the chunk just now: its sink is not called inside of that call.
-      chunk: (chunk) => {
-        lastWrite = then(ready, () => {
-          if (writer.stream === undefined) return undefined;
-          const write = s.writerWrite(writer, chunk);
-          step();
-          return then(write, undefined, noop);
-        });
-      },
-      close: noop,
-      error: noop,
-    };
-    const read = () => { if (!shuttingDown) s.readDefault(reader, request); };
-    const step = () => { if (!shuttingDown) then(writer.ready.promise, read, noop); };
-    step();
-    return end.promise;
-  };
 })

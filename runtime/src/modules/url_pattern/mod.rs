@@ -21,7 +21,7 @@ mod compile;
 use compile::Compiled;
 
 /// A `URLPattern` object.
-struct URLPattern {
+pub struct URLPattern {
     components: [Compiled; 8],
     has_reg_exp_groups: bool,
 }

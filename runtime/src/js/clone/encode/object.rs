@@ -10,6 +10,7 @@ use super::super::view::View;
 use super::super::{address, platform, refused};
 use super::{Done, Encoder, Frame, Names, Stop, data};
 use crate::js::block::Block;
+use crate::js::stack;
 use crate::js::value::{bytes, fresh, to_string};
 
 impl<'js> Encoder<'js> {
@@ -156,7 +157,7 @@ impl<'js> Encoder<'js> {
         // The engine keeps it behind an accessor, unless something defined a property.
         let stack = match data(value, c"stack")? {
             Some(stack) => stack,
-            None => intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?,
+            None => stack::mapped(intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?)?,
         };
         let stack = Some(stack).filter(Value::is_string);
         let cause = data(value, c"cause")?;
