@@ -103,7 +103,7 @@ async fn headers_of_the_caller_stay() {
 
 async fn headers_of_the_connection_do_not() {
     let server = Server::echo();
-    let mut request = post(&server, RequestBody::Bytes(Bytes::from_static(b"abc")));
+    let mut request = post(&server, RequestBody::of(Bytes::from_static(b"abc")));
     for (name, value) in [
         ("content-length", "100"),
         ("transfer-encoding", "gzip"),
@@ -125,7 +125,7 @@ async fn headers_of_the_connection_do_not() {
 async fn a_body_in_memory_has_its_length() {
     let server = Server::echo();
     let body = "x".repeat(300_000);
-    let request = post(&server, RequestBody::Bytes(body.clone().into()));
+    let request = post(&server, RequestBody::of(body.clone().into()));
     let (_, seen) = fetch(&client(), request).await.expect("answer");
     assert!(seen.starts_with("POST /post HTTP/1.1\r\n"));
     assert!(seen.contains("content-length: 300000\r\n"));

@@ -123,7 +123,7 @@ async fn a_body_is_sent_again_or_not_at_all() {
     let server = server();
     let client = client();
     for (status, again) in [(301, false), (302, false), (303, false), (307, true), (308, true)] {
-        let request = upload(&server, status, RequestBody::Bytes(Bytes::from_static(b"payload")));
+        let request = upload(&server, status, RequestBody::of(Bytes::from_static(b"payload")));
         let (_, seen) = fetch(&client, request).await.expect("answer");
         assert_eq!(seen.contains("payload"), again, "{status}: {seen}");
         assert_eq!(seen.contains("content-type: text/plain"), again, "{status}: {seen}");

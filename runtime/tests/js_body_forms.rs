@@ -124,3 +124,88 @@ fn a_form_larger_than_the_heap_is_refused_before_it_is_made() {
         "#,
     );
 }
+
+/// Where chunks end says nothing: of an app's stream, of a body read before, of a clone.
+#[test]
+fn a_form_may_come_in_any_chunks() {
+    check_async(
+        r#"
+        const type = { 'content-type': 'multipart/form-data; boundary=b' }, utf8 = (text) => new TextEncoder().encode(text);
+        const bytes = utf8('--b\r\nContent-Disposition: form-data; name="ä"\r\n\r\nx\r\n-\r\n--b\r\nContent-Disposition: form-data; ' +
+          'name=f; filename=n\r\nContent-Type: a/b\r\n\r\n\r\n--\r\n--b\n\r\n--b--\r\n');
+        const shown = async (r) => { const f = await r.formData(), file = f.get('f'); return [...f.keys(), f.get('ä'), file.name, file.type, await file.text()] };
+        const wanted = ['ä', 'f', 'x\r\n-', 'n', 'a/b', '\r\n--'];
+        const bad = await shown(new Response(bytes, { headers: type })).catch((error) => error);
+        ok(bad.message.endsWith('a boundary ends no line'), bad);
+        const good = utf8(new TextDecoder().decode(bytes).replace('--b\n', '--c\n'));
+        wanted[5] = '\r\n--\r\n--c\n';
+        const stream = (size) => { let at = 0; return new ReadableStream({ pull(c) { const end = Math.min(at + size, good.length);
+          c.enqueue(good.slice(at, end)); at = end; if (at === good.length) c.close() } }) };
+        for (const size of [1, 2, 3, 5, 7, 64, 1000]) same(await shown(new Response(stream(size), { headers: type })), wanted, size);
+        const r = new Response(stream(3), { headers: type }), copy = r.clone();
+        same(await shown(r), wanted); same(await shown(copy), wanted);
+        const blob = new Response(new Blob([good]), { headers: type }); ok(blob.body); same(await shown(blob), wanted);
+        const moved = new Response(new Response(new Blob([good])).body, { headers: type }); same(await shown(moved), wanted);
+        "#,
+    );
+}
+
+/// The stream of a body that breaks a rule is cancelled there, for that reason.
+#[test]
+fn a_form_is_refused_as_soon_as_a_rule_is_broken() {
+    check_async(
+        r#"
+        const utf8 = (text) => new TextEncoder().encode(text), head = 'Content-Disposition: form-data; name=n\r\n';
+        for (const [type, begin, what] of [
+          ['multipart/form-data; boundary=b', ['--', 'c'], 'does not begin'], ['multipart/form-data; boundary=b', ['--b\r\n', 'A\r\n'], 'no colon'],
+          ['multipart/form-data; boundary=b', ['--b\r\n' + head + '\r', '\n--b'], 'no body'],
+          ['multipart/form-data; boundary=b', ['--b\r\n' + head, 'x'.repeat(17_000)], '16 KiB'],
+          ['multipart/form-data', ['x'], 'no boundary'], ['text/plain', ['x'], 'none of a form'],
+        ]) {
+          let pulls = 0, reason;
+          const stream = new ReadableStream({ pull(c) { c.enqueue(utf8(begin[pulls++] ?? 'more')) }, cancel(why) { reason = why } }, { highWaterMark: 0 });
+          const error = await rejects(new Response(stream, { headers: { 'content-type': type } }).formData(), 'TypeError', what);
+          equal(pulls, begin.length, what); equal(reason, error);
+        }
+        const broken = new Error('x'), fails = new ReadableStream({ start(c) { c.error(broken) } });
+        equal(await new Response(fails).formData().catch((error) => error), broken);
+        "#,
+    );
+}
+
+#[test]
+fn a_form_as_a_body_can_be_read_in_every_way() {
+    check_async(
+        r#"
+        const form = new FormData(), big = new File(['x'.repeat(200_000)], 'big', { type: 'a/b' });
+        form.append('a', 'ä'); form.append('f', big); form.append('e', new File([], '')); form.append('f', big);
+        const r = () => new Response(form), text = async (r) => (await r.text()).replaceAll(/-jsserve-form-\w+/g, '');
+        const wanted = await text(r()), size = r().headers.get('content-type').length - 'multipart/form-data; boundary='.length;
+        ok(wanted.includes('ä') && wanted.length > 400_000);
+        const length = new TextEncoder().encode(wanted).length + 5 * '-jsserve-form-0123456789abcdef0123456789abcdef'.length; equal(size, 49);
+        equal((await r().arrayBuffer()).byteLength, length); equal((await r().bytes()).length, length); equal((await r().blob()).size, length);
+        const chunks = []; for await (const chunk of r().body) { ok(chunk.length <= 65536 && chunk.length > 0); chunks.push(chunk) }
+        equal(await text(new Response(new Blob(chunks))), wanted);
+        const first = r(), second = first.clone(); equal(await text(second), wanted); equal(await text(first), wanted);
+        const opened = r(); ok(opened.body); equal(await text(opened.clone()), wanted); equal(await text(opened), wanted);
+        equal(await text(new Response(r().body)), wanted);
+        const q = new Request('http://a', { method: 'POST', body: form }); equal(await text(new Request(q)), wanted); ok(q.bodyUsed);
+        const one = new FormData(); for (let i = 0; i < 1000; i++) one.append(`n${i}`, i % 3 ? `v${i}` : new File([`${i}`], `f${i}`));
+        const back = await new Response(one).formData(); let i = 0;
+        for (const [name, value] of back) { equal(name, `n${i}`); equal(i % 3 ? value : value.name + await value.text(), i % 3 ? `v${i}` : `f${i}${i}`); i++ }
+        equal(i, 1000);
+        "#,
+    );
+}
+
+/// One copy of a file fits into the driver's heap of 64 MiB beside what is made of it, two do not.
+#[test]
+fn a_file_is_in_memory_once_however_often_it_is_sent() {
+    check_async(
+        r#"
+        const file = new File([new Uint8Array(40 << 20)], 'n'), form = new FormData(); form.append('f', file);
+        const all = []; for (let i = 0; i < 20; i++) all.push(new Response(form), new Request('http://a', { method: 'POST', body: form }));
+        all.push(all[0].clone(), new Response(file)); const reader = all[1].body.getReader(); ok((await reader.read()).value.length > 0);
+        "#,
+    );
+}

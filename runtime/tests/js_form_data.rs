@@ -103,8 +103,32 @@ fn bodies_of_both_types_are_parsed() {
 fn serialised(driver: &Driver, source: &str) -> (Vec<u8>, String) {
     driver.engine.turn(|ctx| {
         let form: Value = ctx.eval(source).expect("a form");
-        form_data::serialise(ctx, class::get::<FormData>(&form).expect("a form")).expect("bytes")
+        let (rope, kind) =
+            form_data::serialise(ctx, class::get::<FormData>(&form).expect("a form")).expect("bytes");
+        assert_eq!(rope.len(), rope.joined().len());
+        (rope.joined().to_vec(), kind)
     })
+}
+
+/// A file's bytes are in one place, however many forms and bodies it is in.
+#[test]
+fn files_of_a_serialised_form_are_shared() {
+    let driver = driver::new();
+    driver.engine.turn(|ctx| {
+        let form: Value = ctx
+            .eval(
+                r#"const f = new FormData(), file = new File(['x'.repeat(100_000)], 'n');
+                f.append('a', 'b'); f.append('f', file); f.append('e', new File([], 'empty')); f.append('g', file.slice(1)); f"#,
+            )
+            .expect("a form");
+        let form = class::get::<FormData>(&form).expect("a form");
+        let pieces = |_| form_data::serialise(ctx, form).expect("bytes").0.pieces().collect::<Vec<_>>();
+        let (one, two) = (pieces(1), pieces(2));
+        let sizes: Vec<_> = one.iter().map(|piece| piece.len()).filter(|len| *len > 1000).collect();
+        assert_eq!(sizes, [100_000, 99_999]);
+        assert_eq!((one.len(), one[1].as_ptr()), (6, two[1].as_ptr()));
+        assert_eq!(one[1][1..].as_ptr(), one[4].as_ptr());
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::h1::{BodyMode, BodySize, Encoded, Exchange, ResponseHead, encode_head
 pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> Encoded {
     let size = match reply.body {
         Some(body) => BodySize::Known(body.len() as u64),
-        None if reply.streamed => BodySize::Unknown,
+        None if reply.streamed => reply.length.map_or(BodySize::Unknown, BodySize::Known),
         None => BodySize::Null,
     };
     let reason = reply.reason.unwrap_or_default();

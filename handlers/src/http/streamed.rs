@@ -81,12 +81,14 @@ pub async fn send(
         return Ok(());
     }
     session.connection.set_phase(Phase::Handling);
-    let deadline = session.connection.request_deadline();
-    if !deadline.is_set() {
-        deadline.set(session.connection.worker().config.limits.request_ms_max);
-    }
+    // The app is done with a body in memory: its client may take its time, and be done with sending.
+    let in_memory = outgoing.length().is_some();
     let worker = session.connection.worker().clone();
-    let stall_ms = worker.config.limits.write_stall_ms_max;
+    let (ms, stall_ms) = (worker.config.limits.request_ms_max, worker.config.limits.write_stall_ms_max);
+    let deadline = session.connection.request_deadline();
+    if !deadline.is_set() && !in_memory {
+        deadline.set(ms);
+    }
     let sending = session.connection.stream().is_sending().then(|| SendWatch::new(stall_ms));
     let mut streamed = Streamed {
         session,
@@ -96,7 +98,7 @@ pub async fn send(
         left: encoded.length,
         ended: false,
         sending,
-        watching: true,
+        watching: !in_memory,
         receiving: false,
         stall: Deadline::new(),
         unclear: false,
@@ -119,7 +121,6 @@ pub async fn send(
             return Err(End::Lost);
         }
         Cut::TimedOut => {
-            let ms = worker.config.limits.request_ms_max;
             log(&format!("the response took longer than {ms} ms (--request-timeout)"), "");
             streamed.outgoing.cancel(Unwanted::TimedOut);
         }

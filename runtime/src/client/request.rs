@@ -41,8 +41,9 @@ pub enum RequestBody {
     /// None. POST and PUT then announce a length of zero.
     #[default]
     Empty,
-    /// In memory: can be sent again, after a redirect or on a fresh connection.
-    Bytes(Bytes),
+    /// In memory, one after another, none of them empty: can be sent again, after a redirect or on a
+    /// fresh connection.
+    Bytes(Rc<[Bytes]>),
     /// From a source, once. Without a length HTTP/1.1 sends it chunked.
     Stream {
         /// Where it comes from.
@@ -53,6 +54,11 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
+    /// One that is in memory in one place.
+    pub fn of(bytes: Bytes) -> RequestBody {
+        RequestBody::Bytes((!bytes.is_empty()).then_some(bytes).into_iter().collect())
+    }
+
     /// A copy, if it can be sent twice.
     pub(super) fn again(&self) -> Option<RequestBody> {
         match self {
@@ -105,6 +111,9 @@ impl Request {
 pub(super) struct Outgoing {
     body: RequestBody,
     sent_bytes: u64,
+    /// Of a body in memory.
+    sent_pieces: usize,
+    /// A source has ended.
     ended: bool,
     /// Put off with each piece that the connection takes: a slow upload is not a silent server.
     patience: Rc<Patience>,
@@ -156,7 +165,7 @@ impl Patience {
 
 impl Outgoing {
     pub(super) fn new(body: RequestBody, patience: Rc<Patience>) -> Self {
-        Outgoing { body, sent_bytes: 0, ended: false, patience }
+        Outgoing { body, sent_bytes: 0, sent_pieces: 0, ended: false, patience }
     }
 
     pub(super) fn into_body(self) -> RequestBody {
@@ -198,9 +207,10 @@ impl Body for Outgoing {
         let this = &mut *self;
         this.patience.renew();
         match &mut this.body {
-            RequestBody::Bytes(bytes) if !this.ended => {
-                this.ended = true;
-                Poll::Ready(Some(Ok(Frame::data(bytes.clone()))))
+            RequestBody::Bytes(pieces) => {
+                let piece = pieces.get(this.sent_pieces).cloned();
+                this.sent_pieces += 1;
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
             _ => this.poll_source(cx).map(|chunk| {
                 if let Some(Err(failed)) = &chunk {
@@ -214,7 +224,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match &self.body {
             RequestBody::Empty => true,
-            RequestBody::Bytes(bytes) => self.ended || bytes.is_empty(),
+            RequestBody::Bytes(pieces) => self.sent_pieces >= pieces.len(),
             RequestBody::Stream { .. } => self.ended,
         }
     }
@@ -222,7 +232,10 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            RequestBody::Bytes(pieces) => {
+                let left = pieces.iter().skip(self.sent_pieces);
+                SizeHint::with_exact(left.map(|piece| piece.len() as u64).sum())
+            }
             RequestBody::Stream { bytes: Some(bytes), .. } => {
                 SizeHint::with_exact(bytes - self.sent_bytes.min(*bytes))
             }

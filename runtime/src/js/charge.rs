@@ -24,7 +24,14 @@ impl Charge {
     /// # Errors
     /// Out of memory, where all such objects together would own more than the heap may.
     pub fn set(&self, ctx: &Ctx<'_>, bytes: usize) -> Result<()> {
-        let state = State::of(ctx);
+        self.set_of(State::of(ctx), bytes)
+    }
+
+    /// The same for who is not in a turn, but knows the engine's state.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn set_of(&self, state: &State, bytes: usize) -> Result<()> {
         if !make_room(state, bytes.saturating_sub(self.bytes.get())) {
             return Err(Error::Allocation);
         }

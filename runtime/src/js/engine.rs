@@ -375,7 +375,7 @@ impl Engine {
         unsafe { qjs::JS_ThrowOutOfMemory(self.context.as_raw().as_ptr()) };
     }
 
-    /// Collects cyclic garbage inside of a turn; it may own native memory.
+    /// Collects cyclic garbage inside of a turn, or outside; it may own native memory.
     pub fn collect_within(&self) {
         // SAFETY: a live runtime. `Runtime::run_gc` would want the lock that the turn holds.
         unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.context.as_raw().as_ptr())) };

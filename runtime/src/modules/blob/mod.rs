@@ -22,6 +22,7 @@ use crate::js::{promise, value};
 
 pub mod file;
 mod parts;
+pub mod rope;
 pub mod urls;
 
 use file::File;
@@ -98,7 +99,7 @@ impl Blob {
     }
 
     /// A blob with the bytes `range` of this one.
-    fn slice(&self, range: std::ops::Range<usize>, kind: &str) -> Blob {
+    pub(super) fn slice(&self, range: std::ops::Range<usize>, kind: &str) -> Blob {
         Blob { bytes: self.bytes.slice(range), charge: self.charge.clone(), kind: normalised(kind) }
     }
 

@@ -1,27 +1,26 @@
 //! The Body mixin (Fetch section 5.3): what Request and Response share.
 //!
-//! Owns: sources of bodies, their one-time use, `body` and what reads all of it. Must not know: who
-//! sends or received it. A stream is made only for a script that asks for one.
+//! Owns: sources of bodies, their one-time use, `body`. Must not know: who sends or received it, what
+//! becomes of the bytes (`consume` does). A stream is made only for a script that asks for one.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
 
 use data_url::mime::Mime;
 use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Result, Value};
 
+use super::consume::Form;
 use super::content_type::{self, ContentType};
 use super::incoming::{IncomingBody, Pieces, Progress};
-use crate::io;
 use crate::js::class::{self, Class, Scope};
-use crate::js::engine::State;
 use crate::js::held::{Held, Slot, Tracer};
-use crate::js::{exception, promise, value};
+use crate::js::{exception, value};
 use crate::modules::blob::Blob;
+use crate::modules::blob::rope::Rope;
 use crate::modules::form_data::{self, FormData};
 use crate::modules::streams::bridge::{self, Seized};
-use crate::modules::streams::source::{self, ByteSource, Memory};
+use crate::modules::streams::source::{ByteSource, Memory};
 use crate::modules::url::search_params::SearchParams;
 
 /// Where the bytes are.
@@ -32,8 +31,8 @@ pub enum Source {
     Text(Held),
     /// An ArrayBuffer that no script can reach: so the engine's heap limit counts the bytes.
     Bytes(Held),
-    /// The bytes of a blob, or of a form; they are shared.
-    Blob(Blob),
+    /// The bytes of a blob, or of a form and its files; they are shared.
+    Rope(Rope),
     /// A request's body, perhaps still on its way.
     Incoming(IncomingBody),
     /// Bytes from native code, which enter JavaScript only if a script reads them.
@@ -60,22 +59,6 @@ pub enum Begun<'js> {
     Source(Rc<dyn ByteSource>),
     /// In a stream, by this reader.
     Reader(Value<'js>),
-}
-
-/// What a body is read as.
-pub enum Form {
-    /// A string.
-    Text,
-    /// What JSON.parse makes of it.
-    Json,
-    /// An ArrayBuffer.
-    ArrayBuffer,
-    /// A Uint8Array.
-    Bytes,
-    /// A Blob of this type.
-    Blob(String),
-    /// A FormData of a body of this type.
-    FormData(Option<Mime>),
 }
 
 impl Body {
@@ -111,11 +94,11 @@ impl Body {
         }
         if let Some(blob) = class::get::<Blob>(init) {
             let kind = (!blob.kind().is_empty()).then(|| blob.kind().to_owned().into());
-            return Ok((Body::new(Source::Blob(blob.same())), kind));
+            return Ok((Body::new(Source::Rope(Rope::new([blob.same()]))), kind));
         }
         if let Some(form) = class::get::<FormData>(init) {
-            let (bytes, kind) = form_data::serialise(ctx, form)?;
-            return Ok((Body::new(Source::Blob(Blob::new(ctx, bytes, "")?)), Some(kind.into())));
+            let (rope, kind) = form_data::serialise(ctx, form)?;
+            return Ok((Body::new(Source::Rope(rope)), Some(kind.into())));
         }
         if bridge::is_stream(init)? {
             return match bridge::is_usable(init)? {
@@ -200,7 +183,7 @@ impl Body {
             }
             let native: Option<Rc<dyn ByteSource>> = match &*self.source.borrow() {
                 Source::Incoming(body) => Some(Rc::new(Pieces::of(body.clone()))),
-                Source::Blob(blob) => Some(Memory::source(blob.bytes())),
+                Source::Rope(rope) => Some(rope.source()),
                 _ => None,
             };
             let source = match self.take_native().or(native) {
@@ -243,7 +226,7 @@ impl Body {
             Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
-            Source::Blob(blob) => Source::Blob(blob.same()),
+            Source::Rope(rope) => Source::Rope(rope.clone()),
             Source::Incoming(body) => Source::Incoming(body.duplicate()),
         }))
     }
@@ -273,7 +256,7 @@ impl Body {
             Source::Null | Source::Stream | Source::Native(_) => Source::Null,
             Source::Text(text) => Source::Text(Held::new(text.get(ctx))),
             Source::Bytes(bytes) => Source::Bytes(Held::new(bytes.get(ctx))),
-            Source::Blob(blob) => Source::Blob(blob.same()),
+            Source::Rope(rope) => Source::Rope(rope.clone()),
             Source::Incoming(body) => Source::Incoming(body.clone()),
         }))
     }
@@ -302,10 +285,26 @@ impl Body {
                 Some(bytes) => bytes.with(f),
                 None => f(&[]),
             },
-            Source::Blob(blob) => f(&blob.bytes()),
+            Source::Rope(rope) => f(&rope.joined()),
             Source::Incoming(body) if body.progress() == Progress::Complete => body.with(f),
             Source::Incoming(_) => return Ok(None),
         }))
+    }
+
+    /// Its bytes, where they are those of a blob or of a form.
+    pub fn rope(&self) -> Option<Rope> {
+        match &*self.source.borrow() {
+            Source::Rope(rope) => Some(rope.clone()),
+            _ => None,
+        }
+    }
+
+    /// What its native source has failed with.
+    pub(super) fn failure<'js>(&self, ctx: &Ctx<'js>) -> Option<Value<'js>> {
+        match &*self.source.borrow() {
+            Source::Native(source) => source.failure(ctx),
+            _ => None,
+        }
     }
 
     /// The incoming body behind it that has not ended yet.
@@ -314,44 +313,6 @@ impl Body {
             Source::Incoming(body) if body.progress() != Progress::Complete => Some(body.clone()),
             _ => None,
         }
-    }
-
-    /// Reads all of it: a promise of its `form` (Fetch, "consume body").
-    ///
-    /// # Errors
-    /// TypeError if it is used.
-    pub fn consume<'js>(&self, ctx: &Ctx<'js>, form: Form) -> Result<Value<'js>> {
-        let failed = match &*self.source.borrow() {
-            Source::Native(source) => source.failure(ctx),
-            _ => None,
-        };
-        if let Some(reason) = failed {
-            return Err(ctx.throw(reason));
-        }
-        match self.begin(ctx)? {
-            Begun::Unusable => return Err(unusable(ctx)),
-            Begun::Own => {}
-            Begun::Source(source) => return gather(ctx, source, form),
-            Begun::Reader(reader) => {
-                return bridge::collect(reader, Box::new(move |ctx, bytes| convert(ctx, bytes, &form)));
-            }
-        }
-        let Some(body) = self.incoming() else {
-            let made = self.with(ctx, |bytes| convert(ctx, bytes, &form))?;
-            return promise::settled(ctx, Ok(made.unwrap_or_else(|| Ok(Value::new_undefined(ctx.clone())))?));
-        };
-        if let Progress::Failed(error) = body.progress() {
-            return Err(exception::type_error(ctx, error.message()));
-        }
-        let (result, deferred) = promise::deferred(ctx)?;
-        let ended = body.clone();
-        body.want(move || {
-            deferred.settle(|ctx| match ended.progress() {
-                Progress::Failed(error) => Err(exception::type_error(ctx, error.message())),
-                _ => ended.with(|bytes| convert(ctx, bytes, &form)),
-            });
-        });
-        Ok(result)
     }
 
     /// Reports what it holds to the cycle collector.
@@ -363,7 +324,7 @@ impl Body {
     }
 }
 
-fn unusable(ctx: &Ctx<'_>) -> rquickjs::Error {
+pub(super) fn unusable(ctx: &Ctx<'_>) -> rquickjs::Error {
     exception::type_error(ctx, "Body is unusable: it has already been read, or its stream is locked")
 }
 
@@ -374,34 +335,6 @@ fn is_chunk_iterable(value: &Value<'_>) -> Result<bool> {
     let is_function = |atom: PredefinedAtom| object.get::<_, Value>(atom).map(|method| method.is_function());
     Ok(is_function(PredefinedAtom::SymbolAsyncIterator)?
         || is_function(PredefinedAtom::SymbolIterator)? && is_function(PredefinedAtom::Next)?)
-}
-
-/// Reads all of a native source: a promise of its `form`.
-fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result<Value<'js>> {
-    if let Some(bytes) = source.whole() {
-        return promise::settled(ctx, Ok(convert(ctx, &bytes, &form)?));
-    }
-    let bytes_max = State::of(ctx).heap_bytes_max();
-    let (result, deferred) = promise::deferred(ctx)?;
-    io::spawn(async move {
-        let mut all = Vec::new();
-        let failed = loop {
-            match poll_fn(|cx| source.poll_bytes(cx)).await {
-                Some(Ok(bytes)) if bytes_max != 0 && all.len() + bytes.len() > bytes_max => {
-                    source.cancel();
-                    break Some("the body is larger than the JavaScript heap (--heap-max)".to_owned());
-                }
-                Some(Ok(bytes)) => all.extend_from_slice(&bytes),
-                Some(Err(message)) => break Some(message),
-                None => break None,
-            }
-        };
-        deferred.settle(|ctx| match failed {
-            Some(message) => Err(source::failed(ctx, &*source, &message)),
-            None => convert(ctx, &all, &form),
-        });
-    });
-    Ok(result)
 }
 
 /// An interface that includes the mixin.
@@ -487,16 +420,3 @@ pub fn form_data<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<
 pub const TEXT: &str = "text/plain;charset=UTF-8";
 /// The content type of URLSearchParams.
 pub const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
-
-fn convert<'js>(ctx: &Ctx<'js>, bytes: &[u8], form: &Form) -> Result<Value<'js>> {
-    // "UTF-8 decode" takes a byte order mark away and replaces what is no UTF-8.
-    let text = || String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-    match form {
-        Form::Text => value::string(ctx, &text()),
-        Form::Json => value::parse_json(ctx, &text(), "<body>"),
-        Form::ArrayBuffer => value::array_buffer(ctx, bytes),
-        Form::Bytes => value::uint8_array(ctx, bytes),
-        Form::Blob(kind) => Blob::make(ctx, bytes.to_vec(), kind),
-        Form::FormData(kind) => form_data::parse(ctx, kind.as_ref(), bytes),
-    }
-}

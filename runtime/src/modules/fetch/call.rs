@@ -35,7 +35,12 @@ pub struct Reply<'a> {
     pub body: Option<&'a [u8]>,
     /// Whether the body comes in pieces: `body` is none, then.
     pub streamed: bool,
+    /// The bytes of a body in pieces, where that is known.
+    pub length: Option<u64>,
 }
+
+/// A longer blob or form is sent in pieces, and not copied as a whole.
+const WHOLE_BYTES_MAX: usize = 64 << 10;
 
 /// Header fields of a [`Reply`].
 pub enum Fields<'a> {
@@ -87,6 +92,7 @@ impl OwnedReply {
             },
             body: self.body.as_deref(),
             streamed: self.stream.is_some(),
+            length: self.stream.as_ref().and_then(Outgoing::length),
         }
     }
 }
@@ -302,7 +308,7 @@ fn lend<'js>(
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
     let list = response.headers.get().map(super::headers::SharedHeaders::list);
-    let mut lend = |body: Option<&[u8]>, streamed, passed: &Option<HeaderList>| {
+    let mut lend = |body: Option<&[u8]>, outgoing: Option<&Outgoing>, passed: &Option<HeaderList>| {
         sink(Reply {
             status: response.status,
             reason: response.reason.as_deref(),
@@ -312,7 +318,8 @@ fn lend<'js>(
                 (None, None) => Fields::ContentType(response.content_type),
             },
             body,
-            streamed,
+            streamed: outgoing.is_some(),
+            length: outgoing.and_then(Outgoing::length),
         });
     };
     let thrown = |_| Failure::thrown(Thrown::take(ctx));
@@ -322,8 +329,13 @@ fn lend<'js>(
             Err(Failure::plain(500, text))
         }
         Begun::Own => {
+            if let Some(rope) = response.body.rope().filter(|rope| rope.len() > WHOLE_BYTES_MAX) {
+                let outgoing = Outgoing::Memory(rope.source(), rope.len() as u64);
+                lend(None, Some(&outgoing), &None);
+                return Ok(Some(outgoing));
+            }
             let is_null = response.body.is_null();
-            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), false, &None));
+            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), None, &None));
             match lent.map_err(thrown)? {
                 Some(()) => Ok(None),
                 None => Err(Failure::plain(500, "the body of the Response has not arrived")),
@@ -331,23 +343,24 @@ fn lend<'js>(
         }
         Begun::Source(source) => match source.whole() {
             Some(bytes) => {
-                lend(Some(&bytes), false, &None);
+                lend(Some(&bytes), None, &None);
                 Ok(None)
             }
             None => {
                 let passed = passing::as_it_came(&*source, head, response);
                 source.begin();
-                lend(None, true, &passed);
-                Ok(Some(Outgoing::Native(source)))
+                let outgoing = Outgoing::Native(source);
+                lend(None, Some(&outgoing), &passed);
+                Ok(Some(outgoing))
             }
         },
         Begun::Reader(reader) => {
             let Some(engine) = State::of(ctx).engine().upgrade() else {
                 return Err(Failure::plain(500, "the engine is gone"));
             };
-            let reader = StreamReader::new(engine, reader).map_err(thrown)?;
-            lend(None, true, &None);
-            Ok(Some(Outgoing::Stream(reader)))
+            let outgoing = Outgoing::Stream(StreamReader::new(engine, reader).map_err(thrown)?);
+            lend(None, Some(&outgoing), &None);
+            Ok(Some(outgoing))
         }
     }
 }

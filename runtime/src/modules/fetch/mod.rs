@@ -5,6 +5,7 @@
 pub mod body;
 pub mod call;
 pub mod client;
+pub mod consume;
 pub mod content_type;
 pub mod context;
 pub mod header_list;

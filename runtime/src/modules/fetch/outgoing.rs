@@ -19,6 +19,8 @@ use crate::modules::streams::source::ByteSource;
 
 /// A body in pieces. Who sends it asks for a piece only when there is room for it.
 pub enum Outgoing {
+    /// All of it is here, and so long in bytes: its app has nothing more to do with it.
+    Memory(Rc<dyn ByteSource>, u64),
     /// From native code to native code.
     Native(Rc<dyn ByteSource>),
     /// From the app's stream.
@@ -49,11 +51,19 @@ pub enum Unwanted {
 }
 
 impl Outgoing {
+    /// Its bytes in all, where it is in memory.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Outgoing::Memory(_, length) => Some(*length),
+            Outgoing::Native(_) | Outgoing::Stream(_) => None,
+        }
+    }
+
     /// The next piece, which may be empty; `None` at the end. Enters JavaScript: not from inside a
     /// turn.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         match self {
-            Outgoing::Native(source) => source.poll_bytes(cx).map(|next| {
+            Outgoing::Memory(source, _) | Outgoing::Native(source) => source.poll_bytes(cx).map(|next| {
                 next.map(|piece| piece.map_err(|text| Broken { text, stack: String::new(), by_app: false }))
             }),
             Outgoing::Stream(reader) => reader.poll_chunk(cx).map(|next| {
@@ -67,7 +77,7 @@ impl Outgoing {
     /// Gives up what is left. Enters JavaScript: not from inside a turn.
     pub fn cancel(&self, why: Unwanted) {
         match self {
-            Outgoing::Native(source) => source.cancel(),
+            Outgoing::Memory(source, _) | Outgoing::Native(source) => source.cancel(),
             Outgoing::Stream(reader) => reader.cancel(|ctx| reason(ctx, why)),
         }
     }

@@ -1,7 +1,7 @@
 //! `FormData` (XMLHttpRequest standard, section 4.3): names with strings or files.
 //!
 //! Owns: the class, its list of entries. Must not know: requests and responses, whose bodies
-//! [`parse`] reads and [`serialise`] makes.
+//! [`Reading`] reads and [`serialise`] makes.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -12,6 +12,8 @@ use rquickjs::{Ctx, Error, Result, Value};
 
 use super::blob::Blob;
 use super::blob::file::File;
+use super::blob::rope::Rope;
+use super::streams::source::Collect;
 use super::{embed, iterate};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
@@ -20,10 +22,15 @@ use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, value};
 
 mod multipart;
+mod part_head;
 mod parts;
+mod reading;
+
+pub use reading::Reading;
 
 /// Entries of one list.
 const ENTRIES_MAX: usize = 100_000;
+const TOO_MANY: &str = "FormData: more than 100,000 entries";
 /// What an entry costs beside its text, in bytes.
 const ENTRY_BYTES: usize = 64;
 
@@ -74,66 +81,54 @@ fn constructor<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
 /// TypeError for a content type that is no form's, and for a body that is not of its type;
 /// RangeError for too many entries; out of memory.
 pub fn parse<'js>(ctx: &Ctx<'js>, kind: Option<&Mime>, body: &[u8]) -> Result<Value<'js>> {
-    constructor(ctx)?;
-    let form = FormData::default();
-    let is = |a, b| kind.filter(|kind| kind.matches(a, b));
-    if is("application", "x-www-form-urlencoded").is_some() {
-        for (name, text) in url::form_urlencoded::parse(body) {
-            form.push(ctx, name.into_owned(), Entry::Text(text.into_owned()))?;
-        }
-    } else if let Some(kind) = is("multipart", "form-data") {
-        let wrong =
-            |why: &str| exception::type_error(ctx, &format!("the body is no multipart/form-data: {why}"));
-        let boundary = kind.get_parameter("boundary").filter(|boundary| !boundary.is_empty());
-        let boundary = boundary.ok_or_else(|| wrong("its type names no boundary"))?;
-        let mut parts = parts::Parts::new(body, boundary).map_err(wrong)?;
-        while let Some(part) = parts.next().map_err(wrong)? {
-            let entry = match part.filename {
-                None => Entry::Text(text_of(part.body)),
-                Some(name) => {
-                    let kind = part.kind.unwrap_or_else(|| "text/plain".into());
-                    Entry::File(Held::new(File::make(ctx, part.body.to_vec(), &name, &kind)?))
-                }
-            };
-            form.push(ctx, part.name, entry)?;
-        }
-    } else {
-        return Err(exception::type_error(ctx, "the body's content type is none of a form"));
-    }
-    class::instance(ctx, form)
+    let mut reading = Reading::new(kind);
+    reading.add(body).map_err(|refused| refused.throw(ctx))?;
+    Box::new(reading).finish(ctx)
 }
 
-/// A form as the bytes of a body, and their content type (HTML, section 4.10.21.8).
+/// A form as the bytes of a body, and their content type (HTML, section 4.10.21.8). Files are not
+/// copied.
 ///
 /// # Errors
 /// Out of memory, also where the bytes would not fit into the heap; OperationError where the kernel
 /// gives no random bytes.
-pub fn serialise(ctx: &Ctx<'_>, form: &FormData) -> Result<(Vec<u8>, String)> {
+pub fn serialise(ctx: &Ctx<'_>, form: &FormData) -> Result<(Rope, String)> {
     let boundary = multipart::boundary(ctx)?;
     let bytes_max = State::of(ctx).heap_bytes_max();
-    let mut body = Vec::new();
+    // All but the files, and what each file follows.
+    let (mut text, mut files, mut files_bytes) = (Vec::new(), Vec::new(), 0);
     for (name, entry) in form.entries.borrow().iter() {
         match entry {
-            Entry::Text(text) => multipart::text(&mut body, &boundary, name, text),
+            Entry::Text(value) => multipart::text(&mut text, &boundary, name, value),
             Entry::File(file) => {
                 let file = file.get(ctx);
                 if let Some(file) = class::get::<File>(&file) {
-                    multipart::file(&mut body, &boundary, name, file);
+                    multipart::file_head(&mut text, &boundary, name, file);
+                    files_bytes += file.blob().bytes().len();
+                    files.push((text.len(), file.blob().same()));
+                    text.extend_from_slice(b"\r\n");
                 }
             }
         }
-        // The same file may be in a form many times.
-        if bytes_max != 0 && body.len() > bytes_max {
+        // The same file may be in a form many times, and a script may want all of it in one place.
+        if bytes_max != 0 && text.len() + files_bytes > bytes_max {
             return Err(Error::Allocation);
         }
     }
-    multipart::end(&mut body, &boundary);
-    Ok((body, format!("multipart/form-data; boundary={boundary}")))
+    multipart::end(&mut text, &boundary);
+    let text = Blob::new(ctx, text, "")?;
+    let (mut parts, mut from) = (Vec::with_capacity(2 * files.len() + 1), 0);
+    for (end, file) in files {
+        parts.extend([text.slice(from..end, ""), file]);
+        from = end;
+    }
+    parts.push(text.slice(from..text.bytes().len(), ""));
+    Ok((Rope::new(parts), format!("multipart/form-data; boundary={boundary}")))
 }
 
 /// "UTF-8 decode without BOM".
-fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 impl FormData {
@@ -144,7 +139,7 @@ impl FormData {
 
     fn push(&self, ctx: &Ctx<'_>, name: String, entry: Entry) -> Result<()> {
         if self.entries.borrow().len() == ENTRIES_MAX {
-            return Err(exception::range_error(ctx, "FormData: more than 100,000 entries"));
+            return Err(exception::range_error(ctx, TOO_MANY));
         }
         self.bytes.set(self.bytes.get() + bytes_of(&name, &entry));
         self.entries.borrow_mut().push((name, entry));

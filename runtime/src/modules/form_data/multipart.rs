@@ -22,8 +22,8 @@ pub(super) fn text(body: &mut Vec<u8>, boundary: &str, name: &str, text: &str) {
     body.extend_from_slice(b"\r\n");
 }
 
-/// A part with a file.
-pub(super) fn file(body: &mut Vec<u8>, boundary: &str, name: &str, file: &File) {
+/// A part with a file, up to the file's bytes, which a line break follows.
+pub(super) fn file_head(body: &mut Vec<u8>, boundary: &str, name: &str, file: &File) {
     begin(body, boundary, name);
     let kind = match file.blob().kind() {
         "" => "application/octet-stream",
@@ -31,8 +31,6 @@ pub(super) fn file(body: &mut Vec<u8>, boundary: &str, name: &str, file: &File) 
     };
     let head = format!("; filename=\"{}\"\r\nContent-Type: {kind}\r\n\r\n", escaped(file.name()));
     body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(&file.blob().bytes());
-    body.extend_from_slice(b"\r\n");
 }
 
 fn begin(body: &mut Vec<u8>, boundary: &str, name: &str) {

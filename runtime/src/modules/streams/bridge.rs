@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::pipe::{ByteSink, Drain};
-use super::source::{Arrival, ByteSource, Collector, Convert, Read, Sink, Source};
+use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source};
 use super::{Loaded, shared};
 use crate::js::class;
 use crate::js::engine::{Engine, State};
@@ -153,13 +153,14 @@ pub fn seize<'js>(stream: &Value<'js>) -> Result<Seized<'js>> {
     Ok(source.map_or(Seized::Reader(taken), Seized::Source))
 }
 
-/// Reads all that `reader` gives: a promise of what `convert` makes of the bytes.
+/// Reads all that `reader` gives: a promise of what `collect` makes of the bytes. What it refuses is
+/// why the stream is cancelled.
 ///
 /// # Errors
 /// Out of memory.
-pub fn collect<'js>(reader: Value<'js>, convert: Convert) -> Result<Value<'js>> {
+pub fn collect<'js>(reader: Value<'js>, collect: Box<dyn Collect>) -> Result<Value<'js>> {
     let ctx = reader.ctx().clone();
-    let collector = class::instance(&ctx, Collector::new(convert))?;
+    let collector = class::instance(&ctx, Collector::new(collect))?;
     call(&ctx, "collect", &[reader, collector])
 }
 

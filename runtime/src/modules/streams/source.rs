@@ -157,19 +157,52 @@ impl Class for Sink {
     const MEMBERS: &'static [Member<Self>] = &[];
 }
 
-/// What becomes of collected bytes.
-pub type Convert = Box<dyn for<'a, 'js> Fn(&'a Ctx<'js>, &'a [u8]) -> Result<Value<'js>>>;
+/// Takes the bytes of a body as they come, and makes something of them.
+pub trait Collect {
+    /// Takes the next ones. Runs no JavaScript.
+    ///
+    /// # Errors
+    /// Why it wants no more of them.
+    fn add(&mut self, bytes: &[u8]) -> std::result::Result<(), Refused>;
+
+    /// What it owns, in bytes.
+    fn owned_bytes(&self) -> usize;
+
+    /// What they are, now that all are here.
+    ///
+    /// # Errors
+    /// That they are not what they should be; out of memory.
+    fn finish<'js>(self: Box<Self>, ctx: &Ctx<'js>) -> Result<Value<'js>>;
+}
+
+/// Why bytes are not what they should be.
+#[derive(Debug)]
+pub enum Refused {
+    /// The message of a TypeError.
+    Type(String),
+    /// The message of a RangeError.
+    Range(String),
+}
+
+impl Refused {
+    /// Throws it.
+    pub fn throw(&self, ctx: &Ctx<'_>) -> rquickjs::Error {
+        match self {
+            Refused::Type(message) => exception::type_error(ctx, message),
+            Refused::Range(message) => exception::range_error(ctx, message),
+        }
+    }
+}
 
 /// A collector as `body.js` holds it.
 pub(super) struct Collector {
-    bytes: RefCell<Vec<u8>>,
+    collect: RefCell<Option<Box<dyn Collect>>>,
     charge: Charge,
-    convert: Convert,
 }
 
 impl Collector {
-    pub(super) fn new(convert: Convert) -> Self {
-        Collector { bytes: RefCell::default(), charge: Charge::default(), convert }
+    pub(super) fn new(collect: Box<dyn Collect>) -> Self {
+        Collector { collect: RefCell::new(Some(collect)), charge: Charge::default() }
     }
 }
 
@@ -291,14 +324,14 @@ fn arrived<'js>(scope: &Scope<'_, 'js>, read: impl FnOnce(&Value<'js>) -> Read) 
 
 /// Adds chunk 1 to collector 0.
 fn gather<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
     let object = scope.arg(0);
     if let Some(collector) = class::get::<Collector>(&object) {
-        let len = chunk_bytes(scope.ctx, &scope.arg(1), |bytes| {
-            let mut all = collector.bytes.borrow_mut();
-            all.extend_from_slice(bytes);
-            all.len()
+        let added = chunk_bytes(ctx, &scope.arg(1), |bytes| match &mut *collector.collect.borrow_mut() {
+            Some(collect) => collect.add(bytes).map(|()| collect.owned_bytes()),
+            None => Ok(0),
         })?;
-        collector.charge.set(scope.ctx, len)?;
+        collector.charge.set(ctx, added.map_err(|refused| refused.throw(ctx))?)?;
     }
     Ok(scope.undefined())
 }
@@ -306,12 +339,9 @@ fn gather<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// What collector 0's bytes become.
 fn gathered<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let object = scope.arg(0);
-    match class::get::<Collector>(&object) {
-        Some(collector) => {
-            let bytes = collector.bytes.take();
-            collector.charge.set(scope.ctx, 0)?;
-            (collector.convert)(scope.ctx, &bytes)
-        }
-        None => Ok(scope.undefined()),
-    }
+    let Some(collector) = class::get::<Collector>(&object) else { return Ok(scope.undefined()) };
+    let collect = collector.collect.take();
+    // What is made of them has charges of its own.
+    collector.charge.set(scope.ctx, 0)?;
+    collect.map_or(Ok(scope.undefined()), |collect| collect.finish(scope.ctx))
 }

@@ -106,13 +106,15 @@ fn body(ctx: &Ctx<'_>, request: &Request, length: Option<u64>, call: &Rc<Call>) 
     Ok(match body.begin(ctx)? {
         Begun::Unusable => return Err(type_error(ctx, "the request's body is already used, or locked")),
         Begun::Own if body.is_null() => RequestBody::Empty,
-        Begun::Own => match (body.with(ctx, Bytes::copy_from_slice)?, body.incoming()) {
-            (Some(bytes), _) => RequestBody::Bytes(bytes),
+        Begun::Own => match (body.rope(), body.incoming()) {
+            (Some(rope), _) => RequestBody::Bytes(rope.pieces().collect()),
             (None, Some(incoming)) => upload(From::Native(Rc::new(Pieces::of(incoming))), length),
-            (None, None) => RequestBody::Empty,
+            (None, None) => {
+                body.with(ctx, Bytes::copy_from_slice)?.map_or(RequestBody::Empty, RequestBody::of)
+            }
         },
         Begun::Source(source) => match source.whole() {
-            Some(bytes) => RequestBody::Bytes(bytes),
+            Some(bytes) => RequestBody::of(bytes),
             None => {
                 source.begin();
                 upload(From::Native(source), length)
