@@ -27,10 +27,11 @@ pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
     }
     let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(base, specifier));
     let asked = mapped.as_deref().unwrap_or(specifier);
-    if is_relative(asked) && packages::replaces(base) {
-        if let Ok(found) = packages::resolve(&file(base), asked, by) {
-            return Ok(found);
-        }
+    if is_relative(asked)
+        && packages::replaces(base)
+        && let Ok(found) = packages::resolve(&file(base), asked, by)
+    {
+        return Ok(found);
     }
     let path = if asked.starts_with("file:") {
         let path = url::Url::parse(asked).ok().and_then(|url| url.to_file_path().ok());
