@@ -28,18 +28,24 @@ times = []
 for _ in range(30):
     begin = time.perf_counter()
     server = start()
-    assert answer().startswith(b"HTTP/1.1 200")
-    times.append((time.perf_counter() - begin) * 1000)
-    server.terminate()
-    server.wait()
+    try:
+        assert answer().startswith(b"HTTP/1.1 200")
+        times.append((time.perf_counter() - begin) * 1000)
+    finally:
+        assert server.poll() is None, f"another server has port {port}"
+        server.terminate()
+        server.wait()
 print(f"start to first answer: median {statistics.median(times):.1f} ms, best {min(times):.1f}, worst {max(times):.1f}")
 
 server = start("--workers", "2")
-answer()
-fresh = rss(server.pid)
-for connections in (64, 512):
-    subprocess.run(["wrk", "-t1", f"-c{connections}", "-d3s", f"http://127.0.0.1:{port}/"], stdout=subprocess.DEVNULL)
-print(f"resident, two workers: {fresh:.1f} MB fresh, {rss(server.pid):.1f} MB after load with 64 and 512 connections")
-server.terminate()
-server.wait()
+try:
+    answer()
+    fresh = rss(server.pid)
+    for connections in (64, 512):
+        load = ["wrk", "-t1", f"-c{connections}", "-d3s", f"http://127.0.0.1:{port}/"]
+        subprocess.run(load, stdout=subprocess.DEVNULL)
+    print(f"resident, two workers: {fresh:.1f} MB fresh, {rss(server.pid):.1f} MB after load with 64 and 512 connections")
+finally:
+    server.terminate()
+    server.wait()
 print(f"binary: {os.path.getsize(binary) / 1e6:.1f} MB")

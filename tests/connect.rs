@@ -9,17 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{App, Connection, SOON, Script, Server, accept, eventually, example};
-
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
-}
-
-fn client(addr: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(addr).expect("connect");
-    stream.set_read_timeout(Some(SOON)).expect("timeout");
-    stream
-}
+use support::{App, Connection, SOON, Script, Server, accept, dial, eventually, example, pattern};
 
 /// What comes to the end of the stream; the error is a reset.
 fn rest(stream: &mut TcpStream) -> Result<String, std::io::ErrorKind> {
@@ -98,7 +88,7 @@ fn start(io: &str, flags: &[&str]) -> (App, Server) {
 }
 
 fn ask(server: &Server, line: &str) -> TcpStream {
-    let mut stream = client(server.addr());
+    let mut stream = dial(server.addr());
     stream.write_all(format!("{line}\n").as_bytes()).expect("send");
     stream
 }
@@ -127,16 +117,16 @@ both_backends! {
         let server = Server::spawn(&["--io", io, "--workers", "2"], &example("echo_streams.js"));
         assert!(server.start_line().contains("tcp://"), "{}", server.start_line());
         let bytes = pattern(3_000_000);
-        assert!(through(&mut client(server.addr()), &bytes) == bytes, "the bytes changed");
+        assert!(through(&mut dial(server.addr()), &bytes) == bytes, "the bytes changed");
         for _ in 0..10 {
-            assert_eq!(through(&mut client(server.addr()), b"hello"), b"hello");
+            assert_eq!(through(&mut dial(server.addr()), b"hello"), b"hello");
         }
     }
 
     fn the_proxy_copies_both_ways_and_passes_ends_on(io) {
         let target = TcpListener::bind("127.0.0.1:0").expect("bind");
         let server = proxy(io, target.local_addr().expect("address"));
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let sent = pattern(3_000_000);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -153,14 +143,14 @@ both_backends! {
     fn the_proxy_serves_many_at_once_whatever_others_do(io) {
         let echo = Server::spawn(&["--io", io, "--workers", "1"], &example("echo_streams.js"));
         let server = proxy(io, echo.addr());
-        assert_eq!(through(&mut client(server.addr()), b"first"), b"first");
+        assert_eq!(through(&mut dial(server.addr()), b"first"), b"first");
         let base = (echo.fd_count(), server.fd_count());
         std::thread::scope(|scope| {
             for thread in 0..12 {
                 let addr = server.addr();
                 scope.spawn(move || {
                     for round in 0..6 {
-                        let mut stream = client(addr);
+                        let mut stream = dial(addr);
                         let bytes = pattern([0, 1, 70_000, 400_000][(thread + round) % 4]);
                         match (thread * 6 + round) % 3 {
                             0 => {}
@@ -180,7 +170,7 @@ both_backends! {
     fn the_proxy_ends_one_side_when_the_other_breaks(io) {
         let target = TcpListener::bind("127.0.0.1:0").expect("bind");
         let server = proxy(io, target.local_addr().expect("address"));
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let mut other = accept(&target);
         other.write_all(b"hello").expect("send");
         let mut hello = [0; 5];
@@ -190,14 +180,14 @@ both_backends! {
         assert_eq!(rest(&mut stream), RESET);
         server.await_log("connect failed: ");
         drop(target);
-        assert_eq!(rest(&mut client(server.addr())), RESET, "no target, no connection");
+        assert_eq!(rest(&mut dial(server.addr())), RESET, "no target, no connection");
         server.await_log("Connection refused");
     }
 
     fn the_proxy_holds_back_who_sends_too_fast(io) {
         let target = TcpListener::bind("127.0.0.1:0").expect("bind");
         let server = proxy(io, target.local_addr().expect("address"));
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let _silent = accept(&target); // and reads nothing
         stream.set_nonblocking(true).expect("non-blocking");
         let (block, mut taken, mut quiet) = (pattern(64 << 10), 0_usize, Instant::now());
@@ -245,7 +235,7 @@ both_backends! {
         server.await_log("waits: ETIMEDOUT: SocketError: nothing moved for 300 ms (--idle-timeout); closed");
         // Not while the handler is what is waited for.
         assert_eq!(rest(&mut ask(&server, "busy")).as_deref(), Ok("was busy"));
-        assert_eq!(rest(&mut client(server.addr())), Ok(String::new()), "one that says nothing keeps no seat");
+        assert_eq!(rest(&mut dial(server.addr())), Ok(String::new()), "one that says nothing keeps no seat");
     }
 
     fn a_client_that_reads_nothing_is_reset(io) {
@@ -334,7 +324,7 @@ both_backends! {
             server.addresses().iter().filter(|(name, _)| name == "tcp").map(|(_, addr)| *addr).collect();
         assert_eq!(raw.len(), 2, "{}", server.start_line());
         for addr in raw {
-            assert_eq!(rest(&mut client(addr)).as_deref(), Ok("tcp"));
+            assert_eq!(rest(&mut dial(addr)).as_deref(), Ok("tcp"));
         }
     }
 

@@ -10,11 +10,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
-use support::{App, SOON, Script, accept, example};
-
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
-}
+use support::{App, SOON, Script, accept, example, pattern};
 
 fn proxy(io: &str) -> (TcpListener, Script, TcpStream) {
     let target = TcpListener::bind("127.0.0.1:0").expect("bind");

@@ -6,20 +6,10 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use support::{Connection, SOON, Server, accept, example};
-
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
-}
-
-fn client(addr: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(addr).expect("connect");
-    stream.set_read_timeout(Some(SOON)).expect("timeout");
-    stream
-}
+use support::{Connection, Server, accept, dial, example, pattern};
 
 fn target() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
@@ -82,7 +72,7 @@ export default {
 both_backends! {
     fn a_silent_pair_is_closed_and_one_that_hears_something_is_not(io) {
         let (server, listener) = proxy(io, &["--idle-timeout", "400ms"]);
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let mut other = accept(&listener);
         let begin = Instant::now();
         for n in 0..6_u8 {
@@ -99,7 +89,7 @@ both_backends! {
 
     fn a_client_that_takes_nothing_of_a_pipe_is_reset(io) {
         let (server, listener) = proxy(io, &["--write-timeout", "300ms"]);
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let mut other = accept(&listener);
         let begin = Instant::now();
         let block = pattern(1 << 20);
@@ -149,7 +139,7 @@ both_backends! {
         let (listener, word) = target();
         let app = app!(BODIES);
         let server = Server::spawn(&["--io", io, "--workers", "1", "--env", &word], app.path());
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         stream.write_all(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf").expect("send");
         let mut other = accept(&listener);
         let mut half = [0; 4];
@@ -162,7 +152,7 @@ both_backends! {
         let (listener, word) = target();
         let app = app!(PATCHED);
         let server = Server::spawn(&["--io", io, "--workers", "1", "--env", &word], app.path());
-        let mut stream = client(server.addr());
+        let mut stream = dial(server.addr());
         let mut other = accept(&listener);
         stream.write_all(b"there").expect("send");
         stream.shutdown(Shutdown::Write).expect("shutdown");

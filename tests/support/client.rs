@@ -150,3 +150,10 @@ pub fn raw(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     connection.try_send(bytes);
     connection.read_to_end()
 }
+
+/// A raw connection, whose reads end in time.
+pub fn dial(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).expect("connect");
+    stream.set_read_timeout(Some(SOON)).expect("timeout");
+    stream
+}

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use browser::browser;
-pub use client::{Connection, get, raw};
+pub use client::{Connection, dial, get, raw};
 pub use devtools::Page;
 pub use response::Response;
 pub use script::Script;
@@ -134,6 +134,11 @@ pub fn uring_works(test: &str) -> bool {
 pub fn skip(test: &str, why: &str) {
     assert!(std::env::var_os("JSSERVE_CI").is_none(), "{test} may not be skipped here: {why}");
     println!("skipped: {test}: {why}");
+}
+
+/// Bytes of which no two pieces nearby are the same.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n % 251) as u8).collect()
 }
 
 /// The next connection, whose reads end in time.
