@@ -202,8 +202,7 @@ impl Code {
     }
 }
 
-/// A shorter source is compiled sooner than its bytecode is found on disk (measured: equal at about 600
-/// bytes).
+/// A shorter source is not worth a file (300 modules of 1.1 KB: loaded in 28 ms from the cache, in 59 without).
 const CACHED_BYTES_MIN: usize = 1 << 10;
 
 /// What the bytecode of the `source` of the file `name` as a `kind` is kept as; none where it is not kept.
@@ -267,4 +266,23 @@ fn json_module(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Vec<u8>> {
     value::parse_json(ctx, &text, name)?;
     let literal = ctx.json_stringify(value::string(ctx, &text)?)?.ok_or(Error::Unknown)?.to_string()?;
     Ok(format!("export default import.meta.parse({literal});").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_resolved_is_remembered_up_to_a_bound() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let (code, base) = (Code::default(), file.replace("Cargo.toml", "main.js"));
+        for number in 0..RESOLVED_MAX + 5 {
+            let specifier = format!("./{number}/../Cargo.toml");
+            assert_eq!(code.resolve(&base, &specifier).as_deref(), Ok(file));
+            assert_eq!(code.resolve(&base, &specifier).as_deref(), Ok(file), "a second time");
+        }
+        assert_eq!(code.resolved.read().expect("no panic")[&base].len(), RESOLVED_MAX);
+        assert!(code.resolve(&base, "./nowhere.js").is_err());
+        assert!(!code.resolved.read().expect("no panic")[&base].contains_key("./nowhere.js"));
+    }
 }

@@ -411,8 +411,12 @@ mod tests {
     static TABLE: Table = Table { modules: &[], globals: &[] };
 
     fn engine() -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
+        engine_with(16 << 20)
+    }
+
+    fn engine_with(heap_bytes_max: usize) -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
         let limits = EngineLimits {
-            heap_bytes_max: 16 << 20,
+            heap_bytes_max,
             stack_bytes_max: 256 << 10,
             turn_cpu_max: Duration::from_millis(100),
         };
@@ -445,6 +449,15 @@ mod tests {
             Cause::Interrupted
         );
         assert_eq!(run(&engine, "1 + 1").unwrap(), "2");
+    }
+
+    #[test]
+    fn cycles_are_collected_before_a_small_heap_is_full() {
+        let source = "for (let n = 0; n < 50; n++) { const a = { bytes: new ArrayBuffer(64 << 10) }; a.self = a } 'done'";
+        for heap_bytes_max in [1 << 20, 2 << 20] {
+            let (engine, _) = engine_with(heap_bytes_max);
+            assert_eq!(run(&engine, source).as_deref().ok(), Some("done"), "{heap_bytes_max}");
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub fn exports(source: &[u8], name: &str) -> bool {
         return false;
     }
     let Some(key) = compile::key("exports", name, source) else {
-        return parsed_exports(source, name, SHORT_STACK_BYTES);
+        return parsed_exports(source, name, SHORT_STACK_BYTES).unwrap_or(false);
     };
     if let Some(known) = cache::load(&key) {
         return known == [1];
@@ -132,17 +132,25 @@ pub fn exports(source: &[u8], name: &str) -> bool {
     let exports = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(NATIVE_STACK_BYTES + SCRIPT_STACK_BYTES);
         let parsed = thread.spawn_scoped(scope, || parsed_exports(source, name, SCRIPT_STACK_BYTES));
-        parsed.is_ok_and(|thread| thread.join().unwrap_or(false))
+        match parsed.map(|thread| thread.join()) {
+            Ok(Ok(exports)) => exports,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // No memory for it.
+            Err(_) => parsed_exports(source, name, SHORT_STACK_BYTES),
+        }
     });
-    cache::store(&key, &[u8::from(exports)]);
-    exports
+    if let Some(exports) = exports {
+        cache::store(&key, &[u8::from(exports)]);
+    }
+    exports.unwrap_or(false)
 }
 
-fn parsed_exports(source: &[u8], name: &str, stack_bytes: usize) -> bool {
-    let Ok(runtime) = Runtime::new() else { return false };
+/// None where there is no memory to find out.
+fn parsed_exports(source: &[u8], name: &str, stack_bytes: usize) -> Option<bool> {
+    let runtime = Runtime::new().ok()?;
     runtime.set_max_stack_size(stack_bytes);
-    let Ok(context) = Context::custom::<Parser>(&runtime) else { return false };
-    context.with(|ctx| {
+    let context = Context::custom::<Parser>(&runtime).ok()?;
+    Some(context.with(|ctx| {
         // The parser refuses a second export of that name, before any import is looked at.
         let second = format!("\n;let jsserve_second; export {{ jsserve_second as {name} }};");
         let declared = Module::declare(ctx.clone(), "source", [source, second.as_bytes()].concat());
@@ -151,7 +159,7 @@ fn parsed_exports(source: &[u8], name: &str, stack_bytes: usize) -> bool {
             Err(_) => ctx.catch().into_exception().and_then(|error| error.message()),
         };
         message.is_some_and(|text| text == format!("duplicate exported name '{name}'"))
-    })
+    }))
 }
 
 fn contains(source: &[u8], word: &[u8]) -> bool {
