@@ -3,15 +3,13 @@
 //! Owns: apps and scripts in a temporary folder, each with a cache of its own. Must not know: the form
 //! of an entry.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::server::{Ended, end_of};
-use support::{App, Connection, Server};
+use crate::support::server::{Ended, end_of};
+use crate::support::{App, Connection, Server};
 
 /// A comment that makes a source worth an entry.
 fn filler() -> String {

@@ -2,10 +2,8 @@
 //!
 //! Owns: exit codes and the report. Must not know: what loading does.
 
-mod support;
-
-use support::App;
-use support::server::{Ended, run_to_end};
+use crate::support::App;
+use crate::support::server::{Ended, run_to_end};
 
 fn check(flags: &[&str], main: &str, files: &[(&str, &str)]) -> Ended {
     let app = App::with_files(main, files);

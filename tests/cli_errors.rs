@@ -2,15 +2,13 @@
 //!
 //! Owns: usage errors (2), everything else (1), help and version. Must not know: a running server.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
-use support::server::{Ended, run_to_end};
-use support::{App, Server};
+use crate::support::server::{Ended, run_to_end};
+use crate::support::{self, App, Server};
 
 const HELLO: &str = "export default { fetch() { return new Response('hello') } };";
 

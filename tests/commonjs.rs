@@ -2,10 +2,8 @@
 //!
 //! Owns: small packages made for the purpose. Must not know: how names are found (units do).
 
-mod support;
-
-use support::server::run_to_end;
-use support::{App, Connection, Server};
+use crate::support::server::run_to_end;
+use crate::support::{App, Connection, Server};
 
 #[track_caller]
 fn prints(main: &str, files: &[(&str, &str)], expected: &str) {

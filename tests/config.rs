@@ -3,12 +3,10 @@
 //! Owns: where the file is found, what comes before what, messages with their place. Must not know: how
 //! the single flags work.
 
-mod support;
-
 use std::process::Command;
 
-use support::server::{Ended, end_of, run_to_end};
-use support::{App, Connection, Server};
+use crate::support::server::{Ended, end_of, run_to_end};
+use crate::support::{App, Connection, Server};
 
 /// Answers with all that an app may know of its settings.
 const APP: &str = "import * as std from 'std'; import * as os from 'os';

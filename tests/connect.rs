@@ -2,14 +2,14 @@
 //!
 //! Owns: clients, targets, and how their connections end. Must not know: HTTP, beyond one request.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    self, App, ClosedPort, Connection, SOON, Script, Server, accept, dial, eventually, example, pattern,
+};
 use rustix::process::Signal;
-use support::{App, Connection, SOON, Script, Server, accept, dial, eventually, example, pattern};
 
 /// What comes to the end of the stream; the error is a reset.
 fn rest(stream: &mut TcpStream) -> Result<String, std::io::ErrorKind> {
@@ -307,7 +307,8 @@ both_backends! {
         other.write_all(b"from over there").expect("send");
         drop((other, target));
         assert_eq!(rest(&mut stream).as_deref(), Ok("from over there"));
-        let mut stream = ask(&server, &format!("out {port}"));
+        let closed = ClosedPort::new();
+        let mut stream = ask(&server, &format!("out {}", closed.number()));
         assert_eq!(rest(&mut stream).as_deref(), Ok("TypeError ECONNREFUSED true"));
     }
 

@@ -2,13 +2,11 @@
 //!
 //! Owns: closes with bytes in flight, resets, requests that a drain finds unread. Must not know: limits.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::support::{App, Connection, SOON, Server, eventually, get};
 use rustix::process::Signal;
-use support::{App, Connection, SOON, Server, eventually, get};
 
 const APP: &str = r#"
 export default {

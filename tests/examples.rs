@@ -2,11 +2,9 @@
 //!
 //! Owns: one test per example, the notes page in a browser. Must not know: what other tests show.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{Connection, Response, Server, example};
+use crate::support::{self, Connection, Response, Server, example};
 
 /// One request on a connection of its own, so that any worker may answer it.
 fn call(server: &Server, method: &str, target: &str, body: &str) -> Response {

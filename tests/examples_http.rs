@@ -2,13 +2,11 @@
 //!
 //! Owns: a folder that is served, clients and servers of each kind. Must not know: the sockets.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::support::{self, App, Connection, Response, Script, example};
 use rustix::process::Signal;
-use support::{App, Connection, Response, Script, example};
 
 /// A folder with files of all kinds, and what lies beside it; its servers never serve the latter.
 fn folder() -> App {
@@ -109,7 +107,8 @@ both_backends! {
     }
 
     fn http_clients_say_what_is_wrong(io) {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address").port();
+        let port = support::ClosedPort::new();
+        let closed = port.number();
         let log = Script::spawn(io, &example("os/http_client.js"), &["127.0.0.1", &closed.to_string()]).fail();
         assert!(log.contains("ECONNREFUSED") || log.contains("refused"), "{log}");
         let log = Script::spawn(io, &example("os/http_client_hints.js"), &[&format!("127.0.0.1:{closed}")]).fail();

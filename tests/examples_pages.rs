@@ -2,12 +2,10 @@
 //!
 //! Owns: what each page shows; screenshots of them in target/tmp. Must not know: how the pages do it.
 
-mod support;
-
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use support::{App, Connection, Server, example, get};
+use crate::support::{self, App, Connection, Server, example, get};
 
 /// The Hono example beside its packages.
 fn guestbook(test: &str) -> Option<App> {

@@ -2,11 +2,9 @@
 //!
 //! Owns: a WebSocket client of a few lines (RFC 6455). Must not know: the server's insides.
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::{Connection, Script, example};
+use crate::support::{self, Connection, Script, example};
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;

@@ -3,14 +3,12 @@
 //!
 //! Owns: servers and clients at the other end. Must not know: the examples' insides.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
+use crate::support::{App, SOON, Script, accept, example, pattern};
 use rustix::process::Signal;
-use support::{App, SOON, Script, accept, example, pattern};
 
 fn proxy(io: &str) -> (TcpListener, Script, TcpStream) {
     let target = TcpListener::bind("127.0.0.1:0").expect("bind");

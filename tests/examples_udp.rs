@@ -2,12 +2,10 @@
 //!
 //! Owns: those servers. Must not know: the clients' sockets.
 
-mod support;
-
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use support::{SOON, Script, example};
+use crate::support::{SOON, Script, example};
 
 /// A server's socket on a port of its own.
 fn server() -> (UdpSocket, String) {

@@ -2,8 +2,6 @@
 //!
 //! Owns: apps that fetch, and the servers that they ask. Must not know: how the client works inside.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -11,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use support::client::raw;
-use support::server::run_to_end;
-use support::{App, Connection, Server, eventually, example};
+use crate::support::client::raw;
+use crate::support::server::run_to_end;
+use crate::support::{App, Connection, Server, eventually, example};
 
 const MIB: usize = 1 << 20;
 

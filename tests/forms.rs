@@ -4,12 +4,10 @@
 //! Owns: clients that write multipart/form-data by hand, the watch on the server's memory. Must not
 //! know: how a form is parsed or serialised.
 
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
-use support::{App, Connection, Response, Server, eventually, get};
+use crate::support::{App, Connection, Response, Server, eventually, get};
 
 const APP: &str = r#"
     const big = new File([new Uint8Array(8 << 20).fill(120)], "n");

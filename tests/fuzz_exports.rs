@@ -3,13 +3,11 @@
 //! Owns: the processes, their scratch folders, the seed: of the clock, or of JSSERVE_FUZZ_SEED; a
 //! failure prints it. Must not know: which arguments each call gets (`tests/fuzz/exports.js`).
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use support::{App, Connection, Server};
+use crate::support::{App, Connection, Server};
 
 /// How long each test throws.
 const FUZZ_MS: u64 = 4000;

@@ -3,10 +3,8 @@
 //! Owns: the calls that each ended a process, hung it, or took what is another's. Must not know:
 //! what the calls do otherwise (`runtime/tests`).
 
-mod support;
-
-use support::server::run_to_end;
-use support::{App, Connection, Server};
+use crate::support::server::run_to_end;
+use crate::support::{App, Connection, Server};
 
 fn script(io: &str, body: &str) -> String {
     let source = format!("import * as std from 'std'; import * as os from 'os';\n{body}");

@@ -3,9 +3,7 @@
 //! Owns: Host rules, request smuggling, response splitting. Rules are named by RFC section. Must not
 //! know: limits.
 
-mod support;
-
-use support::{App, Connection, Server, get, raw};
+use crate::support::{App, Connection, Server, get, raw};
 
 const APP: &str = r#"
 export default {

@@ -2,11 +2,9 @@
 //!
 //! Owns: one test per limit, with a flag that makes it small. Must not know: JavaScript's limits.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{App, Connection, Server, get};
+use crate::support::{self, App, Connection, Server, get};
 
 const APP: &str = r#"
 export default {

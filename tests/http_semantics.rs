@@ -2,11 +2,9 @@
 //!
 //! Owns: methods, bodies in both directions, keep-alive, pipelining, Expect. Must not know: limits.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{App, Connection, Server, get};
+use crate::support::{App, Connection, Server, get};
 
 const APP: &str = r#"
 export default {

@@ -3,11 +3,9 @@
 //! Owns: the probe's answers under a seccomp filter (`support/no_uring.py`). Must not know: how the
 //! backends are made.
 
-mod support;
-
 use std::process::Command;
 
-use support::{Connection, Server};
+use crate::support::{self, Connection, Server};
 
 const APP: &str = "export default { fetch() { return new Response('ok') } };";
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/no_uring.py");

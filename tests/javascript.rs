@@ -2,9 +2,7 @@
 //!
 //! Owns: one JavaScript check per global, run by the real binary. Must not know: how they are made.
 
-mod support;
-
-use support::{Connection, Server};
+use crate::support::{Connection, Server};
 
 /// Each check answers true, or something that says what is wrong.
 const APP: &str = r##"

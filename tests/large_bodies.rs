@@ -3,13 +3,11 @@
 //! Owns: clients that send and read as fast as they can, the watch on the server's memory. Must not
 //! know: how bodies are streamed. The limit is the issue's: 64 MB above the base.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use support::{App, Connection, Server, get};
+use crate::support::{App, Connection, Server, get};
 
 const BYTES: u64 = 1 << 30;
 const ABOVE_BASE_BYTES_MAX: usize = 64_000_000;

@@ -2,11 +2,9 @@
 //!
 //! Owns: the counts before and after. Must not know: which limit closed which connection.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Connection, Server, get};
+use crate::support::{self, Connection, Server, get};
 
 const BATCH: usize = 400;
 const CONNECTIONS: usize = 10_000;

@@ -2,15 +2,13 @@
 //!
 //! Owns: the descriptors that this takes on both sides. Must not know: how the worker waits.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::support::{self, Connection, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{Connection, Server};
 
 const CONNECTIONS: usize = 10_000;
 /// Descriptors that test and server need beside the connections.

@@ -2,11 +2,9 @@
 //!
 //! Owns: endless, greedy, throwing and nonsensical handlers. Must not know: HTTP's limits.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{App, Connection, Server, get};
+use crate::support::{self, App, Connection, Server, get};
 
 const APP: &str = r#"
 const kept = [];

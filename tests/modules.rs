@@ -4,10 +4,8 @@
 //! Owns: small packages made for the purpose. Must not know: CommonJS (`commonjs.rs`), TypeScript
 //! (`typescript.rs`).
 
-mod support;
-
-use support::App;
-use support::server::{Ended, run_to_end};
+use crate::support::App;
+use crate::support::server::{Ended, run_to_end};
 
 /// Runs `main` of `files` as a script, with words before it.
 fn run(words: &[&str], main: &str, files: &[(&str, &str)]) -> Ended {

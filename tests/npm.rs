@@ -3,9 +3,7 @@
 //! Owns: one small app per package; those of frameworks are in npm_frameworks.rs. Must not know: how
 //! packages are found.
 
-mod support;
-
-use support::packages::{PACKAGES, answers};
+use crate::support::packages::{PACKAGES, answers};
 
 #[test]
 fn jose() {

@@ -3,9 +3,9 @@
 //! Owns: hono, itty-router, h3, elysia; the other packages are those of npm.rs. Must not know: how
 //! packages are found.
 
-mod support;
+use crate::support;
 
-use support::packages::{answers, ask};
+use crate::support::packages::{answers, ask};
 
 #[test]
 fn hono_with_its_jsx() {

@@ -3,13 +3,11 @@
 //!
 //! Owns: clients and targets. Must not know: how the bytes of a pipe move.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use support::{Connection, Server, accept, dial, example, pattern};
+use crate::support::{Connection, Server, accept, dial, example, pattern};
 
 fn target() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");

@@ -3,19 +3,17 @@
 //! Owns: starting the others, where they are known to depart from a standard. Must not know: the app
 //! (tests/portable/app.js), which shows what a runtime makes of a request.
 
-#[path = "portable/requests.rs"]
 mod requests;
-mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::packages::{app, has, target};
+use crate::support::server::Output;
+use crate::support::{self, App, Connection, Server};
 use requests::{Random, request};
-use support::packages::{app, has, target};
-use support::server::Output;
-use support::{App, Connection, Server};
 
 /// What `.ci/run` installs into target/runtimes.
 const RUNTIMES: [&str; 2] = ["bun@1.4.5", "deno@2.9.6"];

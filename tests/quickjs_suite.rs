@@ -4,8 +4,6 @@
 //! registry, with their tests), the few files that are no programs of their own, what a file declares
 //! to throw. Must not know: what the tests test.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,7 +63,9 @@ fn fault(file: &Path, io: &str, folder: &Path) -> Option<String> {
         std::fs::write(&prelude, RUNNERS_OWN).expect("write the prelude");
         command.arg("-I").arg(prelude);
     }
-    let Output { status, stderr, stdout } = command.arg(file).output().expect("run jsserve");
+    // Some start programs that read standard input: it stays open, and is silent, until the test has ended.
+    let (input, _open) = std::io::pipe().expect("a pipe");
+    let Output { status, stderr, stdout } = command.arg(file).stdin(input).output().expect("run jsserve");
     let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     let wanted = match declared_error(&source) {
         Some(error) => status.code() == Some(1) && said.contains(error),

@@ -3,13 +3,11 @@
 //! Owns: raw TCP apps on both backends, errors of the async calls. Must not know: HTTP, except where
 //! one app has both.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use support::{App, Connection, SOON, Server};
+use crate::support::{self, App, Connection, SOON, Server};
 
 /// Each connection's first line names what is to be tried on it; the answer is a line.
 const APP: &str = r#"
@@ -53,11 +51,12 @@ const tries = {
     return accepted;
   },
   async refused(fd) {
-    const listener = os.socket(os.AF_INET, os.SOCK_STREAM);
-    os.bind(listener, { addr: "127.0.0.1", port: 0 });
-    const { port } = os.getsockname(listener);
-    os.close(listener);
-    return failure(upstream(port));
+    // Bound, so that nobody else gets the port, and not listening.
+    const closed = os.socket(os.AF_INET, os.SOCK_STREAM);
+    os.bind(closed, { addr: "127.0.0.1", port: 0 });
+    const refused = await failure(upstream(os.getsockname(closed).port));
+    os.close(closed);
+    return refused;
   },
   sync: (fd) => [os.listen(-1), os.bind(-1, { port: 0 }), os.shutdown(-1, os.SHUT_WR)].every((result) => result < 0),
   options(fd) {

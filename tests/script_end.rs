@@ -3,14 +3,12 @@
 //!
 //! Owns: exit codes, what keeps a script alive. Must not know: how it was started (`script_run.rs`).
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
+use crate::support::App;
+use crate::support::server::{Ended, end_of, run_to_end};
 use rustix::process::{Pid, Signal, kill_process};
-use support::App;
-use support::server::{Ended, end_of, run_to_end};
 
 fn run(io: &str, source: &str) -> Ended {
     let file = App::with_files("script.js", &[("script.js", source)]);

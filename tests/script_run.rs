@@ -3,10 +3,8 @@
 //! Owns: arguments, sources (file, `-e`, standard input), goals, globals. Must not know: when a
 //! script ends (`script_end.rs`).
 
-mod support;
-
-use support::App;
-use support::server::{Ended, run_to_end, run_with_input};
+use crate::support::App;
+use crate::support::server::{Ended, run_to_end, run_with_input};
 
 /// Runs `source` as the file `name` with words before and after it.
 fn run_file(name: &str, source: &str, before: &[&str], after: &[&str]) -> Ended {

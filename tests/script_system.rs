@@ -2,10 +2,8 @@
 //!
 //! Owns: what only a process of its own shows. Must not know: what each call does (`runtime/tests`).
 
-mod support;
-
-use support::App;
-use support::server::{Ended, run_to_end};
+use crate::support::App;
+use crate::support::server::{Ended, run_to_end};
 
 fn run(io: &str, body: &str) -> Ended {
     let source =

@@ -2,11 +2,9 @@
 //!
 //! Owns: nothing. Must not know: how messages travel.
 
-mod support;
-
 use std::process::{Command, Output};
 
-use support::{App, Connection, Server};
+use crate::support::{App, Connection, Server};
 
 /// Runs the main file of `files` as a script.
 fn script(io: &str, files: &[(&str, &str)]) -> Output {

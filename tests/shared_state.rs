@@ -3,9 +3,7 @@
 //! Owns: counting over all workers, what a full map does, what values survive. Must not know: how
 //! the store is made.
 
-mod support;
-
-use support::{Connection, Server, get};
+use crate::support::{self, Connection, Server, get};
 
 const APP: &str = r#"
 import shared from "jsserve:shared";

@@ -3,15 +3,13 @@
 //! Owns: what happens to requests and connections at the end of a server. Must not know: limits
 //! other than the drain's.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{self, App, Connection, SOON, Server, get};
 use rustix::process::{Pid, Signal};
-use support::{App, Connection, SOON, Server, get};
 
 const APP: &str = r#"
 export default {

@@ -3,13 +3,11 @@
 //! Owns: an app of streams and clients that read slowly, leave, or send in pieces. Must not know: how
 //! streams work inside.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use support::{App, Connection, SOON, Server, eventually, get};
+use crate::support::{App, Connection, SOON, Server, eventually, get};
 
 const APP: &str = r#"
 const seen = { pulls: 0, cancelled: "", aborted: "", read: 0 };

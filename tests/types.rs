@@ -3,12 +3,10 @@
 //!
 //! Owns: projects for the compiler in a temporary folder. Must not know: the declarations.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::{App, Connection, Server};
+use crate::support::{self, App, Connection, Server};
 
 /// What `.ci/run` installs.
 const TYPESCRIPT: &str = "7.0.2";

@@ -2,10 +2,8 @@
 //!
 //! Owns: projects in a temporary folder. Must not know: the transformer.
 
-mod support;
-
-use support::server::{Ended, run_to_end};
-use support::{App, Connection, Server};
+use crate::support::server::{Ended, run_to_end};
+use crate::support::{App, Connection, Server};
 
 fn run(main: &str, files: &[(&str, &str)]) -> Ended {
     let app = App::with_files(main, files);

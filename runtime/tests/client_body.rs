@@ -2,12 +2,9 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod io_harness;
-
 use std::io::Write;
 
-use client_server::{Server, client, fetch, get, options, response, text};
+use crate::client_server::{Server, client, fetch, get, options, response, text};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use runtime::client::{Client, Error, ErrorKind, Request};

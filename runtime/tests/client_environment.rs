@@ -2,15 +2,13 @@
 //!
 //! Owns: the processes that get an environment. Must not know: how the client works inside.
 
-mod client_server;
-mod client_tls_server;
-mod io_harness;
+use crate::io_harness;
 
 use std::process::Command;
 
+use crate::client_server::{Server, fetch, get, response};
+use crate::client_tls_server::{Authority, Terms, TlsServer};
 use base64::Engine as _;
-use client_server::{Server, fetch, get, response};
-use client_tls_server::{Authority, Terms, TlsServer};
 use runtime::client::tls::Roots;
 use runtime::client::{Client, ClientOptions, blocking};
 use runtime::io::{self, Backend, IoOptions};
@@ -47,7 +45,7 @@ fn child() {
 /// What [`child`] prints with this environment, an answer a line.
 fn with_environment(environment: &[(&str, &str)], urls: &str) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
-    command.args(["--exact", "child", "--ignored", "--nocapture"]).env("TEST_URLS", urls);
+    command.args(["--exact", "client_environment::child", "--ignored", "--nocapture"]).env("TEST_URLS", urls);
     for name in [
         "http_proxy",
         "https_proxy",

@@ -2,14 +2,11 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod io_harness;
-
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::client_server::{Server, client, fetch, get, options, response, text};
 use bytes::Bytes;
-use client_server::{Server, client, fetch, get, options, response, text};
 use http::{HeaderValue, Method, header};
 use runtime::client::{BoxError, Client, ErrorKind, Request, RequestBody, Source};
 

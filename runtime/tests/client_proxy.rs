@@ -2,17 +2,13 @@
 //!
 //! Owns: a small proxy. Must not know: how the client works inside.
 
-mod client_server;
-mod client_tls_server;
-mod io_harness;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use client_server::{Conn, Server, fetch, get, options, response};
-use client_tls_server::{Authority, Terms, TlsServer};
+use crate::client_server::{Conn, Server, fetch, get, options, response};
+use crate::client_tls_server::{Authority, Terms, TlsServer};
 use runtime::client::{Client, ClientOptions, ErrorKind, Proxy};
 use url::Url;
 

@@ -2,19 +2,15 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod client_tls_server;
-mod io_harness;
-
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::client_server::{self, Server, fetch, get};
+use crate::client_tls_server::{Answer, Authority, Terms, TlsServer, next};
 use bytes::Bytes;
-use client_server::{Server, fetch, get};
-use client_tls_server::{Answer, Authority, Terms, TlsServer, next};
 use http::{Method, Version};
 use runtime::client::tls::{TlsStream, client_config};
 use runtime::client::{BoxError, ErrorKind, Request, RequestBody, Source};

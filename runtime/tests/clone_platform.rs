@@ -1,9 +1,7 @@
 //! Objects of the platform in structured clones: blobs, files and keys are copied, others refused
 //! (HTML, section 2.7.3, steps 18 to 23).
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{self, check, check_async};
 use runtime::js::Value;
 use runtime::js::clone;
 

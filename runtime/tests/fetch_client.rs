@@ -2,13 +2,10 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod driver;
-mod fetch_harness;
-mod io_harness;
+use crate::driver;
 
-use client_server::{Server, response};
-use fetch_harness::{engine, quiet, run};
+use crate::client_server::{Server, response};
+use crate::fetch_harness::{engine, quiet, run};
 
 on_both!(
     the_response_is_the_servers,

@@ -2,11 +2,6 @@
 //!
 //! Owns: requests as a connection hands them in. Must not know: how the client works inside.
 
-mod client_server;
-mod driver;
-mod fetch_harness;
-mod io_harness;
-
 use std::future::poll_fn;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use client_server::{Server, options, response};
-use driver::Driver;
-use fetch_harness::{engine, engine_with, quiet, run};
+use crate::client_server::{Server, options, response};
+use crate::driver::Driver;
+use crate::fetch_harness::{engine, engine_with, quiet, run};
 use runtime::client::ClientOptions;
 use runtime::io::sleep;
 use runtime::js::{Held, Value};

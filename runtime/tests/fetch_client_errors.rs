@@ -2,15 +2,9 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod driver;
-mod fetch_harness;
-mod io_harness;
 
-use std::net::TcpListener;
-
-use client_server::{Server, options, response};
-use fetch_harness::{engine, engine_with, quiet, run};
+use crate::client_server::{Server, options, response};
+use crate::fetch_harness::{engine, engine_with, quiet, run};
 use runtime::client::ClientOptions;
 
 on_both!(
@@ -31,7 +25,10 @@ on_both!(
 );
 
 async fn network_errors_have_a_cause() {
-    let gone = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    // Bound, so that nobody else gets the port, and not listening.
+    let closed = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+    closed.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+    let gone = closed.local_addr().ok().and_then(|addr| addr.as_socket()).expect("address");
     let reset = Server::start(|conn| {
         conn.request();
         conn.reset();

@@ -2,20 +2,14 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-mod client_server;
-mod client_tls_server;
-mod driver;
-mod fetch_harness;
-mod io_harness;
-
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::client_server::{self, options};
+use crate::client_tls_server::{Answer, Authority, Terms, TlsServer};
+use crate::driver::Driver;
+use crate::fetch_harness::{engine_with, quiet};
 use bytes::Bytes;
-use client_server::options;
-use client_tls_server::{Answer, Authority, Terms, TlsServer};
-use driver::Driver;
-use fetch_harness::{engine_with, quiet};
 use runtime::client::ClientOptions;
 
 on_both!(

@@ -2,8 +2,8 @@
 //!
 //! Owns: nothing. Must not know: JavaScript.
 
-mod dns_server;
-mod io_harness;
+use crate::dns_server;
+use crate::io_harness;
 
 use std::time::{Duration, Instant, SystemTime};
 

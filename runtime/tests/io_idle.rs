@@ -2,11 +2,9 @@
 //!
 //! Owns: nothing. Must not know: how the backends work.
 
-mod io_harness;
-
 use std::time::Duration;
 
-use io_harness::{client, listen};
+use crate::io_harness::{client, listen};
 use runtime::io;
 
 on_both!(an_idle_worker_sleeps);

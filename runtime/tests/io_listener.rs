@@ -2,8 +2,6 @@
 //!
 //! Owns: nothing. Must not know: how the backends work.
 
-mod io_harness;
-
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
-use io_harness::{client, descriptors, join, listen, within, worker};
+use crate::io_harness::{client, descriptors, join, listen, within, worker};
 use runtime::io::{self, Backend};
 
 on_both!(
@@ -187,7 +185,7 @@ fn in_own_process(name: &str) -> bool {
 
 #[test]
 fn two_thousand_connections_leave_no_descriptor() {
-    if in_own_process("two_thousand_connections_leave_no_descriptor") {
+    if in_own_process("io_listener::two_thousand_connections_leave_no_descriptor") {
         worker(Backend::Uring, connections_come_and_go);
         worker(Backend::Epoll, connections_come_and_go);
     }
@@ -195,7 +193,7 @@ fn two_thousand_connections_leave_no_descriptor() {
 
 #[test]
 fn a_paused_listener_takes_nothing_from_the_backlog() {
-    if in_own_process("a_paused_listener_takes_nothing_from_the_backlog") {
+    if in_own_process("io_listener::a_paused_listener_takes_nothing_from_the_backlog") {
         worker(Backend::Uring, paused_listener_accepts_nothing);
         worker(Backend::Epoll, paused_listener_accepts_nothing);
     }
@@ -231,7 +229,7 @@ async fn exhausted() {
 
 #[test]
 fn a_full_descriptor_table_is_waited_out() {
-    if in_own_process("a_full_descriptor_table_is_waited_out") {
+    if in_own_process("io_listener::a_full_descriptor_table_is_waited_out") {
         worker(Backend::Uring, exhausted);
         worker(Backend::Epoll, exhausted);
     }

@@ -2,8 +2,6 @@
 //!
 //! Owns: nothing. Must not know: how the backends work.
 
-mod io_harness;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -12,7 +10,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use io_harness::{client, join, listen};
+use crate::io_harness::{client, join, listen};
 use runtime::io::{self, Socket};
 use socket2::{Domain, SockAddr, Type};
 

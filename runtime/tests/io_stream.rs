@@ -2,14 +2,12 @@
 //!
 //! Owns: nothing. Must not know: how the backends work.
 
-mod io_harness;
-
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-use io_harness::{client, join, listen, worker_with};
+use crate::io_harness::{self, client, join, listen, worker_with};
 use runtime::io::{self, Backend, IoOptions, Stream};
 
 on_both!(

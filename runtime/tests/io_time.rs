@@ -2,14 +2,12 @@
 //!
 //! Owns: nothing. Must not know: how the backends work.
 
-mod io_harness;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use io_harness::{join, worker};
+use crate::io_harness::{self, join, worker};
 use runtime::io::{self, Backend, Deadline, IoOptions, Notifier};
 
 on_both!(

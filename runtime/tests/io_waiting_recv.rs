@@ -2,7 +2,7 @@
 //!
 //! Owns: nothing. Must not know: how the backends tell of edges.
 
-mod io_harness;
+use crate::io_harness;
 
 use std::future::poll_fn;
 use std::io::Write;

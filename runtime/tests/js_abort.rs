@@ -1,8 +1,6 @@
 //! `AbortController` and `AbortSignal` as the DOM standard has them, rule by rule.
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{self, check, check_async};
 
 #[test]
 fn a_controller_aborts_its_signal_once() {

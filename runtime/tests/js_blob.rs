@@ -1,8 +1,6 @@
 //! `Blob` and `File` as the File API has them, rule by rule.
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{check, check_async};
 
 #[test]
 fn a_blob_is_made_of_strings_buffers_and_blobs() {

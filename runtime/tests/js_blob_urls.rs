@@ -1,8 +1,6 @@
 //! `blob:` URLs (File API, section 8) and their fetch (Fetch, section 4.2).
 
-mod driver;
-
-use driver::check_async;
+use crate::driver::{self, check_async};
 use runtime::modules::blob;
 
 #[test]

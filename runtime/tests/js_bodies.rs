@@ -2,9 +2,7 @@
 //!
 //! Owns: bodies of its own making. Must not know: connections.
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{check, check_async};
 
 #[test]
 fn a_body_is_a_byte_stream_made_once_and_null_where_there_is_none() {

@@ -1,9 +1,7 @@
 //! Blobs and forms as bodies of requests and responses, and bodies as blobs and forms (Fetch,
 //! sections 5.2 and 5.3).
 
-mod driver;
-
-use driver::check_async;
+use crate::driver::check_async;
 
 #[test]
 fn a_blob_as_a_body_gives_its_bytes_and_its_type() {

@@ -1,12 +1,10 @@
 //! `console`: formatting as Node's, streams, groups, counters; and that nothing an app does to its
 //! values or prototypes makes it throw.
 
-mod driver;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use driver::Driver;
+use crate::driver::{self, Driver};
 use runtime::js::Value;
 use runtime::modules::console::{self, Level, Output};
 

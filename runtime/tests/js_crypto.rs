@@ -1,8 +1,6 @@
 //! `crypto`, `performance`, `navigator`, `self`, `reportError`, `queueMicrotask`, rule by rule.
 
-mod driver;
-
-use driver::check;
+use crate::driver::{self, check};
 
 #[test]
 fn get_random_values_fills_integer_arrays() {

@@ -1,8 +1,6 @@
 //! `Date`'s setters (ECMA-262 sections 21.4.4.20 to 21.4.4.34), as far as they are not the engine's own.
 
-mod driver;
-
-use driver::check;
+use crate::driver::check;
 
 #[test]
 fn a_setter_with_nan_makes_the_date_invalid() {

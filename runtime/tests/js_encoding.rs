@@ -1,8 +1,6 @@
 //! `TextEncoder`, `TextDecoder`, `atob` and `btoa` as the Encoding and HTML standards have them.
 
-mod driver;
-
-use driver::check;
+use crate::driver::{self, check};
 
 #[test]
 fn the_encoder_writes_utf_8_and_replaces_lone_surrogates() {

@@ -1,8 +1,6 @@
 //! `Event` and `EventTarget` as the DOM standard has them, rule by rule.
 
-mod driver;
-
-use driver::check;
+use crate::driver::{self, check};
 
 #[test]
 fn an_event_has_the_attributes_of_its_interface() {

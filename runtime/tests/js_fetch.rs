@@ -1,8 +1,6 @@
 //! `Headers`, `Request` and `Response` as the Fetch standard has them, rule by rule.
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{self, check, check_async};
 
 #[test]
 fn a_record_is_read_one_property_at_a_time() {

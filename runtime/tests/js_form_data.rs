@@ -1,8 +1,6 @@
 //! `FormData` as the XMLHttpRequest standard has it, and its two body formats.
 
-mod driver;
-
-use driver::{Driver, check, check_async};
+use crate::driver::{self, Driver, check, check_async};
 use runtime::js::exception::Thrown;
 use runtime::js::{Value, class};
 use runtime::modules::fetch::content_type;

@@ -2,9 +2,7 @@
 //!
 //! Owns: listeners and channels. Must not know: who reads the reports.
 
-mod driver;
-
-use driver::check;
+use crate::driver::{self, check};
 
 #[test]
 fn event_classes_have_what_their_init_says() {

@@ -1,9 +1,7 @@
 //! The globals of ECMA-429 (the WinterTC Minimum Common API): each is there, with the shape that
 //! Web IDL gives it (sections 3.7 and 3.8).
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{check, check_async};
 
 /// Interfaces, as ECMA-429 lists them: name, length of the constructor, parent.
 const LIST: &str = r#"

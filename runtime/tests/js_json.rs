@@ -2,9 +2,7 @@
 //!
 //! Owns: values of every kind. Must not know: how either writes.
 
-mod driver;
-
-use driver::check;
+use crate::driver::check;
 
 #[test]
 fn every_kind_of_value_has_the_engines_text() {

@@ -1,8 +1,6 @@
 //! Message channels, and the events of messages, as HTML has them (section 9.4), rule by rule.
 
-mod driver;
-
-use driver::{check, check_async, on_worker};
+use crate::driver::{self, check, check_async, on_worker};
 
 #[test]
 fn messages_are_cloned_and_arrive_in_order_each_in_a_task_of_its_own() {

@@ -1,8 +1,6 @@
 //! Streams that are transferred (Streams Standard, sections 4.2.5, 5.2.5, 6.2.4), rule by rule.
 
-mod driver;
-
-use driver::check_async;
+use crate::driver::check_async;
 
 #[test]
 fn a_readable_stream_gives_copies_of_its_chunks_to_the_one_that_stands_for_it() {

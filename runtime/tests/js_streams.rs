@@ -3,9 +3,7 @@
 //!
 //! Owns: streams of its own making. Must not know: bodies, sockets.
 
-mod driver;
-
-use driver::{check, check_async};
+use crate::driver::{self, check, check_async};
 
 #[test]
 fn the_classes_have_the_shape_of_web_idl() {

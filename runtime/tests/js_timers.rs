@@ -1,8 +1,6 @@
 //! Timers as HTML section 8.6 has them, on a real worker.
 
-mod driver;
-
-use driver::{check, check_async, on_worker};
+use crate::driver::{self, check, check_async, on_worker};
 
 #[test]
 fn arguments_are_converted_as_web_idl_says() {

@@ -1,8 +1,6 @@
 //! `URL` and `URLSearchParams` as the WHATWG URL standard has them, rule by rule.
 
-mod driver;
-
-use driver::check;
+use crate::driver::{self, check};
 
 #[test]
 fn attributes_are_the_components_and_base_resolves() {

@@ -1,8 +1,6 @@
 //! `URLPattern` as its standard has it, rule by rule.
 
-mod driver;
-
-use driver::{check, new};
+use crate::driver::{check, new};
 
 #[test]
 fn a_pattern_string_is_split_into_components_and_normalised() {

@@ -2,11 +2,7 @@
 //!
 //! Owns: the table of wrong calls, the fuzz. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::check;
+use crate::os_harness::check;
 
 #[test]
 fn wrong_arguments_throw_in_synchronous_calls() {

@@ -2,13 +2,12 @@
 //!
 //! Owns: nothing. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
 
 use std::time::Duration;
 
-use os_harness::{check, run};
+use crate::os_harness::{check, run};
 use runtime::io;
 
 #[test]

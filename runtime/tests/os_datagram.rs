@@ -2,11 +2,7 @@
 //!
 //! Owns: nothing. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::check;
+use crate::os_harness::check;
 
 #[test]
 fn sendto_has_two_spellings_and_recvfrom_tells_the_sender() {

@@ -2,11 +2,7 @@
 //!
 //! Owns: nothing. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::check;
+use crate::os_harness::check;
 
 #[test]
 fn a_connect_that_nobody_answers_times_out_or_is_closed() {

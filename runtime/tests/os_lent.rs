@@ -2,14 +2,13 @@
 //!
 //! Owns: nothing. Must not know: who lends.
 
-mod driver;
-mod io_harness;
+use crate::driver;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use io_harness::{client, join, listen, within};
+use crate::io_harness::{client, join, listen, within};
 use runtime::io::{self, Socket};
 use runtime::modules::os::lent::Lent;
 

@@ -2,12 +2,7 @@
 //!
 //! Owns: what each call does and how it fails. Must not know: processes that are not its children.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod os_script;
-
-use os_script::{check, check_as};
+use crate::os_script::{check, check_as};
 use runtime::modules::host::Role;
 
 #[test]

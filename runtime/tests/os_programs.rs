@@ -2,11 +2,10 @@
 //!
 //! Owns: nothing. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
 
-use os_harness::run;
+use crate::os_harness::run;
 use runtime::io::Backend;
 use runtime::modules::host::{Host, Role};
 

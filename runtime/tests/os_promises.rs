@@ -2,11 +2,7 @@
 //!
 //! Owns: nothing. Must not know: that settled promises are taken again.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::check;
+use crate::os_harness::check;
 
 #[test]
 fn no_two_promises_that_a_script_holds_are_the_same() {

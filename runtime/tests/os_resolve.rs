@@ -2,14 +2,13 @@
 //!
 //! Owns: nothing. Must not know: how servers are asked.
 
-mod dns_server;
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::dns_server;
+use crate::driver;
+use crate::io_harness;
 
 use std::time::Duration;
 
-use os_harness::run;
+use crate::os_harness::run;
 use runtime::io::Backend;
 use runtime::modules::host::{Host, Role};
 use runtime::modules::os;

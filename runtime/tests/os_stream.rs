@@ -2,14 +2,13 @@
 //!
 //! Owns: nothing. Must not know: how the calls wait.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
 
 use std::future::Future;
 use std::time::Duration;
 
-use os_harness::check;
+use crate::os_harness::{self, check};
 use runtime::io::{self, Backend};
 use runtime::js::engine::Health;
 
@@ -147,8 +146,7 @@ fn a_reset_peer_is_econnreset_then_epipe_and_no_signal() {
 fn connecting_fails_as_connect_does() {
     check(
         r#"
-        const gone = listening(), name = os.getsockname(gone);
-        os.close(gone);
+        const name = os.getsockname(refusing());
         const fd = os.socket(os.AF_INET, os.SOCK_STREAM);
         equal(await code(os.connect(fd, name)), 'ECONNREFUSED');
         const listener = listening(), [client] = await connected(listener);

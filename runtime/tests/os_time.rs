@@ -2,12 +2,7 @@
 //!
 //! Owns: what each call does and how it fails. Must not know: how long a busy machine takes.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod os_script;
-
-use os_script::check;
+use crate::os_script::check;
 
 #[test]
 fn clocks_go_forward_and_sleeps_last() {

@@ -2,16 +2,14 @@
 //!
 //! Owns: nothing. Must not know: how readiness is found.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::io_harness;
 
 use std::io::Write;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Duration;
 
-use driver::Driver;
-use os_harness::{check, run};
+use crate::driver::{self, Driver};
+use crate::os_harness::{check, run};
 use runtime::io::{self, Backend, Socket};
 use runtime::modules::os::table::Descriptors;
 

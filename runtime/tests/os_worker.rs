@@ -2,12 +2,7 @@
 //!
 //! Owns: nothing. Must not know: how messages travel.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod os_workers;
-
-use os_workers::check;
+use crate::os_workers::check;
 
 /// Sends back what it gets.
 const ECHO: (&str, &str) = (

@@ -2,12 +2,7 @@
 //!
 //! Owns: peers made with `os`. Must not know: how links work.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
-
-use sockets::check;
+use crate::sockets::check;
 
 #[test]
 fn close_sends_what_was_written_before_its_fin() {

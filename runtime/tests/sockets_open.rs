@@ -3,12 +3,7 @@
 //!
 //! Owns: listeners of its own making. Must not know: how links work.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
-
-use sockets::check;
+use crate::sockets::check;
 
 #[test]
 fn the_module_has_two_names_and_one_socket_class() {
@@ -90,10 +85,7 @@ fn a_name_is_looked_up() {
 fn refused_opened_closed_and_both_streams_fail_with_one_error() {
     check(
         "
-        const listener = listening();
-        const address = `127.0.0.1:${port(listener)}`;
-        os.close(listener);
-        const socket = connect(address);
+        const socket = connect(`127.0.0.1:${port(refusing())}`);
         const written = socket.writable.getWriter().write('hello').catch((e) => e);
         const error = await socket.opened.catch((e) => e);
         ok(error instanceof SocketError && error.message.startsWith('SocketError: cannot connect to 127.0.0.1'), error.message);
@@ -111,10 +103,7 @@ fn refused_opened_closed_and_both_streams_fail_with_one_error() {
 fn failures_that_nobody_awaits_are_handled() {
     check(
         "
-        const listener = listening();
-        const address = `127.0.0.1:${port(listener)}`;
-        os.close(listener);
-        const socket = connect(address);
+        const socket = connect(`127.0.0.1:${port(refusing())}`);
         socket.opened; socket.closed;
         while (await isPending(socket.closed.catch(() => 1)));
         ",

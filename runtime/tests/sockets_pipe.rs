@@ -2,12 +2,7 @@
 //!
 //! Owns: peers made with `os`. Must not know: how the bytes move, or that JavaScript does not see them.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
-
-use sockets::check;
+use crate::sockets::check;
 
 /// A pair of sockets and their peers, and what scripts about pipes need.
 const PRELUDE: &str = r#"

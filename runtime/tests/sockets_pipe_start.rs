@@ -3,10 +3,9 @@
 //!
 //! Owns: peers made with `os`, and threads of plain sockets. Must not know: how the bytes move.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
+use crate::driver;
+use crate::io_harness;
+use crate::os_harness;
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -15,8 +14,8 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::sockets::check;
 use runtime::io::Backend;
-use sockets::check;
 
 #[test]
 fn what_waits_in_the_source_goes_first() {
@@ -114,8 +113,7 @@ fn a_pipe_into_a_connection_that_cannot_be_opened_fails_as_it_does() {
         "
         const [a, client] = await joined();
         await os.send(client, 'early');
-        const listener = listening(), gone = port(listener);
-        os.close(listener);
+        const gone = port(refusing());
         const b = connect(`127.0.0.1:${gone}`);
         const piped = a.readable.pipeTo(b.writable);
         equal(await end(piped), 'SocketError ECONNREFUSED');

@@ -2,12 +2,7 @@
 //!
 //! Owns: peers made with `os`. Must not know: how links work.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
-
-use sockets::check;
+use crate::sockets::check;
 
 #[test]
 fn strings_buffers_and_views_are_written_in_order() {

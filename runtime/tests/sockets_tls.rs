@@ -2,18 +2,16 @@
 //!
 //! Owns: servers over TLS in the test's own worker. Must not know: rustls's insides.
 
-mod client_tls_server;
-mod driver;
-mod io_harness;
-mod os_harness;
-mod sockets;
+use crate::driver;
+use crate::io_harness;
+use crate::os_harness;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client_tls_server::{Authority, Terms};
+use crate::client_tls_server::{Authority, Terms};
 use runtime::client::tls::TlsStream;
 use runtime::io::{self, Stream};
 use runtime::modules::sockets::Trust;

@@ -2,9 +2,9 @@
 //!
 //! Owns: a test that is its own child: it runs again, as the script. Must not know: other exports.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
+use crate::os_harness;
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;

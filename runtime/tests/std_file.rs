@@ -2,9 +2,9 @@
 //!
 //! Owns: scripts on files in a folder of the test. Must not know: buffers.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
+use crate::os_harness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

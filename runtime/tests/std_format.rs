@@ -2,11 +2,7 @@
 //!
 //! Owns: the tables; formatted numbers are what the C library makes of them. Must not know: files.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::check;
+use crate::os_harness::check;
 
 #[test]
 fn numbers_are_formatted_as_c_does() {

@@ -2,13 +2,12 @@
 //!
 //! Owns: what those answer, the table of wrong arguments, the fuzz. Must not know: buffers.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
 
 use std::fs;
 
-use os_harness::check;
+use crate::os_harness::{self, check};
 use runtime::io::Backend;
 
 #[test]

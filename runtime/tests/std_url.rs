@@ -2,9 +2,9 @@
 //!
 //! Owns: that server: a thread that answers by the path. Must not know: the HTTP client.
 
-mod driver;
-mod io_harness;
-mod os_harness;
+use crate::driver;
+use crate::io_harness;
+use crate::os_harness;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

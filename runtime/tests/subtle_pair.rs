@@ -1,10 +1,7 @@
 //! `crypto.subtle` with key pairs: RSA, ECDSA, ECDH, Ed25519, X25519. Vectors are of RFC 8032, RFC 7748
 //! and RFC 6979, or made with OpenSSL (by Node.js).
 
-mod driver;
-mod subtle;
-
-use subtle::check;
+use crate::subtle::check;
 
 #[test]
 fn rsa_agrees_with_openssl_and_keys_go_round() {

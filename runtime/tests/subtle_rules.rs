@@ -1,9 +1,6 @@
 //! `crypto.subtle` as an interface: Web IDL's shapes, the errors and their order, JWK, wrapping.
 
-mod driver;
-mod subtle;
-
-use subtle::check;
+use crate::subtle::check;
 
 #[test]
 fn the_interfaces_are_those_of_web_idl() {

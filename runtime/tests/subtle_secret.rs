@@ -1,9 +1,6 @@
 //! `crypto.subtle` with secret keys: published vectors of every algorithm, and its edges.
 
-mod driver;
-mod subtle;
-
-use subtle::check;
+use crate::subtle::check;
 
 #[test]
 fn digests_of_fips_180() {

@@ -15,7 +15,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -153,6 +153,27 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
     stream.set_nonblocking(false).expect("blocking");
     stream.set_read_timeout(Some(SOON)).expect("timeout");
     stream
+}
+
+/// A port that refuses connections for as long as it lives: bound, so that nobody else gets it, and not
+/// listening (listen(2)).
+pub struct ClosedPort(socket2::Socket);
+
+impl ClosedPort {
+    /// One that the kernel chose.
+    pub fn new() -> ClosedPort {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).expect("bind");
+        ClosedPort(socket)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        let addr = self.0.local_addr().expect("address").as_socket().expect("an IP address");
+        addr.port()
+    }
 }
 
 /// Waits until `done` answers true, looking every few milliseconds.

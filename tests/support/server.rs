@@ -132,11 +132,12 @@ impl Server {
         kill_process(pid, signal).expect("signal jsserve");
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process; [`Server::log`] has all of its log then.
     pub fn await_exit(&mut self, time_max: Duration) -> ExitStatus {
         let deadline = Instant::now() + time_max;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for jsserve") {
+                self.log.all();
                 return status;
             }
             assert!(

@@ -1,6 +1,6 @@
 //! Rules of request bodies: length and chunked.
 
-use crate::{decode_all, limits};
+use super::{decode_all, limits};
 use handlers::http::h1::{BodyDecoder, BodyFraming, CHUNK_EXT_BYTES_MAX, HeadLimits, Rejection};
 
 fn chunked() -> BodyDecoder {

@@ -1,6 +1,6 @@
 //! Rules of the fields that frame a request and keep its connection.
 
-use crate::{accept, post, refusal, refuses_fields};
+use super::{accept, post, refusal, refuses_fields};
 use handlers::http::h1::BodyFraming;
 
 #[test]

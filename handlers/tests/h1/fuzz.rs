@@ -2,7 +2,7 @@
 //!
 //! Owns: a small generator with a fixed seed, so that a failure comes again.
 
-use crate::{decode_all, limits};
+use super::{decode_all, limits};
 use handlers::http::h1::{BodyDecoder, HeadParser, Progress, RequestHead};
 
 /// xorshift64*: enough randomness for tests.

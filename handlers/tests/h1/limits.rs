@@ -1,6 +1,6 @@
 //! The limits of a head, each reached, whole and in pieces.
 
-use crate::{limits, refusal};
+use super::{limits, refusal};
 use handlers::http::h1::{HeadLimits, HeadParser, Progress, RequestHead};
 
 /// A head of `len` bytes in all.

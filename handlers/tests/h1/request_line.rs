@@ -1,6 +1,6 @@
 //! Rules of the request line: method, target, version.
 
-use crate::{accept, parse, refusal};
+use super::{accept, parse, refusal};
 use handlers::http::h1::{HeadParser, Progress, RequestHead, TargetForm, Version};
 
 fn line(request_line: &str) -> Vec<u8> {
@@ -43,7 +43,7 @@ fn rfc9112_2_2_empty_lines_before_a_request_are_skipped() {
 
 #[test]
 fn rfc9112_2_2_empty_lines_are_bounded_over_many_reads() {
-    let (mut parser, mut head) = (HeadParser::new(crate::limits()), RequestHead::default());
+    let (mut parser, mut head) = (HeadParser::new(super::limits()), RequestHead::default());
     let fed = (0..20)
         .take_while(|i| parser.parse(if i % 2 == 0 { b"\r" } else { b"\n" }, &mut head).is_ok())
         .count();
@@ -68,7 +68,7 @@ fn rfc9112_3_a_method_that_is_too_long_is_501() {
     assert_eq!(refusal(&line(&format!("{} / HTTP/1.1", "M".repeat(64)))), 0);
     assert_eq!(refusal(&line(&format!("{} / HTTP/1.1", "M".repeat(65)))), 501);
     let mut head = RequestHead::default();
-    let early = HeadParser::new(crate::limits()).parse(&[b'M'; 65], &mut head).unwrap_err();
+    let early = HeadParser::new(super::limits()).parse(&[b'M'; 65], &mut head).unwrap_err();
     assert_eq!(early.status, 501, "before the line is complete");
 }
 
@@ -183,7 +183,7 @@ fn rfc9110_2_5_another_minor_version_is_handled_as_1_1() {
 #[test]
 fn a_wrong_version_is_refused_before_the_head_ends() {
     let mut head = RequestHead::default();
-    let mut parser = HeadParser::new(crate::limits());
+    let mut parser = HeadParser::new(super::limits());
     assert_eq!(parser.parse(b"GET / HTTP/2", &mut head).unwrap(), Progress::NeedMore);
     assert_eq!(
         parser.parse(&[b".0\r\n", &b"A: b\r\n".repeat(20)[..]].concat(), &mut head).unwrap_err().status,

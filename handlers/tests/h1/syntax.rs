@@ -1,6 +1,6 @@
 //! Rules of field lines and line ends, and what a parsed head gives out.
 
-use crate::{accept, parse, post, refusal, refuses_fields};
+use super::{accept, parse, post, refusal, refuses_fields};
 
 #[test]
 fn a_head_gives_its_fields_in_order() {
@@ -20,7 +20,7 @@ fn a_cleared_head_is_as_new() {
     let mut head = post("Transfer-Encoding: chunked\r\nConnection: close\r\nExpect: 100-continue\r\n");
     head.reuse(usize::MAX);
     assert!(head.is_empty());
-    handlers::http::h1::HeadParser::new(crate::limits())
+    handlers::http::h1::HeadParser::new(super::limits())
         .parse(b"GET /x HTTP/1.0\r\n\r\n", &mut head)
         .unwrap();
     assert_eq!((head.method(), head.target(), head.authority(), head.fields().len()), ("GET", "/x", "", 0));

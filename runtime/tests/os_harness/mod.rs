@@ -33,6 +33,8 @@ const listening = (addr = { addr: '127.0.0.1', port: 0 }) => {
   equal(os.listen(fd), 0, 'listen');
   return fd;
 };
+// Refuses connections: bound, so that nobody else gets its port, and not listening.
+const refusing = () => bound(os.SOCK_STREAM, { addr: '127.0.0.1', port: 0 });
 const connected = async (listener) => {
   const name = os.getsockname(listener);
   const client = os.socket(name.family, os.SOCK_STREAM);

@@ -1,0 +1,87 @@
+//! The crate from outside: one program of tests, a module for each subject.
+//!
+//! Owns: the list of subjects; what counts descriptors or sets limits, folders or signals of the process is a
+//! program of its own beside this file. Must not know: what a subject tests.
+
+#[macro_use]
+mod io_harness;
+mod client_server;
+mod client_tls_server;
+mod dns_server;
+mod driver;
+mod fetch_harness;
+mod os_harness;
+mod os_script;
+mod os_workers;
+mod sockets;
+mod subtle;
+
+mod client_body;
+mod client_environment;
+mod client_http1;
+mod client_proxy;
+mod client_redirect;
+mod client_tls;
+mod clone;
+mod clone_platform;
+mod fetch_client;
+mod fetch_client_bodies;
+mod fetch_client_errors;
+mod fetch_client_tls;
+mod io_dns;
+mod io_idle;
+mod io_listener;
+mod io_socket;
+mod io_stream;
+mod io_time;
+mod io_waiting_recv;
+mod js_abort;
+mod js_blob;
+mod js_blob_urls;
+mod js_bodies;
+mod js_body_forms;
+mod js_console;
+mod js_crypto;
+mod js_date;
+mod js_encoding;
+mod js_events;
+mod js_fetch;
+mod js_form_data;
+mod js_global_events;
+mod js_interfaces;
+mod js_json;
+mod js_messaging;
+mod js_stream_transfer;
+mod js_streams;
+mod js_timers;
+mod js_url;
+mod js_url_pattern;
+mod os_arguments;
+mod os_close;
+mod os_datagram;
+mod os_edges;
+mod os_lent;
+mod os_process;
+mod os_programs;
+mod os_promises;
+mod os_resolve;
+mod os_stream;
+mod os_time;
+mod os_watch;
+mod os_worker;
+mod shared_module;
+mod shared_store;
+mod sockets_end;
+mod sockets_open;
+mod sockets_pipe;
+mod sockets_pipe_start;
+mod sockets_stream;
+mod sockets_tls;
+mod std_exit;
+mod std_file;
+mod std_format;
+mod std_script;
+mod std_url;
+mod subtle_pair;
+mod subtle_rules;
+mod subtle_secret;

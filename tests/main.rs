@@ -1,0 +1,50 @@
+//! The binary as a black box: one program of tests, a module for each subject.
+//!
+//! Owns: the list of subjects. Must not know: any crate of the server; what a subject tests.
+
+#[macro_use]
+mod support;
+
+mod cache;
+mod check;
+mod cli_errors;
+mod commonjs;
+mod config;
+mod connect;
+mod connection_ends;
+mod examples;
+mod examples_http;
+mod examples_pages;
+mod examples_repl;
+mod examples_tcp;
+mod examples_udp;
+mod fetch_client;
+mod forms;
+mod fuzz_exports;
+mod hostile_calls;
+mod http_framing;
+mod http_limits;
+mod http_semantics;
+mod io_fallback;
+mod javascript;
+mod large_bodies;
+mod leaks;
+mod many_connections;
+mod misbehaving_handlers;
+mod modules;
+mod npm;
+mod npm_frameworks;
+mod pipes;
+mod portable;
+mod quickjs_suite;
+mod raw_accept;
+mod repl;
+mod script_end;
+mod script_run;
+mod script_system;
+mod script_worker;
+mod shared_state;
+mod signals;
+mod streaming;
+mod types;
+mod typescript;
