@@ -15,7 +15,7 @@ const README_LINES_MAX: usize = 150;
 const TOP: u32 = 5;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 19] = [
+const ROOMS: [(&str, u32); 18] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -34,7 +34,6 @@ const ROOMS: [(&str, u32); 19] = [
     ("source", 1),
     ("config", 1),
     ("error", 1),
-    ("metrics", 1),
 ];
 
 /// What a folder never names: each absence is an invariant of the design.

@@ -1,9 +1,11 @@
-//! Everything that serves and is no protocol: configuration, the socket ring, the JavaScript
-//! engine, the modules that JavaScript imports, workers and the server that runs them.
+//! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
+//! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! The ladder (imports go downward only): `server worker script connection handler` over `modules` over
-//! `client` (HTTP, no JavaScript) over `js` (no sockets) and `io` (no JavaScript) over `config error
-//! metrics`.
+//! 5 `app check connection handler listeners repl script server serving shutdown worker`
+//! 4 `modules`, what JavaScript imports
+//! 3 `client`, HTTP without JavaScript
+//! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
+//! 1 `config error source`
 
 pub mod app;
 pub mod check;

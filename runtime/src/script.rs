@@ -1,7 +1,7 @@
 //! A script: a program without handlers, run once on one thread, as `qjs` runs it.
 //!
 //! Owns: its engine and globals, the order of evaluation, its end: nothing pending any more, an
-//! exception, a rejection that nothing handles. Must not know: listeners, the prompt.
+//! exception, a rejection that nothing handles. Must not know: listeners, how the prompt works.
 
 use std::cell::OnceCell;
 use std::future::{Future, poll_fn};

@@ -1,7 +1,8 @@
 //! One request and its answer.
 //!
 //! Owns: the body on its way to the script, the call of the app, time and size limits of a request,
-//! what becomes of a body that nobody read. Must not know: heads on the wire, other requests.
+//! what becomes of a body that nobody read. Must not know: how heads are parsed and written, other
+//! requests.
 
 use std::future::poll_fn;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! HTTP for listeners: what turns the bytes of a connection into requests for the app, and back.
 //!
 //! Owns: the HTTP/1.1 codec ([`h1`]), the life of an HTTP connection, the answers of our own. Must
-//! not know: the ring, the engine.
+//! not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
 mod clock;
 mod exchange;

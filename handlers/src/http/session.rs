@@ -1,7 +1,7 @@
 //! The life of an HTTP/1.1 connection: heads in, answers out, in order, until one side is done.
 //!
-//! Owns: receiving heads, pipelining, flushing, the way a connection ends. Must not know: bodies
-//! and the app (`exchange` does).
+//! Owns: receiving heads, pipelining, flushing, the way a connection ends. Must not know: how a body
+//! and the app's call go (`exchange` does).
 
 use std::rc::Rc;
 

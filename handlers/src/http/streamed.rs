@@ -2,7 +2,7 @@
 //! bytes on their way.
 //!
 //! Owns: chunks and lengths on the wire, what a client that leaves, a stream that fails and a limit
-//! that is reached come to. Must not know: heads, where the pieces come from.
+//! that is reached come to. Must not know: how a head is written, where the pieces come from.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};

@@ -3,7 +3,7 @@
 //!
 //! Owns: the loan to the app, and its end. `accept` bounds itself; for `connect` the idle and the write
 //! time-out apply while it waits for the client. A drain waits for both as long as the server lets it.
-//! Must not know: JavaScript values, the ring.
+//! Must not know: the ring, what becomes of a value in JavaScript.
 
 use std::future::Future;
 use std::net::SocketAddr;

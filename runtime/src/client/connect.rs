@@ -1,7 +1,7 @@
 //! From a URL to a connection that takes requests: proxy, TLS, protocol.
 //!
 //! Owns: the order of these steps, and the settings of hyper's connections. Must not know: who asks,
-//! or which connections exist already.
+//! or whether a connection that exists already would do.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -76,8 +76,8 @@ pub(super) struct Forward {
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// The proxy for `url`, if it has one. The environment is read with each connection: a script may
-/// change it.
+/// The proxy for `url`, if it has one. [`Proxy::Environment`] is the process's own environment: what
+/// scripts change is a copy of it, which does not come here.
 fn proxy_for(rule: &Proxy, url: &Url) -> Result<Option<Intercept>> {
     let matcher = match rule {
         Proxy::Direct => return Ok(None),

@@ -1,7 +1,7 @@
 //! The connections of one worker: who has one, which are idle, and when they go.
 //!
 //! Owns: idle HTTP/1.1 connections and the shared HTTP/2 connection of each origin, bounded in
-//! number and time. Must not know: how connections are made, or what is sent over them.
+//! number and time. Must not know: how connections are made, or what requests say.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 //! TLS for clients: whom to trust, what to offer, and what went wrong in words.
 //!
-//! Owns: the roots, read once a process, and rustls's configuration. Must not know: sockets, HTTP.
+//! Owns: the roots, read once a process, and rustls's configuration with the protocols that ALPN
+//! offers. Must not know: how connections are opened, what is said over them.
 
 mod stream;
 

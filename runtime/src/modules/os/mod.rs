@@ -2,7 +2,7 @@
 //!
 //! Owns: the module's exports. Descriptors are numbers that only their engine knows ([`table`]); a
 //! socket stays open until `close`, or until the engine ends: nothing else closes it. Must not
-//! know: HTTP, workers. The interface is described in `os.d.ts`.
+//! know: HTTP, the server's workers. The interface is described in `os.d.ts`.
 
 mod address;
 mod arguments;

@@ -1,7 +1,7 @@
 //! `std`: C's stdio and more for scripts, as QuickJS has it.
 //!
-//! Owns: the module's exports. Must not know: sockets, HTTP. Errors: FILE functions answer `null`,
-//! numbers are `-errno`, wrong arguments throw. The interface is described in QuickJS's manual;
+//! Owns: the module's exports. Must not know: sockets, how HTTP works. Errors: FILE functions answer
+//! `null`, numbers are `-errno`, wrong arguments throw. The interface is described in QuickJS's manual;
 //! where quickjs-ng differs, it is followed.
 
 pub mod environment;

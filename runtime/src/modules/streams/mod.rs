@@ -1,7 +1,7 @@
 //! The stream classes (Streams Standard) and those built on them: written in JavaScript, loaded when
 //! an app first names one.
 //!
-//! Owns: loading them, the functions they call. Must not know: bodies, sockets.
+//! Owns: loading them, the functions they call. Must not know: requests and responses, sockets.
 
 pub mod bridge;
 mod compression;
