@@ -112,8 +112,7 @@ fn read<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let count = entry.and_then(|entry| {
         entry.socket.with_fd(|fd| {
             ready(role, fd, PollFlags::IN)?;
-            let read = |all: &mut [u8]| rustix::io::read(fd, &mut all[offset..offset + length]);
-            Ok(bytes.with_mut(read)? as i64)
+            Ok(bytes.part(offset, length).with_mut(|part| rustix::io::read(fd, part))? as i64)
         })
     });
     coerce::number(ctx, count)
@@ -130,7 +129,7 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let role = Host::role(ctx);
     let written = Descriptors::of(ctx)
         .get(fd)
-        .and_then(|entry| bytes.with(|all| put(&entry, role, &all[offset..offset + length])));
+        .and_then(|entry| bytes.part(offset, length).with(|part| put(&entry, role, part)));
     coerce::number(ctx, written.map(|count| count as i64))
 }
 
