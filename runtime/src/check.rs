@@ -13,7 +13,6 @@ use crate::io::{self, IoOptions};
 use crate::js::compile::without_mark;
 use crate::js::engine::Pulse;
 use crate::js::goal::exports;
-use crate::server;
 use crate::source::prepare;
 
 /// What there is to say of an app that loads.
@@ -33,7 +32,7 @@ pub struct Checked {
 /// Whatever would keep a worker from serving it.
 pub fn check(config: Config) -> Result<Checked> {
     let start = Instant::now();
-    let (backend, _) = server::choose(config.io, config.limits.ring_entries)?;
+    let (backend, _) = io::choose(config.io, config.limits.ring_entries)?;
     let options = IoOptions {
         ring_entries: config.limits.ring_entries,
         recv_buffer_bytes: config.limits.recv_buffer_bytes,

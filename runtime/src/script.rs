@@ -27,7 +27,6 @@ use crate::modules::host::{self, Host, Role};
 use crate::modules::os::table::Descriptors;
 use crate::modules::std::standard::{self, Number};
 use crate::modules::{TABLE, print};
-use crate::server;
 use crate::source::prepare;
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's
@@ -61,7 +60,7 @@ where
     F: Future + 'static,
     F::Output: Send + 'static,
 {
-    let (backend, _) = server::choose(config.io, IO.ring_entries)?;
+    let (backend, _) = io::choose(config.io, IO.ring_entries)?;
     let stack_bytes = config.stack_bytes_max.saturating_add(NATIVE_STACK_BYTES);
     let work = move || {
         let started = move || async move {

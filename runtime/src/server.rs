@@ -82,7 +82,7 @@ impl Server {
         let signals = shutdown::signals()?;
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
-        let (backend, refused) = choose(config.io, config.limits.ring_entries)?;
+        let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
         let (rows, addresses) = listeners::bind(&config.listen, config.workers)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         let schemes = config.listen.iter().map(|listen| listen.scheme);
@@ -419,22 +419,4 @@ fn ends_soon(thread: &JoinHandle<()>) -> bool {
         std::thread::sleep(Duration::from_millis(1));
     }
     thread.is_finished()
-}
-
-/// The backend to run on; why it is not io_uring where that was wanted.
-///
-/// # Errors
-/// io_uring is asked for and refused.
-pub(crate) fn choose(wanted: IoChoice, ring_entries: u32) -> Result<(Backend, Option<String>)> {
-    if wanted == IoChoice::Epoll {
-        return Ok((Backend::Epoll, None));
-    }
-    match (wanted, io::probe(ring_entries)) {
-        (_, Ok(())) => Ok((Backend::Uring, None)),
-        (IoChoice::Uring, Err(refused)) => {
-            let text = format!("io_uring is refused: {}", refused.cause);
-            Err(Error::new(ErrorKind::System, text).remedy(format!("{} Or use --io epoll.", refused.remedy)))
-        }
-        (_, Err(refused)) => Ok((Backend::Epoll, Some(refused.to_string()))),
-    }
 }

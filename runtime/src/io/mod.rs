@@ -4,11 +4,13 @@
 //! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
 //! not know: JavaScript, protocols.
 
+mod choice;
 mod chunk;
 mod deadline;
 pub mod dns;
 mod ends;
 mod epoll;
+pub mod errno;
 mod executor;
 mod listener;
 mod notifier;
@@ -27,6 +29,7 @@ pub mod terminal;
 mod timer;
 mod worker;
 
+pub use choice::choose;
 pub use chunk::Chunk;
 pub use deadline::Deadline;
 pub use ends::{End, EndWatch};

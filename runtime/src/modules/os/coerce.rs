@@ -8,7 +8,7 @@ use std::io;
 
 use rquickjs::{BigInt, Ctx, Result, Value};
 
-use super::errno;
+use crate::io::errno;
 use crate::js::{exception, value};
 use crate::modules::iterate;
 

@@ -11,11 +11,11 @@ use std::os::fd::OwnedFd;
 use rquickjs::{Ctx, Result, Value};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
+use super::address;
 use super::arguments::{buffer_size, data, integer, is_buffer, length, optional};
 use super::constants::SOCK_BLOCK;
 use super::table::Descriptors;
-use super::{address, errno};
-use crate::io::Socket;
+use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};

@@ -14,7 +14,7 @@ use rustix::rand::GetRandomFlags;
 
 use super::coerce;
 use super::table::Descriptors;
-use crate::io::Socket;
+use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
@@ -130,7 +130,7 @@ fn letters(blanks: &mut [u8]) -> rustix::io::Result<()> {
 fn mkdtemp<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let (name, made) = temporary(scope, |path| rustix::fs::mkdir(path, Mode::RWXU))?;
-    let status = made.map_or_else(|error| -super::errno::number(&error), |()| 0);
+    let status = made.map_or_else(|error| -errno::number(&error), |()| 0);
     coerce::pair(ctx, value::string(ctx, &name)?, status)
 }
 
@@ -140,5 +140,5 @@ fn mkstemp<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let (name, made) = temporary(scope, |path| rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR))?;
     let fd = made.and_then(|fd| Ok(Descriptors::of(ctx).insert(Socket::new(fd))?.0));
-    coerce::pair(ctx, value::string(ctx, &name)?, fd.unwrap_or_else(|error| -super::errno::number(&error)))
+    coerce::pair(ctx, value::string(ctx, &name)?, fd.unwrap_or_else(|error| -errno::number(&error)))
 }

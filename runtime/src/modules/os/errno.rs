@@ -1,52 +1,18 @@
-//! Error numbers as JavaScript sees them: names, and the `Error` that an operation rejects with.
+//! Error numbers as JavaScript sees them: the `Error` that an operation rejects with.
 //!
-//! Owns: the list of names, the form of the error. Must not know: who fails.
+//! Owns: the form of the error. Must not know: who fails.
 
 use std::ffi::CStr;
 use std::io;
 
 use rquickjs::{Ctx, Error, Exception, Result, Value};
 
+use crate::io::errno::{name, number, text};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::held::Slot;
 use crate::js::{exception, value};
-
-macro_rules! names {
-    ($($name:ident)+) => { &[$((stringify!($name), libc::$name)),+] };
-}
-
-/// Every error number of Linux with its name (errno(3)).
-pub const NAMES: &[(&str, i32)] = names![
-    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY
-    EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK
-    EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP ENOMSG EIDRM ECHRNG EL2NSYNC EL3HLT
-    EL3RST ELNRNG EUNATCH ENOCSI EL2HLT EBADE EBADR EXFULL ENOANO EBADRQC EBADSLT EBFONT ENOSTR ENODATA ETIME
-    ENOSR ENONET ENOPKG EREMOTE ENOLINK EADV ESRMNT ECOMM EPROTO EMULTIHOP EDOTDOT EBADMSG EOVERFLOW ENOTUNIQ
-    EBADFD EREMCHG ELIBACC ELIBBAD ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART ESTRPIPE EUSERS ENOTSOCK
-    EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT
-    EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS
-    EISCONN ENOTCONN ESHUTDOWN ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY
-    EINPROGRESS ESTALE EUCLEAN ENOTNAM ENAVAIL EISNAM EREMOTEIO EDQUOT ENOMEDIUM EMEDIUMTYPE ECANCELED ENOKEY
-    EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL EHWPOISON
-];
-
-/// The name of an error number.
-pub fn name(errno: i32) -> Option<&'static str> {
-    NAMES.iter().find(|(_, number)| *number == errno).map(|(name, _)| *name)
-}
-
-/// The error number behind `error`; what has none is EINVAL.
-pub fn number(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(libc::EINVAL)
-}
-
-/// What strerror(3) says.
-pub fn text(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
 
 /// The `valueOf` that all errors of an engine share.
 #[derive(Default)]
@@ -95,17 +61,4 @@ fn make_named<'js>(ctx: &Ctx<'js>, message: &str, errno: i32, code: &str) -> Res
     function::define(ctx, &error, c"code", value::string(ctx, code)?, true)?;
     function::define(ctx, &error, c"valueOf", value_of, false)?;
     Ok(error.into_value())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_number_that_the_system_knows_has_a_name() {
-        for errno in 1..=133 {
-            // 41 and 58 are holes (EWOULDBLOCK, EDEADLOCK).
-            assert_eq!(name(errno).is_none(), [41, 58].contains(&errno), "{errno}: {}", text(errno));
-        }
-    }
 }

@@ -13,12 +13,13 @@ use rquickjs::{Coerced, Ctx, FromJs, Object, Result, Value};
 
 use super::table::Descriptors;
 use super::{coerce, errno};
+use crate::modules::std::environment;
+use crate::io::errno::number;
 use crate::io::process::{self, Program};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
 use crate::modules::host::{Host, Role};
-use crate::modules::std::environment;
 
 /// Arguments of a program, and supplementary groups of a child.
 const ARGUMENTS_MAX: u32 = 65_535;
@@ -191,7 +192,7 @@ fn waitpid<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let text = "waitpid: waiting would block the worker; pass os.WNOHANG";
         return Err(exception::type_error(ctx, text));
     }
-    let (pid, status) = process::wait(pid, options).unwrap_or_else(|error| (-errno::number(&error), 0));
+    let (pid, status) = process::wait(pid, options).unwrap_or_else(|error| (-number(&error), 0));
     coerce::pair(ctx, Value::new_int(ctx.clone(), pid), status)
 }
 

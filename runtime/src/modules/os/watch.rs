@@ -12,9 +12,8 @@ use std::rc::{Rc, Weak};
 use rquickjs::{Ctx, Result, Value};
 
 use super::arguments::integer;
-use super::errno;
 use super::table::{Descriptors, Entry};
-use crate::io::{JoinHandle, spawn, yield_now};
+use crate::io::{JoinHandle, errno, spawn, yield_now};
 use crate::js::alive::Hold;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::{Engine, State};

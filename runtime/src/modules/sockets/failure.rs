@@ -9,9 +9,9 @@ use rquickjs::{Ctx, Error, Object};
 
 use crate::client::{self, ErrorKind, tls};
 use crate::io::dns;
+use crate::io::errno;
 use crate::js::held::Held;
 use crate::js::{promise, value};
-use crate::modules::os::errno;
 
 /// A failure, to become an error of whichever turn hears of it.
 #[derive(Clone, Debug)]

@@ -14,12 +14,12 @@ use super::open_file::OpenFile;
 use super::printf;
 use super::standard::{Number, Standard};
 use super::stream::{Device, Stream, TooLong};
+use crate::io::errno;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::engine::State;
 use crate::js::value::Bytes;
 use crate::js::{convert, exception, value};
 use crate::modules::host::{Host, Role};
-use crate::modules::os::errno;
 
 /// Bytes that are read at once for a buffer of JavaScript.
 const PART_BYTES: usize = 256 << 10;

@@ -11,12 +11,12 @@ use rquickjs::{Error, Exception, Result, Value};
 use super::file::{self, File};
 use super::printf;
 use super::standard::Number;
+use crate::io::errno;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, eval, exception, value};
 use crate::modules::host::{self, Host, Role};
-use crate::modules::os::errno;
 
 /// The calls.
 pub struct Calls;

@@ -22,11 +22,11 @@ use rquickjs::{Ctx, Module, Object, Result, Value};
 
 use self::file::File;
 use self::standard::{Number, Standard};
+use crate::io::errno;
 use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::value;
-use crate::modules::os::errno;
 
 /// Makes the native module.
 ///

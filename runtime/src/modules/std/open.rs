@@ -11,17 +11,17 @@ use std::process::{Child, Command, Stdio};
 use rquickjs::{Ctx, Result, Value};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::environment;
 use super::file::File;
 use super::open_file::OpenFile;
 use super::standard;
 use super::stream::{Access, Stream};
+use super::environment;
 use crate::io::Socket;
+use crate::io::errno;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, exception, value};
-use crate::modules::os::errno;
 use crate::modules::os::table::Descriptors;
 
 /// The calls.

@@ -14,7 +14,7 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::stream::{Device, Stream};
-use crate::modules::os::errno;
+use crate::io::errno;
 use crate::modules::os::table::{Descriptors, Entry};
 
 /// Repeats `call` after signals, and after waiting where a descriptor that does not block has nothing.

@@ -9,8 +9,8 @@ use std::io;
 use rquickjs::{Ctx, Error, Exception, Result, Value};
 
 use crate::client::{self, ErrorKind};
+use crate::io::errno;
 use crate::js::{exception, function, value};
-use crate::modules::os::errno;
 
 /// What a call that has no response is rejected with.
 pub(super) const FAILED: &str = "fetch failed";
