@@ -15,7 +15,7 @@ const README_LINES_MAX: usize = 150;
 const TOP: u32 = 5;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 18] = [
+const ROOMS: [(&str, u32); 19] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -33,6 +33,7 @@ const ROOMS: [(&str, u32); 18] = [
     ("io", 2),
     ("source", 1),
     ("config", 1),
+    ("environment", 1),
     ("error", 1),
 ];
 

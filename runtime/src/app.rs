@@ -13,6 +13,7 @@ use rquickjs::object::Property;
 use rquickjs::{Object, Value};
 
 use crate::config::{Config, NATIVE_STACK_BYTES};
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
 use crate::js::compile::Code;
@@ -27,7 +28,6 @@ use crate::modules::fetch::call::FetchHandler;
 use crate::modules::os::handler::AcceptHandler;
 use crate::modules::os::table::Descriptors;
 use crate::modules::sockets::inbound::ConnectHandler;
-use crate::modules::std::environment;
 
 /// What an app that exports no handler is told.
 const NO_HANDLER: &str =

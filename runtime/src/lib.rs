@@ -5,13 +5,14 @@
 //! 4 `modules`, what JavaScript imports
 //! 3 `client`, HTTP without JavaScript
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `config error source`
+//! 1 `config environment error source`
 
 pub mod app;
 pub mod check;
 pub mod client;
 pub mod config;
 pub mod connection;
+mod environment;
 pub mod error;
 pub mod handler;
 pub mod io;

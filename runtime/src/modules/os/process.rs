@@ -13,7 +13,7 @@ use rquickjs::{Coerced, Ctx, FromJs, Object, Result, Value};
 
 use super::table::Descriptors;
 use super::{coerce, errno};
-use crate::modules::std::environment;
+use crate::environment;
 use crate::io::errno::number;
 use crate::io::process::{self, Program};
 use crate::js::class::{Scope, Static};

@@ -4,7 +4,7 @@
 //! `null`, numbers are `-errno`, wrong arguments throw. The interface is described in QuickJS's manual;
 //! where quickjs-ng differs, it is followed.
 
-pub mod environment;
+mod environment;
 mod ext_json;
 mod file;
 mod load;

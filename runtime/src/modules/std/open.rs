@@ -15,7 +15,7 @@ use super::file::File;
 use super::open_file::OpenFile;
 use super::standard;
 use super::stream::{Access, Stream};
-use super::environment;
+use crate::environment;
 use crate::io::Socket;
 use crate::io::errno;
 use crate::js::class::{Scope, Static};
