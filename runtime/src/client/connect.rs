@@ -21,7 +21,7 @@ use crate::io::{self, Stream};
 use super::adapter::{Adapter, WorkerExecutor, WorkerTimer};
 use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
-use super::pool::{Http1, Http2, Link};
+use super::pool::{Forward, Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
 use super::tls::TlsStream;
 use super::transport::Transport;
@@ -69,11 +69,6 @@ pub(super) async fn connect(client: &Inner, url: &Url, room: Room) -> Result<Lin
     }
     let forward = Forward { authorization: proxy.basic_auth().cloned() };
     open_http1(client, Transport::Plain(stream), host, Some(forward), room).await
-}
-
-/// What a request that a proxy forwards needs, beside its URL in absolute form (RFC 9112 3.2.2).
-pub(super) struct Forward {
-    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// The proxy for `url`, if it has one. [`Proxy::Environment`] is the process's own environment: what

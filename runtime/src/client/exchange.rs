@@ -19,10 +19,10 @@ use url::Url;
 
 use super::Inner;
 use super::body::{Body, Response};
-use super::connect::{Forward, connect, within};
+use super::connect::{connect, within};
 use super::decode::{self, Decoder};
 use super::error::{Error, ErrorKind, Result, find};
-use super::pool::{Lease, Link, Place};
+use super::pool::{Forward, Lease, Link, Place};
 use super::request::{Outgoing, Patience, RequestBody};
 
 const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));

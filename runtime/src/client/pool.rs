@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use hyper::client::conn::{http1, http2};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Origin, Url};
@@ -17,7 +18,6 @@ use crate::io::{self, JoinHandle};
 
 use super::ClientOptions;
 use super::adapter::Watch;
-use super::connect::Forward;
 use super::request::Outgoing;
 
 /// The connections of a client.
@@ -55,6 +55,11 @@ impl Http2 {
     fn is_open(&self) -> bool {
         !self.sender.is_closed() && self.watch.is_open()
     }
+}
+
+/// What a request that a proxy forwards needs, beside its URL in absolute form (RFC 9112 3.2.2).
+pub(super) struct Forward {
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// An HTTP/1.1 connection: one exchange at a time.

@@ -3,20 +3,9 @@
 //! Owns: the length decoder, and the body limit for both framings. Must not know: who reads the
 //! content, or whether it is dropped unread.
 
-use super::chunked::ChunkedDecoder;
+use super::chunked::{ChunkedDecoder, Decoded};
 use super::head::BodyFraming;
 use super::{HeadLimits, Rejection};
-
-/// One step of a decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decoded<'a> {
-    /// Content, a part of the input; can be empty.
-    pub data: &'a [u8],
-    /// Bytes of the input that the step used, `data` included.
-    pub consumed: usize,
-    /// The body is complete; what follows `consumed` is the next request.
-    pub end: bool,
-}
 
 /// The decoder of one request's body.
 #[derive(Debug)]

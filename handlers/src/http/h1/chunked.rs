@@ -3,9 +3,19 @@
 //! Owns: its whole grammar, extensions and trailers included, a byte at a time, so that any cut of the
 //! input gives the same result; and the bounds on what is not content. Must not know: the body limit.
 
-use super::body::Decoded;
 use super::grammar::{is_tchar, is_value_byte};
 use super::{HeadLimits, Rejection};
+
+/// One step of a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded<'a> {
+    /// Content, a part of the input; can be empty.
+    pub data: &'a [u8],
+    /// Bytes of the input that the step used, `data` included.
+    pub consumed: usize,
+    /// The body is complete; what follows `consumed` is the next request.
+    pub end: bool,
+}
 
 /// Bytes of chunk extensions in one body, all chunks together; beyond: 400. They cost the client one
 /// byte and us one byte's work each, and mean nothing to anyone.

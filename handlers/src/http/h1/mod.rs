@@ -16,8 +16,9 @@ mod parse;
 mod status;
 mod target;
 
-pub use body::{BodyDecoder, Decoded};
+pub use body::BodyDecoder;
 pub use chunked::CHUNK_EXT_BYTES_MAX;
+pub use chunked::Decoded;
 pub use date::DateCache;
 pub use encode::{
     BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, Exchange, LAST_CHUNK, ResponseHead, encode_chunk_start,
