@@ -56,6 +56,8 @@ const GC_FIRST_BYTES: usize = 2 << 20;
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
+    /// The modules and globals that the engine was made with.
+    pub(crate) table: &'static Table,
     pub(crate) turn_cpu_max: Cell<Duration>,
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
@@ -266,6 +268,7 @@ impl Engine {
         let context = Context::full(&runtime).map_err(failed)?;
         let state = Rc::new(State {
             engine: RefCell::new(Weak::new()),
+            table,
             turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
@@ -402,13 +405,10 @@ impl Drop for Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::loader::Table;
     use super::super::promise::{self, Observer};
     use super::super::{compile::Code, exception, value};
     use super::*;
     use rquickjs::Value;
-
-    static TABLE: Table = Table { modules: &[], globals: &[] };
 
     fn engine() -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
         engine_with(16 << 20)
@@ -424,8 +424,8 @@ mod tests {
         let log = lines.clone();
         let report: Report =
             Box::new(move |thrown, place| log.borrow_mut().push(format!("{place}: {thrown}")));
-        let engine =
-            Engine::new(&limits, &TABLE, Arc::new(Code::new("/app.js".into())), Pulse::default(), report);
+        let code = Arc::new(Code::new("/app.js".into()));
+        let engine = Engine::new(&limits, &Table::EMPTY, code, Pulse::default(), report);
         (engine.expect("an engine"), lines)
     }
 

@@ -80,8 +80,6 @@ mod tests {
     use crate::js::loader::Table;
     use crate::js::promise;
 
-    static TABLE: Table = Table { modules: &[], globals: &[] };
-
     fn engine() -> Rc<Engine> {
         let limits = EngineLimits {
             heap_bytes_max: 16 << 20,
@@ -89,7 +87,7 @@ mod tests {
             turn_cpu_max: Duration::from_secs(10),
         };
         let code = Arc::new(Code::new("/app.js".into()));
-        Engine::new(&limits, &TABLE, code, Pulse::default(), Box::new(|_, _| {})).expect("an engine")
+        Engine::new(&limits, &Table::EMPTY, code, Pulse::default(), Box::new(|_, _| {})).expect("an engine")
     }
 
     fn run(engine: &Engine, source: &str, options: Options) -> std::result::Result<String, Thrown> {

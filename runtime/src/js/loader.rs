@@ -27,9 +27,14 @@ pub struct Table {
     pub modules: &'static [(&'static [&'static str], Declare)],
     /// Globals, installed in this order.
     pub globals: &'static [Install],
+    /// Gives the engine of a thread that a script starts what the script's own has beyond these.
+    pub thread_of_script: Install,
 }
 
 impl Table {
+    /// No module and no global.
+    pub const EMPTY: Table = Table { modules: &[], globals: &[], thread_of_script: |_| Ok(()) };
+
     /// A built-in module by any of its names: the first of them, and what makes it.
     pub(super) fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
         let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;

@@ -63,4 +63,5 @@ pub static TABLE: Table = Table {
         console::install,
         crate::js::stack::install,
     ],
+    thread_of_script: print::thread_of_script,
 };

@@ -1,7 +1,8 @@
 //! `print` and `gc`, which scripts have beyond the globals of an app, and where a script's console
 //! goes.
 //!
-//! Owns: the two globals. Must not know: formats, how the standard streams are written.
+//! Owns: the two globals, what a script's further threads begin with. Must not know: formats, how the
+//! standard streams are written.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Result};
 
 use super::console::{Level, Output};
+use super::host;
 use super::std::standard::{self, Number};
 use crate::js::class::Static;
 use crate::js::engine::State;
@@ -42,6 +44,24 @@ impl Functions for Globals {
             Ok(scope.undefined())
         }),
     ];
+}
+
+/// Gives a script's Worker what its script has: the standard streams, both globals.
+///
+/// # Errors
+/// Out of memory.
+pub fn thread_of_script(ctx: &Ctx<'_>) -> Result<()> {
+    let state = State::of(ctx);
+    for fd in 0..=2 {
+        standard::inherit(state, fd);
+    }
+    let files = state.engine();
+    host::at_exit(state, move || {
+        if let Some(engine) = files.upgrade() {
+            standard::flush_all(engine.state());
+        }
+    });
+    install(ctx)
 }
 
 /// Installs both, and sends the console to the standard streams, in order with `std.out`.

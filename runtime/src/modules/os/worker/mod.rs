@@ -120,6 +120,7 @@ impl Class for Worker {
             base: caller(ctx),
             specifier,
             end: theirs,
+            table: state.table,
             limits: state.limits(),
             backend: io::backend().unwrap_or(Backend::Epoll),
             parent: Host::role(ctx),

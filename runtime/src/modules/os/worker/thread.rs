@@ -22,11 +22,10 @@ use crate::io::{self, Backend, IoOptions, Notifier};
 use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Pulse};
 use crate::js::exception::{self, Thrown};
+use crate::js::loader::Table;
 use crate::js::promise::{self, Observer};
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
-use crate::modules::std::standard;
-use crate::modules::{TABLE, print};
 use crate::source::resolve::{By, resolve};
 
 /// Threads of Workers in the process.
@@ -92,6 +91,8 @@ pub(super) struct Seed {
     pub(super) specifier: String,
     /// The line to the engine that starts it.
     pub(super) end: End,
+    /// That engine's modules and globals.
+    pub(super) table: &'static Table,
     /// That engine's limits.
     pub(super) limits: EngineLimits,
     /// That engine's backend.
@@ -171,7 +172,7 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
 }
 
 async fn live(seed: Seed) -> Result<(), Thrown> {
-    let Seed { base, specifier, end, limits, parent, leash, place, .. } = seed;
+    let Seed { base, specifier, end, table, limits, parent, leash, place, .. } = seed;
     let name: Rc<str> = specifier.as_str().into();
     let report = {
         let name = name.clone();
@@ -179,7 +180,7 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     };
     // It has the thread to itself: a turn may take as long as it likes.
     let limits = EngineLimits { turn_cpu_max: Duration::MAX, ..limits };
-    let engine = Engine::new(&limits, &TABLE, Arc::new(Code::default()), Pulse::default(), report)?;
+    let engine = Engine::new(&limits, table, Arc::new(Code::default()), Pulse::default(), report)?;
     // Nothing of an app may end the process, nor of its Workers.
     let role = if parent == Role::App { Role::App } else { Role::Worker };
     Host::set(engine.state(), role);
@@ -187,7 +188,12 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     engine.set_can_block(true);
     match parent {
         Role::App => log_output(&engine, &name),
-        Role::Script | Role::Worker => be_a_script(&engine)?,
+        Role::Script | Role::Worker => engine.turn(|ctx| {
+            (table.thread_of_script)(ctx).map_err(|error| {
+                exception::raise(ctx, &error);
+                Thrown::take(ctx)
+            })
+        })?,
     }
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
@@ -201,25 +207,6 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     drop(engine);
     drop(place);
     Ok(())
-}
-
-/// Gives a script's Worker what its script has: the standard streams, `print`.
-fn be_a_script(engine: &Rc<Engine>) -> Result<(), Thrown> {
-    for fd in 0..=2 {
-        standard::inherit(engine.state(), fd);
-    }
-    let files = Rc::downgrade(engine);
-    host::at_exit(engine.state(), move || {
-        if let Some(engine) = files.upgrade() {
-            standard::flush_all(engine.state());
-        }
-    });
-    engine.turn(|ctx| {
-        print::install(ctx).map_err(|error| {
-            exception::raise(ctx, &error);
-            Thrown::take(ctx)
-        })
-    })
 }
 
 /// What a Worker of a served app prints is part of the server's log.
