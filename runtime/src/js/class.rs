@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
 
+use super::display::{self, Display};
 use super::engine::State;
 use super::exception;
 use super::held::{Held, Tracer};
@@ -48,6 +49,8 @@ pub trait Class: Sized + 'static {
     const GLOBAL: bool = true;
     /// Its interface.
     const MEMBERS: &'static [Member<Self>];
+    /// What people see of an instance besides its own properties.
+    const DISPLAY: Option<Display> = None;
 
     /// `new Class(...)`.
     ///
@@ -418,6 +421,9 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
         qjs::JS_SetConstructor(raw, ctor.as_value().as_raw(), proto.as_value().as_raw());
         constructor_slot(T::ID, |slot| slot.set(qjs::JS_VALUE_GET_PTR(ctor.as_value().as_raw()) as usize));
         super::function::members::<T>(ctx, &proto, &ctor)?;
+        if let Some(display) = const { &T::DISPLAY } {
+            display::register(ctx, T::ID, display);
+        }
         qjs::JS_SetClassProto(raw, T::ID, leak(proto.into_value()));
         let empty = super::value::fresh(ctx, qjs::JS_NewObjectClass(raw, T::ID))?;
         State::of(ctx).extension::<Shapes>().0.borrow_mut().push(Held::new(empty));

@@ -15,6 +15,7 @@ pub mod clone;
 mod commonjs;
 pub mod compile;
 pub mod convert;
+pub mod display;
 pub mod engine;
 pub mod eval;
 pub mod exception;

@@ -37,6 +37,11 @@ pub trait PairSource: Class {
     }
 }
 
+/// Pair `index` of an `S`, for its `Class::DISPLAY`.
+pub fn shown<S: PairSource>(list: &Value<'_>, index: usize) -> Option<(String, String)> {
+    class::get::<S>(list)?.pair(index)
+}
+
 /// What an iterator yields.
 #[derive(Clone, Copy)]
 enum Kind {

@@ -5,6 +5,7 @@
 
 pub mod abort;
 pub mod blob;
+mod clock;
 pub mod console;
 pub mod crypto;
 pub mod date;

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Result};
 
 use crate::js::class::{self, Class, Member, Static};
+use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::held::Slot;
@@ -23,6 +24,7 @@ pub struct Navigator;
 impl Class for Navigator {
     const ID: u32 = 132;
     const NAME: &'static CStr = c"Navigator";
+    const DISPLAY: Option<Display> = Some(Display::Attributes(&["userAgent"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] =
         &[Member::Get(c"userAgent", |_, scope| value::string(scope.ctx, USER_AGENT))];
 }

@@ -1,7 +1,9 @@
 //! `reportError`, and reporting what callbacks throw (HTML, section 8.1.4.6).
 //!
-//! Owns: the way from an exception to the engine's report. Must not know: where reports go.
+//! Owns: the way from an exception to the engine's report, and who is asked before. Must not know: where
+//! reports go, how events are dispatched.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result, Value};
@@ -11,7 +13,17 @@ use crate::js::engine::State;
 use crate::js::exception::Thrown;
 use crate::js::function::{self, Functions};
 
-use super::events;
+/// Deals with an exception that nobody caught; whether it did.
+type Take = for<'js> fn(&Ctx<'js>, &Value<'js>) -> bool;
+
+/// What hears of an exception before it is reported.
+#[derive(Default)]
+struct Hook(Cell<Option<Take>>);
+
+/// From now on `take` is asked before an exception is reported.
+pub(super) fn set_hook(state: &State, take: Take) {
+    state.extension::<Hook>().0.set(Some(take));
+}
 
 /// Reports an exception that no caller takes; `place` says where it was thrown.
 pub fn exception(ctx: &Ctx<'_>, thrown: &Thrown, place: &str) {
@@ -22,7 +34,8 @@ pub fn exception(ctx: &Ctx<'_>, thrown: &Thrown, place: &str) {
 
 /// Reports what was thrown, unless the app's `error` listeners deal with it.
 pub fn value<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, place: &str) {
-    if !events::take_exception(ctx, thrown) {
+    let take = State::of(ctx).extension::<Hook>().0.get();
+    if !take.is_some_and(|take| take(ctx, thrown)) {
         exception(ctx, &Thrown::from_value(thrown), place);
     }
 }

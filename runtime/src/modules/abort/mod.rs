@@ -4,6 +4,8 @@
 //! Owns: loading them, the functions they call, the native side of a signal. Must not know:
 //! requests. What they call survives an app that patches prototypes.
 
+use std::cell::Cell;
+
 use rquickjs::function::Constructor;
 use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
@@ -17,11 +19,19 @@ use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{console, embed, performance, timers};
+use super::{clock, console, embed, report, timers};
 
 static SCRIPT: Script = Script::new(c"jsserve:events", include_str!("events.js"));
 
 const NAMES: &[&str] = &["Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController"];
+
+/// What people see of the classes.
+const DISPLAYED: console::Displayed = &[
+    ("AbortController", &["signal"]),
+    ("AbortSignal", &["aborted"]),
+    ("CustomEvent", &["detail"]),
+    ("Event", &["type", "defaultPrevented", "cancelable", "timeStamp"]),
+];
 
 /// The loaded classes and what is kept for loading them, one per engine.
 #[derive(Default)]
@@ -29,6 +39,22 @@ struct Loaded {
     exports: Slot,
     weak: Slot,
     deref: Slot,
+}
+
+type Extend = for<'js> fn(&Ctx<'js>, &Object<'js>) -> Result<()>;
+
+/// A native object that is an event target, too: what makes its class extend `EventTarget`.
+#[derive(Default)]
+struct Adopted {
+    object: Slot,
+    extend: Cell<Option<Extend>>,
+}
+
+/// Has `object` take part in events once there are some: `extend` is then called with `EventTarget`.
+pub(super) fn adopt<'js>(ctx: &Ctx<'js>, object: Value<'js>, extend: Extend) {
+    let adopted = State::of(ctx).extension::<Adopted>();
+    adopted.object.set(Some(object));
+    adopted.extend.set(Some(extend));
 }
 
 /// Puts the lazy globals in place.
@@ -53,11 +79,14 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let main = Held::new(SCRIPT.run(ctx)?);
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
-        host.set("performance", performance::object(ctx))?;
+        let adopted = State::of(ctx).extension::<Adopted>();
+        host.set("performance", adopted.object.get(ctx))?;
         let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
         let object = Object::from_js(ctx, exports.clone())?;
         dress(ctx, &object)?;
-        performance::extend(ctx, &object.get("EventTarget")?)?;
+        if let Some(extend) = adopted.extend.get() {
+            extend(ctx, &object.get("EventTarget")?)?;
+        }
         platform::script(ctx, &object)?;
         Ok(exports)
     })?;
@@ -69,7 +98,7 @@ fn dress<'js>(ctx: &Ctx<'js>, exports: &Object<'js>) -> Result<()> {
     for name in NAMES {
         let class = exports.get(*name)?;
         reflect::as_interface(ctx, &class, name)?;
-        console::keep(ctx, &class, name)?;
+        console::keep(ctx, &class, name, DISPLAYED)?;
     }
     let event: Object = exports.get("Event")?;
     let phases = ["NONE", "CAPTURING_PHASE", "AT_TARGET", "BUBBLING_PHASE"];
@@ -189,7 +218,7 @@ struct Host;
 
 impl Functions for Host {
     const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
-        (c"now", 0, |scope| Ok(Value::new_number(scope.ctx.clone(), performance::now(scope.ctx)))),
+        (c"now", 0, |scope| Ok(Value::new_number(scope.ctx.clone(), clock::now(scope.ctx)))),
         (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
         (c"invalidState", 1, |scope| {
             let message = value::to_string(&scope.arg(0))?;
@@ -255,6 +284,6 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if thrown.is_uncatchable_error() {
         return Err(ctx.throw(thrown));
     }
-    super::report::value(ctx, &thrown, "in an event listener");
+    report::value(ctx, &thrown, "in an event listener");
     Ok(scope.undefined())
 }

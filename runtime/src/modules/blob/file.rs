@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::{Blob, Loaded, classes, parts};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::clone::platform::Serialized;
+use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::value;
 
@@ -96,6 +97,10 @@ impl Class for File {
     const NAME: &'static CStr = c"File";
     const LENGTH: u8 = 2;
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> =
+        Some(Display::Attributes(&["size", "type", "name", "lastModified"], |file, name| {
+            class::attribute::<File>(file, name).or_else(|| class::attribute::<Blob>(file, name))
+        }));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"name", |this, s| value::string(s.ctx, &this.name)),
         Member::Get(c"lastModified", |this, s| Ok(Value::new_number(s.ctx.clone(), this.modified_ms))),

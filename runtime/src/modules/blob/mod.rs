@@ -16,6 +16,7 @@ use super::streams::source::Memory;
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Instance, Member, Scope};
 use crate::js::clone::platform::{self, Serialized};
+use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::held::Slot;
 use crate::js::{promise, value};
@@ -134,6 +135,7 @@ impl Class for Blob {
     const ID: u32 = 160;
     const NAME: &'static CStr = c"Blob";
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> = Some(Display::Attributes(&["size", "type"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"size", |this, s| Ok(Value::new_number(s.ctx.clone(), this.bytes.len() as f64))),
         Member::Get(c"type", |this, s| value::string(s.ctx, &this.kind)),

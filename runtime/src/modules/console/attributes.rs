@@ -1,91 +1,21 @@
-//! Attributes that objects of this program's own classes show, read without asking their prototypes,
+//! Attributes that objects of classes written in JavaScript show, read without asking their prototypes,
 //! which an app may have patched.
 //!
-//! Owns: which attributes; the getters of classes written in JavaScript, kept when their script is
-//! loaded. Must not know: how entries become text.
+//! Owns: the getters, kept when a class's script is loaded. Must not know: any class, how entries become
+//! text.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use crate::js::class;
 use crate::js::engine::State;
 use crate::js::held::Held;
 use crate::js::reflect::{self, Property, Slot};
 use crate::js::{promise, value};
-use crate::modules::blob::Blob;
-use crate::modules::blob::file::File;
-use crate::modules::crypto::CryptoKey;
-use crate::modules::encoding::{TextDecoder, TextEncoder};
-use crate::modules::fetch::request::Request;
-use crate::modules::fetch::response::Response;
-use crate::modules::navigator::Navigator;
-use crate::modules::performance::Performance;
-use crate::modules::url::Url;
-use crate::modules::url_pattern::URLPattern;
 
-/// A class's name in the engine, the attributes that it shows, what reads one of them.
-type Native = (&'static str, &'static [&'static str], for<'a, 'js> fn(&'a Value<'js>, &str) -> Read<'js>);
-type Read<'js> = Option<Result<Value<'js>>>;
-
-const NATIVE: &[Native] = &[
-    ("Blob", &["size", "type"], class::attribute::<Blob>),
-    ("File", &["size", "type", "name", "lastModified"], |file, name| {
-        class::attribute::<File>(file, name).or_else(|| class::attribute::<Blob>(file, name))
-    }),
-    ("CryptoKey", &["type", "extractable", "algorithm", "usages"], class::attribute::<CryptoKey>),
-    ("Navigator", &["userAgent"], class::attribute::<Navigator>),
-    ("Performance", &["timeOrigin"], class::attribute::<Performance>),
-    ("Request", &["method", "url", "headers", "bodyUsed"], class::attribute::<Request>),
-    ("Response", &["status", "statusText", "headers", "bodyUsed", "url"], class::attribute::<Response>),
-    ("TextDecoder", &["encoding", "fatal", "ignoreBOM"], class::attribute::<TextDecoder>),
-    ("TextEncoder", &["encoding"], class::attribute::<TextEncoder>),
-    (
-        "URL",
-        &[
-            "href",
-            "origin",
-            "protocol",
-            "username",
-            "password",
-            "host",
-            "hostname",
-            "port",
-            "pathname",
-            "search",
-            "searchParams",
-            "hash",
-        ],
-        class::attribute::<Url>,
-    ),
-    (
-        "URLPattern",
-        &["protocol", "username", "password", "hostname", "port", "pathname", "search", "hash"],
-        class::attribute::<URLPattern>,
-    ),
-];
-
-/// The attributes that classes written in JavaScript show, besides those of their parents.
-const SCRIPTED: &[(&str, &[&str])] = &[
-    ("AbortController", &["signal"]),
-    ("AbortSignal", &["aborted"]),
-    ("ByteLengthQueuingStrategy", &["highWaterMark"]),
-    ("CompressionStream", &["readable", "writable"]),
-    ("CountQueuingStrategy", &["highWaterMark"]),
-    ("CustomEvent", &["detail"]),
-    ("DecompressionStream", &["readable", "writable"]),
-    ("ErrorEvent", &["message", "filename", "lineno", "colno", "error"]),
-    ("Event", &["type", "defaultPrevented", "cancelable", "timeStamp"]),
-    ("MessageChannel", &["port1", "port2"]),
-    ("MessageEvent", &["data"]),
-    ("PromiseRejectionEvent", &["promise", "reason"]),
-    ("ReadableStream", &["locked"]),
-    ("TextDecoderStream", &["encoding", "fatal", "ignoreBOM", "readable", "writable"]),
-    ("TextEncoderStream", &["encoding", "readable", "writable"]),
-    ("TransformStream", &["readable", "writable"]),
-    ("WritableStream", &["locked"]),
-];
+/// The attributes that classes written in JavaScript show, each besides those of its parents.
+pub type Displayed = &'static [(&'static str, &'static [&'static str])];
 
 /// A class written in JavaScript.
 struct Scripted {
@@ -97,12 +27,13 @@ struct Scripted {
 #[derive(Default)]
 struct Kept(RefCell<Vec<Rc<Scripted>>>);
 
-/// Keeps the getters of `class`, whose interface is `name`: before an app can patch them.
+/// Keeps the getters of `class`, whose interface is `name`, of what `displayed` says that it shows: before
+/// an app can patch them.
 ///
 /// # Errors
 /// Out of memory.
-pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str) -> Result<()> {
-    let Some((_, names)) = SCRIPTED.iter().find(|(known, _)| *known == name) else { return Ok(()) };
+pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str, displayed: Displayed) -> Result<()> {
+    let Some((_, names)) = displayed.iter().find(|(known, _)| *known == name) else { return Ok(()) };
     let prototype: Object = class.get("prototype")?;
     let mut getters = Vec::new();
     for name in *names {
@@ -118,33 +49,29 @@ pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Names and values of the attributes that `object` of the engine's class `class` shows.
-pub(super) fn of<'js>(object: &Object<'js>, class: &str) -> Vec<(&'static str, Value<'js>)> {
-    let ctx = object.ctx();
-    let mut found = Vec::new();
-    if class == "Object" {
-        scripted(object, &mut found);
-    } else if let Some((_, names, read)) = NATIVE.iter().find(|(name, ..)| *name == class) {
-        found.extend(names.iter().filter_map(|name| Some((*name, read(object.as_value(), name)?))));
-    }
-    let fine = |(name, value): (_, Result<Value<'js>>)| match value {
+/// Names and values of the attributes that `object` shows: those of its class's parent first. A getter that
+/// throws, because the object only has the prototype, is passed over.
+pub(super) fn of<'js>(object: &Object<'js>) -> Vec<(&'static str, Value<'js>)> {
+    let this = Held::new(object.clone().into_value());
+    let classes = classes(object);
+    let getters = classes.iter().rev().flat_map(|class| &class.getters);
+    let read = |(name, getter): &(_, Held)| (*name, promise::call(object.ctx(), getter, Some(&this), &[]));
+    fine(object.ctx(), getters.map(read))
+}
+
+/// The attributes that could be read.
+pub(super) fn fine<'js>(
+    ctx: &Ctx<'js>,
+    all: impl Iterator<Item = (&'static str, Result<Value<'js>>)>,
+) -> Vec<(&'static str, Value<'js>)> {
+    let read = |(name, value)| match value {
         Ok(value) => Some((name, value)),
         Err(_) => {
             drop(ctx.catch());
             None
         }
     };
-    found.into_iter().filter_map(fine).collect()
-}
-
-/// What the kept getters say of `object`: those of the parent first. One that throws, because the
-/// object only has the prototype, is passed over.
-fn scripted<'js>(object: &Object<'js>, found: &mut Vec<(&'static str, Result<Value<'js>>)>) {
-    let this = Held::new(object.clone().into_value());
-    let classes = classes(object);
-    let getters = classes.iter().rev().flat_map(|class| &class.getters);
-    found
-        .extend(getters.map(|(name, getter)| (*name, promise::call(object.ctx(), getter, Some(&this), &[]))));
+    all.filter_map(read).collect()
 }
 
 /// Whether `key` is the accessor that every event has of its own.

@@ -1,18 +1,15 @@
 //! What each class of object shows: its braces, and the entries that are not properties.
 //!
-//! Owns: arrays, collections, errors, functions, buffers, promises, this program's own classes.
-//! Must not know: lines and columns.
+//! Owns: arrays, collections, errors, functions, buffers, promises. Must not know: lines and columns, any
+//! class of this program: what those show they say themselves.
 
 use rquickjs::{Object, Value};
 
 use super::attributes;
 use super::inspect::{ITEMS_MAX, Inspector, Shown, function_name, primitive};
+use crate::js::display::{self, Display};
 use crate::js::promise::{self, State};
-use crate::js::{class, reflect, value};
-use crate::modules::fetch::headers::Headers;
-use crate::modules::form_data::FormData;
-use crate::modules::iterate::PairSource;
-use crate::modules::url::search_params::SearchParams;
+use crate::js::{reflect, value};
 
 impl<'js> Inspector<'js> {
     /// Base and braces of an object of `class`; `plain` says that it has no named properties.
@@ -80,7 +77,7 @@ impl<'js> Inspector<'js> {
             }
             "Module" => braces("[Module: null prototype] {".into()),
             "Object" if constructor == Some("Object") && self.tag(object).is_none() => braces("{".into()),
-            "FormData" | "Headers" | "URLSearchParams" => braces(format!("{class} {{")),
+            _ if display::of(value).is_some_and(is_list) => braces(format!("{class} {{")),
             _ => braces(format!("{}{{", prefix(None))),
         }
     }
@@ -174,14 +171,8 @@ impl<'js> Inspector<'js> {
             let items = typed_items(object, typed_length(value, name));
             return (items.0, items.1);
         }
-        if let Some(list) = class::get::<SearchParams>(value) {
-            return (pairs(list, " => "), false);
-        }
-        if let Some(list) = class::get::<Headers>(value) {
-            return (pairs(list, ": "), false);
-        }
-        if let Some(form) = class::get::<FormData>(value) {
-            return self.form(form, level);
+        if let Some(display) = display::of(value) {
+            return self.displayed(value, display, level);
         }
         match class {
             "Array" | "Arguments" => self.elements(object, level),
@@ -189,7 +180,8 @@ impl<'js> Inspector<'js> {
             "ArrayBuffer" | "SharedArrayBuffer" => (buffer(value), false),
             "DataView" => (self.attributes(self.intrinsics.data_view(value), level), false),
             "WeakMap" | "WeakSet" => (vec!["<items unknown>".into()], false),
-            _ => (self.attributes(attributes::of(object, class), level), false),
+            "Object" => (self.attributes(attributes::of(object), level), false),
+            _ => (Vec::new(), false),
         }
     }
 
@@ -245,17 +237,33 @@ impl<'js> Inspector<'js> {
         found.into_iter().map(entry).collect()
     }
 
-    /// The entries of a form, in their order.
-    fn form(&mut self, form: &FormData, level: usize) -> (Vec<String>, bool) {
-        let mut entries = Vec::new();
-        for index in 0..ITEMS_MAX {
-            let Ok(Some([name, value])) = form.item(&self.ctx, index) else { break };
-            let name = super::layout::key(&value::to_string(&name).unwrap_or_default());
-            entries.push(format!("{name}: {}", self.nested(&value, level)));
+    /// What the class of `object` says that it shows.
+    fn displayed(&mut self, object: &Value<'js>, display: &Display, level: usize) -> (Vec<String>, bool) {
+        match display {
+            Display::Attributes(names, read) => {
+                let all = names.iter().filter_map(|name| Some((*name, read(object, name)?)));
+                (self.attributes(attributes::fine(&self.ctx, all), level), false)
+            }
+            Display::Pairs(between, pair) => {
+                let all = (0..ITEMS_MAX).map_while(|index| pair(object, index));
+                (all.map(|pair| quoted(&pair, between)).collect(), false)
+            }
+            Display::Entries(count, entry) => {
+                let mut entries = Vec::new();
+                for [name, value] in (0..ITEMS_MAX).map_while(|index| entry(object, index)) {
+                    let name = super::layout::key(&value::to_string(&name).unwrap_or_default());
+                    entries.push(format!("{name}: {}", self.nested(&value, level)));
+                }
+                let more = more(&mut entries, count(object).saturating_sub(ITEMS_MAX));
+                (entries, more)
+            }
         }
-        let more = more(&mut entries, form.count().saturating_sub(ITEMS_MAX));
-        (entries, more)
     }
+}
+
+/// Whether entries are all that an object of such a class shows.
+fn is_list(display: &Display) -> bool {
+    !matches!(display, Display::Attributes(..))
 }
 
 fn length(object: &Object<'_>) -> usize {
@@ -276,10 +284,10 @@ fn more(entries: &mut Vec<String>, rest: usize) -> bool {
     rest > 0
 }
 
-fn pairs(list: &impl PairSource, arrow: &str) -> Vec<String> {
-    let all = (0..ITEMS_MAX).map_while(|index| list.pair(index));
-    let key = |key: &str| if arrow == ": " { super::layout::key(key) } else { super::layout::quote(key) };
-    all.map(|(name, value)| format!("{}{arrow}{}", key(&name), super::layout::quote(&value))).collect()
+/// A pair of strings; the first is in quotes where what stands between is no colon, or where it is no name.
+fn quoted((name, value): &(String, String), between: &str) -> String {
+    let name = if between == ": " { super::layout::key(name) } else { super::layout::quote(name) };
+    format!("{name}{between}{}", super::layout::quote(value))
 }
 
 /// Bytes of one element.

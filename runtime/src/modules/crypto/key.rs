@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::clone::platform::Serialized;
+use crate::js::display::Display;
 use crate::js::function;
 use crate::js::held::{Slot, Tracer};
 use crate::js::value;
@@ -148,6 +149,8 @@ impl Class for CryptoKey {
     const ID: u32 = 164;
     const NAME: &'static CStr = c"CryptoKey";
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> =
+        Some(Display::Attributes(&["type", "extractable", "algorithm", "usages"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"type", |this, scope| {
             let kind = match this.key.kind {

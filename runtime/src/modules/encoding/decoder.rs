@@ -10,6 +10,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use rquickjs::{Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::{exception, value};
 
 /// A `TextDecoder` object.
@@ -24,6 +25,8 @@ pub struct TextDecoder {
 impl Class for TextDecoder {
     const ID: u32 = 116;
     const NAME: &'static CStr = c"TextDecoder";
+    const DISPLAY: Option<Display> =
+        Some(Display::Attributes(&["encoding", "fatal", "ignoreBOM"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"encoding", |this, scope| {
             value::string(scope.ctx, &this.encoding.name().to_ascii_lowercase())

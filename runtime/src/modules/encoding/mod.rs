@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::{exception, function, reflect, value};
 
 mod decoder;
@@ -36,6 +37,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 impl Class for TextEncoder {
     const ID: u32 = 115;
     const NAME: &'static CStr = c"TextEncoder";
+    const DISPLAY: Option<Display> = Some(Display::Attributes(&["encoding"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"encoding", |_, scope| value::string(scope.ctx, "utf-8")),
         Member::Method(c"encode", 0, encode),

@@ -16,11 +16,17 @@ use crate::js::pump::Hearing;
 use crate::js::script::Script;
 use crate::js::{promise, reflect, value};
 
-use super::{abort, console, embed};
+use super::{abort, console, embed, report};
 
 static SCRIPT: Script = Script::new(c"jsserve:global-events", include_str!("events.js"));
 
 const CLASSES: &[&str] = &["ErrorEvent", "PromiseRejectionEvent"];
+
+/// What people see of the classes.
+const DISPLAYED: console::Displayed = &[
+    ("ErrorEvent", &["message", "filename", "lineno", "colno", "error"]),
+    ("PromiseRejectionEvent", &["promise", "reason"]),
+];
 const FUNCTIONS: &[&str] = &["addEventListener", "removeEventListener", "dispatchEvent"];
 
 /// The script's exports, once it is loaded.
@@ -84,11 +90,12 @@ fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         for name in CLASSES {
             let class = exports.get(*name)?;
             reflect::as_interface(ctx, &class, name)?;
-            console::keep(ctx, &class, name)?;
+            console::keep(ctx, &class, name, DISPLAYED)?;
         }
         Ok(made)
     })?;
     state.extension::<Hearing>().set(unhandled, handled_late);
+    report::set_hook(state, take_exception);
     Object::from_js(ctx, made)
 }
 

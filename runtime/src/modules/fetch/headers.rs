@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::header_list::{self, HeaderList};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
 use crate::js::value;
 use crate::modules::iterate::{self, PairSource};
@@ -227,6 +228,7 @@ impl PairSource for Headers {
 impl Class for Headers {
     const ID: u32 = 100;
     const NAME: &'static CStr = c"Headers";
+    const DISPLAY: Option<Display> = Some(Display::Pairs(": ", iterate::shown::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"append", 2, Headers::append),
         Member::Method(c"delete", 1, Headers::delete),

@@ -14,6 +14,7 @@ use super::headers::{Headers, SharedHeaders, dictionary, member};
 use super::incoming::{Head, IncomingBody};
 use super::settings::Settings;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::exception::type_error;
 use crate::js::held::{Slot, Tracer};
 use crate::js::value;
@@ -253,6 +254,8 @@ impl Class for Request {
     const ID: u32 = 102;
     const NAME: &'static CStr = c"Request";
     const LENGTH: u8 = 1;
+    const DISPLAY: Option<Display> =
+        Some(Display::Attributes(&["method", "url", "headers", "bodyUsed"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"method", Request::get_method),
         Member::Get(c"url", Request::get_url),

@@ -13,6 +13,7 @@ use super::content_type::ContentType;
 use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{json, value};
@@ -252,6 +253,10 @@ impl Bodied for Response {
 impl Class for Response {
     const ID: u32 = 101;
     const NAME: &'static CStr = c"Response";
+    const DISPLAY: Option<Display> = Some(Display::Attributes(
+        &["status", "statusText", "headers", "bodyUsed", "url"],
+        class::attribute::<Self>,
+    ));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Static(c"error", 0, Response::error_static),
         Member::Static(c"json", 1, Response::json_static),

@@ -17,6 +17,7 @@ use super::streams::source::Collect;
 use super::{embed, iterate};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, value};
@@ -191,6 +192,10 @@ impl Class for FormData {
     const ID: u32 = 162;
     const NAME: &'static CStr = c"FormData";
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> = Some(Display::Entries(
+        |form| class::get::<FormData>(form).map_or(0, FormData::count),
+        |form, index| iterate::PairSource::item(class::get::<FormData>(form)?, form.ctx(), index).ok()?,
+    ));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"append", 2, append),
         Member::Method(c"delete", 1, |this, s| {

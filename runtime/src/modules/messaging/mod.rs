@@ -21,11 +21,14 @@ use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
 use crate::js::{exception, promise, reflect, value};
 
-use super::{abort, embed, iterate, report};
+use super::{abort, console, embed, iterate, report};
 
 static SCRIPT: Script = Script::new(c"jsserve:messaging", include_str!("messaging.js"));
 
 const NAMES: &[&str] = &["MessageEvent", "MessagePort", "MessageChannel"];
+
+/// What people see of the classes.
+const DISPLAYED: console::Displayed = &[("MessageChannel", &["port1", "port2"]), ("MessageEvent", &["data"])];
 
 /// The loaded classes, one set per engine.
 #[derive(Default)]
@@ -71,7 +74,7 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         for name in NAMES {
             let class = exports.get(*name)?;
             reflect::as_interface(ctx, &class, name)?;
-            super::console::keep(ctx, &class, name)?;
+            console::keep(ctx, &class, name, DISPLAYED)?;
         }
         platform::script(ctx, &exports)?;
         Ok(exports.into_value())

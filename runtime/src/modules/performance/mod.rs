@@ -1,45 +1,21 @@
 //! `performance` (High Resolution Time, W3C): a monotonic clock in milliseconds.
 //!
-//! Owns: the time origin of each engine, the place of `performance` among the event targets, which it
-//! takes when their script is loaded. Must not know: timers, how events are dispatched.
+//! Owns: the object and its class, its place among the event targets, which it takes when their script
+//! is loaded. Must not know: timers, how events are dispatched.
 
 use std::ffi::CStr;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::held::Slot;
 use crate::js::reflect;
 
+use super::clock::{self, now};
 use super::{abort, embed};
-
-/// When the engine began, on both clocks.
-struct Origin {
-    monotonic: Instant,
-    /// Milliseconds since 1970.
-    wall_ms: f64,
-}
-
-impl Default for Origin {
-    fn default() -> Origin {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Origin { monotonic: Instant::now(), wall_ms: micros(wall.as_secs_f64() * 1000.0) }
-    }
-}
-
-/// Cut to whole microseconds, the resolution that the specification allows everybody.
-fn micros(ms: f64) -> f64 {
-    (ms * 1000.0).floor() / 1000.0
-}
-
-/// Milliseconds since the engine began.
-pub fn now(ctx: &Ctx<'_>) -> f64 {
-    let origin = State::of(ctx).extension::<Origin>();
-    micros(origin.monotonic.elapsed().as_secs_f64() * 1000.0)
-}
 
 /// The `performance` object: it has no state.
 pub struct Performance;
@@ -48,6 +24,7 @@ impl Class for Performance {
     const ID: u32 = 130;
     const NAME: &'static CStr = c"Performance";
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> = Some(Display::Attributes(&["timeOrigin"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"now", 0, |_, scope| Ok(Value::new_number(scope.ctx.clone(), now(scope.ctx)))),
         Member::Get(c"timeOrigin", |_, scope| Ok(time_origin(scope))),
@@ -101,10 +78,7 @@ fn written<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
 }
 
 /// Makes `Performance` a class that extends `target`, the class `EventTarget`, now that it is there.
-///
-/// # Errors
-/// Out of memory.
-pub(super) fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
+fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
     let kept = State::of(ctx).extension::<Kept>();
     let (Some(class), Some(stand_in)) = (kept.class.get(ctx), kept.stand_in.get(ctx)) else { return Ok(()) };
     kept.stand_in.set(None);
@@ -120,13 +94,13 @@ pub(super) fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
 }
 
 /// The `performance` object.
-pub(super) fn object<'js>(ctx: &Ctx<'js>) -> Value<'js> {
+fn object<'js>(ctx: &Ctx<'js>) -> Value<'js> {
     let kept = State::of(ctx).extension::<Kept>();
     kept.object.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone()))
 }
 
 fn time_origin<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
-    Value::new_number(scope.ctx.clone(), State::of(scope.ctx).extension::<Origin>().wall_ms)
+    Value::new_number(scope.ctx.clone(), clock::origin(scope.ctx))
 }
 
 /// Starts the clock and replaces the engine's own `performance`, whose origin is no wall time.
@@ -134,7 +108,7 @@ fn time_origin<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    let _ = State::of(ctx).extension::<Origin>();
+    clock::start(ctx);
     let kept = State::of(ctx).extension::<Kept>();
     let stand_in = Object::new(ctx.clone())?;
     for (index, name) in [c"addEventListener", c"removeEventListener", c"dispatchEvent"].iter().enumerate() {
@@ -144,7 +118,9 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     }
     kept.stand_in.set(Some(stand_in.into_value()));
     kept.class.set(Some(class::register_unlisted::<Performance>(ctx)?));
-    kept.object.set(Some(class::instance(ctx, Performance)?));
+    let object = class::instance(ctx, Performance)?;
+    kept.object.set(Some(object.clone()));
+    abort::adopt(ctx, object, extend);
     embed::lazy_globals(ctx, &["Performance"], |ctx, _| {
         abort::exports(ctx)?;
         let class = State::of(ctx).extension::<Kept>().class.get(ctx);

@@ -21,7 +21,7 @@ use crate::js::held::{Held, Slot};
 use crate::js::script::Script;
 use crate::js::{promise, reflect};
 
-use super::embed;
+use super::{console, embed};
 
 static SCRIPTS: [Script; 10] = [
     Script::new(c"jsserve:streams/core", include_str!("core.js")),
@@ -54,6 +54,19 @@ const NAMES: &[&str] = &[
     "TextDecoderStream",
     "CompressionStream",
     "DecompressionStream",
+];
+
+/// What people see of the classes.
+const DISPLAYED: console::Displayed = &[
+    ("ByteLengthQueuingStrategy", &["highWaterMark"]),
+    ("CompressionStream", &["readable", "writable"]),
+    ("CountQueuingStrategy", &["highWaterMark"]),
+    ("DecompressionStream", &["readable", "writable"]),
+    ("ReadableStream", &["locked"]),
+    ("TextDecoderStream", &["encoding", "fatal", "ignoreBOM", "readable", "writable"]),
+    ("TextEncoderStream", &["encoding", "readable", "writable"]),
+    ("TransformStream", &["readable", "writable"]),
+    ("WritableStream", &["locked"]),
 ];
 
 /// What the scripts share, once they are loaded.
@@ -113,7 +126,7 @@ fn dress<'js>(ctx: &Ctx<'js>, shared: &Object<'js>) -> Result<()> {
     for name in NAMES {
         let class = shared.get(*name)?;
         reflect::as_interface(ctx, &class, name)?;
-        super::console::keep(ctx, &class, name)?;
+        console::keep(ctx, &class, name, DISPLAYED)?;
     }
     let stream: Object = shared.get::<_, Object>("ReadableStream")?.get("prototype")?;
     let values: Value = stream.get("values")?;

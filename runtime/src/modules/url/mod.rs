@@ -12,6 +12,7 @@ use url::quirks;
 
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::held::{Slot, Tracer};
 use crate::js::{exception, value};
 
@@ -106,6 +107,23 @@ impl Class for Url {
     const ID: u32 = 110;
     const NAME: &'static CStr = c"URL";
     const LENGTH: u8 = 1;
+    const DISPLAY: Option<Display> = Some(Display::Attributes(
+        &[
+            "href",
+            "origin",
+            "protocol",
+            "username",
+            "password",
+            "host",
+            "hostname",
+            "port",
+            "pathname",
+            "search",
+            "searchParams",
+            "hash",
+        ],
+        class::attribute::<Self>,
+    ));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Static(c"parse", 1, parse),
         Member::Static(c"canParse", 1, can_parse),

@@ -13,6 +13,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::Record;
 use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::{exception, value};
 use crate::modules::iterate::{self, PairSource};
 
@@ -102,6 +103,7 @@ impl PairSource for SearchParams {
 impl Class for SearchParams {
     const ID: u32 = 111;
     const NAME: &'static CStr = c"URLSearchParams";
+    const DISPLAY: Option<Display> = Some(Display::Pairs(" => ", iterate::shown::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"size", |this, scope| {
             Ok(Value::new_number(scope.ctx.clone(), this.with(<[Pair]>::len) as f64))

@@ -13,6 +13,7 @@ use urlpattern::{UrlPatternInit, UrlPatternMatchInput};
 
 use super::{embed, iterate};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::display::Display;
 use crate::js::held::Tracer;
 use crate::js::{exception, value};
 
@@ -184,6 +185,7 @@ impl Class for URLPattern {
     const ID: u32 = 134;
     const NAME: &'static CStr = c"URLPattern";
     const GLOBAL: bool = false;
+    const DISPLAY: Option<Display> = Some(Display::Attributes(&NAMES, class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Get(c"protocol", |this, s| this.component(s, 0)),
         Member::Get(c"username", |this, s| this.component(s, 1)),
