@@ -3,8 +3,14 @@
 //! Owns: the scan of every source file, and the proof that the scan finds what it looks for. Must
 //! not know: what the code does. Rules come from STYLE.md and DESIGN.md of the project.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/names.rs"]
+mod names;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -51,6 +57,41 @@ const ABSENCES: [(&str, &[&str]); 7] = [
 /// The one place that knows hyper, and what tests it: the crate `handlers` has a codec of its own.
 const HYPER: (&str, &[&str]) =
     ("hyper::", &["runtime/src/client/", "runtime/tests/client_", "handlers/tests/", "bench/"]);
+
+/// The sources that are looked through for circles and names.
+const SOURCES: &[&str] = &["runtime/src/", "handlers/src/", "src/"];
+
+/// Circles of imports that there are yet: a folder, and which of its files and folders import each other.
+/// The list may only get shorter.
+const CIRCLES: &[(&str, &str)] = &[
+    ("runtime/src", "connection handler worker"),
+    ("runtime/src/client", "error tls"),
+    ("runtime/src/io", "chunk readiness ring"),
+    ("runtime/src/io/ring", "conn recv send"),
+    (
+        "runtime/src/js",
+        "block charge class clone commonjs compile display engine exception function loader promise pump \
+         reflect reuse script stack value",
+    ),
+    ("runtime/src/modules/crypto", "algorithm dictionary ec form jwk key secret"),
+    ("runtime/src/modules/fetch", "body consume"),
+    ("runtime/src/modules/os", "receives table transfer"),
+    ("runtime/src/source", "commonjs entry prepare transform"),
+    ("runtime/src/source", "packages resolve"),
+    ("handlers/src/http", "exchange session streamed"),
+    ("src/cli", "project resolve script"),
+];
+
+/// Folders with an order: each room imports only those that stand before it.
+const ORDERS: &[(&str, &str)] = &[(
+    "runtime/src/modules",
+    // What browsers have.
+    "clock report embed iterate date console encoding structured_clone timers crypto navigator url_pattern abort \
+     events messaging performance streams blob url form_data fetch \
+     host os std print \
+     shared sockets \
+     types",
+)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -166,6 +207,105 @@ fn climbs(path: &str, text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The sources of the three crates, without their tests.
+fn sources() -> Vec<(String, String)> {
+    let source = |path: &str| SOURCES.iter().any(|source| path.starts_with(source));
+    files(&["rs"]).into_iter().filter(|(path, _)| source(path)).collect()
+}
+
+#[test]
+fn no_folder_has_a_circle_of_imports() {
+    let files = sources();
+    let graphs = SOURCES.iter().flat_map(|source| imports::graphs(source, &files));
+    let mut violations = Vec::new();
+    let mut known: Vec<(&str, BTreeSet<&str>)> =
+        CIRCLES.iter().map(|(folder, names)| (*folder, names.split(' ').collect())).collect();
+    for (folder, graph) in graphs {
+        for circle in imports::circles(&graph) {
+            let names: BTreeSet<&str> = circle.iter().map(String::as_str).collect();
+            match known.iter().position(|(place, known)| *place == folder && known.is_superset(&names)) {
+                Some(at) if known[at].1 == names => drop(known.remove(at)),
+                Some(at) => violations.push(format!("CIRCLES: {folder} has less: {:?}", known.remove(at).1)),
+                None => violations.push(format!("{folder}: these import each other: {names:?}")),
+            }
+        }
+    }
+    violations
+        .extend(known.iter().map(|(folder, names)| format!("CIRCLES: {folder} has no more: {names:?}")));
+    none(&violations);
+}
+
+#[test]
+fn a_planted_circle_is_found() {
+    let file = |path: &str, text: &str| (format!("runtime/src/{path}"), text.to_owned());
+    let graphs = imports::graphs(
+        "runtime/src/",
+        &[
+            file("lib.rs", "mod a; mod b; mod c;"),
+            file("a/mod.rs", "mod one;\nmod two;\nuse crate::{c, b::{self, X as Y}};"),
+            file("a/one.rs", "use super::two::Two;"),
+            file("a/two.rs", "fn f<'a>() { let _ = ('\\'', \"crate::a::one\"); super::one::g(); }"),
+            file("b.rs", "// crate::c\nuse std::fmt;\npub fn f() { crate::c::f() }"),
+            file("c.rs", "use super::{a::one,\n};\n#[cfg(test)]\nmod tests {\n    use crate::b; }"),
+        ],
+    );
+    let circles = |folder| imports::circles(&graphs[folder]);
+    let set = |names: &str| names.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(circles("runtime/src"), [set("a b c")]);
+    assert_eq!(circles("runtime/src/a"), [set("one two")]);
+    let straight = [file("x/mod.rs", "pub mod y; pub use y::Z;"), file("x/y.rs", "use super::W;")];
+    assert!(imports::graphs("runtime/src/", &straight).is_empty(), "a folder and its parts are one");
+}
+
+#[test]
+fn rooms_of_a_folder_keep_their_order() {
+    let files = sources();
+    let mut violations = Vec::new();
+    let graphs = imports::graphs("runtime/src/", &files);
+    for (folder, order) in ORDERS {
+        let order: Vec<&str> = order.split_whitespace().collect();
+        let place = |name: &str| order.iter().position(|known| *known == name);
+        let entries = fs::read_dir(root().join(folder)).expect(folder);
+        let names =
+            entries.map(|entry| entry.expect("entry").file_name().to_str().expect("UTF-8").to_owned());
+        let found: BTreeSet<String> = names
+            .filter(|name| !name.contains('.') || name.ends_with(".rs") && name != "mod.rs")
+            .map(|name| name.trim_end_matches(".rs").to_owned())
+            .collect();
+        let listed: BTreeSet<String> = order.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, listed, "ORDERS and {folder} have the same rooms");
+        for (from, to) in graphs.get(*folder).into_iter().flatten() {
+            for to in to.iter().filter(|to| place(to) > place(from)) {
+                violations.push(format!("{folder}: {from} imports {to}, which is above it"));
+            }
+        }
+    }
+    none(&violations);
+}
+
+#[test]
+fn the_ladder_is_told_once_and_as_it_is() {
+    let text = fs::read_to_string(root().join("runtime/src/lib.rs")).expect("lib.rs");
+    let mut told: Vec<(String, u32)> = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
+        let Some(level) = line.chars().next().and_then(|c| c.to_digit(10)) else { continue };
+        let rooms = line.split('`').skip(1).step_by(2).flat_map(str::split_whitespace);
+        told.extend(rooms.map(|room| (room.to_owned(), level)));
+    }
+    let mut rooms: Vec<(String, u32)> =
+        ROOMS.iter().map(|(room, level)| ((*room).to_owned(), *level)).collect();
+    told.sort();
+    rooms.sort();
+    assert_eq!(told, rooms, "the ladder in lib.rs, and ROOMS");
+    let entries = fs::read_dir(root().join("runtime/src")).expect("runtime/src");
+    let names = entries.map(|entry| entry.expect("entry").file_name().to_str().expect("UTF-8").to_owned());
+    let mut there: Vec<String> =
+        names.filter(|name| name != "lib.rs").map(|name| name.trim_end_matches(".rs").to_owned()).collect();
+    there.sort();
+    let listed: Vec<String> = rooms.into_iter().map(|(room, _)| room).collect();
+    assert_eq!(there, listed, "what is in runtime/src, and ROOMS");
 }
 
 /// Whether `line` has `word` other than as the end of a longer path (`tokio::runtime::` is not ours).
