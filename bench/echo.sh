@@ -11,7 +11,7 @@ cargo build --release --quiet -p jsserve-bench-load
 release=${CARGO_TARGET_DIR:-target}/release
 for bytes in 64 16384; do
   echo "== echo of $bytes bytes, 64 connections, $rounds rounds"
-  python3 bench/echo.py --load "$release/jsserve-bench-load" --rounds "$rounds" --conns 64 --bytes "$bytes" --base node,bun \
+  python3 bench/pair.py --load "$release/jsserve-bench-load" --rounds "$rounds" --conns 64 --bytes "$bytes" --base node,bun \
     "node|19201|env PORT=19201 node bench/servers/echo.node.js" \
     "bun|19202|env PORT=19202 $bun bench/servers/echo.bun.js" \
     "jsserve|19203|$release/jsserve bench/servers/echo.js --port 19203 --workers 1 --quiet" \

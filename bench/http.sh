@@ -1,22 +1,22 @@
 #!/bin/bash
-# CPU per request against Bun, nginx and hyper: interleaved, paired rounds on one core (pair.py of the
-# project's shared tools), one table per number of connections. Needs wrk and nginx (Debian) and bun (npm).
-#   bench/http.sh [rounds] > table.txt
+# CPU per request against Bun, nginx and hyper: interleaved, paired rounds on one core, one table per number of
+# connections. Needs wrk, nginx and python3 (Debian), and bun (npm).
+#   BUN=... bench/http.sh [rounds] > table.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-11}
-pair=${PAIR:-../shared/tools/pair.py}
 bun=${BUN:-$(command -v bun)}
 cargo build --release --quiet
 cargo build --release --quiet -p jsserve-bench-hyper
 root=$PWD
-js="$root/target/release/jsserve"
+release=${CARGO_TARGET_DIR:-$root/target}/release
+js="$release/jsserve"
 scratch=$(mktemp -d); cd "$scratch"
 compare() { # connections app "environment of bun"
-  python3 "$root/$pair" --rounds "$rounds" --conns "$1" --secs 1 --base bun \
+  python3 "$root/bench/pair.py" --rounds "$rounds" --conns "$1" --secs 1 --base bun \
     "bun|19101|env PORT=19101 $3 $bun $root/bench/servers/bun.js" \
     "nginx|19102|nginx -c $root/bench/servers/nginx.conf" \
-    "hyper|19103|$root/target/release/jsserve-bench-hyper 19103" \
+    "hyper|19103|$release/jsserve-bench-hyper 19103" \
     "jsserve|19104|$js $root/$2 --port 19104 --workers 1 --quiet" \
     "jsserve-epoll|19105|$js $root/$2 --port 19105 --workers 1 --quiet --io epoll"
 }

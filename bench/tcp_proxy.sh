@@ -31,5 +31,5 @@ fi
 for load in "64 64" "524288 4"; do
   set -- $load
   echo "== $1 bytes there and back, $2 connections, $rounds rounds"
-  python3 bench/echo.py --load "$release/jsserve-bench-load" --rounds "$rounds" --bytes "$1" --conns "$2" --base node,bun "${specs[@]}"
+  python3 bench/pair.py --load "$release/jsserve-bench-load" --rounds "$rounds" --bytes "$1" --conns "$2" --base node,bun "${specs[@]}"
 done

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Interleaved comparison of servers, paired round by round. usage: pair.py [options] 'NAME|PORT|COMMAND' ...
+
+Every server runs pinned to one core for the whole call, the client to another; in each round every server is
+measured once, in an order that changes from round to round, after a round that warms up. The client is wrk over
+HTTP, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
+tree used over the round (/proc/PID/task/*/schedstat, ns), 'user' the share of it that stat calls user time. Ratios
+are per round, against the best of the bases in that round; medians are printed, and the middle half of the ratios.
+"""
+import argparse, os, re, shlex, signal, socket, statistics, subprocess, time
+
+options = argparse.ArgumentParser()
+options.add_argument("--rounds", type=int, default=9)
+options.add_argument("--conns", type=int, default=64)
+options.add_argument("--secs", type=int, default=1, help="of one measurement")
+options.add_argument("--base", default="", help="names, with commas; the first server without")
+options.add_argument("--path", default="/", help="of HTTP requests")
+options.add_argument("--wrk-args", default="", help="more arguments of wrk")
+options.add_argument("--load", default="", help="the client of raw TCP, in place of wrk")
+options.add_argument("--bytes", type=int, default=64, help="of a message of --load")
+options.add_argument("--core", default="0", help="of the servers")
+options.add_argument("--client-core", default="1")
+options.add_argument("servers", nargs="+", metavar="NAME|PORT|COMMAND")
+given = options.parse_args()
+UNIT_US = {"us": 1, "ms": 1e3, "s": 1e6}
+
+
+def stat(pid):
+    """The fields of a process behind its name, which may have blanks."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()
+
+
+def tree(pid):
+    """A process and all below it."""
+    pids = [pid]
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(stat(entry)[1]) == pid:
+                pids += tree(int(entry))
+        except (OSError, IndexError):
+            pass
+    return pids
+
+
+def used(pid):
+    """CPU of a process tree so far: microseconds, and ticks of user and system time."""
+    ns = user = system = 0
+    for each in tree(pid):
+        try:
+            fields = stat(each)
+            user, system = user + int(fields[11]), system + int(fields[12])
+            for task in os.listdir(f"/proc/{each}/task"):
+                with open(f"/proc/{each}/task/{task}/schedstat") as file:
+                    ns += int(file.read().split()[0])
+        except OSError:
+            pass  # One that has just ended.
+    return ns / 1000, user, system
+
+
+def resident(pid):
+    """Resident memory of a process tree, in MB."""
+    total = 0
+    for each in tree(pid):
+        with open(f"/proc/{each}/status") as file:
+            found = re.search(r"VmRSS:\s+(\d+)", file.read())
+        total += int(found[1]) if found else 0
+    return total / 1024
+
+
+def http(port):
+    """One round of wrk: requests, seconds, microseconds of the median and of 99 %, what went wrong."""
+    command = ["wrk", "-t1", f"-c{given.conns}", f"-d{given.secs}s", "--latency", *shlex.split(given.wrk_args)]
+    ran = client([*command, f"http://127.0.0.1:{port}{given.path}"])
+    done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s)", ran)
+    if not done:
+        raise SystemExit(f"port {port}: wrk says\n{ran}")
+    late = {share: float(n) * UNIT_US[unit] for share, n, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", ran)}
+    wrong = re.search(r"Non-2xx.*|Socket errors.*", ran)
+    seconds = float(done[2]) * UNIT_US[done[3]] / 1e6
+    return int(done[1]), seconds, late.get("50", 0), late.get("99", 0), wrong[0] if wrong else ""
+
+
+def raw(port):
+    """One round of bench/load, in the same terms."""
+    ran = client([given.load, str(port), str(given.conns), str(given.bytes), str(given.secs)])
+    told = {key: float(value) for key, value in re.findall(r"(\w+) ([\d.]+)", ran)}
+    return told["messages"], told["seconds"], told["p50_us"], told["p99_us"], ""
+
+
+def client(command):
+    ran = subprocess.run(["taskset", "-c", given.client_core, *command], capture_output=True, text=True)
+    if ran.returncode:
+        raise SystemExit(f"{shlex.join(command)}: {ran.stderr or ran.stdout}")
+    return ran.stdout
+
+
+def measure(server, port):
+    before = used(server.pid)
+    count, seconds, p50, p99, wrong = (raw if given.load else http)(port)
+    after = used(server.pid)
+    cpu = (after[0] - before[0]) / max(count, 1)
+    user, system = after[1] - before[1], after[2] - before[2]
+    return {
+        "cpu": cpu, "user": cpu * user / max(user + system, 1), "rate": count / seconds,
+        "p50": p50, "p99": p99, "rss": resident(server.pid), "wrong": wrong,
+    }
+
+
+def await_port(name, server, port):
+    for _ in range(200):
+        if server.poll() is not None:
+            raise SystemExit(f"{name} ended with {server.returncode}")
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"{name} does not listen on {port}")
+
+
+def run():
+    servers, results = {}, {}
+    try:
+        for spec in given.servers:
+            name, port, command = spec.split("|", 2)
+            pinned = ["taskset", "-c", given.core, *shlex.split(command)]
+            server = subprocess.Popen(pinned, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            servers[name], results[name] = (server, int(port)), []
+        for name, (server, port) in servers.items():
+            await_port(name, server, port)
+        names = list(servers)
+        for turn in range(given.rounds + 1):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                result = measure(*servers[name])
+                if turn > 0:
+                    results[name].append(result)
+    finally:
+        for server, _ in servers.values():
+            try:
+                os.killpg(server.pid, signal.SIGTERM)
+            except OSError:
+                pass
+    return results
+
+
+def table(results):
+    bases = [name for name in given.base.split(",") if name in results] or [next(iter(results))]
+    best = lambda key, pick: [pick(results[base][turn][key] for base in bases) for turn in range(given.rounds)]
+    cpus, rates = best("cpu", min), best("rate", max)
+    unit = "msg" if given.load else "req"
+    print(f'{"server":16}{"cpu us/" + unit:>11}{"best":>8}{"ratio":>7}{"low-high":>12}{"user":>7}{unit + "/s":>9}'
+          f'{"ratio":>7}{"p50 us":>8}{"p99 us":>8}{"rss MB":>8}')
+    for name, rows in sorted(results.items(), key=lambda item: statistics.median(row["cpu"] for row in item[1])):
+        median = lambda key: statistics.median(row[key] for row in rows)
+        ratios = sorted(row["cpu"] / base for row, base in zip(rows, cpus))
+        quarter = len(ratios) // 4
+        spread = f"{ratios[quarter]:.2f}-{ratios[-1 - quarter]:.2f}"
+        rate = statistics.median(row["rate"] / base for row, base in zip(rows, rates))
+        wrong = next((row["wrong"] for row in rows if row["wrong"]), "")
+        print(f'{name:16}{median("cpu"):11.2f}{min(row["cpu"] for row in rows):8.2f}{statistics.median(ratios):7.2f}'
+              f'{spread:>12}{median("user"):7.2f}{median("rate"):9.0f}{rate:7.2f}{median("p50"):8.0f}{median("p99"):8.0f}'
+              f'{median("rss"):8.1f}  {wrong}'.rstrip())
+
+
+table(run())
