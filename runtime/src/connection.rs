@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -90,12 +90,12 @@ impl Connection {
 
     /// The client's address.
     pub fn peer(&self) -> SocketAddr {
-        self.stream.peer_addr().unwrap_or(UNKNOWN)
+        self.stream.peer_addr().unwrap_or(io::UNKNOWN_ADDRESS)
     }
 
     /// Ours.
     pub fn local(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap_or(UNKNOWN)
+        self.stream.local_addr().unwrap_or(io::UNKNOWN_ADDRESS)
     }
 
     /// Where it is in its life.
@@ -217,6 +217,3 @@ impl Connection {
         (self.stream, self.worker, self._seat)
     }
 }
-
-/// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
-const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

@@ -4,6 +4,8 @@
 //! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
 //! not know: JavaScript, protocols.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 mod choice;
 mod chunk;
 mod deadline;
@@ -43,6 +45,9 @@ pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::{backend, run};
+
+/// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
+pub const UNKNOWN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What carries a worker's I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

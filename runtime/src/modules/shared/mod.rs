@@ -12,10 +12,11 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::object::Property;
-use rquickjs::{Array, Ctx, Error, Module, Object, Result, Value};
+use rquickjs::{Ctx, Error, Module, Object, Result, Value};
 
 use crate::js::class::{Class, Member, Scope, Static};
 use crate::js::{class, clone, exception, function, value};
+use crate::modules::iterate;
 use store::{Full, IncrError, Map, OnFull, Options, Stored};
 
 /// Bytes of a key in UTF-8, and of a map's name.
@@ -294,15 +295,15 @@ impl SharedMap {
 
     fn keys<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let found = self.select(scope)?;
-        array(scope.ctx, found.iter().map(|(key, _)| value::string(scope.ctx, key)))
+        iterate::array(scope.ctx, found.iter().map(|(key, _)| value::string(scope.ctx, key)))
     }
 
     fn entries<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let ctx = scope.ctx;
         let pair = |(key, stored): &(Box<str>, Stored)| {
-            array(ctx, [value::string(ctx, key), load(ctx, stored)].into_iter())
+            iterate::array(ctx, [value::string(ctx, key), load(ctx, stored)].into_iter())
         };
-        array(ctx, self.select(scope)?.iter().map(pair))
+        iterate::array(ctx, self.select(scope)?.iter().map(pair))
     }
 
     fn size<'js>(&self, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -326,16 +327,6 @@ fn load<'js>(ctx: &Ctx<'js>, stored: &Stored) -> Result<Value<'js>> {
 fn number<'js>(ctx: &Ctx<'js>, n: f64) -> Value<'js> {
     // `new_number` makes 0 of -0.
     if n == 0.0 { Value::new_float(ctx.clone(), n) } else { Value::new_number(ctx.clone(), n) }
-}
-
-/// An array; its elements are defined, whatever setters the app put on `Array.prototype`.
-fn array<'js>(ctx: &Ctx<'js>, items: impl Iterator<Item = Result<Value<'js>>>) -> Result<Value<'js>> {
-    let array = Array::new(ctx.clone())?;
-    for (index, item) in items.enumerate() {
-        let index = u32::try_from(index).map_err(|_| Error::Unknown)?;
-        array.as_object().prop(index, Property::from(item?).writable().configurable().enumerable())?;
-    }
-    Ok(array.into_value())
 }
 
 impl Class for SharedMap {

@@ -14,11 +14,11 @@ use rquickjs::Value;
 use super::Handle;
 use super::link::{Info, Link};
 use super::transport::Transport;
-use crate::io::{Stream, sleep_until};
+use crate::io::{Stream, UNKNOWN_ADDRESS, sleep_until};
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception::Thrown;
 use crate::js::promise::{self, Outcome};
 use crate::modules::fetch::context::{ExecutionContext, Own};
 
@@ -75,7 +75,12 @@ pub async fn serve(
     };
     let outcome = Rc::new(Outcome::default());
     let mut running = Running { socket: None, link, own: None, engine };
-    running.begin(handler, (ends.0.unwrap_or(UNKNOWN), ends.1.unwrap_or(UNKNOWN)), worker, &outcome);
+    running.begin(
+        handler,
+        (ends.0.unwrap_or(UNKNOWN_ADDRESS), ends.1.unwrap_or(UNKNOWN_ADDRESS)),
+        worker,
+        &outcome,
+    );
     let result = running.attended(patience, poll_fn(|cx| outcome.poll(cx))).await;
     if result.is_ok()
         && let Some(own) = &running.own
@@ -87,9 +92,6 @@ pub async fn serve(
     // A client that goes away is no fault of the app's, and must not fill its log.
     result.or_else(|thrown| if running.link.has_failed_with(&thrown.text) { Ok(()) } else { Err(thrown) })
 }
-
-/// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
-const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 fn open(stream: Stream, (peer, local): (Option<SocketAddr>, Option<SocketAddr>)) -> io::Result<Rc<Link>> {
     let link = Link::new();
@@ -124,8 +126,7 @@ impl Running<'_> {
                 Ok(())
             };
             if let Err(error) = call() {
-                exception::raise(ctx, &error);
-                let thrown = Thrown::take(ctx);
+                let thrown = Thrown::of(ctx, &error);
                 State::of(ctx).note(&thrown);
                 outcome.set(Err(thrown));
             }
