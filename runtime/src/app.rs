@@ -97,10 +97,7 @@ impl Blueprint {
     fn link(&self, engine: &Engine) -> std::result::Result<(), Thrown> {
         engine.turn(|ctx| match self.code.load_main(ctx) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                crate::js::exception::raise(ctx, &error);
-                Err(Thrown::take(ctx))
-            }
+            Err(error) => Err(Thrown::of(ctx, &error)),
         })
     }
 
@@ -133,10 +130,7 @@ impl Blueprint {
             std::iter::once(self.config.app.display().to_string()).chain(self.config.args.clone());
         let arguments: Vec<String> = arguments.collect();
         engine.turn(|ctx| {
-            ctx.globals().set("scriptArgs", arguments).map_err(|error| {
-                crate::js::exception::raise(ctx, &error);
-                Thrown::take(ctx)
-            })
+            ctx.globals().set("scriptArgs", arguments).map_err(|error| Thrown::of(ctx, &error))
         })?;
         Ok(engine)
     }
@@ -310,10 +304,7 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
             promise::observe(ctx, &evaluated.into_value(), Box::new(Settled { cell: cell.clone() }))?;
             Ok::<_, rquickjs::Error>(Held::new(module.namespace()?.into_value()))
         };
-        start().map_err(|error| {
-            crate::js::exception::raise(ctx, &error);
-            Thrown::take(ctx)
-        })
+        start().map_err(|error| Thrown::of(ctx, &error))
     });
     let namespace = started.map_err(|thrown| blueprint.app_error(&thrown))?;
     let deadline = io::sleep(Duration::from_millis(blueprint.config.limits.start_ms_max));
@@ -336,10 +327,7 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
         }
     }
     let handlers = engine.turn(|ctx| {
-        handlers(ctx, &namespace, &blueprint.config.env).map_err(|error| {
-            crate::js::exception::raise(ctx, &error);
-            Thrown::take(ctx)
-        })
+        handlers(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error))
     });
     drop(namespace);
     let (fetch, accept, connect) = handlers.map_err(|thrown| blueprint.app_error(&thrown))?;

@@ -210,10 +210,7 @@ impl Script {
                 globals.set("argv0", config.exec_args.first().cloned().unwrap_or_default())?;
                 globals.set("execArgv", config.exec_args.clone())
             };
-            set().map_err(|error| {
-                crate::js::exception::raise(ctx, &error);
-                Thrown::take(ctx)
-            })
+            set().map_err(|error| Thrown::of(ctx, &error))
         });
         installed.map_err(|thrown| Error::new(ErrorKind::System, thrown.text))
     }

@@ -311,10 +311,7 @@ impl Engine {
         *engine.state.engine.borrow_mut() = Rc::downgrade(&engine);
         engine.turn(|ctx| match table.globals.iter().try_for_each(|install| install(ctx)) {
             Ok(()) => Ok(()),
-            Err(error) => {
-                super::exception::raise(ctx, &error);
-                Err(Thrown::take(ctx))
-            }
+            Err(error) => Err(Thrown::of(ctx, &error)),
         })?;
         Ok(engine)
     }

@@ -108,6 +108,12 @@ pub struct Thrown {
 }
 
 impl Thrown {
+    /// Describes what `error` stands for: the pending exception, or what becomes one.
+    pub fn of(ctx: &Ctx<'_>, error: &Error) -> Thrown {
+        raise(ctx, error);
+        Thrown::take(ctx)
+    }
+
     /// Takes the context's pending exception.
     pub fn take(ctx: &Ctx<'_>) -> Thrown {
         // SAFETY: a live context; the exception's reference becomes the Value's.

@@ -211,10 +211,7 @@ pub fn fetch(
         let result = invoke(ctx, handler, incoming);
         let (request, value) = match result {
             Ok(both) => both,
-            Err(error) => {
-                crate::js::exception::raise(ctx, &error);
-                return failed(ctx, Thrown::take(ctx));
-            }
+            Err(error) => return failed(ctx, Thrown::of(ctx, &error)),
         };
         if class::get::<Response>(&value).is_none() && value.is_object() {
             return settle(ctx, engine, (request, head), value, sink);

@@ -12,7 +12,7 @@ use rquickjs::Value;
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception::Thrown;
 use crate::js::promise::{self, Outcome};
 use crate::modules::fetch::context::{ExecutionContext, address};
 
@@ -57,8 +57,7 @@ pub async fn accept(
             Ok(())
         };
         if let Err(error) = call() {
-            exception::raise(ctx, &error);
-            let thrown = Thrown::take(ctx);
+            let thrown = Thrown::of(ctx, &error);
             State::of(ctx).note(&thrown);
             cell.set(Err(thrown));
         }

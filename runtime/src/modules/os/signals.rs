@@ -92,7 +92,6 @@ fn call(ctx: &Ctx<'_>, number: i32) {
     let function = handlers.functions.borrow().get(&number).map(|held| held.get(ctx));
     let Some(function) = function else { return };
     if let Err(error) = promise::call(ctx, &Held::new(function), None, &[]) {
-        exception::raise(ctx, &error);
-        report::exception(ctx, &Thrown::take(ctx), "in a signal handler");
+        report::exception(ctx, &Thrown::of(ctx, &error), "in a signal handler");
     }
 }

@@ -13,7 +13,7 @@ use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source}
 use super::{Loaded, shared};
 use crate::js::class;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Cause, Thrown};
+use crate::js::exception::{Cause, Thrown};
 use crate::js::held::Held;
 use crate::js::promise;
 
@@ -211,10 +211,7 @@ impl StreamReader {
     fn ask(&self) {
         let failed = self.engine.turn(|ctx| {
             let result = call(ctx, "readInto", &[self.reader.get(ctx), self.sink.get(ctx)]);
-            result.err().map(|error| {
-                exception::raise(ctx, &error);
-                Thrown::take(ctx)
-            })
+            result.err().map(|error| Thrown::of(ctx, &error))
         });
         let nothing = self.arrival.read.borrow().is_none();
         // A turn that used up its time leaves nothing behind that would answer.

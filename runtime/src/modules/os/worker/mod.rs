@@ -247,7 +247,6 @@ fn deliver(ctx: &Ctx<'_>, number: u64, message: &Packed) {
         promise::call(ctx, &Held::new(handler), None, &[event.into_value()]).map(drop)
     };
     if let Err(error) = call() {
-        exception::raise(ctx, &error);
-        report::exception(ctx, &Thrown::take(ctx), "in onmessage");
+        report::exception(ctx, &Thrown::of(ctx, &error), "in onmessage");
     }
 }

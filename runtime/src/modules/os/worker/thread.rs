@@ -188,12 +188,9 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     engine.set_can_block(true);
     match parent {
         Role::App => log_output(&engine, &name),
-        Role::Script | Role::Worker => engine.turn(|ctx| {
-            (table.thread_of_script)(ctx).map_err(|error| {
-                exception::raise(ctx, &error);
-                Thrown::take(ctx)
-            })
-        })?,
+        Role::Script | Role::Worker => {
+            engine.turn(|ctx| (table.thread_of_script)(ctx).map_err(|error| Thrown::of(ctx, &error)))?
+        }
     }
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
@@ -248,8 +245,7 @@ fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
         promise::observe(ctx, evaluated.as_value(), Box::new(observer))
     };
     if let Err(error) = load() {
-        exception::raise(ctx, &error);
-        complain(parent, specifier, "", &Thrown::take(ctx));
+        complain(parent, specifier, "", &Thrown::of(ctx, &error));
     }
 }
 
