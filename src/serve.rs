@@ -40,12 +40,7 @@ pub fn check(config: Config) -> Result<ExitCode> {
     let file = config.file.as_ref().map_or(String::new(), |file| format!(", config={}", file.display()));
     let checked = check::check(config)?;
     if !quiet {
-        let handlers = [
-            ("fetch", checked.abilities.fetch),
-            ("accept", checked.abilities.accept),
-            ("connect", checked.abilities.connect),
-        ];
-        let handlers: Vec<&str> = handlers.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        let handlers = checked.methods.names();
         let (modules, ms) = (checked.modules, checked.took.as_millis());
         let line = format!("{app}: {}{file}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));
         let _ = std::io::stdout().write_all(line.as_bytes());

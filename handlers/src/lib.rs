@@ -2,8 +2,7 @@
 //! the app; none of them sees the ring.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
+use runtime::app::methods::Method;
 use runtime::handler::Protocols;
 
 pub mod http;
@@ -11,5 +10,8 @@ pub mod raw;
 
 /// The protocols that a server speaks.
 pub fn protocols() -> Protocols {
-    Protocols { http: Arc::new(http::Http), tcp: Arc::new(raw::Raw) }
+    Protocols::default()
+        .with(Method::Fetch, http::Http)
+        .with(Method::Connect, raw::Connect)
+        .with(Method::Accept, raw::Accept)
 }

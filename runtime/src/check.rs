@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::app::{Abilities, App, Blueprint};
+use crate::app::methods::Methods;
+use crate::app::{App, Blueprint};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
@@ -19,7 +20,7 @@ use crate::source::prepare;
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
     /// What its default export can do.
-    pub abilities: Abilities,
+    pub methods: Methods,
     /// Its files, those of packages included.
     pub modules: usize,
     /// How long it took to read, compile and evaluate them.
@@ -49,7 +50,7 @@ pub fn check(config: Config) -> Result<Checked> {
         io::run(backend, &options, move || async move {
             let app = App::load(blueprint.clone(), Pulse::default(), 0).await?;
             Ok(Checked {
-                abilities: app.current().abilities(),
+                methods: app.current().methods(),
                 modules: blueprint.modules(),
                 took: start.elapsed(),
             })

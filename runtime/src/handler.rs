@@ -1,11 +1,12 @@
 //! What a worker does with an accepted connection, as a trait: `handlers/` has the protocols.
 //!
-//! Owns: [`Protocol`]. Must not know: any protocol.
+//! Owns: [`Protocol`], and which of them calls which method of the app. Must not know: any protocol.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::app::methods::{METHODS, Method};
 use crate::connection::Connection;
 
 /// A protocol that connections speak. One value serves all workers; what a worker keeps for it is
@@ -15,11 +16,19 @@ pub trait Protocol: Send + Sync {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>>;
 }
 
-/// The protocols of a server.
-#[derive(Clone)]
-pub struct Protocols {
-    /// Speaks on `http://` listeners.
-    pub http: Arc<dyn Protocol>,
-    /// Speaks on `tcp://` listeners.
-    pub tcp: Arc<dyn Protocol>,
+/// The protocols of a server, each by the method of the app that it calls.
+#[derive(Clone, Default)]
+pub struct Protocols([Option<Arc<dyn Protocol>>; METHODS]);
+
+impl Protocols {
+    /// With `protocol` for connections that `method` serves.
+    pub fn with(mut self, method: Method, protocol: impl Protocol + 'static) -> Self {
+        self.0[method as usize] = Some(Arc::new(protocol));
+        self
+    }
+
+    /// The one that calls `method`.
+    pub fn of(&self, method: Method) -> Option<&Arc<dyn Protocol>> {
+        self.0[method as usize].as_ref()
+    }
 }

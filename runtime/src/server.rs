@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
-use crate::app::{Abilities, Blueprint};
+use crate::app::Blueprint;
+use crate::app::methods::{self, Methods};
 use crate::config::{Config, IoChoice, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::Protocols;
@@ -196,15 +197,15 @@ impl Server {
             let handle = self.spawn(number, row)?;
             self.workers.push(handle);
         }
-        let mut abilities = Abilities { fetch: false, accept: false, connect: false };
+        let mut methods = Methods::default();
         self.wait_for_all(|event| match event {
             Event::Ready(_, can) => {
-                abilities = can;
+                methods = can;
                 true
             }
             _ => false,
         })?;
-        self.settle_schemes(abilities)?;
+        self.settle_schemes(methods)?;
         self.workers.iter().for_each(|worker| worker.tell(Control::Listen));
         self.wait_for_all(|event| matches!(event, Event::Listening(_)))?;
         self.workers.iter_mut().for_each(|worker| worker.listening = true);
@@ -224,16 +225,13 @@ impl Server {
     }
 
     /// Names what each listener speaks, and refuses one that the app has no handler for.
-    fn settle_schemes(&mut self, abilities: Abilities) -> Result<()> {
+    fn settle_schemes(&mut self, methods: Methods) -> Result<()> {
         for (scheme, addr) in &mut self.addresses {
             if *scheme == Scheme::Auto {
-                *scheme = if abilities.fetch { Scheme::Http } else { Scheme::Tcp };
+                *scheme = methods.scheme();
             }
-            let (missing, name, method) = match scheme {
-                Scheme::Tcp => (!abilities.tcp(), "tcp", "connect(socket) or accept(fd, peer)"),
-                _ => (!abilities.fetch, "http", "fetch(request)"),
-            };
-            if missing {
+            if methods.serving(*scheme).is_none() {
+                let (name, method) = (scheme_name(*scheme), methods::wanted(*scheme));
                 let text = format!("{} has no handler for {name}://{addr}", self.config.app.display());
                 return Err(Error::new(ErrorKind::App, text)
                     .remedy(format!("Its default export needs a method {method}.")));
@@ -244,8 +242,7 @@ impl Server {
 
     /// The addresses listened on, `scheme://host:port` each.
     pub fn addresses(&self) -> Vec<String> {
-        let name = |scheme| if scheme == Scheme::Tcp { "tcp" } else { "http" };
-        self.addresses.iter().map(|(scheme, addr)| format!("{}://{addr}", name(*scheme))).collect()
+        self.addresses.iter().map(|(scheme, addr)| format!("{}://{addr}", scheme_name(*scheme))).collect()
     }
 
     /// The backend's name, and why it is not io_uring.
@@ -410,6 +407,11 @@ impl Server {
         self.stop();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
+}
+
+/// The scheme of a listener's address, as it is shown.
+fn scheme_name(scheme: Scheme) -> &'static str {
+    if scheme == Scheme::Tcp { "tcp" } else { "http" }
 }
 
 /// Waits a moment for a thread's end; whether it came.

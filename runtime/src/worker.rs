@@ -16,15 +16,14 @@ use std::task::{Context, Poll, Waker};
 use crossbeam_channel::{Receiver, Sender};
 use slab::Slab;
 
-use crate::app::{Abilities, App, Blueprint};
+use crate::app::methods::Methods;
+use crate::app::{App, Blueprint};
 use crate::config::{Config, Scheme};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
 use crate::js::engine::Pulse;
-use crate::modules::fetch::context::Background;
-use crate::modules::sockets;
 use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
@@ -44,7 +43,7 @@ pub enum Control {
 #[derive(Debug)]
 pub enum Event {
     /// The worker of that life has loaded its app; it can listen.
-    Ready(u64, Abilities),
+    Ready(u64, Methods),
     /// It listens.
     Listening(u64),
     /// It ended: in order, or for this reason.
@@ -215,7 +214,7 @@ async fn serve(seed: Seed) -> Result<()> {
         return Ok(());
     };
     let app = app?;
-    let abilities = app.current().abilities();
+    let methods = app.current().methods();
     let worker = Rc::new(Worker {
         number,
         config,
@@ -227,7 +226,7 @@ async fn serve(seed: Seed) -> Result<()> {
         waiting: RefCell::default(),
     });
     // The receiver of events is gone only when the server is.
-    let _ = events.send(Event::Ready(life, abilities));
+    let _ = events.send(Event::Ready(life, methods));
     loop {
         match control.try_recv() {
             Ok(Control::Listen) => break,
@@ -239,7 +238,7 @@ async fn serve(seed: Seed) -> Result<()> {
     let mut accepting = Vec::new();
     let mut spoken = Vec::new();
     for (scheme, socket) in listeners {
-        let protocol = protocol_for(scheme, abilities, &protocols);
+        let protocol = protocol_for(scheme, methods, &protocols)?;
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
         let listener = Listener::new(socket).map_err(|e| Error::system("listener", e))?;
         spoken.push(protocol.clone());
@@ -313,7 +312,7 @@ async fn follow(
 
 /// Has the app hear that its sockets are at their end: no more than a few rounds of the tasks.
 async fn stop(worker: &Rc<Worker>) {
-    sockets::shut_down(worker.app.current().engine());
+    worker.app.current().shut_down();
     for _ in 0..3 {
         io::yield_now().await;
     }
@@ -322,12 +321,13 @@ async fn stop(worker: &Rc<Worker>) {
 /// Completed connections that wait for `accept`.
 const BACKLOG: i32 = 1024;
 
-fn protocol_for(scheme: Scheme, abilities: Abilities, protocols: &Protocols) -> Arc<dyn Protocol> {
-    match scheme {
-        Scheme::Http => protocols.http.clone(),
-        Scheme::Auto if abilities.fetch => protocols.http.clone(),
-        Scheme::Auto | Scheme::Tcp => protocols.tcp.clone(),
-    }
+/// What speaks on listeners of `scheme`.
+///
+/// # Errors
+/// Nothing does: the server has refused such an app before.
+fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Result<Arc<dyn Protocol>> {
+    let found = methods.serving(scheme).and_then(|method| protocols.of(method));
+    found.cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
 }
 
 /// Accepts until a drain; a full worker accepts no more until a seat is free.
@@ -388,9 +388,8 @@ async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
         loop_.await;
     }
     worker.until(|w| w.connections() == 0).await;
-    let engine = worker.app.current().engine().clone();
-    let background = engine.state().extension::<Background>();
-    while background.count() > 0 {
+    let app = worker.app.current();
+    while app.background() > 0 {
         io::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

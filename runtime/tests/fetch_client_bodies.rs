@@ -13,10 +13,12 @@ use std::time::Duration;
 use crate::client_server::{Server, options, response};
 use crate::driver::Driver;
 use crate::fetch_harness::{engine, engine_with, quiet, run};
+use rquickjs::Object;
+use runtime::app::Callee;
+use runtime::app::fetch::{self, Called, Fields, OwnedReply};
 use runtime::client::ClientOptions;
 use runtime::io::sleep;
-use runtime::js::{Held, Value};
-use runtime::modules::fetch::call::{self, Called, FetchHandler, Fields, OwnedReply};
+use runtime::js::Value;
 use runtime::modules::fetch::header_list::HeaderList;
 use runtime::modules::fetch::incoming::{Head, Incoming, IncomingBody, Progress};
 use runtime::modules::fetch::outgoing::Outgoing;
@@ -263,15 +265,15 @@ impl Head for Asked {
 }
 
 /// Serves one request by the app's function `source`.
-fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>) -> call::Pending {
+fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>) -> fetch::Pending {
     let handler = driver.engine.turn(|ctx| {
-        let function = ctx.eval::<Value, _>(format!("({source})")).expect("a function");
-        let none = || Held::new(Value::new_undefined(ctx.clone()));
-        FetchHandler::new(Held::new(function), none(), none())
+        runtime::app::context::install(ctx).expect("memory");
+        let app = ctx.eval::<Object, _>(format!("({{ fetch: {source} }})")).expect("an app");
+        Callee::find(&app, "fetch", &Value::new_undefined(ctx.clone())).expect("memory").expect("a function")
     });
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
     let incoming = Incoming { head: Rc::new(asked), body, peer: addr, local: addr, worker: 0 };
-    match call::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
+    match fetch::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
         Called::Pending(pending) => pending,
         Called::Failed(failure) => panic!("{failure:?}"),
         _ => panic!("an answer before the fetch"),
@@ -279,7 +281,7 @@ fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>
 }
 
 /// The answer, and its body from native code.
-async fn answer(pending: &call::Pending) -> (OwnedReply, Outgoing) {
+async fn answer(pending: &fetch::Pending) -> (OwnedReply, Outgoing) {
     let mut owned = poll_fn(|cx| pending.poll(cx)).await.unwrap_or_else(|failure| panic!("{failure:?}"));
     let outgoing = owned.take_stream().expect("a body in pieces");
     assert!(matches!(outgoing, Outgoing::Native(_)), "it would enter JavaScript");

@@ -2,7 +2,6 @@
 //!
 //! Owns: nothing. Must not know: how the client works inside.
 
-
 use crate::client_server::{Server, options, response};
 use crate::fetch_harness::{engine, engine_with, quiet, run};
 use runtime::client::ClientOptions;

@@ -8,10 +8,12 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
+use runtime::app::fetch::{
+    self, BodyError, Called, Failure, Head, Incoming, IncomingBody, OwnedReply, Pending, Progress, Reply,
+};
+use runtime::app::methods::Method;
 use runtime::connection::{Phase, Stopped};
 use runtime::io::Chunk;
-use runtime::modules::fetch::call::{self, Called, Failure, OwnedReply, Pending, Reply};
-use runtime::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
 
 use super::h1::{BodyDecoder, BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
 use super::session::{End, Session};
@@ -90,10 +92,12 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
         worker: worker.number,
     };
     let app = worker.app.current();
-    let Some(handler) = app.fetch() else { return Err(session.refuse(501, Exchange::of(head, false))) };
+    let Some(handler) = app.callee(Method::Fetch) else {
+        return Err(session.refuse(501, Exchange::of(head, false)));
+    };
     let mut encoded = Encoded { body: BodyMode::Omit, length: None, keep_alive: false };
     let out = &mut session.out;
-    let called = call::fetch(app.engine(), handler, incoming, &mut |lent| {
+    let called = fetch::fetch(app.engine(), handler, incoming, &mut |lent| {
         encoded = match lent.streamed {
             true => begin_streamed(out, head, &mut body, exchange, draining, &lent),
             false => reply::write(out, &lent, exchange),

@@ -2,8 +2,8 @@
 //!
 //! Owns: the log line of a failure, the page that development mode shows. Must not know: why.
 
+use runtime::app::fetch::Failure;
 use runtime::connection::Connection;
-use runtime::modules::fetch::call::Failure;
 
 use super::clock;
 use super::h1::{self, BodyMode, BodySize, Exchange, RequestHead, ResponseHead, encode_error, encode_head};

@@ -2,7 +2,7 @@
 //!
 //! Owns: the choice of framing. Must not know: when it is sent.
 
-use runtime::modules::fetch::call::{Fields, Reply};
+use runtime::app::fetch::{Fields, Reply};
 
 use super::clock;
 use super::h1::{BodyMode, BodySize, Encoded, Exchange, ResponseHead, encode_head};

@@ -8,9 +8,9 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use runtime::app::fetch::{Broken, Caller, Outgoing, Unwanted};
 use runtime::connection::{Phase, SendWatch, Stopped};
 use runtime::io::{self, Chunk, Deadline};
-use runtime::modules::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
 
 use super::exchange::{Body, EARLY_BYTES_MAX, receive};
 use super::h1::{BodyMode, CHUNK_END, Encoded, LAST_CHUNK, RequestHead, encode_chunk_start};

@@ -10,52 +10,63 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use runtime::app::accept::{self, Lent};
+use runtime::app::connect::{self, Patience};
+use runtime::app::methods::Method;
 use runtime::connection::Connection;
 use runtime::handler::Protocol;
 use runtime::io::Socket;
-use runtime::modules::os::handler;
-use runtime::modules::os::lent::Lent;
-use runtime::modules::sockets::inbound::{self, Patience};
 use runtime::worker::Worker;
 use tracing::error;
 
-/// Raw TCP.
-pub struct Raw;
+/// Raw TCP for the app's `connect`.
+pub struct Connect;
 
-impl Protocol for Raw {
+/// Raw TCP for the app's `accept`.
+pub struct Accept;
+
+impl Protocol for Connect {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin(serve(connection))
+        Box::pin(as_socket(connection))
     }
 }
 
-async fn serve(connection: Connection) {
-    let (peer, local) = (connection.peer(), connection.local());
+impl Protocol for Accept {
+    fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(as_descriptor(connection))
+    }
+}
+
+async fn as_socket(connection: Connection) {
+    let peer = connection.peer();
     // The seat is held to the end: it is what counts the connection.
     let (stream, worker, _seat) = connection.into_parts();
     let app = worker.app.current();
-    if let Some(handler) = app.connect() {
-        worker.serving.note(b"connect", peer.to_string().as_bytes());
-        let limits = &worker.config.limits;
-        let patience = Patience { idle_ms: limits.idle_ms_max, write_stall_ms: limits.write_stall_ms_max };
-        if let Err(thrown) = inbound::serve(app.engine(), handler, stream, worker.number, patience).await {
-            error!(worker = worker.number, %peer, "connect failed: {thrown}");
-        }
-        return;
+    let Some(callee) = app.callee(Method::Connect) else { return };
+    worker.serving.note(b"connect", peer.to_string().as_bytes());
+    let limits = &worker.config.limits;
+    let patience = Patience { idle_ms: limits.idle_ms_max, write_stall_ms: limits.write_stall_ms_max };
+    if let Err(thrown) = connect::connect(app.engine(), callee, stream, worker.number, patience).await {
+        error!(worker = worker.number, %peer, "connect failed: {thrown}");
     }
+}
+
+async fn as_descriptor(connection: Connection) {
+    let ends = (connection.peer(), connection.local());
+    let (stream, worker, _seat) = connection.into_parts();
     match stream.into_socket() {
-        Ok(socket) => handle(&worker, socket, peer, local).await,
-        Err(error) => error!(worker = worker.number, %peer, "cannot take over the connection: {error}"),
+        Ok(socket) => handle(&worker, socket, ends).await,
+        Err(error) => {
+            error!(worker = worker.number, peer = %ends.0, "cannot take over the connection: {error}")
+        }
     }
 }
 
 /// Runs the app's handler on the connection, then closes it unless the handler did: with a reset if
 /// the handler failed, so that the client does not take what it has for all there is.
-async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: SocketAddr) {
-    let app = worker.app.current();
-    let Some(accept) = app.accept() else {
-        error!(worker = worker.number, %peer, "the app has no `connect` and no `accept`; the connection is closed");
-        return;
-    };
+async fn handle(worker: &Rc<Worker>, socket: Socket, ends: (SocketAddr, SocketAddr)) {
+    let (app, peer) = (worker.app.current(), ends.0);
+    let Some(callee) = app.callee(Method::Accept) else { return };
     let lent = match Lent::new(app.engine(), socket) {
         Ok(lent) => lent,
         Err(error) => {
@@ -64,7 +75,7 @@ async fn handle(worker: &Rc<Worker>, socket: Socket, peer: SocketAddr, local: So
         }
     };
     worker.serving.note(b"accept", peer.to_string().as_bytes());
-    let outcome = handler::accept(app.engine(), accept, lent.fd(), peer, local, worker.number).await;
+    let outcome = accept::accept(app.engine(), callee, lent.fd(), ends, worker.number).await;
     match outcome {
         Ok(()) => lent.finish().await,
         Err(thrown) => {

@@ -1,18 +1,16 @@
-//! Fetch for handlers: Headers, Request, Response, the handler's `ctx`, and the call of `fetch`.
+//! Fetch: Headers, Request, Response and the function `fetch`.
 //!
 //! Owns: what stands between a parsed request and the app. Must not know: HTTP on the wire.
 
 pub mod body;
-pub mod call;
 pub mod client;
 pub mod consume;
 pub mod content_type;
-pub mod context;
 pub mod header_list;
 pub mod headers;
 pub mod incoming;
 pub mod outgoing;
-mod passing;
+pub(crate) mod passing;
 pub mod referrer;
 pub mod request;
 pub mod response;
@@ -32,6 +30,5 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     iterate::register::<headers::Headers>(ctx)?;
     class::register::<response::Response>(ctx)?;
     class::register::<request::Request>(ctx)?;
-    class::register::<context::ExecutionContext>(ctx)?;
     client::install(ctx)
 }

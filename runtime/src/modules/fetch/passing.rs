@@ -14,7 +14,7 @@ const OF_BYTES: [&[u8]; 4] = [b"content-encoding", b"content-length", b"content-
 
 /// The headers of `response` to the request with `head`, if `source`, its body, goes on as it came: from
 /// now on it is not decoded.
-pub(super) fn as_it_came(
+pub(crate) fn as_it_came(
     source: &dyn ByteSource,
     head: &dyn Head,
     response: &Response,

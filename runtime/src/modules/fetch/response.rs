@@ -21,11 +21,11 @@ use crate::js::{json, value};
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
 pub struct Response {
-    pub(super) status: u16,
-    pub(super) reason: Option<Box<str>>,
-    pub(super) content_type: Option<&'static str>,
-    pub(super) headers: OnceCell<SharedHeaders>,
-    pub(super) body: Body,
+    pub(crate) status: u16,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) headers: OnceCell<SharedHeaders>,
+    pub(crate) body: Body,
     error: bool,
     /// Where it comes from, if `fetch` made it.
     fetched: Option<Box<Fetched>>,

@@ -13,7 +13,6 @@ mod descriptors;
 mod directories;
 pub mod errno;
 mod files;
-pub mod handler;
 mod hints;
 pub mod lent;
 mod numbers;

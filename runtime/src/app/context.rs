@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use crate::js::class::{Class, Member, Scope};
+use crate::js::class::{self, Class, Member, Scope};
 use crate::js::engine::State;
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer};
@@ -109,6 +109,28 @@ impl ExecutionContext {
     fn get_worker<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Ok(Value::new_number(s.ctx.clone(), self.worker as f64))
     }
+}
+
+/// Makes the class known to a context.
+///
+/// # Errors
+/// Out of memory.
+pub fn install(ctx: &Ctx<'_>) -> Result<()> {
+    class::register::<ExecutionContext>(ctx)
+}
+
+/// The `ctx` of one connection, and what is given to its `waitUntil`.
+///
+/// # Errors
+/// Out of memory.
+pub fn of<'js>(
+    ctx: &Ctx<'js>,
+    (peer, local): (SocketAddr, SocketAddr),
+    worker: usize,
+) -> Result<(Value<'js>, Rc<Own>)> {
+    let context = ExecutionContext::new(peer, local, worker);
+    let own = context.own().clone();
+    Ok((class::instance(ctx, context)?, own))
 }
 
 /// An address object, as `os` has them: `{family, addr, port}`.

@@ -1,6 +1,14 @@
-//! The app on one worker: an engine with the app's module evaluated in it, replaced when it is ill.
+//! The one door to the app: an engine with the app's module evaluated in it, replaced when it is
+//! unhealthy, and the methods of its default export: found, called, awaited.
 //!
-//! Owns: compiling, loading, exports, the change to a fresh engine. Must not know: connections.
+//! Owns: compiling, loading, exports, the change to a fresh engine. Must not know: protocols.
+
+pub mod accept;
+mod callee;
+pub mod connect;
+pub mod context;
+pub mod fetch;
+pub mod methods;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -12,6 +20,9 @@ use std::time::Duration;
 use rquickjs::object::Property;
 use rquickjs::{Object, Value};
 
+pub use self::callee::Callee;
+use self::context::Background;
+use self::methods::{METHODS, Method, Methods};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,16 +35,9 @@ use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
-use crate::modules::fetch::call::FetchHandler;
-use crate::modules::os::handler::AcceptHandler;
 use crate::modules::os::table::Descriptors;
-use crate::modules::sockets::inbound::ConnectHandler;
+use crate::modules::sockets;
 
-/// What an app that exports no handler is told.
-const NO_HANDLER: &str =
-    "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` (raw TCP)";
-/// What one that exports two handlers for the same is told.
-const TWO_HANDLERS: &str = "has both `connect` and `accept`: one of them can serve raw TCP";
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
      A script, which runs once and serves nothing, has no default export.";
@@ -41,24 +45,6 @@ const EXAMPLE: &str = "For example: export default { fetch(request) { return new
 /// For failures that have no place in a source.
 const CHECK_IMPORTS: &str =
     "Specifiers carry the file's extension and start from the folder of the file that imports.";
-
-/// What the default export can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Abilities {
-    /// It has `fetch`.
-    pub fetch: bool,
-    /// It has `accept`.
-    pub accept: bool,
-    /// It has `connect`.
-    pub connect: bool,
-}
-
-impl Abilities {
-    /// Whether it serves raw TCP.
-    pub fn tcp(self) -> bool {
-        self.accept || self.connect
-    }
-}
 
 /// The app as all workers share it.
 #[derive(Clone)]
@@ -130,7 +116,11 @@ impl Blueprint {
             std::iter::once(self.config.app.display().to_string()).chain(self.config.args.clone());
         let arguments: Vec<String> = arguments.collect();
         engine.turn(|ctx| {
-            ctx.globals().set("scriptArgs", arguments).map_err(|error| Thrown::of(ctx, &error))
+            let install = || {
+                context::install(ctx)?;
+                ctx.globals().set("scriptArgs", arguments)
+            };
+            install().map_err(|error| Thrown::of(ctx, &error))
         })?;
         Ok(engine)
     }
@@ -153,39 +143,36 @@ impl Blueprint {
     }
 }
 
-/// One engine with the app in it. The handlers go before the engine that they live in.
-pub struct Loaded {
-    fetch: Option<FetchHandler>,
-    accept: Option<AcceptHandler>,
-    connect: Option<ConnectHandler>,
+/// One engine with the app in it. The methods go before the engine that they live in.
+pub struct Instance {
+    callees: [Option<Callee>; METHODS],
     engine: Rc<Engine>,
 }
 
-impl Loaded {
+impl Instance {
     /// The engine.
     pub fn engine(&self) -> &Rc<Engine> {
         &self.engine
     }
 
-    /// The app's `fetch`.
-    pub fn fetch(&self) -> Option<&FetchHandler> {
-        self.fetch.as_ref()
+    /// A method of the app's, where it has it.
+    pub fn callee(&self, method: Method) -> Option<&Callee> {
+        self.callees[method as usize].as_ref()
     }
 
-    /// The app's `accept`.
-    pub fn accept(&self) -> Option<&AcceptHandler> {
-        self.accept.as_ref()
+    /// What the app has.
+    pub fn methods(&self) -> Methods {
+        Methods::of(|method| self.callee(method).is_some())
     }
 
-    /// The app's `connect`.
-    pub fn connect(&self) -> Option<&ConnectHandler> {
-        self.connect.as_ref()
+    /// How many promises given to `ctx.waitUntil` have not settled.
+    pub fn background(&self) -> usize {
+        self.engine.state().extension::<Background>().count()
     }
 
-    /// What the app can do.
-    pub fn abilities(&self) -> Abilities {
-        let (accept, connect) = (self.accept.is_some(), self.connect.is_some());
-        Abilities { fetch: self.fetch.is_some(), accept, connect }
+    /// Has its sockets come to their end.
+    pub fn shut_down(&self) {
+        sockets::shut_down(&self.engine);
     }
 }
 
@@ -194,7 +181,7 @@ pub struct App {
     blueprint: Arc<Blueprint>,
     pulse: Pulse,
     worker: usize,
-    current: RefCell<Rc<Loaded>>,
+    current: RefCell<Rc<Instance>>,
     replacing: Cell<bool>,
 }
 
@@ -212,7 +199,7 @@ impl App {
     }
 
     /// The engine for the next request.
-    pub fn current(&self) -> Rc<Loaded> {
+    pub fn current(&self) -> Rc<Instance> {
         self.current.borrow().clone()
     }
 
@@ -289,7 +276,7 @@ impl Observer for Settled {
     }
 }
 
-async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Loaded>> {
+async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Instance>> {
     let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
     let descriptors = engine.state().extension::<Descriptors>();
     for fd in 0..3 {
@@ -326,25 +313,24 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
             return Err(Error::new(ErrorKind::App, text).remedy("More time: --start-timeout."));
         }
     }
-    let handlers = engine.turn(|ctx| {
-        handlers(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error))
+    let callees = engine.turn(|ctx| {
+        callees(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error))
     });
     drop(namespace);
-    let (fetch, accept, connect) = handlers.map_err(|thrown| blueprint.app_error(&thrown))?;
-    let loaded = Loaded { fetch, accept, connect, engine };
-    let abilities = loaded.abilities();
-    if !abilities.fetch && !abilities.tcp() {
-        let text = format!("{} {NO_HANDLER}", blueprint.config.app.display());
+    let callees = callees.map_err(|thrown| blueprint.app_error(&thrown))?;
+    let instance = Instance { callees, engine };
+    let methods = instance.methods();
+    if methods.is_empty() {
+        let text = format!("{} {}", blueprint.config.app.display(), methods::NONE);
         return Err(Error::new(ErrorKind::App, text).remedy(EXAMPLE));
     }
-    if abilities.accept && abilities.connect {
-        let text = format!("{} {TWO_HANDLERS}", blueprint.config.app.display());
+    if let Some((one, other)) = methods.conflict() {
+        let app = blueprint.config.app.display();
+        let text = format!("{app} has both `{one}` and `{other}`: one of them can serve raw TCP");
         return Err(Error::new(ErrorKind::App, text).remedy("Remove one of the two methods."));
     }
-    Ok(Rc::new(loaded))
+    Ok(Rc::new(instance))
 }
-
-type Handlers = (Option<FetchHandler>, Option<AcceptHandler>, Option<ConnectHandler>);
 
 /// The `env` of a context: one frozen object for all requests.
 fn env_object<'js>(ctx: &Ctx<'js>, variables: &[(String, String)]) -> rquickjs::Result<Value<'js>> {
@@ -357,22 +343,22 @@ fn env_object<'js>(ctx: &Ctx<'js>, variables: &[(String, String)]) -> rquickjs::
     Ok(env)
 }
 
-fn handlers(ctx: &Ctx<'_>, namespace: &Held, env: &[(String, String)]) -> rquickjs::Result<Handlers> {
+/// The methods of the default export, in the order of their table.
+fn callees(
+    ctx: &Ctx<'_>,
+    namespace: &Held,
+    env: &[(String, String)],
+) -> rquickjs::Result<[Option<Callee>; METHODS]> {
+    let mut callees = [const { None }; METHODS];
     let namespace = namespace.get(ctx);
     let app: Value = match namespace.as_object() {
         Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
-        None => Value::new_undefined(ctx.clone()),
+        None => return Ok(callees),
     };
-    let Some(object) = app.as_object() else { return Ok((None, None, None)) };
+    let Some(object) = app.as_object() else { return Ok(callees) };
     let env = env_object(ctx, env)?;
-    let method = |name: &str| -> rquickjs::Result<Option<(Held, Held, Held)>> {
-        let function: Value = object.get(name)?;
-        Ok(function
-            .is_function()
-            .then(|| (Held::new(function), Held::new(app.clone()), Held::new(env.clone()))))
-    };
-    let fetch = method("fetch")?.map(|(function, this, env)| FetchHandler::new(function, this, env));
-    let accept = method("accept")?.map(|(function, this, env)| AcceptHandler::new(function, this, env));
-    let connect = method("connect")?.map(|(function, this, env)| ConnectHandler::new(function, this, env));
-    Ok((fetch, accept, connect))
+    for (callee, row) in callees.iter_mut().zip(methods::TABLE) {
+        *callee = Callee::find(object, row.name, &env)?;
+    }
+    Ok(callees)
 }

@@ -1,26 +1,26 @@
 //! The call of an app's `fetch`: a request in, a reply or a failure out.
 //!
-//! Owns: the fast path (an answer without a promise, or with one already settled), pending answers.
-//! Must not know: how a reply is written.
+//! Owns: the fast path (an answer without a promise, or with one already settled), pending answers, the
+//! words that protocols use for requests and replies. Must not know: how a reply is written.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rquickjs::{Ctx, Value};
 
-use super::body::Begun;
+use super::callee::Callee;
 use super::context::ExecutionContext;
-use super::header_list::HeaderList;
-use super::incoming::{Head, Incoming};
-use super::outgoing::{Caller, Outgoing};
-use super::passing;
-use super::request::Request;
-use super::response::Response;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{Cause, Thrown};
-use crate::js::held::Held;
 use crate::js::promise::{self, Observer, Outcome};
+use crate::modules::fetch::body::Begun;
+pub use crate::modules::fetch::header_list::HeaderList;
+pub use crate::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
+pub use crate::modules::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
+use crate::modules::fetch::passing;
+use crate::modules::fetch::request::Request;
+use crate::modules::fetch::response::Response;
 use crate::modules::streams::bridge::StreamReader;
 
 /// A Response, lent while it is written.
@@ -185,24 +185,10 @@ impl Observer for Awaiting {
     }
 }
 
-/// The app's `fetch`, its receiver and its `env`.
-pub struct FetchHandler {
-    function: Held,
-    this: Held,
-    env: Held,
-}
-
-impl FetchHandler {
-    /// Calls as `this.function(request, env, ctx)`.
-    pub fn new(function: Held, this: Held, env: Held) -> Self {
-        FetchHandler { function, this, env }
-    }
-}
-
 /// Calls the app with a request. `sink` is lent the reply if it is there at the end of the turn.
 pub fn fetch(
     engine: &Rc<Engine>,
-    handler: &FetchHandler,
+    handler: &Callee,
     incoming: Incoming,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -231,14 +217,14 @@ fn answered(engine: &Rc<Engine>, request: Value<'_>, lent: Result<Option<Outgoin
 /// The request, and what the app made of it.
 fn invoke<'js>(
     ctx: &Ctx<'js>,
-    handler: &FetchHandler,
+    handler: &Callee,
     incoming: Incoming,
 ) -> rquickjs::Result<(Value<'js>, Value<'js>)> {
     let Incoming { head, body, peer, local, worker } = incoming;
     let request = class::instance(ctx, Request::incoming(head, body))?;
     let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
-    let args = [request, handler.env.get(ctx), context];
-    let value = promise::call(ctx, &handler.function, Some(&handler.this), &args)?;
+    let args = [request, handler.env(ctx), context];
+    let value = handler.call(ctx, &args)?;
     let [request, ..] = args;
     Ok((request, value))
 }
@@ -304,7 +290,7 @@ fn lend<'js>(
     if response.is_error() {
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
-    let list = response.headers.get().map(super::headers::SharedHeaders::list);
+    let list = response.headers.get().map(crate::modules::fetch::headers::SharedHeaders::list);
     let mut lend = |body: Option<&[u8]>, outgoing: Option<&Outgoing>, passed: &Option<HeaderList>| {
         sink(Reply {
             status: response.status,

@@ -1,0 +1,37 @@
+//! The call of an app's `accept(fd, peer, env, ctx)`.
+//!
+//! Owns: the handler and its end: when its promise settles, or its call returns. Must not know: who
+//! accepted the connection, what becomes of the descriptor.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rquickjs::Value;
+
+use super::callee::Callee;
+use super::context;
+use crate::js::engine::Engine;
+use crate::js::exception::Thrown;
+use crate::js::promise::Outcome;
+pub use crate::modules::os::lent::Lent;
+
+/// Calls the handler with the descriptor of an accepted connection and waits for its end.
+///
+/// # Errors
+/// What it threw, or the reason its promise was rejected with.
+pub async fn accept(
+    engine: &Rc<Engine>,
+    callee: &Callee,
+    fd: i32,
+    (peer, local): (SocketAddr, SocketAddr),
+    worker: usize,
+) -> Result<(), Thrown> {
+    let outcome = Rc::new(Outcome::default());
+    callee.start(engine, &outcome, |ctx, env| {
+        let (context, _) = context::of(ctx, (peer, local), worker)?;
+        let number = Value::new_int(ctx.clone(), fd);
+        Ok([number, context::address(ctx, peer)?, env, context])
+    });
+    poll_fn(|cx| outcome.poll(cx)).await
+}

@@ -1,0 +1,52 @@
+//! The call of an app's `connect(socket, env, ctx)`.
+//!
+//! Owns: what the handler's end means for the connection. Must not know: who accepted the connection,
+//! how it is closed.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use super::callee::Callee;
+use super::context::{self, Own};
+use crate::io::Stream;
+use crate::js::engine::Engine;
+use crate::js::exception::Thrown;
+use crate::js::promise::Outcome;
+use crate::modules::sockets::inbound::Inbound;
+pub use crate::modules::sockets::inbound::Patience;
+
+/// Calls the handler with an accepted connection, waits for its end and that of all it gave to
+/// `ctx.waitUntil`, and closes: what was written goes out first. If the handler failed, the client gets
+/// a reset.
+///
+/// # Errors
+/// What it threw, or the reason its promise was rejected with, unless that is how the client's connection
+/// broke.
+pub async fn connect(
+    engine: &Rc<Engine>,
+    callee: &Callee,
+    stream: Stream,
+    worker: usize,
+    patience: Patience,
+) -> Result<(), Thrown> {
+    // Where that fails it was reset before it was served.
+    let Ok(inbound) = Inbound::open(engine, stream, patience) else { return Ok(()) };
+    let outcome = Rc::new(Outcome::default());
+    let mut background: Option<Rc<Own>> = None;
+    callee.start(engine, &outcome, |ctx, env| {
+        let socket = inbound.socket(ctx)?;
+        let (context, own) = context::of(ctx, inbound.ends(), worker)?;
+        background = Some(own);
+        Ok([socket, env, context])
+    });
+    let result = inbound.attended(poll_fn(|cx| outcome.poll(cx))).await;
+    if result.is_ok()
+        && let Some(background) = &background
+    {
+        inbound.attended(poll_fn(|cx| background.poll_none(cx))).await;
+    }
+    inbound.end(result.is_ok());
+    inbound.gone().await;
+    // A client that goes away is no fault of the app's, and must not fill its log.
+    result.or_else(|thrown| if inbound.has_failed_with(&thrown.text) { Ok(()) } else { Err(thrown) })
+}

@@ -1,0 +1,128 @@
+//! The methods of an app's default export: one table, from which start-up errors, listeners and
+//! protocols derive.
+//!
+//! Owns: their names and what listeners they serve. Must not know: how they are called. A new kind of
+//! handler is a row here, a file in this folder, a folder in `handlers/` and a line in its list.
+
+use crate::config::Scheme;
+
+/// A method that a protocol calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `fetch(request, env, ctx)`.
+    Fetch,
+    /// `connect(socket, env, ctx)`.
+    Connect,
+    /// `accept(fd, peer, env, ctx)`.
+    Accept,
+}
+
+/// How many there are.
+pub const METHODS: usize = TABLE.len();
+
+/// A row of the table.
+pub struct Row {
+    /// The method.
+    pub method: Method,
+    /// Its name.
+    pub name: &'static str,
+    /// The least of its parameters, for remedies.
+    pub signature: &'static str,
+    /// The listeners that it serves.
+    pub scheme: Scheme,
+}
+
+/// All methods; the first that an app has gives its plain `--port` its scheme.
+pub const TABLE: [Row; 3] = [
+    Row { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
+    Row { method: Method::Connect, name: "connect", signature: "connect(socket)", scheme: Scheme::Tcp },
+    Row { method: Method::Accept, name: "accept", signature: "accept(fd, peer)", scheme: Scheme::Tcp },
+];
+
+/// What an app that exports none is told.
+pub const NONE: &str =
+    "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` (raw TCP)";
+
+/// Which of them an app has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Methods([bool; METHODS]);
+
+impl Methods {
+    /// Those that `has` answers true for.
+    pub fn of(has: impl FnMut(Method) -> bool) -> Methods {
+        Methods(TABLE.map(|row| row.method).map(has))
+    }
+
+    fn rows(self) -> impl Iterator<Item = &'static Row> {
+        TABLE.iter().filter(move |row| self.0[row.method as usize])
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        !self.0.contains(&true)
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        self.rows().map(|row| row.name).collect()
+    }
+
+    /// The one that serves listeners of `scheme`.
+    pub fn serving(self, scheme: Scheme) -> Option<Method> {
+        self.rows().find(|row| scheme == Scheme::Auto || row.scheme == scheme).map(|row| row.method)
+    }
+
+    /// What a listener that says nothing speaks.
+    pub fn scheme(self) -> Scheme {
+        self.rows().next().map_or(Scheme::Http, |row| row.scheme)
+    }
+
+    /// Two that serve the same listeners: only one of them could be called.
+    pub fn conflict(self) -> Option<(&'static str, &'static str)> {
+        self.rows().find_map(|row| {
+            let other = self.rows().find(|other| other.scheme == row.scheme && other.method != row.method)?;
+            Some((row.name, other.name))
+        })
+    }
+}
+
+/// The signatures of all that could serve `scheme`: `connect(socket) or accept(fd, peer)`.
+pub fn wanted(scheme: Scheme) -> String {
+    let rows = TABLE.iter().filter(|row| row.scheme == scheme);
+    rows.map(|row| row.signature).collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(has: &[Method]) -> Methods {
+        Methods::of(|method| has.contains(&method))
+    }
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_numbers() {
+        for (number, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.method as usize, number, "{}", row.name);
+            assert!(NONE.contains(&format!("`{}`", row.name)), "{} is not in {NONE:?}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_listener_is_served_by_the_method_for_its_scheme() {
+        let both = app(&[Method::Fetch, Method::Accept]);
+        assert_eq!((both.scheme(), both.names()), (Scheme::Http, vec!["fetch", "accept"]));
+        assert_eq!(both.serving(Scheme::Tcp), Some(Method::Accept));
+        assert_eq!(both.serving(Scheme::Auto), Some(Method::Fetch));
+        assert_eq!(app(&[Method::Connect]).serving(Scheme::Http), None);
+        assert_eq!(app(&[Method::Connect]).scheme(), Scheme::Tcp);
+        assert!(app(&[]).is_empty());
+        assert_eq!(wanted(Scheme::Tcp), "connect(socket) or accept(fd, peer)");
+    }
+
+    #[test]
+    fn two_methods_for_the_same_listeners_are_a_conflict() {
+        assert_eq!(app(&[Method::Fetch, Method::Accept]).conflict(), None);
+        assert_eq!(app(&[Method::Connect, Method::Accept]).conflict(), Some(("connect", "accept")));
+    }
+}
