@@ -15,7 +15,7 @@ mod names;
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 const HEADER_LINES_MAX: usize = 8;
-const README_LINES_MAX: usize = 150;
+const README_LINES_MAX: usize = 120;
 
 /// The level whose rooms may name each other.
 const TOP: u32 = 5;
