@@ -1,13 +1,17 @@
 //! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! 5 `app check connection handler listeners repl script server serving shutdown worker`
-//! 4 `modules`, what JavaScript imports
-//! 3 `client`, HTTP without JavaScript
+//! 8 `check connection handler listeners repl script server serving shutdown worker`
+//! 7 `app`, the one door to the app
+//! 6 `modules`, what JavaScript imports
+//! 5 `client`, HTTP without JavaScript
+//! 4 `net`, connections without HTTP
+//! 3 `tls`, both sides of it
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `config environment error source`
+//! 1 `causes config environment error source`
 
 pub mod app;
+mod causes;
 pub mod check;
 pub mod client;
 pub mod config;
@@ -19,10 +23,12 @@ pub mod io;
 pub mod js;
 mod listeners;
 pub mod modules;
+mod net;
 pub mod repl;
 pub mod script;
 pub mod server;
 pub mod serving;
 pub mod shutdown;
 pub mod source;
+pub mod tls;
 pub mod worker;

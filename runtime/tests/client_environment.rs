@@ -9,9 +9,9 @@ use std::process::Command;
 use crate::client_server::{Server, fetch, get, response};
 use crate::client_tls_server::{Authority, Terms, TlsServer};
 use base64::Engine as _;
-use runtime::client::tls::Roots;
 use runtime::client::{Client, ClientOptions, blocking};
 use runtime::io::{self, Backend, IoOptions};
+use runtime::tls::Roots;
 use url::Url;
 
 on_both!(the_environment_names_the_roots);

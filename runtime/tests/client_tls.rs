@@ -12,9 +12,9 @@ use crate::client_server::{self, Server, fetch, get};
 use crate::client_tls_server::{Answer, Authority, Terms, TlsServer, next};
 use bytes::Bytes;
 use http::{Method, Version};
-use runtime::client::tls::{TlsStream, client_config};
 use runtime::client::{BoxError, ErrorKind, Request, RequestBody, Source};
 use runtime::io::{Listener, Stream, sleep, spawn};
+use runtime::tls::{TlsStream, client_config};
 use rustls::pki_types::ServerName;
 
 on_both!(

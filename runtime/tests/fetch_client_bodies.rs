@@ -264,10 +264,16 @@ impl Head for Asked {
     }
 }
 
+/// Whether an engine knows the handler's `ctx`.
+#[derive(Default)]
+struct Installed(std::cell::Cell<bool>);
+
 /// Serves one request by the app's function `source`.
 fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>) -> fetch::Pending {
     let handler = driver.engine.turn(|ctx| {
-        runtime::app::context::install(ctx).expect("memory");
+        if !driver.engine.state().extension::<Installed>().0.replace(true) {
+            runtime::app::context::install(ctx).expect("memory");
+        }
         let app = ctx.eval::<Object, _>(format!("({{ fetch: {source} }})")).expect("an app");
         Callee::find(&app, "fetch", &Value::new_undefined(ctx.clone())).expect("memory").expect("a function")
     });

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client_tls_server::{Authority, Terms};
-use runtime::client::tls::TlsStream;
 use runtime::io::{self, Stream};
 use runtime::modules::sockets::Trust;
+use runtime::tls::TlsStream;
 use rustls::ServerConfig;
 
 on_both!(
@@ -148,7 +148,7 @@ async fn run(terms: Terms, trusted: bool, starts: bool, body: &str) {
     run_at(addr, Some(roots), body).await;
 }
 
-async fn run_at(addr: SocketAddr, roots: Option<runtime::client::tls::Roots>, body: &str) {
+async fn run_at(addr: SocketAddr, roots: Option<runtime::tls::Roots>, body: &str) {
     let driver = driver::new();
     if let Some(roots) = roots {
         driver.engine.state().extension::<Trust>().set(roots);

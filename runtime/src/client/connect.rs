@@ -3,8 +3,8 @@
 //! Owns: the order of these steps, and the settings of hyper's connections. Must not know: who asks,
 //! or whether a connection that exists already would do.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,30 +18,18 @@ use url::{Host, Url};
 
 use crate::io::{self, Stream};
 
-use super::adapter::{Adapter, WorkerExecutor, WorkerTimer};
-use super::dial::dial;
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Forward, Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
-use super::tls::TlsStream;
-use super::transport::Transport;
 use super::{Inner, Proxy};
+use crate::net::{Adapter, Transport, WorkerExecutor, WorkerTimer, dial};
+use crate::tls::TlsStream;
 
 /// Bytes of an HTTP/2 stream, and of all streams of a connection, that may wait for their readers.
 const STREAM_BYTES_MAX: u32 = 1 << 20;
 const STREAMS_BYTES_MAX: u32 = 4 << 20;
 /// A connection with open streams that says nothing is asked whether it lives.
 const PING_AFTER: Duration = Duration::from_secs(20);
-
-/// `future`, or `None` after `ms`.
-pub(crate) async fn within<F: Future>(ms: u64, future: F) -> Option<F::Output> {
-    let (mut future, mut sleep) = (pin!(future), io::sleep(Duration::from_millis(ms)));
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
-    })
-    .await
-}
 
 /// What a connection holds as long as it lives: its room in the pool.
 pub(super) type Room = Option<OwnedSemaphorePermit>;
@@ -53,7 +41,7 @@ pub(super) async fn connect(client: &Inner, url: &Url, room: Room) -> Result<Lin
     };
     let secure = url.scheme() == "https";
     let Some(proxy) = proxy_for(&client.options.proxy, url)? else {
-        let stream = dial(host, port).await?;
+        let stream = dial(host, port).await.map_err(Error::of_dial)?;
         if secure {
             return open_tls(client, stream, url, host, room).await;
         }
@@ -61,6 +49,7 @@ pub(super) async fn connect(client: &Inner, url: &Url, room: Room) -> Result<Lin
     };
     let (via, via_port) = proxy_address(&proxy)?;
     let stream = dial(via, via_port).await.map_err(|error| {
+        let error = Error::of_dial(error);
         Error::because(ErrorKind::Proxy, format!("the proxy {via} does not answer"), error)
     })?;
     if secure {

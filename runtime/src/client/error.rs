@@ -7,10 +7,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use super::tls;
-
-/// An error of any crate.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+pub use crate::causes::BoxError;
+use crate::causes::chain;
+pub(super) use crate::causes::find;
+use crate::net::{DialError, Step};
+use crate::tls;
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,20 @@ impl Error {
         Error { kind: ErrorKind::Tls, message, code: tls::code(error), source: None }
     }
 
+    /// TLS cannot be set up.
+    pub(super) fn of_set_up(error: tls::Error) -> Self {
+        Error { kind: ErrorKind::Tls, message: error.to_string(), code: None, source: error.into_source() }
+    }
+
+    /// Why there is no connection.
+    pub(super) fn of_dial(error: DialError) -> Self {
+        let kind = match error.step {
+            Step::Resolve => ErrorKind::Resolve,
+            Step::Connect => ErrorKind::Connect,
+        };
+        Error { kind, message: error.message, code: None, source: Some(error.source) }
+    }
+
     /// What failed.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -89,18 +104,7 @@ impl Error {
 
     /// The sentence with all causes, each after a colon.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut next = self.source();
-        while let Some(error) = next {
-            let words = error.to_string();
-            // Some crates repeat their cause in their own words.
-            if !text.contains(&words) {
-                text.push_str(": ");
-                text.push_str(&words);
-            }
-            next = error.source();
-        }
-        text
+        chain(self)
     }
 
     /// The first error of type `E` among the causes.
@@ -140,23 +144,6 @@ impl Error {
 /// Whether HTTP/2 itself, and not the connection below it, is at fault.
 fn is_h2(error: &hyper::Error) -> bool {
     find::<h2::Error>(error).is_some_and(|error| !error.is_io())
-}
-
-/// The first error of type `E` in the chain that begins with `error`. The causes that `io::Error`
-/// wraps do not show as sources: they are looked into.
-pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| find::<E>(inner)) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// What a request body's source says when it fails, on its way through hyper.

@@ -19,11 +19,12 @@ use url::Url;
 
 use super::Inner;
 use super::body::{Body, Response};
-use super::connect::{connect, within};
+use super::connect::connect;
 use super::decode::{self, Decoder};
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Forward, Lease, Link, Place};
 use super::request::{Outgoing, Patience, RequestBody};
+use crate::net::within;
 
 const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
 

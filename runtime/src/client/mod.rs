@@ -4,19 +4,15 @@
 //! stays on its thread; dropping a future or a body is how to abort. `fetch` and `std.urlGet` stand on
 //! it. Must not know: JavaScript.
 
-mod adapter;
 mod blocking;
 mod body;
 mod connect;
 mod decode;
-mod dial;
 mod error;
 mod exchange;
 mod pool;
 mod redirect;
 mod request;
-pub mod tls;
-mod transport;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -26,10 +22,10 @@ use rustls::ClientConfig;
 
 pub use blocking::{Fetched, blocking};
 pub use body::{Body, Response};
-pub(crate) use connect::within;
-pub(crate) use dial::dial;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{Redirect, Request, RequestBody, Source};
+
+use crate::tls;
 
 /// Which proxy stands between.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +107,8 @@ impl Inner {
         if let Some(config) = self.tls.get() {
             return Ok(config.clone());
         }
-        let config = tls::client_config(&self.options.roots, &tls::HTTP)?;
+        let config =
+            tls::client_config(&self.options.roots, &[b"h2", b"http/1.1"]).map_err(Error::of_set_up)?;
         Ok(self.tls.get_or_init(|| config).clone())
     }
 }

@@ -15,9 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Origin, Url};
 
 use crate::io::{self, JoinHandle};
+use crate::net::Watch;
 
 use super::ClientOptions;
-use super::adapter::Watch;
 use super::request::Outgoing;
 
 /// The connections of a client.

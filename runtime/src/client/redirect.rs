@@ -10,10 +10,10 @@ use url::Url;
 
 use super::Inner;
 use super::body::Response;
-use super::connect::within;
 use super::error::{Error, ErrorKind, Result};
 use super::exchange::{Head, exchange};
 use super::request::{Redirect, Request, RequestBody};
+use crate::net::within;
 
 /// Of a redirect's own body, bytes that are read to keep its connection, and how long that may take.
 const DRAINED_BYTES_MAX: usize = 64 << 10;

@@ -21,9 +21,9 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use runtime::client::tls::{Roots, TlsStream};
 use runtime::client::{Client, ClientOptions, Proxy};
 use runtime::io::{self as worker_io, Listener};
+use runtime::tls::{Roots, TlsStream};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use super::failure::Failure;
+use super::failure::{Failure, Throw};
 use crate::js::value;
 
 /// Where to connect to.

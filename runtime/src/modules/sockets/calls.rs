@@ -11,11 +11,9 @@ use std::task::Poll;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::address::{self, Address, Options, Security};
-use super::failure::Failure;
-use super::link::Link;
+use super::failure::{Failure, Throw};
 use super::open::{self, Plan, Terms};
 use super::pipe;
-use super::transport::RECV_BYTES;
 use super::{Handle, Trust};
 use crate::io::spawn;
 use crate::js::class::{self, Scope, Static};
@@ -23,6 +21,8 @@ use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::{exception, promise, value};
 use crate::modules::streams::bridge;
+use crate::net::RECV_BYTES;
+use crate::net::link::Link;
 
 /// What `socket.js` calls; argument 0 is the handle.
 pub(super) struct Host;
@@ -46,10 +46,12 @@ impl Functions for Host {
         }),
         (c"stopReading", 1, |scope| with(scope, |handle| handle.link.stop_reading())),
         (c"hurry", 1, |scope| with(scope, |handle| handle.link.hurry())),
-        (c"hold", 1, |scope| with(scope, |handle| handle.link.keep(State::of(scope.ctx).alive().hold()))),
+        (c"hold", 1, |scope| {
+            with(scope, |handle| handle.link.keep(Box::new(State::of(scope.ctx).alive().hold())))
+        }),
         (c"letGo", 1, |scope| with(scope, |handle| handle.link.let_go())),
         (c"release", 1, |scope| {
-            with(scope, |handle| handle.link.release(State::of(scope.ctx).alive().hold()))
+            with(scope, |handle| handle.link.release(Box::new(State::of(scope.ctx).alive().hold())))
         }),
         (c"reset", 1, |scope| with(scope, |handle| handle.link.abort())),
         (c"define", 3, |scope| {

@@ -13,13 +13,13 @@ use std::task::Poll;
 use rquickjs::{Ctx, Value};
 
 use super::Handle;
-use super::link::{Info, Link};
-use super::transport::Transport;
 use crate::io::{Stream, UNKNOWN_ADDRESS, sleep_until};
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::Engine;
 use crate::js::promise;
+use crate::net::Channel;
+use crate::net::link::{Info, Link};
 
 /// How long a client may be waited for.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Inbound {
     pub fn open(engine: &Rc<Engine>, stream: Stream, patience: Patience) -> io::Result<Inbound> {
         let (peer, local) = (stream.peer_addr(), stream.local_addr());
         let link = Link::new();
-        link.set_open(Transport::Plain(stream.into_socket()?), Info { peer, local, alpn: None })?;
+        link.set_open(Channel::Plain(stream.into_socket()?), Info { peer, local, alpn: None })?;
         Ok(Inbound {
             socket: RefCell::default(),
             link,

@@ -9,12 +9,9 @@
 mod address;
 mod calls;
 mod failure;
-mod flow;
 pub mod inbound;
-mod link;
 mod open;
 mod pipe;
-mod transport;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -31,9 +28,9 @@ use crate::js::function;
 use crate::js::held::Slot;
 use crate::js::script::Script;
 use crate::modules::streams;
+use crate::net::link::Link;
 
 use failure::Failure;
-use link::Link;
 use open::{Plan, Terms};
 
 static SCRIPT: Script = Script::new(c"jsserve:sockets/socket", include_str!("socket.js"));

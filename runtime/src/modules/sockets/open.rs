@@ -10,11 +10,12 @@ use rustls::pki_types::ServerName;
 
 use super::address::Address;
 use super::failure::Failure;
-use super::link::{Cut, Info, Link};
-use super::transport::Transport;
-use crate::client::tls::{self, Roots, TlsStream};
-use crate::client::{ClientOptions, dial, within};
+use crate::causes::chain;
+use crate::client::ClientOptions;
 use crate::io::Stream;
+use crate::net::link::{Cut, Info, Link};
+use crate::net::{Channel, dial, within};
+use crate::tls::{self, Roots, TlsStream};
 
 /// Whom the sockets of an engine trust: the system's roots, unless a test says otherwise.
 #[derive(Default)]
@@ -63,7 +64,7 @@ pub(super) async fn open(link: &Link, plan: Plan) -> Result<(), Failure> {
     }
 }
 
-async fn establish(plan: Plan) -> Result<(Transport, Info), Failure> {
+async fn establish(plan: Plan) -> Result<(Channel, Info), Failure> {
     let (stream, terms) = match plan {
         Plan::Dial(Address { host, port }, terms) => {
             (dial(&host, port).await.map_err(|error| Failure::of_dial(&error))?, terms)
@@ -73,17 +74,17 @@ async fn establish(plan: Plan) -> Result<(Transport, Info), Failure> {
     let mut info = Info { peer: stream.peer_addr(), local: stream.local_addr(), alpn: None };
     let Some(terms) = terms else {
         let socket = stream.into_socket().map_err(|error| Failure::of("connect", &error))?;
-        return Ok((Transport::Plain(socket), info));
+        return Ok((Channel::Plain(socket), info));
     };
     let stream = secure(stream, &terms).await?;
     info.alpn = stream.alpn().map(|name| String::from_utf8_lossy(&name).into_owned());
-    Ok((Transport::Tls(Box::new(stream)), info))
+    Ok((Channel::Tls(Box::new(stream)), info))
 }
 
 async fn secure(stream: Stream, terms: &Terms) -> Result<TlsStream, Failure> {
     let protocols: Vec<&[u8]> = terms.alpn.iter().map(Vec::as_slice).collect();
     let config = tls::client_config(&terms.roots, &protocols);
-    let config = config.map_err(|error| Failure::new("EPROTO", error.chain()))?;
+    let config = config.map_err(|error| Failure::new("EPROTO", chain(&error)))?;
     let name = match terms.name.parse::<IpAddr>() {
         Ok(ip) => ServerName::IpAddress(ip.into()),
         Err(_) => ServerName::try_from(terms.name.clone())

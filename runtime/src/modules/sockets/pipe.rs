@@ -11,13 +11,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use rquickjs::{Ctx, Value};
 
-use super::failure::Failure;
-use super::link::{Link, Place};
-use super::transport::Waiting;
+use super::failure::{Failure, Throw};
 use crate::io::WaitingRecv;
 use crate::js::exception;
 use crate::modules::streams::pipe::ByteSink;
 use crate::modules::streams::source::ByteSource;
+use crate::net::Waiting;
+use crate::net::link::{Link, Place};
 
 /// What both ends have.
 struct End {

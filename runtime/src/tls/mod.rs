@@ -1,10 +1,11 @@
-//! TLS for clients: whom to trust, what to offer, and what went wrong in words.
+//! TLS on both sides of a connection: whom to trust, what to offer, and what went wrong in words.
 //!
-//! Owns: the roots, read once a process, and rustls's configuration with the protocols that ALPN
-//! offers. Must not know: how connections are opened, what is said over them.
+//! Owns: the roots, read once a process, rustls's configuration, and its session over a stream. Must not
+//! know: what is spoken over it.
 
 mod stream;
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::CertificateDer;
@@ -12,10 +13,37 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 pub use stream::TlsStream;
 
-use super::error::{Error, ErrorKind, Result};
+use crate::causes::BoxError;
 
-/// Protocols by their names in RFC 7301, best first.
-pub(super) const HTTP: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// Why TLS cannot be set up. It reads as a sentence without the cause, which is its `source`.
+#[derive(Debug)]
+pub struct Error {
+    message: &'static str,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// The cause, where there is one.
+    pub(crate) fn into_source(self) -> Option<BoxError> {
+        self.source
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+fn because(message: &'static str, source: impl Into<BoxError>) -> Error {
+    Error { message, source: Some(source.into()) }
+}
 
 /// Whose signature makes a certificate good.
 #[derive(Clone, Debug, Default)]
@@ -31,15 +59,15 @@ pub enum Roots {
 ///
 /// # Errors
 /// There are no roots, or none of those given is a certificate.
-pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>> {
+pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, Error> {
     let store = match roots {
         Roots::System => system_roots()?,
         Roots::These(certificates) => {
             let mut store = RootCertStore::empty();
             for certificate in certificates {
-                store.add(certificate.clone()).map_err(|error| {
-                    Error::because(ErrorKind::Tls, "a root certificate cannot be read", error)
-                })?;
+                store
+                    .add(certificate.clone())
+                    .map_err(|error| because("a root certificate cannot be read", error))?;
             }
             Arc::new(store)
         }
@@ -47,14 +75,14 @@ pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientCon
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::because(ErrorKind::Tls, "TLS cannot be set up", error))?;
+        .map_err(|error| because("TLS cannot be set up", error))?;
     let mut config = builder.with_root_certificates(store).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
 
 /// Reads the system's roots with the first use: some milliseconds, once.
-fn system_roots() -> Result<Arc<RootCertStore>> {
+fn system_roots() -> Result<Arc<RootCertStore>, Error> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
         return Ok(roots.clone());
@@ -65,8 +93,8 @@ fn system_roots() -> Result<Arc<RootCertStore>> {
     if store.is_empty() {
         let message = "there are no root certificates: install ca-certificates, or set SSL_CERT_FILE";
         return Err(match found.errors.into_iter().next() {
-            Some(error) => Error::because(ErrorKind::Tls, message, error),
-            None => Error::new(ErrorKind::Tls, message),
+            Some(error) => because(message, error),
+            None => Error { message, source: None },
         });
     }
     Ok(ROOTS.get_or_init(|| Arc::new(store)).clone())

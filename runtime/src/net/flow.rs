@@ -9,7 +9,7 @@ use super::failure::Failure;
 use crate::io::now;
 
 /// One connection's.
-pub(super) struct Flow {
+pub(crate) struct Flow {
     received: Cell<u64>,
     sent: Cell<u64>,
     /// When a byte moved last.
@@ -20,7 +20,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new() -> Flow {
+    pub(crate) fn new() -> Flow {
         Flow {
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -31,26 +31,26 @@ impl Flow {
     }
 
     /// The connection is open from now on.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.moved.set(now());
     }
 
     /// Bytes received so far.
-    pub(super) fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.received.get()
     }
 
     /// Bytes sent so far.
-    pub(super) fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.get()
     }
 
-    pub(super) fn add_received(&self, bytes: usize) {
+    pub(crate) fn add_received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
         self.moved.set(now());
     }
 
-    pub(super) fn add_sent(&self, bytes: usize) {
+    pub(crate) fn add_sent(&self, bytes: usize) {
         self.sent.set(self.sent.get() + bytes as u64);
         self.moved.set(now());
         if self.is_writing() {
@@ -59,22 +59,22 @@ impl Flow {
     }
 
     /// Whether a read waits from now on.
-    pub(super) fn set_reading(&self, waits: bool) {
+    pub(crate) fn set_reading(&self, waits: bool) {
         self.reading_since.set(waits.then(now));
     }
 
     /// Whether a send waits from now on.
-    pub(super) fn set_writing(&self, waits: bool) {
+    pub(crate) fn set_writing(&self, waits: bool) {
         self.writing_since.set(waits.then(now));
     }
 
-    pub(super) fn is_writing(&self) -> bool {
+    pub(crate) fn is_writing(&self) -> bool {
         self.writing_since.get().is_some()
     }
 
     /// When the peer will have been waited for too long: in milliseconds, to move a byte either way,
     /// and to take some of what is sent. Or the failure, if it has been.
-    pub(super) fn overdue(&self, idle_ms: u64, stall_ms: u64) -> Result<Instant, Failure> {
+    pub(crate) fn overdue(&self, idle_ms: u64, stall_ms: u64) -> Result<Instant, Failure> {
         let (idle, stall) = (Duration::from_millis(idle_ms), Duration::from_millis(stall_ms));
         let time = now();
         let mut next = time + idle.min(stall);

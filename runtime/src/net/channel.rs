@@ -13,11 +13,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::client::tls::TlsStream;
 use crate::io::{Socket, WaitingRecv, WaitingSend, now, sleep};
+use crate::tls::TlsStream;
 
 /// Bytes of one receive, where the reader does not say how many it wants.
-pub(super) const RECV_BYTES: usize = 64 << 10;
+pub(crate) const RECV_BYTES: usize = 64 << 10;
 /// How long the peer may go on sending what nobody reads after the end.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// What carries the bytes.
-pub(super) enum Transport {
+pub(crate) enum Channel {
     /// TCP.
     Plain(Socket),
     /// TLS over TCP.
@@ -36,7 +36,7 @@ pub(super) enum Transport {
 
 /// A send that waits.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     place: Option<WaitingSend>,
     /// TLS has taken the bytes, and sends them.
     is_sealed: bool,
@@ -64,23 +64,23 @@ fn poll_plain<T>(
     })
 }
 
-impl Transport {
+impl Channel {
     /// The next bytes, at most `room` of a plain connection; empty at the end.
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &self,
         waiting: &mut Option<WaitingRecv>,
         room: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Vec<u8>>> {
         match self {
-            Transport::Tls(stream) => stream.poll_recv(cx),
-            Transport::Plain(socket) => poll_plain(socket, waiting, room, cx, <[u8]>::to_vec),
+            Channel::Tls(stream) => stream.poll_recv(cx),
+            Channel::Plain(socket) => poll_plain(socket, waiting, room, cx, <[u8]>::to_vec),
         }
     }
 
     /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
     /// end, and those it has not used.
-    pub(super) fn poll_lend(
+    pub(crate) fn poll_lend(
         &self,
         waiting: &mut Option<WaitingRecv>,
         cx: &mut Context<'_>,
@@ -88,11 +88,11 @@ impl Transport {
     ) -> Poll<io::Result<(usize, Bytes)>> {
         let mut lend = |bytes: &[u8]| if bytes.is_empty() { 0 } else { take(bytes) };
         match self {
-            Transport::Tls(stream) => stream.poll_recv(cx).map_ok(|bytes| {
+            Channel::Tls(stream) => stream.poll_recv(cx).map_ok(|bytes| {
                 let used = lend(&bytes);
                 (bytes.len(), Bytes::from(bytes).split_off(used))
             }),
-            Transport::Plain(socket) => poll_plain(socket, waiting, RECV_BYTES, cx, |bytes| {
+            Channel::Plain(socket) => poll_plain(socket, waiting, RECV_BYTES, cx, |bytes| {
                 let used = lend(bytes);
                 (bytes.len(), Bytes::copy_from_slice(&bytes[used..]))
             }),
@@ -100,14 +100,14 @@ impl Transport {
     }
 
     /// Sends some of `bytes`: how many. Where it has to wait, the next call has the same bytes.
-    pub(super) fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         waiting: &mut Waiting,
         bytes: &[u8],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let result = match self {
-            Transport::Plain(socket) => {
+            Channel::Plain(socket) => {
                 let tried = if waiting.place.is_none() { socket.try_send(bytes) } else { None };
                 match tried {
                     Some(result) => result,
@@ -117,7 +117,7 @@ impl Transport {
                     }
                 }
             }
-            Transport::Tls(stream) => {
+            Channel::Tls(stream) => {
                 if !std::mem::replace(&mut waiting.is_sealed, true) {
                     stream.start_send(bytes.to_vec());
                 }
@@ -128,45 +128,45 @@ impl Transport {
         Poll::Ready(result)
     }
 
-    pub(super) fn unread(&self) -> bool {
+    pub(crate) fn unread(&self) -> bool {
         match self {
-            Transport::Plain(socket) => {
+            Channel::Plain(socket) => {
                 socket.with_fd(|fd| Ok(rustix::io::ioctl_fionread(fd)?)).unwrap_or(0) > 0
             }
-            Transport::Tls(stream) => stream.stream().has_unread(),
+            Channel::Tls(stream) => stream.stream().has_unread(),
         }
     }
 
-    pub(super) fn set_linger_zero(&self) {
+    pub(crate) fn set_linger_zero(&self) {
         // It fails on a socket that is reset already.
         let _ = match self {
-            Transport::Plain(socket) => {
+            Channel::Plain(socket) => {
                 socket.with_fd(|fd| SockRef::from(&fd).set_linger(Some(Duration::ZERO)))
             }
-            Transport::Tls(stream) => stream.stream().set_linger_zero(),
+            Channel::Tls(stream) => stream.stream().set_linger_zero(),
         };
     }
 
     /// Lets go of the descriptor: what waits on it ends.
-    pub(super) fn close(&self) {
-        if let Transport::Plain(socket) = self {
+    pub(crate) fn close(&self) {
+        if let Channel::Plain(socket) = self {
             // It fails where the descriptor has gone to TLS.
             let _ = socket.close();
         }
     }
 
     /// Ends our direction, after all that was sent before: a FIN, under TLS after a close_notify.
-    pub(super) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Transport::Plain(socket) => {
+            Channel::Plain(socket) => {
                 Poll::Ready(socket.with_fd(|fd| SockRef::from(&fd).shutdown(Shutdown::Write)))
             }
-            Transport::Tls(stream) => stream.poll_shutdown(cx),
+            Channel::Tls(stream) => stream.poll_shutdown(cx),
         }
     }
 
     /// Throws away what comes until the peer's end, for [`LINGER`] at most.
-    pub(super) async fn discard(&self) {
+    pub(crate) async fn discard(&self) {
         let mut limit = sleep(LINGER);
         let mut waiting = None;
         loop {

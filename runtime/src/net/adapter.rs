@@ -21,7 +21,7 @@ use super::transport::Transport;
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// A [`Transport`] as hyper sees it.
-pub(super) struct Adapter {
+pub(crate) struct Adapter {
     transport: Rc<Transport>,
     /// Bytes that were received and did not fit hyper's buffer, from `taken` on.
     rest: Vec<u8>,
@@ -31,18 +31,18 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(crate) fn new(transport: Transport) -> Self {
         Adapter { transport: Rc::new(transport), rest: Vec::new(), taken: 0, waiting: Vec::new() }
     }
 
     /// The connection, when hyper is done with it; `None` if bytes are left over.
-    pub(super) fn into_transport(self) -> Option<Transport> {
+    pub(crate) fn into_transport(self) -> Option<Transport> {
         let is_done = self.rest.is_empty() && self.waiting.is_empty();
         is_done.then_some(self.transport).and_then(Rc::into_inner)
     }
 
     /// A look at the connection from outside, for as long as it is open.
-    pub(super) fn watch(&self) -> Watch {
+    pub(crate) fn watch(&self) -> Watch {
         Watch(Rc::downgrade(&self.transport))
     }
 
@@ -134,18 +134,18 @@ impl Write for Adapter {
 }
 
 /// Tells whether a connection can still be used.
-pub(super) struct Watch(Weak<Transport>);
+pub(crate) struct Watch(Weak<Transport>);
 
 impl Watch {
     /// Whether it is open on both sides, as far as this machine knows.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.upgrade().is_some_and(|transport| !transport.is_hung_up())
     }
 }
 
 /// Spawns hyper's tasks on this worker.
 #[derive(Clone, Copy)]
-pub(super) struct WorkerExecutor;
+pub(crate) struct WorkerExecutor;
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for WorkerExecutor {
     fn execute(&self, future: F) {
@@ -155,7 +155,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for WorkerExecutor {
 
 /// This worker's timers.
 #[derive(Clone, Copy)]
-pub(super) struct WorkerTimer;
+pub(crate) struct WorkerTimer;
 
 impl Timer for WorkerTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {

@@ -17,11 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use slab::Slab;
 
+use super::channel::{Channel, Waiting};
 use super::failure::Failure;
 use super::flow::Flow;
-use super::transport::{Transport, Waiting};
 use crate::io::{End, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
-use crate::js::alive::Hold;
 
 /// Bytes of one send.
 const SEND_BYTES: usize = 64 << 10;
@@ -32,26 +31,29 @@ const UNREAD: Duration = Duration::from_secs(1);
 
 /// The two ends of a connection, and what TLS agreed on.
 #[derive(Default)]
-pub(super) struct Info {
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) local: Option<SocketAddr>,
-    pub(super) alpn: Option<String>,
+pub(crate) struct Info {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) alpn: Option<String>,
 }
 
 /// Why an operation did not come to its end.
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// The socket was closed here.
     Stopped,
     /// The connection failed.
     Failed(Failure),
 }
 
+/// What is dropped once nobody waits for the connection's end any more.
+pub(crate) type KeepAlive = Box<dyn std::any::Any>;
+
 /// The connection.
-pub(super) struct Link {
+pub(crate) struct Link {
     // Goes before the descriptor.
     watch: RefCell<Option<Rc<EndWatch>>>,
-    transport: RefCell<Option<Rc<Transport>>>,
-    pub(super) info: OnceCell<Info>,
+    transport: RefCell<Option<Rc<Channel>>>,
+    pub(crate) info: OnceCell<Info>,
     stopped: Cell<bool>,
     reading_stopped: Cell<bool>,
     hurried: Cell<bool>,
@@ -65,15 +67,15 @@ pub(super) struct Link {
     waiting: RefCell<Slab<Option<Waker>>>,
     /// TLS will begin over it: it belongs to another link.
     claimed: Cell<bool>,
-    pub(super) flow: Flow,
-    hold: RefCell<Option<Hold>>,
+    pub(crate) flow: Flow,
+    hold: RefCell<Option<KeepAlive>>,
     /// The descriptor is closed, the lingering over.
     gone: Cell<bool>,
 }
 
 impl Link {
     /// One that is not yet open.
-    pub(super) fn new() -> Rc<Link> {
+    pub(crate) fn new() -> Rc<Link> {
         Rc::new(Link {
             transport: RefCell::default(),
             watch: RefCell::default(),
@@ -93,13 +95,13 @@ impl Link {
     }
 
     /// It is open from now on.
-    pub(super) fn set_open(&self, transport: Transport, info: Info) -> io::Result<()> {
+    pub(crate) fn set_open(&self, transport: Channel, info: Info) -> io::Result<()> {
         let watch = match &transport {
-            Transport::Plain(socket) => {
+            Channel::Plain(socket) => {
                 socket.set_short_is_all();
                 socket.with_fd(EndWatch::new)?
             }
-            Transport::Tls(stream) => EndWatch::new(stream.stream().fd())?,
+            Channel::Tls(stream) => EndWatch::new(stream.stream().fd())?,
         };
         *self.watch.borrow_mut() = Some(Rc::new(watch));
         *self.transport.borrow_mut() = Some(Rc::new(transport));
@@ -108,19 +110,19 @@ impl Link {
         Ok(())
     }
 
-    pub(super) fn transport(&self) -> Option<Rc<Transport>> {
+    pub(crate) fn transport(&self) -> Option<Rc<Channel>> {
         self.transport.borrow().clone()
     }
 
     /// Scripts wait for its end from now on.
-    pub(super) fn keep(&self, hold: Hold) {
+    pub(crate) fn keep(&self, hold: KeepAlive) {
         if !self.stopped.get() {
             *self.hold.borrow_mut() = Some(hold);
         }
     }
 
     /// They no longer do.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         drop(self.hold.take());
     }
 
@@ -138,7 +140,7 @@ impl Link {
     }
 
     /// `operation`, unless the link comes to its end before.
-    pub(super) async fn attend<F: Future>(&self, operation: F) -> Result<F::Output, Cut> {
+    pub(crate) async fn attend<F: Future>(&self, operation: F) -> Result<F::Output, Cut> {
         let (mut operation, place) = (pin!(operation), Place::new(self));
         poll_fn(|cx| {
             if let Some(cut) = self.cut() {
@@ -154,7 +156,7 @@ impl Link {
     }
 
     /// The next bytes if they are there, or the end, which is empty.
-    pub(super) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, Failure>> {
+    pub(crate) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, Failure>> {
         if let Some(Cut::Failed(failure)) = self.cut() {
             return Poll::Ready(Err(failure));
         }
@@ -168,7 +170,7 @@ impl Link {
     }
 
     /// Waits for the next bytes.
-    pub(super) async fn read(&self, room: usize) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn read(&self, room: usize) -> Result<Vec<u8>, Failure> {
         let Some(transport) = self.transport() else { return Ok(Vec::new()) };
         self.flow.set_reading(true);
         let mut waiting = None;
@@ -187,7 +189,7 @@ impl Link {
 
     /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
     /// end, and those it has not used. `place` hears of the link's end while it waits.
-    pub(super) fn poll_lend(
+    pub(crate) fn poll_lend(
         &self,
         waiting: &mut Option<WaitingRecv>,
         place: &Place<impl Deref<Target = Link>>,
@@ -225,20 +227,20 @@ impl Link {
     }
 
     /// No more is read: what waits ends.
-    pub(super) fn stop_reading(&self) {
+    pub(crate) fn stop_reading(&self) {
         self.reading_stopped.set(true);
         self.wake();
     }
 
     /// Sends what goes at once; how many bytes.
-    pub(super) fn write_now(&self, bytes: &[u8]) -> Result<usize, Failure> {
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> Result<usize, Failure> {
         match self.cut() {
             Some(Cut::Failed(failure)) => return Err(failure),
             Some(Cut::Stopped) => return Err(closed()),
             None => {}
         }
         let Some(transport) = self.transport() else { return Err(closed()) };
-        let Transport::Plain(socket) = &*transport else { return Ok(0) };
+        let Channel::Plain(socket) = &*transport else { return Ok(0) };
         match socket.try_send(bytes) {
             None => Ok(0),
             Some(Ok(sent)) => {
@@ -255,7 +257,7 @@ impl Link {
     }
 
     /// Whether an error with these words comes from the connection itself.
-    pub(super) fn has_failed_with(&self, words: &str) -> bool {
+    pub(crate) fn has_failed_with(&self, words: &str) -> bool {
         self.faults.borrow().iter().any(|fault| words.ends_with(fault))
     }
 
@@ -270,7 +272,7 @@ impl Link {
 
     /// Sends some of `bytes`: how many. Where it has to wait, the next call has the same bytes; `place`
     /// hears of the link's end.
-    pub(super) fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         waiting: &mut Waiting,
         place: &Place<impl Deref<Target = Link>>,
@@ -296,12 +298,12 @@ impl Link {
     }
 
     /// Sends all of `bytes`.
-    pub(super) async fn write(&self, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) async fn write(&self, bytes: Vec<u8>) -> Result<(), Failure> {
         let Some(transport) = self.transport() else { return Err(closed()) };
         self.flow.set_writing(true);
         let result = match &*transport {
-            Transport::Plain(socket) => self.attend(self.send_all(socket, &bytes)).await,
-            Transport::Tls(stream) => {
+            Channel::Plain(socket) => self.attend(self.send_all(socket, &bytes)).await,
+            Channel::Tls(stream) => {
                 let length = bytes.len();
                 stream.start_send(bytes);
                 let result = self.attend(poll_fn(|cx| stream.poll_sent(cx))).await;
@@ -330,7 +332,7 @@ impl Link {
     }
 
     /// Ends our direction, after all that was written: a FIN, under TLS after a close_notify.
-    pub(super) async fn finish(&self) -> Result<(), Failure> {
+    pub(crate) async fn finish(&self) -> Result<(), Failure> {
         let Some(transport) = self.transport() else { return Err(closed()) };
         match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
             Ok(result) => result.map_err(|error| self.fault(Failure::of("close", &error))),
@@ -341,17 +343,17 @@ impl Link {
 
     /// Whether bytes have come that nobody has read. Of TLS that is not known before its records are
     /// read: it may be.
-    pub(super) fn has_unread(&self) -> bool {
+    pub(crate) fn has_unread(&self) -> bool {
         match self.transport().as_deref() {
             None => false,
-            Some(Transport::Tls(_)) => true,
+            Some(Channel::Tls(_)) => true,
             Some(plain) => plain.unread(),
         }
     }
 
     /// The peer's FIN, and whether bytes before it are unread; then that the connection broke. `None`
     /// once it is closed here.
-    pub(super) async fn ended(&self) -> Option<Result<bool, Failure>> {
+    pub(crate) async fn ended(&self) -> Option<Result<bool, Failure>> {
         let watch = self.watch.borrow().clone()?;
         match self.attend(poll_fn(|cx| watch.poll(cx))).await {
             Ok(End::Finished) => Some(Ok(self.has_unread())),
@@ -365,7 +367,7 @@ impl Link {
     }
 
     /// Waits until all is read, or nothing was for [`UNREAD`]; whether the link is still open.
-    pub(super) async fn unattended(&self) -> bool {
+    pub(crate) async fn unattended(&self) -> bool {
         loop {
             let before = self.flow.received();
             if self.attend(sleep(UNREAD)).await.is_err() {
@@ -378,7 +380,7 @@ impl Link {
     }
 
     /// From now on a peer that takes nothing for [`STALL`] ends the connection.
-    pub(super) fn hurry(self: &Rc<Self>) {
+    pub(crate) fn hurry(self: &Rc<Self>) {
         if self.stopped.get() || self.hurried.replace(true) {
             return;
         }
@@ -398,13 +400,13 @@ impl Link {
 
     fn progress(&self) -> u64 {
         match self.transport().as_deref() {
-            Some(Transport::Tls(stream)) => stream.stream().send_progress(),
+            Some(Channel::Tls(stream)) => stream.stream().send_progress(),
             _ => self.flow.sent(),
         }
     }
 
     /// Everything on it fails from now on. What was sent and the peer has not taken is dropped.
-    pub(super) fn lose(&self, failure: Failure) {
+    pub(crate) fn lose(&self, failure: Failure) {
         if self.stopped.get() {
             return;
         }
@@ -418,10 +420,10 @@ impl Link {
     }
 
     /// Takes the socket out, for TLS over it.
-    pub(super) fn hand_over(&self) -> Result<Stream, Failure> {
+    pub(crate) fn hand_over(&self) -> Result<Stream, Failure> {
         let transport = self.stop();
         let socket = match transport.as_deref() {
-            Some(Transport::Plain(socket)) => socket.clone(),
+            Some(Channel::Plain(socket)) => socket.clone(),
             _ => return Err(closed()),
         };
         self.gone.set(true);
@@ -429,7 +431,7 @@ impl Link {
         stream.map_err(|error| Failure::of("startTls", &error))
     }
 
-    fn stop(&self) -> Option<Rc<Transport>> {
+    fn stop(&self) -> Option<Rc<Channel>> {
         self.stopped.set(true);
         if let Some(watch) = self.watch.take() {
             watch.stop();
@@ -446,7 +448,7 @@ impl Link {
     }
 
     /// Closes with a reset.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         if let Some(transport) = self.stop() {
             transport.set_linger_zero();
             transport.close();
@@ -456,7 +458,7 @@ impl Link {
 
     /// Closes. What the peer has sent and nobody will read is thrown away for a moment first: else the
     /// close would be a reset, which overtakes what was sent (RFC 1122 section 4.2.2.13).
-    pub(super) fn release(self: &Rc<Self>, hold: Hold) {
+    pub(crate) fn release(self: &Rc<Self>, hold: KeepAlive) {
         if self.stopped.get() {
             return;
         }
@@ -476,7 +478,7 @@ impl Link {
     }
 
     /// Waits until nothing is left of it.
-    pub(super) async fn gone(&self) {
+    pub(crate) async fn gone(&self) {
         let place = Place::new(self);
         poll_fn(|cx| match self.gone.get() {
             true => Poll::Ready(()),
@@ -489,12 +491,12 @@ impl Link {
     }
 
     /// TLS will begin over it.
-    pub(super) fn claim(&self) {
+    pub(crate) fn claim(&self) {
         self.claimed.set(true);
     }
 
     /// Closes at once: nobody is left to use it.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         if self.claimed.get() {
             return;
         }
@@ -506,18 +508,18 @@ impl Link {
 }
 
 /// A waiting operation's place among those that are woken at the end.
-pub(super) struct Place<L: Deref<Target = Link>> {
+pub(crate) struct Place<L: Deref<Target = Link>> {
     link: L,
     key: usize,
 }
 
 impl<L: Deref<Target = Link>> Place<L> {
-    pub(super) fn new(link: L) -> Self {
+    pub(crate) fn new(link: L) -> Self {
         let key = link.waiting.borrow_mut().insert(None);
         Place { link, key }
     }
 
-    fn wait(&self, cx: &Context<'_>) {
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
         if let Some(slot) = self.link.waiting.borrow_mut().get_mut(self.key)
             && !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
         {

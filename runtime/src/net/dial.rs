@@ -4,6 +4,7 @@
 //! proxies, HTTP.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -14,23 +15,55 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
 
+use crate::causes::BoxError;
 use crate::io::dns::{Family, lookup};
 use crate::io::{Socket, Stream, sleep};
-
-use super::error::{Error, ErrorKind, Result};
 
 /// An attempt's head start on the next one (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// What of it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The host's name has no address.
+    Resolve,
+    /// No address of the host takes the connection.
+    Connect,
+}
+
+/// Why there is no connection. It reads as a sentence without the cause, which is its `source`.
+#[derive(Debug)]
+pub(crate) struct DialError {
+    pub(crate) step: Step,
+    pub(crate) message: String,
+    pub(crate) source: BoxError,
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
 /// Connects to `port` of `host`, a name or an address (IPv6 with or without brackets).
-pub(crate) async fn dial(host: &str, port: u16) -> Result<Stream> {
+pub(crate) async fn dial(host: &str, port: u16) -> Result<Stream, DialError> {
     // Brackets are the URL's way to write an IPv6 address.
     let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let addrs = lookup(name, port, Family::Any)
-        .await
-        .map_err(|error| Error::because(ErrorKind::Resolve, format!("no address for {host}"), error))?;
-    race(interleave(&addrs)).await.map_err(|error| {
-        Error::because(ErrorKind::Connect, format!("cannot connect to {host}, port {port}"), error)
+    let addrs = lookup(name, port, Family::Any).await.map_err(|error| DialError {
+        step: Step::Resolve,
+        message: format!("no address for {host}"),
+        source: error.into(),
+    })?;
+    race(interleave(&addrs)).await.map_err(|error| DialError {
+        step: Step::Connect,
+        message: format!("cannot connect to {host}, port {port}"),
+        source: error.into(),
     })
 }
 
