@@ -19,6 +19,7 @@ use crate::js::exception::type_error;
 use crate::js::held::{Slot, Tracer};
 use crate::js::value;
 use crate::modules::abort;
+use crate::modules::url::parse;
 
 enum Line {
     Incoming(Rc<dyn Head>),
@@ -187,7 +188,7 @@ fn incoming_url(head: &dyn Head) -> String {
     url.push_str(path);
     match is_serialised_authority(authority) && is_serialised_path(path) {
         true => url,
-        false => url::Url::parse(&url).map_or(url, String::from),
+        false => parse(&url, None).map_or(url, |parsed| parsed.href()),
     }
 }
 
@@ -232,12 +233,12 @@ fn checked_method(ctx: &Ctx<'_>, method: &Value<'_>) -> Result<Box<str>> {
 
 fn checked_url(ctx: &Ctx<'_>, input: &Value<'_>) -> Result<Box<str>> {
     let text = value::to_string(input)?;
-    let url = url::Url::parse(&text)
-        .map_err(|_| type_error(ctx, &format!("Request: {text:?} is not an absolute URL")))?;
-    if !url.username().is_empty() || url.password().is_some() {
+    let url = parse(&text, None)
+        .ok_or_else(|| type_error(ctx, &format!("Request: {text:?} is not an absolute URL")))?;
+    if url.has_credentials() {
         return Err(type_error(ctx, "Request: the URL carries credentials"));
     }
-    Ok(String::from(url).into_boxed_str())
+    Ok(url.href().into_boxed_str())
 }
 
 impl Bodied for Request {
@@ -414,7 +415,7 @@ mod tests {
                 let got = incoming_url(&Line2(authority, path));
                 let host = if authority.is_empty() { "localhost" } else { authority };
                 let full = format!("http://{host}{}{path}", if path.starts_with('/') { "" } else { "/" });
-                assert_eq!(got, url::Url::parse(&full).unwrap().as_str(), "{authority} {path}");
+                assert_eq!(got, parse(&full, None).unwrap().href(), "{authority} {path}");
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{json, value};
+use crate::modules::url::parse;
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -141,7 +142,7 @@ impl Response {
     fn redirect<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         s.require(1, "Response.redirect")?;
         let target = value::to_string(&s.arg(0))?;
-        let url = url::Url::parse(&target).map_err(|_| {
+        let url = parse(&target, None).ok_or_else(|| {
             let text = format!(
                 "Response.redirect: {target:?} is not an absolute URL; make it one with new URL(path, request.url)"
             );
@@ -155,7 +156,7 @@ impl Response {
             return Err(range_error(s.ctx, &format!("Response.redirect: {status} is not a redirect status")));
         }
         let mut list = HeaderList::default();
-        list.append(b"location", url.as_str().as_bytes());
+        list.append(b"location", url.href().as_bytes());
         let response = Response::new(status, Body::new(Source::Null));
         let _ = response.headers.set(SharedHeaders::new(list, true));
         class::instance(s.ctx, response)
