@@ -51,6 +51,7 @@ mod js_global_events;
 mod js_interfaces;
 mod js_json;
 mod js_messaging;
+mod js_performance;
 mod js_stream_transfer;
 mod js_streams;
 mod js_timers;

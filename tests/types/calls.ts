@@ -177,6 +177,14 @@ console.table([copy], ["a"]);
 queueMicrotask(() => reportError(new DOMException(decoded, "AbortError")));
 void detail;
 
+const mark: PerformanceMark = performance.mark("a", { detail: 1, startTime: 2 });
+const measure: PerformanceMeasure = performance.measure("b", { start: "a", end: performance.now() });
+new PerformanceObserver((entries, observer) => {
+  for (const { name, duration } of entries.getEntriesByType("measure")) print(name, duration);
+  observer.disconnect();
+}).observe({ type: "measure", buffered: true });
+print(mark.detail, measure.toJSON(), performance.getEntriesByName("a", "mark").length, PerformanceObserver.supportedEntryTypes);
+
 // @ts-expect-error a URL needs its text
 new URL();
 // @ts-expect-error it is not made by scripts

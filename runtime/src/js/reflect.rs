@@ -184,15 +184,9 @@ pub fn freeze(object: &Value<'_>) -> Result<()> {
 pub fn as_interface<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str) -> Result<()> {
     use rquickjs::atom::PredefinedAtom;
     let prototype: Object = class.get("prototype")?;
-    for object in [class, &prototype] {
+    for (object, hidden) in [(class, &["prototype", "length", "name"][..]), (&prototype, &["constructor"])] {
         for key in own_keys(object)? {
-            let hidden = key.is_symbol()
-                || super::value::with_str(&key, |key| {
-                    matches!(key, "constructor" | "prototype" | "length" | "name")
-                })?;
-            // `name` and `length` of a class are functions' own; no interface here has such a member
-            // on its prototype that would have to be listed.
-            if !hidden {
+            if !key.is_symbol() && !super::value::with_str(&key, |key| hidden.contains(&key))? {
                 enumerable(ctx, object, &key)?;
             }
         }

@@ -17,6 +17,8 @@ use crate::js::reflect;
 use super::clock::{self, now};
 use super::{abort, embed};
 
+pub mod timeline;
+
 /// The `performance` object: it has no state.
 pub struct Performance;
 
@@ -28,6 +30,13 @@ impl Class for Performance {
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"now", 0, |_, scope| Ok(Value::new_number(scope.ctx.clone(), now(scope.ctx)))),
         Member::Get(c"timeOrigin", |_, scope| Ok(time_origin(scope))),
+        Member::Method(c"clearMarks", 0, |_, scope| timeline::call(scope, "clearMarks", 0)),
+        Member::Method(c"clearMeasures", 0, |_, scope| timeline::call(scope, "clearMeasures", 0)),
+        Member::Method(c"getEntries", 0, |_, scope| timeline::call(scope, "getEntries", 0)),
+        Member::Method(c"getEntriesByName", 1, |_, scope| timeline::call(scope, "getEntriesByName", 1)),
+        Member::Method(c"getEntriesByType", 1, |_, scope| timeline::call(scope, "getEntriesByType", 1)),
+        Member::Method(c"mark", 1, |_, scope| timeline::call(scope, "mark", 1)),
+        Member::Method(c"measure", 1, |_, scope| timeline::call(scope, "measure", 1)),
         Member::Method(c"toJSON", 0, |_, scope| {
             let object = Object::new(scope.ctx.clone())?;
             function::define(scope.ctx, &object, c"timeOrigin", time_origin(scope), true)?;
@@ -126,6 +135,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
         let class = State::of(ctx).extension::<Kept>().class.get(ctx);
         Ok(class.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
     })?;
+    timeline::install(ctx)?;
     embed::attribute::<Global>(ctx, c"performance", 0, Some(1))
 }
 
