@@ -122,3 +122,26 @@ fn an_entry_with_a_ttl_goes_away() {
     assert_eq!(ask(&server, "/ttl"), "1");
     support::eventually("the entry is gone", || ask(&server, "/gone") == "false");
 }
+
+/// `navigator.locks`: one after the other, whichever workers ask.
+#[test]
+fn a_lock_is_held_by_one_request_of_all_workers_at_a_time() {
+    const APP: &str = r#"
+    import shared from "jsserve:shared";
+    const counts = shared.map("critical");
+    export default { async fetch(request) {
+      if (request.url.endsWith("count")) return Response.json([counts.get("in"), counts.get("entered"), counts.get("together") ?? 0]);
+      return navigator.locks.request("one", async () => {
+        counts.incr("entered");
+        if (counts.incr("in") !== 1) counts.incr("together");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        counts.incr("in", -1);
+        return new Response("done");
+      });
+    } };
+    "#;
+    let app = app!(APP);
+    let server = Server::spawn(&["--workers", "4"], app.path());
+    hit(&server, "/", 8, 256);
+    assert_eq!(ask(&server, "/count"), "[0,256,0]");
+}

@@ -1,4 +1,4 @@
-//! The globals of ECMA-429 (the WinterTC Minimum Common API) and of User Timing: each is there,
+//! The globals of ECMA-429 (the WinterTC Minimum Common API), User Timing and Web Locks: each is there,
 //! with the shape that Web IDL gives it (sections 3.7 and 3.8).
 
 use crate::driver::{check, check_async};
@@ -7,7 +7,7 @@ use crate::driver::{check, check_async};
 const LIST: &str = r#"
 const interfaces = `AbortController AbortSignal:0:EventTarget Blob ByteLengthQueuingStrategy:1 CompressionStream:1
   CountQueuingStrategy:1 Crypto CryptoKey CustomEvent:1:Event DecompressionStream:1 DOMException:0:Error ErrorEvent:1:Event
-  Event:1 EventTarget File:2:Blob FormData Headers MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
+  Event:1 EventTarget File:2:Blob FormData Headers Lock LockManager MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
   PerformanceEntry PerformanceMark:1:PerformanceEntry PerformanceMeasure:0:PerformanceEntry PerformanceObserver:1 PerformanceObserverEntryList
   PromiseRejectionEvent:2:Event ReadableByteStreamController ReadableStream ReadableStreamBYOBReader:1
   ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader:1 Request:1 Response SubtleCrypto
@@ -25,7 +25,7 @@ fn checked(source: &str) {
 fn every_interface_is_a_hidden_property_of_the_global_object() {
     checked(
         r#"
-        equal(interfaces.length, 48);
+        equal(interfaces.length, 50);
         for (const { name, length, parent } of interfaces) {
           const C = globalThis[name], d = Object.getOwnPropertyDescriptor(globalThis, name);
           equal(d.value, C, name); equal(flags(d), '101', name);
@@ -46,7 +46,7 @@ fn every_interface_is_a_hidden_property_of_the_global_object() {
 fn those_without_a_constructor_cannot_be_made() {
     check(
         r#"
-        for (const C of [AbortSignal, Crypto, CryptoKey, SubtleCrypto, MessagePort, Performance, PerformanceEntry, PerformanceMeasure, PerformanceObserverEntryList, ReadableByteStreamController,
+        for (const C of [AbortSignal, Crypto, CryptoKey, SubtleCrypto, Lock, LockManager, MessagePort, Performance, PerformanceEntry, PerformanceMeasure, PerformanceObserverEntryList, ReadableByteStreamController,
           ReadableStreamBYOBRequest, ReadableStreamDefaultController, TransformStreamDefaultController, WritableStreamDefaultController])
           throws(() => new C(), 'TypeError', 'Illegal constructor');
         "#,

@@ -50,6 +50,7 @@ mod js_form_data;
 mod js_global_events;
 mod js_interfaces;
 mod js_json;
+mod js_locks;
 mod js_messaging;
 mod js_performance;
 mod js_stream_transfer;

@@ -184,6 +184,9 @@ new PerformanceObserver((entries, observer) => {
   observer.disconnect();
 }).observe({ type: "measure", buffered: true });
 print(mark.detail, measure.toJSON(), performance.getEntriesByName("a", "mark").length, PerformanceObserver.supportedEntryTypes);
+const length: number = await navigator.locks.request("name", { mode: "shared" }, async (lock) => lock?.name.length ?? 0);
+const { held, pending }: LockManagerSnapshot = await navigator.locks.query();
+print(length, held.length, pending[0]?.clientId, navigator.hardwareConcurrency, navigator.languages[0]);
 
 // @ts-expect-error a URL needs its text
 new URL();

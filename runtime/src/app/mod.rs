@@ -35,6 +35,7 @@ use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
+use crate::modules::locks::{self, manager::Manager};
 use crate::modules::os::table::Descriptors;
 use crate::modules::sockets;
 
@@ -51,6 +52,8 @@ const CHECK_IMPORTS: &str =
 pub struct Blueprint {
     code: Arc<Code>,
     config: Arc<Config>,
+    /// What `navigator.locks` of all workers share.
+    locks: Arc<Manager>,
 }
 
 impl Blueprint {
@@ -63,7 +66,7 @@ impl Blueprint {
             .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
         environment::replace(&config.env);
         let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
-        let blueprint = Blueprint { code, config };
+        let blueprint = Blueprint { code, config, locks: Arc::default() };
         let (result, loaded) = mpsc::channel();
         let compiled = blueprint.clone();
         // With the stack that a worker's engine has; and nobody waits until this one is taken down.
@@ -102,6 +105,7 @@ impl Blueprint {
             tracing::error!(worker, "{place}: {thrown}");
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)?;
+        locks::share(engine.state(), self.locks.clone());
         // What a served app prints is part of the server's log.
         engine.state().extension::<Output>().redirect(Rc::new(move |level, text| {
             let text = text.strip_suffix('\n').unwrap_or(text);

@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod locks;
 pub mod messaging;
 pub mod navigator;
 pub mod os;
@@ -54,6 +55,7 @@ pub static TABLE: Table = Table {
         timers::install,
         crypto::install,
         navigator::install,
+        locks::install,
         report::install,
         abort::install,
         events::install,

@@ -1,32 +1,66 @@
 //! `navigator` and `self`.
 //!
-//! Owns: the name that this program gives itself in JavaScript. Must not know: HTTP clients.
+//! Owns: the name that this program gives itself in JavaScript, what it says of the machine. Must not know:
+//! HTTP clients, locks.
 
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Result};
+use rquickjs::{Ctx, Result, Value};
 
-use crate::js::class::{self, Class, Member, Static};
+use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::held::Slot;
-use crate::js::value;
+use crate::js::held::{Slot, Tracer};
+use crate::js::{reflect, value};
 
-use super::embed;
+use super::{embed, iterate, locks};
 
 /// What `navigator.userAgent` says.
 pub const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
 
-/// The `navigator` object: it has no state.
-pub struct Navigator;
+/// The language of what `toLocaleString` and its kin write: there are no others.
+const LANGUAGE: &str = "en-US";
+
+/// The `navigator` object.
+#[derive(Default)]
+pub struct Navigator {
+    languages: Slot,
+}
 
 impl Class for Navigator {
     const ID: u32 = 132;
     const NAME: &'static CStr = c"Navigator";
     const DISPLAY: Option<Display> = Some(Display::Attributes(&["userAgent"], class::attribute::<Self>));
-    const MEMBERS: &'static [Member<Self>] =
-        &[Member::Get(c"userAgent", |_, scope| value::string(scope.ctx, USER_AGENT))];
+    const MEMBERS: &'static [Member<Self>] = &[
+        Member::Get(c"hardwareConcurrency", |_, scope| {
+            Ok(Value::new_number(scope.ctx.clone(), processors() as f64))
+        }),
+        Member::Get(c"language", |_, scope| value::string(scope.ctx, LANGUAGE)),
+        Member::Get(c"languages", languages),
+        Member::Get(c"locks", |_, scope| locks::object(scope.ctx)),
+        Member::Get(c"userAgent", |_, scope| value::string(scope.ctx, USER_AGENT)),
+    ];
+
+    fn trace(&self, tracer: &Tracer) {
+        self.languages.trace(tracer);
+    }
+}
+
+/// The processors that the process may use. Asked for the process: a worker's own thread may be pinned to one.
+fn processors() -> usize {
+    use rustix::process::getpid;
+    use rustix::thread::{CpuSet, sched_getaffinity};
+    let set = sched_getaffinity(Some(getpid())).unwrap_or_else(|_| CpuSet::new());
+    (set.count() as usize).max(1)
+}
+
+fn languages<'js>(this: &Navigator, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    this.languages.get_or(scope.ctx, || {
+        let list = iterate::array(scope.ctx, std::iter::once(value::string(scope.ctx, LANGUAGE)))?;
+        reflect::freeze(&list)?;
+        Ok(list)
+    })
 }
 
 /// The one `Navigator`.
@@ -55,7 +89,7 @@ impl Functions for Global {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Navigator>(ctx)?;
-    State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Navigator)?));
+    State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Navigator::default())?));
     embed::attribute::<Global>(ctx, c"navigator", 0, None)?;
     embed::attribute::<Global>(ctx, c"self", 1, Some(2))
 }

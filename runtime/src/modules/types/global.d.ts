@@ -6,6 +6,11 @@ declare var self: typeof globalThis;
 declare function reportError(error: unknown): void;
 
 interface Navigator {
+  /** Processors that the process may use. */
+  readonly hardwareConcurrency: number;
+  readonly language: string;
+  readonly languages: readonly string[];
+  readonly locks: LockManager;
   /** "jsserve/VERSION" */
   readonly userAgent: string;
 }

@@ -21,6 +21,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../form_data/form_data.d.ts"),
+    include_str!("../locks/locks.d.ts"),
     include_str!("../messaging/messaging.d.ts"),
     include_str!("../performance/performance.d.ts"),
     include_str!("../streams/streams.d.ts"),

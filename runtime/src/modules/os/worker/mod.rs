@@ -29,7 +29,7 @@ use crate::js::function;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{promise, value};
 use crate::modules::host::Host;
-use crate::modules::report;
+use crate::modules::{locks, report};
 
 /// Frames that are searched for the module that calls `new os.Worker`.
 const FRAMES_MAX: isize = 8;
@@ -124,6 +124,7 @@ impl Class for Worker {
             limits: state.limits(),
             backend: io::backend().unwrap_or(Backend::Epoll),
             parent: Host::role(ctx),
+            locks: locks::shared(state),
             leash,
             place,
         };

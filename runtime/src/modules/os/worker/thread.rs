@@ -26,6 +26,7 @@ use crate::js::loader::Table;
 use crate::js::promise::{self, Observer};
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
+use crate::modules::locks::{self, manager::Manager};
 use crate::source::resolve::{By, resolve};
 
 /// Threads of Workers in the process.
@@ -99,6 +100,8 @@ pub(super) struct Seed {
     pub(super) backend: Backend,
     /// What that engine runs for.
     pub(super) parent: Role,
+    /// The locks that it shares with that engine.
+    pub(super) locks: Arc<Manager>,
     /// What ends it early.
     pub(super) leash: Arc<Leash>,
     /// Its place among all.
@@ -172,7 +175,7 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
 }
 
 async fn live(seed: Seed) -> Result<(), Thrown> {
-    let Seed { base, specifier, end, table, limits, parent, leash, place, .. } = seed;
+    let Seed { base, specifier, end, table, limits, parent, locks, leash, place, .. } = seed;
     let name: Rc<str> = specifier.as_str().into();
     let report = {
         let name = name.clone();
@@ -192,6 +195,7 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
             engine.turn(|ctx| (table.thread_of_script)(ctx).map_err(|error| Thrown::of(ctx, &error)))?
         }
     }
+    locks::share(engine.state(), locks);
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
     engine.turn(|ctx| import(ctx, &base, &specifier, parent));
