@@ -43,6 +43,7 @@ mod js_body_forms;
 mod js_console;
 mod js_crypto;
 mod js_date;
+mod js_edges;
 mod js_encoding;
 mod js_events;
 mod js_fetch;

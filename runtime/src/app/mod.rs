@@ -317,9 +317,8 @@ async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<
             return Err(Error::new(ErrorKind::App, text).remedy("More time: --start-timeout."));
         }
     }
-    let callees = engine.turn(|ctx| {
-        callees(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error))
-    });
+    let callees = engine
+        .turn(|ctx| callees(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error)));
     drop(namespace);
     let callees = callees.map_err(|thrown| blueprint.app_error(&thrown))?;
     let instance = Instance { callees, engine };
