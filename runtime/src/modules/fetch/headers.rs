@@ -6,14 +6,17 @@ use std::cell::{Cell, Ref, RefCell};
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::header_list::{self, HeaderList};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::display::Display;
+use crate::js::engine::State;
 use crate::js::exception::{range_error, type_error};
-use crate::js::value;
+use crate::js::held::Slot;
+use crate::js::{reflect, value};
 use crate::modules::iterate::{self, PairSource};
 
 /// Fields of one list: a bound on memory that the engine's heap limit does not see.
@@ -118,20 +121,44 @@ impl SharedHeaders {
         if init.is_undefined() {
             return Ok(());
         }
-        if let Some(other) = class::get::<Headers>(init) {
+        let Some(object) = init.as_object() else {
+            return Err(type_error(ctx, "Headers: the init is neither a sequence nor a record"));
+        };
+        let iterator = iterate::method(object)?;
+        // Short for what its own iteration would give, which an app can replace.
+        if let Some(other) = class::get::<Headers>(init)
+            && iterator.as_ref().is_some_and(|iterator| is_own(ctx, iterator))
+        {
             self.0.charge.set(ctx, other.0.list().bytes())?;
             *self.0.list.borrow_mut() = other.0.list().clone();
             self.0.served.set(other.0.is_served());
             return Ok(());
         }
-        let Some(object) = init.as_object() else {
-            return Err(type_error(ctx, "Headers: the init is neither a sequence nor a record"));
-        };
-        if let Some(iterator) = iterate::method(object)? {
+        if let Some(iterator) = iterator {
             return iterate::pairs(object, iterator, "Headers", |name, field| self.append(ctx, name, field));
         }
         iterate::record(object, |name, field| self.append(ctx, name, field))
     }
+}
+
+/// `Headers.prototype[Symbol.iterator]` as it was before an app could replace it.
+#[derive(Default)]
+struct OwnIterator(Slot);
+
+/// Keeps the iterator of the class; call it where that is registered.
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn keep_iterator(ctx: &Ctx<'_>) -> Result<()> {
+    let class: Object = ctx.globals().get("Headers")?;
+    let own: Value = class.get::<_, Object>("prototype")?.get(PredefinedAtom::SymbolIterator)?;
+    State::of(ctx).extension::<OwnIterator>().0.set(Some(own));
+    Ok(())
+}
+
+fn is_own<'js>(ctx: &Ctx<'js>, iterator: &Value<'js>) -> bool {
+    let own = State::of(ctx).extension::<OwnIterator>().0.get(ctx);
+    own.is_some_and(|own| reflect::identity(&own) == reflect::identity(iterator))
 }
 
 /// A name, checked.

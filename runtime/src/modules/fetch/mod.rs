@@ -27,6 +27,7 @@ use crate::modules::iterate;
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<headers::Headers>(ctx)?;
+    headers::keep_iterator(ctx)?;
     iterate::register::<headers::Headers>(ctx)?;
     class::register::<response::Response>(ctx)?;
     class::register::<request::Request>(ctx)?;
