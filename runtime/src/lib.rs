@@ -1,12 +1,9 @@
 //! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! 8 `check connection handler listeners repl script server serving shutdown worker`
-//! 7 `app`, the one door to the app
+//! 8 `check connection handler listeners repl script server serving shutdown worker` over 7 `app`
 //! 6 `modules`, what JavaScript imports
-//! 5 `client`, HTTP without JavaScript
-//! 4 `net`, connections without HTTP
-//! 3 `tls`, both sides of it
+//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
 //! 1 `causes config environment error source`
 

@@ -363,6 +363,7 @@ impl Server {
             self.workers[fresh].tell(Control::Adopt(index, waiting));
         }
         self.workers[old].tell(Control::Drain);
+        self.blueprint.give_up(&self.workers[old].pulse);
     }
 
     /// Ends all workers.

@@ -21,7 +21,7 @@ pub enum Method {
 pub const METHODS: usize = TABLE.len();
 
 /// A row of the table.
-pub struct Row {
+pub struct MethodSpec {
     /// The method.
     pub method: Method,
     /// Its name.
@@ -33,10 +33,15 @@ pub struct Row {
 }
 
 /// All methods; the first that an app has gives its plain `--port` its scheme.
-pub const TABLE: [Row; 3] = [
-    Row { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
-    Row { method: Method::Connect, name: "connect", signature: "connect(socket)", scheme: Scheme::Tcp },
-    Row { method: Method::Accept, name: "accept", signature: "accept(fd, peer)", scheme: Scheme::Tcp },
+pub const TABLE: [MethodSpec; 3] = [
+    MethodSpec { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
+    MethodSpec {
+        method: Method::Connect,
+        name: "connect",
+        signature: "connect(socket)",
+        scheme: Scheme::Tcp,
+    },
+    MethodSpec { method: Method::Accept, name: "accept", signature: "accept(fd, peer)", scheme: Scheme::Tcp },
 ];
 
 /// What an app that exports none is told.
@@ -53,7 +58,7 @@ impl Methods {
         Methods(TABLE.map(|row| row.method).map(has))
     }
 
-    fn rows(self) -> impl Iterator<Item = &'static Row> {
+    fn rows(self) -> impl Iterator<Item = &'static MethodSpec> {
         TABLE.iter().filter(move |row| self.0[row.method as usize])
     }
 

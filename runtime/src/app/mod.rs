@@ -90,6 +90,11 @@ impl Blueprint {
         })
     }
 
+    /// Releases what the worker with this pulse shares with others: another has taken its place.
+    pub fn give_up(&self, pulse: &Pulse) {
+        self.locks.give_up(pulse);
+    }
+
     /// How many modules are compiled so far.
     pub fn modules(&self) -> usize {
         self.code.len()

@@ -71,7 +71,7 @@ pub struct State {
     /// Whether the heap limit stands a little higher, for an interrupt.
     lifted: Cell<bool>,
     health: Cell<Health>,
-    pulse: Pulse,
+    pub(crate) pulse: Pulse,
     pub(crate) report: Report,
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,

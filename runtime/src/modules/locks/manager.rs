@@ -4,6 +4,7 @@
 //! only while lists change.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::io::Notifier;
@@ -27,14 +28,16 @@ pub enum News {
 pub struct Mailbox {
     /// What tells its locks from those of other engines.
     client: String,
+    /// The pulse of its worker, which engines that follow each other there have in common.
+    worker: Arc<AtomicU64>,
     news: Mutex<(VecDeque<News>, bool)>,
     bell: Notifier,
 }
 
 impl Mailbox {
-    /// That of the engine which is called `client`.
-    pub fn new(client: String) -> Mailbox {
-        Mailbox { client, ..Mailbox::default() }
+    /// That of the engine which is called `client`, in the worker with the pulse `worker`.
+    pub fn new(client: String, worker: Arc<AtomicU64>) -> Mailbox {
+        Mailbox { client, worker, ..Mailbox::default() }
     }
 
     fn news(&self) -> MutexGuard<'_, (VecDeque<News>, bool)> {
@@ -110,33 +113,33 @@ pub struct Info {
 
 /// All locks of a process.
 #[derive(Default)]
-pub struct Manager(Mutex<Table>);
+pub struct Manager(Mutex<AllLocks>);
 
 #[derive(Default)]
-struct Table {
-    names: HashMap<Arc<str>, Line>,
+struct AllLocks {
+    names: HashMap<Arc<str>, LockQueue>,
     last: u64,
     count: usize,
 }
 
 /// Who holds the lock of one name, and who waits for it, by number.
 #[derive(Default)]
-struct Line {
-    held: BTreeMap<u64, Entry>,
-    waiting: BTreeMap<u64, Entry>,
+struct LockQueue {
+    held: BTreeMap<u64, LockRequest>,
+    waiting: BTreeMap<u64, LockRequest>,
 }
 
-struct Entry {
+struct LockRequest {
     exclusive: bool,
     owner: Arc<Mailbox>,
 }
 
 /// Whether those that hold a lock let a request in. All of them are of one mode.
-fn is_free(held: &BTreeMap<u64, Entry>, exclusive: bool) -> bool {
+fn is_free(held: &BTreeMap<u64, LockRequest>, exclusive: bool) -> bool {
     held.values().next().is_none_or(|held| !exclusive && !held.exclusive)
 }
 
-impl Line {
+impl LockQueue {
     /// Grants what may be granted, the first first ("process the lock request queue").
     fn process(&mut self) {
         while let Some(first) = self.waiting.first_entry() {
@@ -150,9 +153,9 @@ impl Line {
     }
 }
 
-impl Table {
+impl AllLocks {
     /// Changes a name's line by `f`, which says whether it took one out, and grants what that lets through.
-    fn take(&mut self, name: &str, f: impl FnOnce(&mut Line) -> bool) -> bool {
+    fn take(&mut self, name: &str, f: impl FnOnce(&mut LockQueue) -> bool) -> bool {
         let Some(line) = self.names.get_mut(name) else { return false };
         let taken = f(line);
         if taken {
@@ -167,7 +170,7 @@ impl Table {
 }
 
 impl Manager {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, AllLocks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -188,7 +191,7 @@ impl Manager {
         }
         table.last += 1;
         table.count += 1;
-        let (id, entry) = (table.last, Entry { exclusive: wish.exclusive, owner: owner.clone() });
+        let (id, entry) = (table.last, LockRequest { exclusive: wish.exclusive, owner: owner.clone() });
         let line = table.names.entry(name.into()).or_default();
         if !wish.steal {
             match is_free {
@@ -218,12 +221,21 @@ impl Manager {
 
     /// Releases and aborts all that is `owner`'s: its engine is gone.
     pub fn leave(&self, owner: &Arc<Mailbox>) {
+        self.drop_all(|entry| Arc::ptr_eq(&entry.owner, owner));
+    }
+
+    /// Releases and aborts all that is of the worker with this pulse: another has taken its place.
+    pub fn give_up(&self, worker: &Arc<AtomicU64>) {
+        self.drop_all(|entry| Arc::ptr_eq(&entry.owner.worker, worker));
+    }
+
+    fn drop_all(&self, is_gone: impl Fn(&LockRequest) -> bool) {
         let mut table = self.table();
         let mut gone = 0;
         table.names.retain(|_, line| {
             let before = line.held.len() + line.waiting.len();
-            line.held.retain(|_, entry| !Arc::ptr_eq(&entry.owner, owner));
-            line.waiting.retain(|_, entry| !Arc::ptr_eq(&entry.owner, owner));
+            line.held.retain(|_, entry| !is_gone(entry));
+            line.waiting.retain(|_, entry| !is_gone(entry));
             let after = line.held.len() + line.waiting.len();
             gone += before - after;
             if after < before {
@@ -237,7 +249,7 @@ impl Manager {
     /// What is held, and what is waited for, the earliest first ("snapshot the lock state").
     pub fn query(&self) -> (Vec<Info>, Vec<Info>) {
         let table = self.table();
-        let all = |part: fn(&Line) -> &BTreeMap<u64, Entry>| {
+        let all = |part: fn(&LockQueue) -> &BTreeMap<u64, LockRequest>| {
             let entries =
                 table.names.iter().flat_map(|(name, line)| part(line).iter().map(move |e| (name, e)));
             let mut all: Vec<Info> = entries
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn requests_are_granted_in_the_order_in_which_they_came() {
-        let (manager, one) = (Manager::default(), Arc::new(Mailbox::new("one".into())));
+        let (manager, one) = (Manager::default(), Arc::new(Mailbox::default()));
         let ask = |wish| manager.request("a", wish, &one).unwrap();
         assert_eq!(ask(SHARED), Answer::Granted(1));
         assert_eq!(ask(SHARED), Answer::Granted(2));
@@ -324,6 +336,20 @@ mod tests {
         assert_eq!(news(&two), [News::Granted(3)]);
         assert_eq!(manager.query().0.len(), 1);
         assert!(manager.table().names.len() == 1 && manager.table().count == 1);
+    }
+
+    #[test]
+    fn a_worker_whose_place_is_taken_holds_and_waits_for_nothing() {
+        let (manager, pulse) = (Manager::default(), Arc::new(AtomicU64::new(0)));
+        let stuck = Arc::new(Mailbox::new("stuck".into(), pulse.clone()));
+        let other = Arc::new(Mailbox::new("other".into(), Arc::default()));
+        manager.request("a", EXCLUSIVE, &stuck).unwrap();
+        manager.request("a", EXCLUSIVE, &stuck).unwrap();
+        manager.request("a", EXCLUSIVE, &other).unwrap();
+        manager.give_up(&pulse);
+        assert_eq!((news(&other), news(&stuck)), (vec![News::Granted(3)], vec![]));
+        manager.release("a", 1);
+        assert_eq!(manager.query().0.len(), 1, "what comes late from there changes nothing");
     }
 
     #[test]

@@ -39,20 +39,20 @@ pub const NAME_BYTES_MAX: usize = 1_024;
 
 /// The loaded classes, one set per engine.
 #[derive(Default)]
-struct Loaded(Slot);
+struct LockClasses(Slot);
 
 /// The locks that an engine shares with others; its own, where nobody gave it any.
 #[derive(Default)]
-struct Shared(RefCell<Option<Arc<Manager>>>);
+struct SharedManager(RefCell<Option<Arc<Manager>>>);
 
 /// Has the engine share `manager` with the other engines that do.
 pub fn share(state: &State, manager: Arc<Manager>) {
-    *state.extension::<Shared>().0.borrow_mut() = Some(manager);
+    *state.extension::<SharedManager>().0.borrow_mut() = Some(manager);
 }
 
 /// The locks that the engine shares.
 pub fn shared(state: &State) -> Arc<Manager> {
-    state.extension::<Shared>().0.borrow_mut().get_or_insert_default().clone()
+    state.extension::<SharedManager>().0.borrow_mut().get_or_insert_default().clone()
 }
 
 /// An engine's part: what it holds and waits for is released when it ends.
@@ -81,7 +81,7 @@ fn client(ctx: &Ctx<'_>) -> Result<Rc<Client>> {
     if let Some(client) = &*ours.0.borrow() {
         return Ok(client.clone());
     }
-    let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?));
+    let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?, state.pulse.clone()));
     let client = Client { manager: shared(state), mailbox: mailbox.clone(), holds: RefCell::default() };
     drop(io::spawn(listen(state.engine(), mailbox)));
     Ok(ours.0.borrow_mut().insert(Rc::new(client)).clone())
@@ -143,9 +143,9 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
 
 /// The script's exports, loaded the first time.
 fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
+    let made = State::of(ctx).extension::<LockClasses>().0.get_or(ctx, || {
         let host = Object::new(ctx.clone())?;
-        function::install::<Host>(ctx, &host)?;
+        function::install::<LockFunctions>(ctx, &host)?;
         let main = Held::new(SCRIPT.run(ctx)?);
         let args = [host.into_value(), abort::exports(ctx)?.into_value()];
         let exports = Object::from_js(ctx, promise::call(ctx, &main, None, &args)?)?;
@@ -160,9 +160,9 @@ fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
 }
 
 /// What `locks.js` calls.
-struct Host;
+struct LockFunctions;
 
-impl Functions for Host {
+impl Functions for LockFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"typeError", 1, |s| Err(exception::type_error(s.ctx, &value::to_string(&s.arg(0))?))),
         (c"notSupported", 1, |s| {
@@ -255,7 +255,7 @@ fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let client = client(ctx)?;
     let (name, id) = (value::to_string(&scope.arg(0))?, id(scope, 1));
-    let end = End { manager: client.manager.clone(), mailbox: client.mailbox.clone(), name, id };
+    let end = LockEnd { manager: client.manager.clone(), mailbox: client.mailbox.clone(), name, id };
     let result = promise::call(ctx, &Held::new(scope.arg(2)), None, &[scope.arg(3)]);
     match result.and_then(|value| promise::resolved(ctx, value)) {
         Ok(waited) => promise::observe(ctx, &waited, Box::new(end))?,
@@ -269,14 +269,14 @@ fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 }
 
 /// Hears how what a lock's callback returned ends.
-struct End {
+struct LockEnd {
     manager: Arc<Manager>,
     mailbox: Arc<Mailbox>,
     name: String,
     id: u64,
 }
 
-impl Observer for End {
+impl Observer for LockEnd {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
         self.manager.release(&self.name, self.id);
         let is_fulfilled = Value::new_bool(ctx.clone(), result.is_ok());

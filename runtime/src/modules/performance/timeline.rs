@@ -40,7 +40,7 @@ pub const OBSERVERS_MAX: u32 = 1_000;
 
 /// The loaded classes, one set per engine.
 #[derive(Default)]
-struct Loaded(Slot);
+struct TimelineClasses(Slot);
 
 /// Puts the lazy globals in place.
 ///
@@ -52,9 +52,9 @@ pub(super) fn install(ctx: &Ctx<'_>) -> Result<()> {
 
 /// The script's exports, loaded the first time.
 fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
+    let made = State::of(ctx).extension::<TimelineClasses>().0.get_or(ctx, || {
         let host = Object::new(ctx.clone())?;
-        function::install::<Host>(ctx, &host)?;
+        function::install::<TimelineFunctions>(ctx, &host)?;
         host.set("entriesMax", ENTRIES_MAX)?;
         host.set("observersMax", OBSERVERS_MAX)?;
         let types = ["mark", "measure"].into_iter().map(|name| value::string(ctx, name));
@@ -85,14 +85,14 @@ pub(super) fn call<'js>(scope: &Scope<'_, 'js>, name: &str, required: usize) -> 
 }
 
 /// What `timeline.js` calls.
-struct Host;
+struct TimelineFunctions;
 
 /// Throws the DOMException `name` with message 0.
 fn thrown<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
     Err(exception::dom_exception(scope.ctx, name, &value::to_string(&scope.arg(0))?))
 }
 
-impl Functions for Host {
+impl Functions for TimelineFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"now", 0, |scope| Ok(Value::new_number(scope.ctx.clone(), super::now(scope.ctx)))),
         (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
