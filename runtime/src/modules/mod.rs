@@ -11,6 +11,7 @@ pub mod crypto;
 pub mod date;
 pub mod embed;
 pub mod encoding;
+pub mod errors;
 pub mod events;
 pub mod fetch;
 pub mod form_data;
@@ -45,6 +46,7 @@ pub static TABLE: Table = Table {
     ],
     globals: &[
         date::install,
+        errors::install,
         crate::js::json::install,
         structured_clone::install,
         url::install,

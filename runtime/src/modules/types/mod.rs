@@ -18,6 +18,7 @@ const GLOBALS: &[&str] = &[
     include_str!("../crypto/crypto.d.ts"),
     include_str!("../crypto/subtle.d.ts"),
     include_str!("../encoding/encoding.d.ts"),
+    include_str!("../errors/errors.d.ts"),
     include_str!("../events/events.d.ts"),
     include_str!("../fetch/fetch.d.ts"),
     include_str!("../form_data/form_data.d.ts"),
