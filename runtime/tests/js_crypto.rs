@@ -118,3 +118,34 @@ fn report_error_and_microtasks_report_exceptions_with_their_stack() {
     assert_eq!(reports[1], "reportError: text");
     assert!(reports[2].starts_with("in a job: Error: micro\n    at task"), "{reports:#?}");
 }
+
+/// Web IDL, section 2.8.2.
+#[test]
+fn a_quota_exceeded_error_says_what_there_was() {
+    check(
+        r#"
+        const thrown = throws(() => crypto.getRandomValues(new Uint8Array(65537)), 'QuotaExceededError');
+        ok(thrown instanceof QuotaExceededError && thrown instanceof DOMException && thrown instanceof Error);
+        same([thrown.quota, thrown.requested, thrown.code], [65536, 65537, 22]);
+        equal(Object.prototype.toString.call(thrown), '[object QuotaExceededError]'); ok(thrown.stack.length > 0);
+        const plain = new QuotaExceededError(); same([plain.message, plain.name, plain.quota, plain.requested], ['', 'QuotaExceededError', null, null]);
+        const some = new QuotaExceededError('full', { quota: '3', requested: 4.5 }); same([some.message, some.quota, some.requested], ['full', 3, 4.5]);
+        for (const options of [{ quota: -1 }, { requested: -1 }, { quota: 2, requested: 1 }]) throws(() => new QuotaExceededError('', options), 'RangeError');
+        for (const options of [{ quota: NaN }, { requested: Infinity }, 1]) throws(() => new QuotaExceededError('', options), 'TypeError');
+        throws(() => QuotaExceededError(), 'TypeError'); throws(() => Object.getOwnPropertyDescriptor(QuotaExceededError.prototype, 'quota').get.call(new DOMException()), 'TypeError');
+        const own = Object.getOwnPropertyDescriptor(globalThis, 'QuotaExceededError'); same([own.enumerable, own.writable, own.configurable], [false, true, true]);
+        "#,
+    );
+}
+
+#[test]
+fn a_dom_exception_is_an_error() {
+    check(
+        r#"
+        for (const error of [new Error(), new TypeError(), new DOMException('x'), new QuotaExceededError(), new AggregateError([])]) ok(Error.isError(error), String(error));
+        for (const other of [undefined, null, 1, 'Error', {}, Error, Object.create(Error.prototype), Object.create(DOMException.prototype), { name: 'Error', stack: '' }]) equal(Error.isError(other), false);
+        equal(Error.isError(), false); equal(Error.isError.length, 1); equal(Error.isError.name, 'isError');
+        equal(Object.getOwnPropertyDescriptor(Error, 'isError').enumerable, false);
+        "#,
+    );
+}

@@ -1,5 +1,6 @@
 //! `crypto.subtle` as an interface: Web IDL's shapes, the errors and their order, JWK, wrapping.
 
+use crate::driver::{self, on_worker};
 use crate::subtle::check;
 
 #[test]
@@ -111,6 +112,89 @@ fn keys_of_every_kind_are_wrapped_in_every_format() {
         Object.prototype.toJSON = () => 'mine'; JSON.stringify = () => 'mine'; JSON.parse = () => 'mine';
         const wrapped = await subtle.wrapKey('jwk', key, by, gcm); delete Object.prototype.toJSON;
         equal((await subtle.unwrapKey('jwk', wrapped, by, gcm, mac, true, ['sign'])).algorithm.length, 1024);
+        "#,
+    );
+}
+
+#[test]
+fn data_is_copied_when_the_algorithm_has_been_looked_at() {
+    check(
+        r#"
+        const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16)).join();
+        const iv = new Uint8Array(16), twos = new Uint8Array(32).fill(2), none = new Uint8Array();
+        const aes = await subtle.importKey('raw', iv, 'AES-CBC', true, ['encrypt', 'decrypt', 'unwrapKey']), hmac = await subtle.importKey('raw', iv, { name: 'HMAC', hash: 'SHA-256' }, true, ['sign', 'verify']);
+        const changing = (call) => { const data = new Uint8Array(32).fill(1); return call(data, (name, more = {}) => ({ ...more, get name() { data.fill(2); return name } })) };
+        const moving = (call) => { const data = new Uint8Array(32).fill(1); return call(data, (name, more = {}) => ({ ...more, get name() { if (data.length) data.buffer.transfer(); return name } })) };
+        for (const [way, wanted] of [[changing, twos], [moving, none]]) {
+          equal(hex(await way((data, as) => subtle.digest(as('SHA-256'), data))), hex(await subtle.digest('SHA-256', wanted)));
+          equal(hex(await way((data, as) => subtle.sign(as('HMAC'), hmac, data))), hex(await subtle.sign('HMAC', hmac, wanted)));
+          const cbc = { name: 'AES-CBC', iv }, sealed = await subtle.encrypt(cbc, aes, wanted);
+          equal(hex(await way((data, as) => { const of = as('AES-CBC', { iv }); return subtle.encrypt(of, aes, data) })), hex(sealed));
+          const tag = await subtle.sign('HMAC', hmac, wanted);
+          equal(await way((data, as) => subtle.verify(as('HMAC'), hmac, tag, data)), true);
+          const key = way((data, as) => subtle.importKey('raw', data, as('HMAC', { hash: 'SHA-256' }), true, ['sign']));
+          if (wanted === none) await rejects(key, 'DataError'); else equal(hex(await subtle.exportKey('raw', await key)), hex(twos));
+        }
+        const [tag, wrong] = [await subtle.sign('HMAC', hmac, twos), new Uint8Array(32)];
+        equal(await subtle.verify({ get name() { wrong.set(new Uint8Array(tag)); return 'HMAC' } }, hmac, wrong, twos), true);
+        "#,
+    );
+}
+
+/// None of them has an end: they run as long as their engine does.
+#[test]
+fn short_operations_do_not_wait_behind_long_ones() {
+    check(
+        r#"
+        const base = await subtle.importKey('raw', utf8('secret'), 'PBKDF2', false, ['deriveBits']);
+        const stretch = (iterations) => subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-256', salt: new Uint8Array(8), iterations }, base, 256);
+        for (let i = 0; i < 12; i++) stretch(2 ** 32 - 1);
+        for (let i = 0; i < 4; i++) subtle.generateKey({ name: 'RSA-PSS', modulusLength: 8192, publicExponent: new Uint8Array([3]), hash: 'SHA-256' }, false, ['sign']).catch(() => {});
+        equal((await stretch(3000)).byteLength, 32);
+        equal((await subtle.digest('SHA-1', new Uint8Array(3 << 20))).byteLength, 20);
+        equal((await subtle.digest('SHA-512', new Uint8Array(2 << 20))).byteLength, 64);
+        "#,
+    );
+}
+
+#[test]
+fn an_operation_ends_with_the_time_of_a_request() {
+    on_worker(|| async {
+        let driver = driver::new();
+        runtime::modules::crypto::set_time_max(driver.engine.state(), std::time::Duration::from_millis(50));
+        let body = "const base = await crypto.subtle.importKey('raw', new Uint8Array(4), 'PBKDF2', false, ['deriveBits']); \
+                    const long = crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-1', salt: new Uint8Array(8), iterations: 2 ** 32 - 1 }, base, 256); \
+                    await rejects(long, 'OperationError', '--request-timeout')";
+        driver.run_async(body).await;
+    });
+}
+
+#[test]
+fn pbkdf2_in_steps_gives_what_the_standard_says() {
+    check(
+        r#"
+        const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+        // RFC 6070, and RFC 7914 section 11.
+        const derive = async (hash, password, salt, iterations, bytes) => hex(await subtle.deriveBits({ name: 'PBKDF2', hash, salt: utf8(salt), iterations },
+          await subtle.importKey('raw', utf8(password), 'PBKDF2', false, ['deriveBits']), bytes * 8));
+        equal(await derive('SHA-1', 'password', 'salt', 1, 20), '0c60c80f961f0e71f3a9b524af6012062fe037a6');
+        equal(await derive('SHA-1', 'password', 'salt', 4096, 20), '4b007901b765489abead49d926f721d065a429c1');
+        equal(await derive('SHA-1', 'passwordPASSWORDpassword', 'saltSALTsaltSALTsaltSALTsaltSALTsalt', 4096, 25), '3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038');
+        equal(await derive('SHA-256', 'passwd', 'salt', 1, 64), '55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783');
+        equal(await derive('SHA-256', 'passwd', 'salt', 1, 0), '');
+        "#,
+    );
+}
+
+#[test]
+fn keys_and_data_that_waits_count_against_the_heap_limit() {
+    check(
+        r#"
+        const bytes = new Uint8Array(8 << 20), kept = [];
+        let error; try { for (let i = 0; i < 20; i++) kept.push(await raw({ name: 'HMAC', hash: 'SHA-1' }, bytes, 'sign')) } catch (e) { error = e }
+        equal(error?.message, 'out of memory'); ok(kept.length <= 8, `${kept.length} keys of 8 MiB under 64 MiB`); kept.length = 0;
+        const results = await Promise.allSettled(Array.from({ length: 12 }, () => subtle.digest('SHA-1', bytes)));
+        ok(results.some((result) => result.status === 'fulfilled') && results.some((result) => result.reason?.message === 'out of memory'));
         "#,
     );
 }

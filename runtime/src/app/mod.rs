@@ -111,6 +111,8 @@ impl Blueprint {
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)?;
         locks::share(engine.state(), self.locks.clone());
+        let time_max = Duration::from_millis(self.config.limits.request_ms_max);
+        crate::modules::crypto::set_time_max(engine.state(), time_max);
         // What a served app prints is part of the server's log.
         engine.state().extension::<Output>().redirect(Rc::new(move |level, text| {
             let text = text.strip_suffix('\n').unwrap_or(text);

@@ -43,6 +43,17 @@ pub fn integer(value: &Value<'_>, max: u32) -> Result<u32> {
     }
 }
 
+/// Whether it is a BufferSource; its bytes are copied later, when the algorithm has been looked at.
+///
+/// # Errors
+/// TypeError for anything else.
+pub fn source<'js>(value: Value<'js>) -> Result<Value<'js>> {
+    match value::bytes(&value)?.is_some() {
+        true => Ok(value),
+        false => Err(exception::type_error(value.ctx(), "not an ArrayBuffer or ArrayBufferView")),
+    }
+}
+
 /// A copy of a BufferSource.
 ///
 /// # Errors

@@ -4,6 +4,9 @@
 
 use sha2::Digest;
 
+use super::mac::PIECE_BYTES;
+use super::steps::Steps;
+
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
@@ -80,4 +83,22 @@ impl Hash {
     pub fn digest(self, data: &[u8]) -> Vec<u8> {
         with_hash!(self, D => D::digest(data).to_vec())
     }
+
+    /// The same in steps.
+    pub fn digest_steps(self, data: Vec<u8>) -> Steps<Vec<u8>> {
+        with_hash!(self, D => pieces::<D>(data))
+    }
+}
+
+fn pieces<D: Digest + Send + 'static>(data: Vec<u8>) -> Steps<Vec<u8>> {
+    let (mut state, mut at) = (Some(D::new()), 0);
+    Box::new(move || {
+        let end = data.len().min(at + PIECE_BYTES);
+        state.as_mut()?.update(&data[at..end]);
+        at = end;
+        if at < data.len() {
+            return None;
+        }
+        state.take().map(|hasher| Ok(hasher.finalize().to_vec()))
+    })
 }

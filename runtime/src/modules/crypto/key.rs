@@ -9,6 +9,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
+use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::clone::platform::Serialized;
 use crate::js::display::Display;
@@ -121,6 +122,18 @@ pub enum Material {
     Okp { public: [u8; 32], private: Option<Zeroizing<[u8; 32]>> },
 }
 
+impl Material {
+    /// Bytes that it owns, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Material::Secret(bytes) => bytes.len(),
+            Material::RsaPublic(_) => 2 << 10,
+            Material::RsaPrivate(_) => 8 << 10,
+            Material::Ec { .. } | Material::Okp { .. } => 256,
+        }
+    }
+}
+
 /// What a `CryptoKey` stands for.
 pub struct Key {
     /// Its type.
@@ -143,6 +156,7 @@ pub struct CryptoKey {
     pub key: Arc<Key>,
     algorithm: Slot,
     usages: Slot,
+    _charge: Charge,
 }
 
 impl Class for CryptoKey {
@@ -217,7 +231,10 @@ pub fn object<'js>(ctx: &Ctx<'js>, key: Key) -> Result<Value<'js>> {
 }
 
 fn shared<'js>(ctx: &Ctx<'js>, key: Arc<Key>) -> Result<Value<'js>> {
-    class::instance(ctx, CryptoKey { key, algorithm: Slot::default(), usages: Slot::default() })
+    let charge = Charge::default();
+    charge.set(ctx, key.material.bytes())?;
+    let (algorithm, usages) = Default::default();
+    class::instance(ctx, CryptoKey { key, algorithm, usages, _charge: charge })
 }
 
 /// A key on its way into another realm (section 13.5, "serialization steps"): both share it.

@@ -16,8 +16,11 @@ mod mac;
 mod okp;
 mod operations;
 mod pool;
+mod primes;
+mod queue;
 mod rsa;
 mod secret;
+mod steps;
 mod subtle;
 
 use std::cell::RefCell;
@@ -34,8 +37,9 @@ use crate::js::function::Functions;
 use crate::js::held::Slot;
 use crate::js::{exception, reflect, value};
 
-use super::embed;
+use super::{embed, errors};
 pub(super) use key::CryptoKey;
+pub use pool::set_time_max;
 use subtle::SubtleCrypto;
 
 /// Most bytes of one `getRandomValues` (section 10.1.1).
@@ -161,7 +165,7 @@ fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Valu
     }
     if bytes.len() > RANDOM_BYTES_MAX {
         let text = format!("getRandomValues: {} bytes asked for, at most 65536 at once", bytes.len());
-        return Err(exception::dom_exception(scope.ctx, "QuotaExceededError", &text));
+        return Err(errors::quota_exceeded(scope.ctx, &text, RANDOM_BYTES_MAX, bytes.len()));
     }
     let mut random = vec![0; bytes.len()];
     fill(scope.ctx, &mut random)?;

@@ -3,12 +3,15 @@
 //! Owns: the dispatch, the checks of section 14 that come before an algorithm's own, what is worth a
 //! thread. Must not know: JavaScript.
 
+use std::sync::Arc;
+
 use super::aes::{self, Way};
 use super::algorithm::{Algorithm, Name, Params};
 use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted};
 use super::hash::Hash;
 use super::key::{Detail, Key, Kind, Usages};
+use super::steps::{self, Steps, once};
 use super::{ec, mac, okp, rsa, secret};
 
 /// Bytes that are hashed or encrypted at once on the worker itself: a millisecond's worth.
@@ -71,43 +74,55 @@ fn hmac(key: &Key) -> Outcome<Hash> {
 ///
 /// # Errors
 /// What the algorithm refuses.
-pub fn sign(algorithm: &Algorithm, key: &Key, data: &[u8]) -> Outcome<Vec<u8>> {
-    match algorithm.name {
-        Name::Hmac => mac::sign(hmac(key)?, secret::bytes(key)?, data),
-        Name::Ecdsa => ec::sign(key, &algorithm.params, data),
-        Name::Ed25519 => okp::sign(key, data),
-        _ => rsa::sign(key, &algorithm.params, data),
-    }
+pub fn sign(algorithm: Algorithm, key: Arc<Key>, data: Vec<u8>) -> Outcome<Steps<Vec<u8>>> {
+    Ok(match algorithm.name {
+        Name::Hmac => mac::sign(hmac(&key)?, secret::bytes(&key)?, data)?,
+        Name::Ecdsa => once(move || ec::sign(&key, &algorithm.params, &data)),
+        Name::Ed25519 => once(move || okp::sign(&key, &data)),
+        _ => once(move || rsa::sign(&key, &algorithm.params, &data)),
+    })
 }
 
 /// verify
 ///
 /// # Errors
 /// What the algorithm refuses; a wrong signature is no error.
-pub fn verify(algorithm: &Algorithm, key: &Key, signature: &[u8], data: &[u8]) -> Outcome<bool> {
-    match algorithm.name {
-        Name::Hmac => mac::verify(hmac(key)?, secret::bytes(key)?, signature, data),
-        Name::Ecdsa => ec::verify(key, &algorithm.params, signature, data),
-        Name::Ed25519 => okp::verify(key, signature, data),
-        _ => rsa::verify(key, &algorithm.params, signature, data),
-    }
+pub fn verify(
+    algorithm: Algorithm,
+    key: Arc<Key>,
+    signature: Vec<u8>,
+    data: Vec<u8>,
+) -> Outcome<Steps<bool>> {
+    Ok(match algorithm.name {
+        Name::Hmac => mac::verify(hmac(&key)?, secret::bytes(&key)?, signature, data)?,
+        Name::Ecdsa => once(move || ec::verify(&key, &algorithm.params, &signature, &data)),
+        Name::Ed25519 => once(move || okp::verify(&key, &signature, &data)),
+        _ => once(move || rsa::verify(&key, &algorithm.params, &signature, &data)),
+    })
 }
 
 /// generateKey
 ///
 /// # Errors
 /// What the algorithm refuses; SyntaxError where a secret or private key would have no usages.
-pub fn generate(algorithm: &Algorithm, wanted: Wanted) -> Outcome<Made> {
+pub fn generate(algorithm: &Algorithm, wanted: Wanted) -> Outcome<Steps<Made>> {
     let params = &algorithm.params;
     let made = match algorithm.name {
         name if name.is_rsa() => rsa::generate(params, wanted)?,
-        Name::Ecdsa | Name::Ecdh => ec::generate(params, wanted)?,
-        Name::Ed25519 | Name::X25519 => okp::generate(wanted)?,
-        _ => secret::generate(params, wanted)?,
+        name => {
+            let made = match name {
+                Name::Ecdsa | Name::Ecdh => ec::generate(params, wanted)?,
+                Name::Ed25519 | Name::X25519 => okp::generate(wanted)?,
+                _ => secret::generate(params, wanted)?,
+            };
+            once(move || Ok(made))
+        }
     };
-    let (Made::One(key) | Made::Pair(_, key)) = &made;
-    useful(key)?;
-    Ok(made)
+    Ok(steps::then(made, |made| {
+        let (Made::One(key) | Made::Pair(_, key)) = &made;
+        useful(key)?;
+        Ok(made)
+    }))
 }
 
 /// A secret or private key has to be good for something.
@@ -158,14 +173,15 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
 ///
 /// # Errors
 /// What the algorithm refuses.
-pub fn derive(algorithm: &Algorithm, key: &Key, bits: Option<u32>) -> Outcome<Vec<u8>> {
-    match &algorithm.params {
-        Params::Public(other) if algorithm.name == Name::Ecdh => ec::derive(key, other, bits),
-        Params::Public(other) => okp::derive(key, other, bits),
-        Params::Hkdf { hash, salt, info } => mac::hkdf(*hash, secret::bytes(key)?, salt, info, bits),
+pub fn derive(algorithm: &Algorithm, key: &Key, bits: Option<u32>) -> Outcome<Steps<Vec<u8>>> {
+    let secret = match &algorithm.params {
+        Params::Public(other) if algorithm.name == Name::Ecdh => ec::derive(key, other, bits)?,
+        Params::Public(other) => okp::derive(key, other, bits)?,
+        Params::Hkdf { hash, salt, info } => mac::hkdf(*hash, secret::bytes(key)?, salt, info, bits)?,
         Params::Pbkdf2 { hash, salt, iterations } => {
-            mac::pbkdf2(*hash, secret::bytes(key)?, salt, *iterations, bits)
+            return mac::pbkdf2(*hash, secret::bytes(key)?, salt, *iterations, bits);
         }
-        _ => Err(failure::unsupported("the algorithm derives nothing")),
-    }
+        _ => return Err(failure::unsupported("the algorithm derives nothing")),
+    };
+    Ok(once(move || Ok(secret)))
 }

@@ -16,6 +16,8 @@ use super::form::{Form, Format, Made, Wanted, expect};
 use super::hash::{Hash, with_hash};
 use super::jwk::{self, Jwk};
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::primes;
+use super::steps::{self, Steps};
 
 /// Bits of a modulus that is made here: fewer are unsafe, more take minutes.
 const MODULUS_BITS: std::ops::RangeInclusive<u32> = 1024..=8192;
@@ -71,20 +73,19 @@ fn check(params: &Params, wanted: Wanted) -> Outcome<(Hash, u32, u64)> {
 ///
 /// # Errors
 /// SyntaxError for usages, OperationError for a length or exponent that no key has.
-pub fn generate(params: &Params, wanted: Wanted) -> Outcome<Made> {
+pub fn generate(params: &Params, wanted: Wanted) -> Outcome<Steps<Made>> {
     let (hash, bits, exponent) = check(params, wanted)?;
     // What would be refused afterwards is not worth a second of work.
     if wanted.usages.only(allowed(wanted.name).1).is_empty() {
         return Err(failure::usages("the private key would have no usages"));
     }
-    let private =
-        RsaPrivateKey::new_with_exp(&mut UnwrapErr(SysRng), bits as usize, BoxedUint::from(exponent))
-            .map_err(|_| failure::operation("no key of RSA can be made with these parameters"))?;
-    let public = private.to_public_key();
-    let (of_public, of_private) = allowed(wanted.name);
-    let detail = detail(hash, &public);
-    let public = (Material::RsaPublic(Box::new(public)), of_public);
-    Ok(wanted.pair(detail, public, (Material::RsaPrivate(Box::new(private)), of_private)))
+    Ok(steps::then(primes::key(bits, exponent), move |private| {
+        let public = private.to_public_key();
+        let (of_public, of_private) = allowed(wanted.name);
+        let detail = detail(hash, &public);
+        let public = (Material::RsaPublic(Box::new(public)), of_public);
+        Ok(wanted.pair(detail, public, (Material::RsaPrivate(Box::new(private)), of_private)))
+    }))
 }
 
 fn detail(hash: Hash, key: &RsaPublicKey) -> Detail {

@@ -9,17 +9,20 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 use zeroize::Zeroizing;
 
 use crate::io;
+use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
 use crate::js::convert::{to_bool, to_int32};
+use crate::js::engine::State;
 use crate::js::{exception, function, promise, value};
 
 use super::aes::Way;
 use super::algorithm::{Algorithm, Identifier, Name, Operation};
-use super::dictionary::{buffer, dictionary, key, usages};
+use super::dictionary::{buffer, dictionary, key, source, usages};
 use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted};
 use super::jwk::Jwk;
 use super::key::{self as keys, Key, Usages};
+use super::steps::{self, Steps, once};
 use super::{operations, pool, secret};
 
 /// The object: it has no state.
@@ -45,20 +48,39 @@ impl Class for SubtleCrypto {
     ];
 }
 
-/// A promise for what `work` comes to, made a value by `finish`.
+/// Where work is done.
+enum Place {
+    /// At once, on the worker itself.
+    Here,
+    /// On a thread: it takes long, and owns so many bytes until it is done.
+    Thread(usize),
+}
+
+impl Place {
+    fn of(long: bool, data: &[u8]) -> Place {
+        if long { Place::Thread(data.len()) } else { Place::Here }
+    }
+}
+
+/// A promise for what `steps` come to, made a value by `finish`.
 fn answer<'js, T: Send + 'static>(
     ctx: &Ctx<'js>,
-    long: bool,
-    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+    place: Place,
+    steps: Outcome<Steps<T>>,
     finish: impl for<'a> FnOnce(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<Value<'js>> {
-    if !long {
-        let value = finish(ctx, work().map_err(|failure| failure.raise(ctx))?)?;
+    let steps = checked(ctx, steps)?;
+    let Place::Thread(bytes) = place else {
+        let value = finish(ctx, checked(ctx, steps::finish(steps))?)?;
         return promise::settled(ctx, Ok(value));
-    }
+    };
+    let charge = Charge::default();
+    charge.set(ctx, bytes)?;
     let (promise, deferred) = promise::deferred(ctx)?;
+    let result = pool::run_steps(State::of(ctx), steps);
     drop(io::spawn(async move {
-        let result = pool::run(work).await;
+        let result = result.await;
+        drop(charge);
         deferred.settle(|ctx| finish(ctx, result.map_err(|failure| failure.raise(ctx))?));
     }));
     Ok(promise)
@@ -82,46 +104,50 @@ fn cipher<'js>(scope: &Scope<'_, 'js>, way: Way, usage: Usages) -> Result<Value<
     scope.require(3, "SubtleCrypto")?;
     let identifier = Identifier::new(&scope.arg(0))?;
     let key = key(&scope.arg(1))?;
-    let data = buffer(&scope.arg(2))?;
+    let data = source(scope.arg(2))?;
     let algorithm = identifier.normalize(scope.ctx, Operation::Encrypt)?;
+    let data = buffer(&data)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, usage))?;
-    let long = operations::is_long_with(&key, &data);
-    answer(scope.ctx, long, move || operations::cipher(&algorithm, &key, way, data), buffer_of)
+    let place = Place::of(operations::is_long_with(&key, &data), &data);
+    let steps = once(move || operations::cipher(&algorithm, &key, way, data));
+    answer(scope.ctx, place, Ok(steps), buffer_of)
 }
 
 fn sign<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(3, "SubtleCrypto.sign")?;
     let identifier = Identifier::new(&scope.arg(0))?;
     let key = key(&scope.arg(1))?;
-    let data = buffer(&scope.arg(2))?;
+    let data = source(scope.arg(2))?;
     let algorithm = identifier.normalize(scope.ctx, Operation::Sign)?;
+    let data = buffer(&data)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::SIGN))?;
-    let long = operations::is_long_with(&key, &data);
-    answer(scope.ctx, long, move || operations::sign(&algorithm, &key, &data), buffer_of)
+    let place = Place::of(operations::is_long_with(&key, &data), &data);
+    answer(scope.ctx, place, operations::sign(algorithm, key, data), buffer_of)
 }
 
 fn verify<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(4, "SubtleCrypto.verify")?;
     let identifier = Identifier::new(&scope.arg(0))?;
     let key = key(&scope.arg(1))?;
-    let signature = buffer(&scope.arg(2))?;
-    let data = buffer(&scope.arg(3))?;
+    let (signature, data) = (source(scope.arg(2))?, source(scope.arg(3))?);
     let algorithm = identifier.normalize(scope.ctx, Operation::Sign)?;
+    let (signature, data) = (buffer(&signature)?, buffer(&data)?);
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::VERIFY))?;
-    let long = operations::is_long(&data);
-    let work = move || operations::verify(&algorithm, &key, &signature, &data);
-    answer(scope.ctx, long, work, |ctx, right| Ok(Value::new_bool(ctx.clone(), right)))
+    let place = Place::of(operations::is_long(&data), &data);
+    let steps = operations::verify(algorithm, key, signature, data);
+    answer(scope.ctx, place, steps, |ctx, right| Ok(Value::new_bool(ctx.clone(), right)))
 }
 
 fn digest<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(2, "SubtleCrypto.digest")?;
     let identifier = Identifier::new(&scope.arg(0))?;
-    let data = buffer(&scope.arg(1))?;
+    let data = source(scope.arg(1))?;
     let Name::Sha(hash) = identifier.normalize(scope.ctx, Operation::Digest)?.name else {
         return Err(failure::unsupported("not a hash function").raise(scope.ctx));
     };
-    let long = operations::is_long(&data);
-    answer(scope.ctx, long, move || Ok(hash.digest(&data)), buffer_of)
+    let data = buffer(&data)?;
+    let place = Place::of(operations::is_long(&data), &data);
+    answer(scope.ctx, place, Ok(hash.digest_steps(data)), buffer_of)
 }
 
 fn made<'js>(ctx: &Ctx<'js>, made: Made) -> Result<Value<'js>> {
@@ -143,7 +169,8 @@ fn generate_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Val
     let usages = usages(scope.ctx, &scope.arg(2))?;
     let algorithm = identifier.normalize(scope.ctx, Operation::GenerateKey)?;
     let wanted = Wanted { name: algorithm.name, extractable, usages };
-    answer(scope.ctx, algorithm.name.is_rsa(), move || operations::generate(&algorithm, wanted), made)
+    let place = Place::of(algorithm.name.is_rsa(), &[]);
+    answer(scope.ctx, place, operations::generate(&algorithm, wanted), made)
 }
 
 fn derive_bits<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -157,8 +184,8 @@ fn derive_bits<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Valu
     };
     let algorithm = identifier.normalize(scope.ctx, Operation::DeriveBits)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::DERIVE_BITS))?;
-    let long = operations::is_long_derivation(&algorithm, bits);
-    answer(scope.ctx, long, move || operations::derive(&algorithm, &key, bits), buffer_of)
+    let place = Place::of(operations::is_long_derivation(&algorithm, bits), &[]);
+    answer(scope.ctx, place, operations::derive(&algorithm, &key, bits), buffer_of)
 }
 
 fn derive_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -175,12 +202,13 @@ fn derive_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     checked(ctx, operations::permit(&base, &algorithm, Usages::DERIVE_KEY))?;
     let bits = checked(ctx, secret::length(&length.params))?;
     let wanted = Wanted { name: import.name, extractable, usages };
-    let long = operations::is_long_derivation(&algorithm, bits);
-    let work = move || {
-        let form = Form::Bytes(operations::derive(&algorithm, &base, bits)?.into());
-        operations::import(&import, Format::Raw, &form, wanted)
-    };
-    answer(ctx, long, work, keys::object)
+    let place = Place::of(operations::is_long_derivation(&algorithm, bits), &[]);
+    let steps = operations::derive(&algorithm, &base, bits).map(|secret| {
+        steps::then(secret, move |secret| {
+            operations::import(&import, Format::Raw, &Form::Bytes(secret.into()), wanted)
+        })
+    });
+    answer(ctx, place, steps, keys::object)
 }
 
 fn import_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -188,37 +216,38 @@ fn import_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     let ctx = scope.ctx;
     let format = format(scope, 0)?;
     let data = scope.arg(1);
-    let form = match value::bytes(&data)? {
-        Some(bytes) => Form::Bytes(bytes.to_vec().into()),
-        None => Form::Jwk(Box::new(match dictionary(&data)? {
+    let jwk = match value::bytes(&data)? {
+        Some(_) => None,
+        None => Some(match dictionary(&data)? {
             Some(object) => Jwk::read(ctx, &object)?,
             None => Jwk::default(),
-        })),
+        }),
     };
     let identifier = Identifier::new(&scope.arg(2))?;
     let extractable = to_bool(&scope.arg(3));
     let usages = usages(ctx, &scope.arg(4))?;
     let algorithm = identifier.normalize(ctx, Operation::ImportKey)?;
-    if matches!(form, Form::Jwk(_)) != (format == Format::Jwk) {
+    if jwk.is_some() != (format == Format::Jwk) {
         return Err(exception::type_error(ctx, "the key data is not in that format"));
     }
+    let form = match jwk {
+        Some(jwk) => Form::Jwk(Box::new(jwk)),
+        None => Form::Bytes(buffer(&data)?.into()),
+    };
     let wanted = Wanted { name: algorithm.name, extractable, usages };
-    answer(ctx, false, move || operations::import(&algorithm, format, &form, wanted), keys::object)
+    let key = checked(ctx, operations::import(&algorithm, format, &form, wanted))?;
+    promise::settled(ctx, Ok(keys::object(ctx, key)?))
 }
 
 fn export_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(2, "SubtleCrypto.exportKey")?;
     let format = format(scope, 0)?;
     let key = key(&scope.arg(1))?;
-    answer(
-        scope.ctx,
-        false,
-        move || operations::export(&key, format),
-        |ctx, form| match form {
-            Form::Bytes(bytes) => value::array_buffer(ctx, &bytes),
-            Form::Jwk(jwk) => jwk.object(ctx),
-        },
-    )
+    let exported = match checked(scope.ctx, operations::export(&key, format))? {
+        Form::Bytes(bytes) => value::array_buffer(scope.ctx, &bytes)?,
+        Form::Jwk(jwk) => jwk.object(scope.ctx)?,
+    };
+    promise::settled(scope.ctx, Ok(exported))
 }
 
 /// The algorithm for wrapping: its own operation, else the one for any data.
@@ -244,15 +273,16 @@ fn wrap_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'
         Form::Bytes(bytes) => bytes,
         Form::Jwk(jwk) => jwk.json(),
     };
-    let long = operations::is_long_with(&by, &bytes);
-    answer(ctx, long, move || operations::cipher(&algorithm, &by, Way::Seal, bytes.to_vec()), buffer_of)
+    let place = Place::of(operations::is_long_with(&by, &bytes), &bytes);
+    let steps = once(move || operations::cipher(&algorithm, &by, Way::Seal, bytes.to_vec()));
+    answer(ctx, place, Ok(steps), buffer_of)
 }
 
 fn unwrap_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(7, "SubtleCrypto.unwrapKey")?;
     let ctx = scope.ctx;
     let format = format(scope, 0)?;
-    let data = buffer(&scope.arg(1))?;
+    let data = source(scope.arg(1))?;
     let by = key(&scope.arg(2))?;
     let identifier = Identifier::new(&scope.arg(3))?;
     let unwrapped = Identifier::new(&scope.arg(4))?;
@@ -260,11 +290,12 @@ fn unwrap_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     let usages = usages(ctx, &scope.arg(6))?;
     let algorithm = wrapping(ctx, &identifier)?;
     let import = unwrapped.normalize(ctx, Operation::ImportKey)?;
+    let data = buffer(&data)?;
     checked(ctx, operations::permit(&by, &algorithm, Usages::UNWRAP_KEY))?;
     let wanted = Wanted { name: import.name, extractable, usages };
-    let long = operations::is_long_with(&by, &data);
-    let work = move || operations::cipher(&algorithm, &by, Way::Open, data).map(Zeroizing::new);
-    answer(ctx, long, work, move |ctx, bytes| {
+    let place = Place::of(operations::is_long_with(&by, &data), &data);
+    let steps = once(move || operations::cipher(&algorithm, &by, Way::Open, data).map(Zeroizing::new));
+    answer(ctx, place, Ok(steps), move |ctx, bytes| {
         let form = match format {
             Format::Jwk => Form::Jwk(Box::new(parse(ctx, &bytes)?)),
             _ => Form::Bytes(bytes),
