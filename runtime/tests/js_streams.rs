@@ -257,7 +257,7 @@ fn compression_streams_round_trip_and_refuse_rubbish() {
     check_async(
         "
         const text = 'over and over '.repeat(5000);
-        for (const format of ['gzip', 'deflate', 'deflate-raw']) {
+        for (const format of ['gzip', 'deflate', 'deflate-raw', 'brotli', 'zstd']) {
           let packed = 0;
           const count = new TransformStream({ transform(chunk, c) { packed += chunk.length; c.enqueue(chunk); } });
           const back = ReadableStream.from([text.slice(0, 9), text.slice(9)]).pipeThrough(new TextEncoderStream())
@@ -318,4 +318,89 @@ fn streams_left_alone_are_collected() {
         ",
     );
     assert!(grown < 64 << 10, "{grown} bytes");
+}
+
+#[test]
+fn decompression_waits_for_its_reader_and_comes_in_small_pieces() {
+    check_async(
+        r#"
+        const zeros = new Uint8Array(64 << 10);
+        for (const format of ['gzip', 'deflate', 'deflate-raw', 'brotli', 'zstd']) {
+          let left = 64;
+          const source = new ReadableStream({ pull(c) { if (left-- > 0) c.enqueue(zeros); else c.close() } });
+          const packed = await new Response(source.pipeThrough(new CompressionStream(format))).bytes();
+          ok(packed.length < 16_000, `${format}: ${packed.length}`);
+          // 4 MiB from one chunk.
+          const stream = new DecompressionStream(format), writer = stream.writable.getWriter();
+          let written = false; const all = writer.write(packed).then(() => { written = true; return writer.close() });
+          let bytes = 0, most = 0;
+          for await (const piece of stream.readable) {
+            if (bytes === 0) { await new Promise((done) => setTimeout(done, 5)); equal(written, false, `${format}: it went on without its reader`) }
+            bytes += piece.length; most = Math.max(most, piece.length);
+          }
+          await all; equal(bytes, 64 << 16, format); ok(most <= 65536, `${format}: a piece of ${most}`);
+        }
+        "#,
+    );
+}
+
+#[test]
+fn compression_comes_in_small_pieces() {
+    check_async(
+        r#"
+        const noise = new Uint8Array(1 << 18); for (let i = 0; i < 4; i++) crypto.getRandomValues(noise.subarray(i << 16, (i + 1) << 16));
+        for (const format of ['gzip', 'deflate', 'deflate-raw', 'brotli', 'zstd']) {
+          const stream = new CompressionStream(format), writer = stream.writable.getWriter(); writer.write(noise); const closed = writer.close();
+          const pieces = []; for await (const piece of stream.readable) { ok(piece.length <= 65536, `${format}: a piece of ${piece.length}`); pieces.push(piece) }
+          await closed;
+          const back = await new Response(new Blob(pieces).stream().pipeThrough(new DecompressionStream(format))).bytes();
+          equal(back.length, noise.length, format); ok(back.every((byte, i) => byte === noise[i]), format);
+        }
+        "#,
+    );
+}
+
+#[test]
+fn what_is_valid_comes_out_before_the_error() {
+    check_async(
+        r#"
+        const text = 'valid '.repeat(30_000);
+        for (const format of ['gzip', 'deflate', 'deflate-raw', 'brotli', 'zstd']) {
+          const packed = await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream(format))).bytes();
+          const spoilt = new Uint8Array(packed.length + 3); spoilt.set(packed); spoilt.set([7, 7, 7], packed.length);
+          const stream = new DecompressionStream(format), writer = stream.writable.getWriter();
+          writer.write(spoilt).catch(() => {}); writer.close().catch(() => {});
+          const decoder = new TextDecoder(); let got = '', error;
+          try { for await (const piece of stream.readable) got += decoder.decode(piece, { stream: true }) } catch (e) { error = e }
+          ok(got === text, `${format}: ${got.length}`); equal(error?.name, 'TypeError', format);
+          // Cut, and nothing at all.
+          for (const part of [packed.subarray(0, packed.length - 1), packed.subarray(0, 0)])
+            await rejects(new Response(new Blob([part]).stream().pipeThrough(new DecompressionStream(format))).bytes(), 'TypeError');
+        }
+        "#,
+    );
+}
+
+#[test]
+fn who_cancels_ends_a_coder_that_waits() {
+    check_async(
+        r#"
+        const stream = new CompressionStream('gzip'), writer = stream.writable.getWriter();
+        const noise = new Uint8Array(65536); crypto.getRandomValues(noise);
+        writer.write(noise).catch(() => {}); writer.write(noise).catch(() => {}); const closed = writer.close();
+        const reader = stream.readable.getReader(); await reader.read(); await reader.read();
+        // The end waits for its reader, too.
+        await new Promise((done) => setTimeout(done, 5)); await reader.cancel('enough'); await closed.catch(() => {});
+        "#,
+    );
+}
+
+#[test]
+fn coders_count_against_the_heap_limit() {
+    check(
+        r#"
+        const kept = [];
+        throws(() => { for (let i = 0; i < 1000; i++) kept.push(new CompressionStream('brotli')) }, 'InternalError', 'memory');
+        "#,
+    );
 }

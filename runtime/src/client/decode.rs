@@ -46,11 +46,21 @@ struct Stage {
     ended: bool,
 }
 
-enum Codec {
+/// What decodes one coding, a piece at a time.
+pub(crate) enum Codec {
+    /// gzip, x-gzip
     Gzip(Gzip),
+    /// deflate
     Deflate(Option<Decompress>),
+    /// br
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
-    Zstd { context: zstd_safe::DCtx<'static>, between_frames: bool },
+    /// zstd
+    Zstd {
+        /// The decoder's state.
+        context: zstd_safe::DCtx<'static>,
+        /// A frame is over, and no other has begun.
+        between_frames: bool,
+    },
 }
 
 impl Decoder {
@@ -144,13 +154,16 @@ impl Stage {
 }
 
 /// What a codec made of its input: it stops when the output is full, or the input empty.
-struct Run {
-    produced: usize,
-    ended: bool,
+pub(crate) struct Run {
+    /// Bytes of output.
+    pub(crate) produced: usize,
+    /// The coding has ended.
+    pub(crate) ended: bool,
 }
 
 impl Codec {
-    fn of(coding: &str) -> Option<Codec> {
+    /// The decoder of a content coding, in lower case; `None` where it is not known.
+    pub(crate) fn of(coding: &str) -> Option<Codec> {
         Some(match coding {
             "gzip" | "x-gzip" => Codec::Gzip(Gzip::Member(Box::new(GzDecoder::new(Feed::default())))),
             "deflate" => Codec::Deflate(None),
@@ -167,7 +180,16 @@ impl Codec {
         })
     }
 
-    fn run(&mut self, input: &mut Bytes, complete: bool, output: &mut [u8]) -> Result<Run, String> {
+    /// Decodes until the output is full or the input empty; `complete` where no more input comes.
+    ///
+    /// # Errors
+    /// The input is malformed, in words.
+    pub(crate) fn run(
+        &mut self,
+        input: &mut Bytes,
+        complete: bool,
+        output: &mut [u8],
+    ) -> Result<Run, String> {
         match self {
             Codec::Gzip(gzip) => gzip.run(input, complete, output),
             Codec::Deflate(inflate) => run_deflate(inflate, input, output),
@@ -233,7 +255,8 @@ fn run_brotli(
 }
 
 /// gzip (RFC 1952): members one after another; what is no further member is ignored.
-enum Gzip {
+pub(crate) enum Gzip {
+    /// One under way.
     Member(Box<GzDecoder<Feed>>),
     /// One member has ended, and the next byte says whether another one follows.
     Between,
@@ -241,7 +264,7 @@ enum Gzip {
 
 /// The input of a gzip decoder.
 #[derive(Default)]
-struct Feed {
+pub(crate) struct Feed {
     bytes: Bytes,
     complete: bool,
 }

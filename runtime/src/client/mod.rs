@@ -22,6 +22,7 @@ use rustls::ClientConfig;
 
 pub use blocking::{Fetched, blocking};
 pub use body::{Body, Response};
+pub(crate) use decode::Codec;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{Redirect, Request, RequestBody, Source};
 

@@ -1,31 +1,40 @@
 //! The coders behind `CompressionStream` and `DecompressionStream` (Compression Standard).
 //!
-//! Owns: the state of a format between two chunks. Must not know: streams.
+//! Owns: what goes through one between two pieces of output, and the account of it: nothing is coded before
+//! the reader wants it. Must not know: streams; the formats are in `coders`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
-use std::io::{self, Write};
 
-use flate2::write::{DeflateEncoder, GzDecoder, GzEncoder, ZlibEncoder};
-use flate2::{Compression, Decompress, FlushDecompress, Status};
+use bytes::{Buf, Bytes};
 use rquickjs::{Ctx, Result, Value};
 
+use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::{buffer, exception, value};
 
-/// Bytes that one step of decompression makes room for.
-const STEP_BYTES: usize = 64 << 10;
+use super::coders::{self, Coder, FORMATS};
 
-enum Coder {
-    Gzip(GzEncoder<Vec<u8>>),
-    Zlib(ZlibEncoder<Vec<u8>>),
-    Deflate(DeflateEncoder<Vec<u8>>),
-    GzipDecoder(Box<GzDecoder<Vec<u8>>>),
-    Inflate { state: Decompress, ended: bool },
-}
+/// Most bytes of one piece of output.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A coder as the stream classes hold it; no script sees one.
-pub struct Native(RefCell<Coder>);
+pub struct Native {
+    state: RefCell<State>,
+    /// What the coder itself owns, and the input that it has not read.
+    charge: Charge,
+    /// Output may be had only by a coder that was not dropped for an error.
+    failed: Cell<bool>,
+}
+
+struct State {
+    coder: Box<dyn Coder>,
+    input: Bytes,
+    last: bool,
+    ended: bool,
+    /// Output that is too much for one piece.
+    output: Bytes,
+}
 
 impl Class for Native {
     const ID: u32 = 156;
@@ -34,136 +43,105 @@ impl Class for Native {
     const MEMBERS: &'static [Member<Self>] = &[];
 }
 
-fn wrap<'js>(scope: &Scope<'_, 'js>, coder: Coder) -> Result<Value<'js>> {
-    class::instance(scope.ctx, Native(RefCell::new(coder)))
-}
-
-fn unknown(ctx: &Ctx<'_>, format: &str) -> rquickjs::Error {
-    let text = format!("'{format}' is not a compression format: gzip, deflate and deflate-raw are");
-    exception::type_error(ctx, &text)
+fn wrap<'js>(scope: &Scope<'_, 'js>, coder: Option<Box<dyn Coder>>) -> Result<Value<'js>> {
+    let Some(coder) = coder else {
+        let format: String = value::to_string(&scope.arg(0))?.chars().take(40).collect();
+        let text = format!("'{format}' is not a compression format: {FORMATS} are");
+        return Err(exception::type_error(scope.ctx, &text));
+    };
+    let charge = Charge::default();
+    charge.set(scope.ctx, coder.bytes())?;
+    let (input, output) = (Bytes::new(), Bytes::new());
+    let state = RefCell::new(State { coder, input, last: false, ended: false, output });
+    class::instance(scope.ctx, Native { state, charge, failed: Cell::new(false) })
 }
 
 /// A compressor for the format that argument 0 names.
 pub(super) fn compressor<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let (format, level) = (value::to_string(&scope.arg(0))?, Compression::default());
-    let coder = match format.as_str() {
-        "gzip" => Coder::Gzip(GzEncoder::new(Vec::new(), level)),
-        "deflate" => Coder::Zlib(ZlibEncoder::new(Vec::new(), level)),
-        "deflate-raw" => Coder::Deflate(DeflateEncoder::new(Vec::new(), level)),
-        other => return Err(unknown(scope.ctx, other)),
-    };
-    wrap(scope, coder)
+    wrap(scope, coders::encoder(&value::to_string(&scope.arg(0))?))
 }
 
 /// A decompressor for the format that argument 0 names.
 pub(super) fn decompressor<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let format = value::to_string(&scope.arg(0))?;
-    let coder = match format.as_str() {
-        "gzip" => Coder::GzipDecoder(Box::new(GzDecoder::new(Vec::new()))),
-        "deflate" => Coder::Inflate { state: Decompress::new(true), ended: false },
-        "deflate-raw" => Coder::Inflate { state: Decompress::new(false), ended: false },
-        other => return Err(unknown(scope.ctx, other)),
-    };
-    wrap(scope, coder)
+    wrap(scope, coders::decoder(&value::to_string(&scope.arg(0))?))
 }
 
-/// Puts chunk 1 through coder 0, or ends it (argument 2): a Uint8Array, or undefined where nothing
-/// has come out.
-pub(super) fn code<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+/// Gives coder 0 the chunk 1, or says that there is none any more where that is undefined. Only after
+/// [`code`] gave undefined.
+pub(super) fn feed<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
+    let (coder, chunk) = (scope.arg(0), scope.arg(1));
+    let Some(native) = class::get::<Native>(&coder) else { return Ok(scope.undefined()) };
+    if scope.arg(2).as_bool() == Some(true) {
+        native.state.borrow_mut().last = true;
+        return Ok(scope.undefined());
+    }
+    // A view of shared memory is none that Web IDL lets in here.
+    match value::bytes(&chunk)? {
+        Some(bytes) if !buffer::is_view(&chunk) || buffer::view(ctx, &chunk)?.is_some() => {
+            let owned = native.state.borrow().coder.bytes();
+            native.charge.set(ctx, owned + bytes.len())?;
+            native.state.borrow_mut().input = bytes.to_vec().into();
+            Ok(scope.undefined())
+        }
+        _ => Err(exception::type_error(ctx, "chunks are ArrayBuffers or views of one")),
+    }
+}
+
+/// The next piece of coder 0: a Uint8Array, or undefined where it needs more input or has ended.
+pub(super) fn code<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let coder = scope.arg(0);
     let Some(native) = class::get::<Native>(&coder) else { return Ok(scope.undefined()) };
-    let last = scope.arg(2).as_bool() == Some(true);
-    let input = match last {
-        true => Vec::new(),
-        // A view of shared memory is none that Web IDL lets in here.
-        false => match value::bytes(&scope.arg(1))? {
-            Some(bytes) if !buffer::is_view(&scope.arg(1)) || buffer::view(ctx, &scope.arg(1))?.is_some() => {
-                bytes.to_vec()
-            }
-            _ => return Err(exception::type_error(ctx, "chunks are ArrayBuffers or views of one")),
-        },
+    if native.failed.get() {
+        return Ok(scope.undefined());
+    }
+    let piece = native.state.borrow_mut().next();
+    let owned = {
+        let state = native.state.borrow();
+        state.coder.bytes() + state.input.len() + state.output.len()
     };
-    let output = native.0.borrow_mut().run(&input, last);
-    match output {
-        Ok(output) if output.is_empty() => Ok(scope.undefined()),
-        Ok(output) => value::uint8_array(ctx, &output),
-        Err(error) => Err(exception::type_error(ctx, &format!("the compressed data is not valid: {error}"))),
-    }
-}
-
-impl Coder {
-    fn run(&mut self, input: &[u8], last: bool) -> io::Result<Vec<u8>> {
-        match self {
-            Coder::Gzip(coder) => {
-                coder.write_all(input)?;
-                if last {
-                    coder.try_finish()?;
-                }
-                Ok(std::mem::take(coder.get_mut()))
-            }
-            Coder::Zlib(coder) => {
-                coder.write_all(input)?;
-                if last {
-                    coder.try_finish()?;
-                }
-                Ok(std::mem::take(coder.get_mut()))
-            }
-            Coder::Deflate(coder) => {
-                coder.write_all(input)?;
-                if last {
-                    coder.try_finish()?;
-                }
-                Ok(std::mem::take(coder.get_mut()))
-            }
-            Coder::GzipDecoder(coder) => {
-                let mut rest = input;
-                while !rest.is_empty() {
-                    match coder.write(rest)? {
-                        0 => return Err(io::Error::other("there is data behind its end")),
-                        n => rest = &rest[n..],
-                    }
-                }
-                match last {
-                    true => coder.try_finish()?,
-                    // What its window holds comes out with the chunk that gave it.
-                    false => coder.flush()?,
-                }
-                Ok(std::mem::take(coder.get_mut()))
-            }
-            Coder::Inflate { state, ended } => inflate(state, ended, input, last),
+    native.charge.set(scope.ctx, owned)?;
+    match piece {
+        Ok(None) => Ok(scope.undefined()),
+        Ok(Some(piece)) => value::uint8_array(scope.ctx, &piece),
+        Err(error) => {
+            native.failed.set(true);
+            Err(invalid(scope.ctx, &error))
         }
     }
 }
 
-fn inflate(state: &mut Decompress, ended: &mut bool, mut input: &[u8], last: bool) -> io::Result<Vec<u8>> {
-    let mut output = Vec::new();
-    while !*ended && (!input.is_empty() || last) {
-        output.reserve(STEP_BYTES);
-        let (before_in, before_out) = (state.total_in(), state.total_out());
-        let status = state.decompress_vec(input, &mut output, FlushDecompress::None)?;
-        let taken = usize::try_from(state.total_in() - before_in).unwrap_or(input.len());
-        input = &input[taken..];
-        *ended = matches!(status, Status::StreamEnd);
-        if taken == 0 && state.total_out() == before_out {
-            break;
+fn invalid(ctx: &Ctx<'_>, error: &str) -> rquickjs::Error {
+    exception::type_error(ctx, &format!("the compressed data is not valid: {error}"))
+}
+
+impl State {
+    fn next(&mut self) -> std::result::Result<Option<Bytes>, String> {
+        while self.output.is_empty() {
+            if self.ended {
+                return match self.input.is_empty() {
+                    true => Ok(None),
+                    false => Err("there is data behind its end".into()),
+                };
+            }
+            if self.input.is_empty() && !self.last && !self.coder.has_more() {
+                return Ok(None);
+            }
+            let before = self.input.len();
+            let mut output = Vec::new();
+            self.ended = self.coder.step(&mut self.input, self.last, &mut output)?;
+            let idle = output.is_empty() && self.input.len() == before && !self.ended;
+            self.output = output.into();
+            match idle {
+                true if self.last => return Err("it ends too early".into()),
+                true if before > 0 => return Err("it makes no progress".into()),
+                true => return Ok(None),
+                false => {}
+            }
         }
+        let length = self.output.len().min(PIECE_BYTES);
+        let piece = self.output.slice(..length);
+        self.output.advance(length);
+        Ok(Some(piece))
     }
-    // What is left in the window comes out without any input.
-    while !*ended {
-        output.reserve(STEP_BYTES);
-        let before = state.total_out();
-        *ended =
-            matches!(state.decompress_vec(&[], &mut output, FlushDecompress::None), Ok(Status::StreamEnd));
-        if state.total_out() == before {
-            break;
-        }
-    }
-    if !input.is_empty() {
-        return Err(io::Error::other("there is data behind its end"));
-    }
-    if last && !*ended {
-        return Err(io::Error::other("it ends too early"));
-    }
-    Ok(output)
 }

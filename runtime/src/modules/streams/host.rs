@@ -95,7 +95,8 @@ impl Functions for Host {
         (c"decoderEncoding", 1, |scope| encoding::name(scope.ctx, &scope.arg(0))),
         (c"newCompressor", 1, compression::compressor),
         (c"newDecompressor", 1, compression::decompressor),
-        (c"code", 3, compression::code),
+        (c"feed", 3, compression::feed),
+        (c"code", 1, compression::code),
     ];
 }
 

@@ -4,6 +4,7 @@
 //! Owns: loading them, the functions they call. Must not know: requests and responses, sockets.
 
 pub mod bridge;
+mod coders;
 mod compression;
 mod host;
 pub mod pipe;

@@ -232,7 +232,7 @@ declare var TextDecoderStream: {
   new (label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean }): TextDecoderStream;
 };
 
-type CompressionFormat = "gzip" | "deflate" | "deflate-raw";
+type CompressionFormat = "gzip" | "deflate" | "deflate-raw" | "brotli" | "zstd";
 
 interface CompressionStream {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;

@@ -84,8 +84,12 @@
       s.writableErrorIfNeeded(stream.writable.controller, error);
       unblock(stream);
     };
-    const cancel = (reason) => finish(stream.controller, stream.controller.cancel, reason, stream.writable,
-      () => failWritable(reason), failWritable);
+    const cancel = (reason) => {
+      // A flush may wait for the reader, who is gone.
+      if (stream.controller.finish !== undefined) unblock(stream);
+      return finish(stream.controller, stream.controller.cancel, reason, stream.writable,
+        () => failWritable(reason), failWritable);
+    };
     stream.writable = s.createWritable(start, write, close, abort, writableMark, writableSize);
     stream.readable = s.createReadable(start, pull, cancel, readableMark, readableSize);
     setBackpressure(stream, true);
@@ -248,20 +252,43 @@
   }
   s.TextDecoderStream = TextDecoderStream;
 
+  /* A stream of which each piece waits for the reader: no more is coded than is wanted. */
+  const createCoder = (native) => {
+    const stream = newTransform();
+    initialize(stream, () => undefined, 1, () => 1, 0, () => 1);
+    const pieces = () => {
+      try {
+        for (;;) {
+          if (stream.writable.state === 'erroring') throw stream.writable.storedError;
+          if (!s.defaultCanEnqueue(stream.readable.controller)) return resolved(undefined);
+          const bytes = host.code(native);
+          if (bytes === undefined) return resolved(undefined);
+          enqueue(c, bytes);
+          if (stream.backpressure) return then(stream.change.promise, pieces);
+        }
+      } catch (error) {
+        return rejected(error);
+      }
+    };
+    const run = (chunk, last) => {
+      try {
+        host.feed(native, chunk, last);
+      } catch (error) {
+        return rejected(error);
+      }
+      return pieces();
+    };
+    const c = newController(stream, (chunk) => run(chunk, false), () => run(undefined, true), () => resolved(undefined));
+    return stream;
+  };
+
   const coder = (name, make) => {
     const named = { [name]: class {
       #stream;
 
       constructor(format) {
         if (arguments.length === 0) typeError(`${name}: 1 argument required, but only 0 present`);
-        const native = make(`${format}`);
-        this.#stream = createTransform((chunk, put) => {
-          const bytes = host.code(native, chunk, false);
-          if (bytes !== undefined) put(bytes);
-        }, (put) => {
-          const bytes = host.code(native, undefined, true);
-          if (bytes !== undefined) put(bytes);
-        });
+        this.#stream = createCoder(make(`${format}`));
       }
 
       get readable() { return this.#stream.readable.self; }
