@@ -1,6 +1,6 @@
 //! `AbortController` and `AbortSignal` as the DOM standard has them, rule by rule.
 
-use crate::driver::{self, check, check_async};
+use crate::driver::{self, check, check_async, on_worker};
 
 #[test]
 fn a_controller_aborts_its_signal_once() {
@@ -94,4 +94,70 @@ fn controllers_are_freed() {
     let source = "const c = new AbortController(); c.signal.onabort = () => c; if (i % 2) c.abort()";
     let growth = driver.growth(100_000, source);
     assert!(growth < 4096, "grew by {growth} bytes");
+}
+
+#[test]
+fn timeouts_that_nobody_listens_to_are_collected() {
+    check_async(
+        r#"
+        // More than there may be timers.
+        for (let i = 0; i < 120_000; i++) AbortSignal.timeout(1e6);
+        const other = new AbortController().signal;
+        for (let i = 0; i < 120_000; i++) AbortSignal.any([other, AbortSignal.timeout(1e6)]);
+        const listener = () => {};
+        for (let i = 0; i < 120_000; i++) {
+          const signal = AbortSignal.timeout(1e6); signal.addEventListener('abort', listener); signal.removeEventListener('abort', listener);
+        }
+        // One in a cycle is found when there is no room.
+        for (let i = 0; i < 100_100; i++) { const signal = AbortSignal.timeout(1e6); signal.self = signal; }
+        "#,
+    );
+}
+
+#[test]
+fn a_timeout_that_somebody_listens_to_is_kept_until_its_time() {
+    on_worker(|| async {
+        let driver = driver::new();
+        driver.run(
+            r#"
+            var heard = [], target = new EventTarget();
+            AbortSignal.timeout(5).addEventListener('abort', () => heard.push('listener'));
+            AbortSignal.timeout(5).onabort = () => heard.push('handler');
+            AbortSignal.any([AbortSignal.timeout(5), new AbortController().signal]).addEventListener('abort', (event) => heard.push(event.target.reason.name));
+            target.addEventListener('told', () => heard.push('told'), { signal: AbortSignal.timeout(5) });
+            target.dispatchEvent(new Event('told'));
+            "#,
+        );
+        driver.engine.collect();
+        let body = "for (let i = 0; i < 1000 && heard.length < 4; i++) await new Promise((done) => setTimeout(done, 2)); \
+                    await new Promise((done) => setTimeout(done, 10)); target.dispatchEvent(new Event('told')); \
+                    same(heard, ['told', 'listener', 'handler', 'TimeoutError'])";
+        driver.run_async(body).await;
+    });
+}
+
+#[test]
+fn a_signal_that_lives_on_keeps_no_target_that_only_listens_with_it() {
+    let driver = driver::new();
+    driver.run(
+        r#"
+        var controller = new AbortController(), refs = [];
+        const fill = (count) => {
+          for (let i = 0; i < count; i++) {
+            const target = new EventTarget(); target.addEventListener('x', () => target, { signal: controller.signal });
+            refs.push(new WeakRef(target));
+          }
+        };
+        fill(50);
+        var kept = new EventTarget(), count = 0; kept.addEventListener('x', () => { count++ }, { signal: controller.signal });
+        "#,
+    );
+    driver.engine.collect();
+    driver.run("ok(refs.every((ref) => ref.deref() === undefined))");
+    let growth = driver
+        .growth(40_000, "new EventTarget().addEventListener('x', () => {}, { signal: controller.signal })");
+    assert!(growth < 64 << 10, "grew by {growth} bytes");
+    driver.run(
+        "kept.dispatchEvent(new Event('x')); controller.abort(); kept.dispatchEvent(new Event('x')); equal(count, 1)",
+    );
 }

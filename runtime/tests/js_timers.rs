@@ -160,3 +160,36 @@ fn the_functions_are_there_from_the_start() {
         "for (const f of [setTimeout, setInterval, clearTimeout, clearInterval]) ok(typeof f === 'function')",
     );
 }
+
+#[test]
+fn timers_that_come_again_and_again_have_half_of_the_time_at_most() {
+    check_async(
+        r#"
+        let spent = 0, calls = 0; const ids = [];
+        const burn = () => { const start = performance.now(); while (performance.now() - start < 0.2); spent += performance.now() - start; calls++ };
+        for (let i = 0; i < 200; i++) ids.push(setInterval(burn, 0));
+        const after = (ms) => new Promise((done) => setTimeout(done, ms));
+        // The first five of each are like any other timer.
+        while (calls < 1200) await after(20);
+        const [start, before, callsBefore] = [performance.now(), spent, calls];
+        await after(400);
+        const share = (spent - before) / (performance.now() - start);
+        ok(share < 0.7, `their share is ${share}`); ok(calls > callsBefore, 'they go on');
+        for (const id of ids) clearInterval(id);
+        "#,
+    );
+}
+
+#[test]
+fn a_chain_of_timers_that_rests_keeps_its_order_and_its_end() {
+    check_async(
+        r#"
+        const seen = []; let n = 0;
+        const busy = () => { const start = performance.now(); while (performance.now() - start < 3); };
+        await new Promise((done) => {
+          for (const name of 'ab') setTimeout(function again() { busy(); seen.push(name); if (++n < 40) setTimeout(again, 0); else if (n >= 40 && seen.length >= 40) done() }, 0);
+        });
+        ok(seen.join('').includes('abab'), seen.join(''));
+        "#,
+    );
+}

@@ -175,7 +175,8 @@
       add(target, entry);
       if (signal === undefined) return;
       entry.signal = signal;
-      entry.algorithm = () => { if (!entry.removed) remove(target, entry); };
+      // Weakly: a signal that lives on does not keep what only wants to be told.
+      entry.algorithm = { __proto__: null, target: host.weak(target), entry: host.weak(entry) };
       follow(signal, entry.algorithm);
     }
 
@@ -238,10 +239,20 @@
   const KEY = { __proto__: null };
   let isController, abort, reasonOf, follow, forget, dependent, serial = 0;
 
+  /* Those of AbortSignal.timeout that somebody listens to, by number: their timers hold them weakly. */
+  const timed = { __proto__: null };
+  /* The native side of a timer, which ends with it. */
+  const expire = (milliseconds, weak) => host.expire(milliseconds, () => {
+    const signal = host.deref(weak);
+    if (signal !== undefined) abort(signal, host.timeoutError());
+  });
+
   class AbortSignal extends EventTarget {
-    #aborted = false; #reason = undefined; #algorithms = list();
+    /* Each a function, or a listener to be removed: `target` and `entry`, weakly. */
+    #aborted = false; #reason = undefined; #algorithms = list(); #sweepAlgorithms = 16;
     /* What this signal depends on; and who depends on it: weakly, and strongly while it is listened to. */
-    #sources = null; #dependents = null; #sweep = 16; #listened = null; #id = ++serial; #kept = false;
+    #sources = null; #dependents = null; #sweep = 16; #listened = null; #heard = 0; #id = ++serial; #kept = false;
+    #timer = null;
 
     static {
       isSignal = (value) => isObject(value) && #aborted in value;
@@ -249,22 +260,36 @@
       reasonOf = (signal) => signal.#reason;
       follow = (signal, algorithm) => {
         if (signal.#aborted) return;
+        if (signal.#algorithms.n >= signal.#sweepAlgorithms) sweep(signal);
         push(signal.#algorithms, algorithm);
         changed(signal);
+      };
+      const sweep = (signal) => {
+        const live = list(), all = signal.#algorithms;
+        for (let i = 0; i < all.n; i++) if (typeof all[i] === 'function' || host.deref(all[i].target) !== undefined) push(live, all[i]);
+        signal.#algorithms = live;
+        signal.#sweepAlgorithms = live.n * 2 + 16;
       };
       forget = (signal, algorithm) => {
         signal.#algorithms = without(signal.#algorithms, algorithm);
         changed(signal);
       };
-      /* A dependent that somebody listens to lives as long as its sources. */
+      /* A dependent that somebody listens to lives as long as its sources; a timeout, until its time. */
       changed = (target) => {
-        if (!(#aborted in target) || target.#sources === null) return;
-        const keep = !target.#aborted && (target.#algorithms.n > 0 || listeners(target).n > 0);
+        if (!(#aborted in target) || target.#sources === null && target.#timer === null) return;
+        const keep = !target.#aborted && (target.#algorithms.n > 0 || listeners(target).n > 0 || target.#heard > 0);
         if (keep === target.#kept) return;
         target.#kept = keep;
+        if (target.#timer !== null) {
+          if (keep) timed[target.#id] = target; else delete timed[target.#id];
+          return;
+        }
         for (let i = 0; i < target.#sources.n; i++) {
-          const listened = target.#sources[i].#listened ??= { __proto__: null };
+          const source = target.#sources[i];
+          const listened = source.#listened ??= { __proto__: null };
           if (keep) listened[target.#id] = target; else delete listened[target.#id];
+          source.#heard += keep ? 1 : -1;
+          changed(source);
         }
       };
       dependent = (source) => {
@@ -282,7 +307,14 @@
       const run = (signal) => {
         const all = signal.#algorithms;
         signal.#algorithms = list();
-        for (let i = 0; i < all.n; i++) host.invoke(all[i], undefined, signal.#reason, false);
+        for (let i = 0; i < all.n; i++) {
+          if (typeof all[i] === 'function') {
+            host.invoke(all[i], undefined, signal.#reason, false);
+            continue;
+          }
+          const target = host.deref(all[i].target), entry = host.deref(all[i].entry);
+          if (target !== undefined && entry !== undefined && !entry.removed) remove(target, entry);
+        }
         dispatch(signal, trusted(new Event('abort'), true));
         changed(signal);
       };
@@ -319,7 +351,7 @@
       const whole = ms - ms % 1;
       if (!(whole >= 0 && whole <= 9007199254740991)) host.typeError('AbortSignal.timeout: the time is out of range');
       const signal = new AbortSignal(KEY);
-      host.after(whole, () => abort(signal, host.timeoutError()));
+      signal.#timer = expire(whole, host.weak(signal));
       return signal;
     }
 

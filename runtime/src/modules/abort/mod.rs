@@ -77,6 +77,7 @@ pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let loaded = State::of(ctx).extension::<Loaded>();
     let made = loaded.exports.get_or(ctx, || {
         let main = Held::new(SCRIPT.run(ctx)?);
+        timers::register_owned(ctx)?;
         let host = Object::new(ctx.clone())?;
         function::install::<Host>(ctx, &host)?;
         let adopted = State::of(ctx).extension::<Adopted>();
@@ -228,9 +229,8 @@ impl Functions for Host {
         (c"timeoutError", 0, |scope| made(scope, "TimeoutError", "The operation was aborted due to timeout")),
         (c"weak", 1, |scope| weak(&scope.arg(0))),
         (c"deref", 1, |scope| Ok(deref(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
-        (c"after", 2, |scope| {
-            timers::after(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))?;
-            Ok(scope.undefined())
+        (c"expire", 2, |scope| {
+            timers::owned(scope.ctx, scope.arg(0).as_number().unwrap_or(0.0), scope.arg(1))
         }),
         (c"getter", 1, |scope| {
             let holder = scope.arg(0);

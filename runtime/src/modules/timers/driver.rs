@@ -1,14 +1,14 @@
 //! What waits for the timers of an engine and calls them: one task, one sleep, however many timers.
 //!
-//! Owns: the task's life. Must not know: ids. It holds the engine weakly, ends with the last timer
-//! and comes back with the next. Each callback has a turn of its own, so an exception or an overrun
-//! ends that callback only.
+//! Owns: the task's life, the share that those have which come again and again. Must not know: ids. It holds
+//! the engine weakly, ends with the last timer and comes back with the next. Each callback has a turn of its
+//! own, so an exception or an overrun ends that callback only.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rquickjs::function::{Rest, This};
 use rquickjs::{Ctx, FromJs, Function, Result, Value};
@@ -18,45 +18,63 @@ use super::{NESTED_MIN, clamped};
 use crate::io;
 use crate::js::engine::{Engine, State};
 use crate::js::exception;
+use crate::modules::host::{Host, Role};
 use crate::modules::report;
 
 /// Callbacks of one wake; the rest of the worker has its turn before the next ones.
 const CALLBACKS_PER_WAKE: usize = 64;
+/// Time of one wake: as much as those callbacks may take together, but for the last.
+const TIME_PER_WAKE: Duration = Duration::from_millis(4);
 
 /// Starts the driver where there is none.
 pub(super) fn see_to(state: &State, timers: &Timers) {
     if timers.driven.replace(true) {
         return;
     }
-    let mut driver = Driver { engine: state.engine(), sleep: None };
+    let mut driver = Driver { engine: state.engine(), sleep: None, rest: None };
     drop(io::spawn(poll_fn(move |cx| driver.poll(cx))));
 }
 
 struct Driver {
     engine: Weak<Engine>,
     sleep: Option<Pin<Box<io::Sleep>>>,
+    /// Until when those rest that come again and again.
+    rest: Option<Instant>,
 }
 
 impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(engine) = self.engine.upgrade() else { return Poll::Ready(()) };
         let timers = engine.state().extension::<Timers>();
-        for _ in 0..CALLBACKS_PER_WAKE {
-            let Some(at) = timers.next() else {
+        let began = Instant::now();
+        let (mut now, mut left) = (began, CALLBACKS_PER_WAKE);
+        loop {
+            if self.rest.is_some_and(|until| until <= now) {
+                self.rest = None;
+                timers.resting.set(false);
+            }
+            let Some(at) = timers.next().into_iter().chain(self.rest).min() else {
                 timers.driven.set(false);
                 return Poll::Ready(());
             };
-            let now = Instant::now();
-            match timers.take_due(now) {
-                Some((id, timer)) => fire(&engine, &timers, id, timer),
-                None => match self.wait(at, cx) {
-                    Poll::Ready(()) => {}
-                    Poll::Pending => {
-                        *timers.waiting.borrow_mut() = Some(cx.waker().clone());
-                        return Poll::Pending;
-                    }
-                },
+            if let Some((id, timer)) = timers.take_due(now) {
+                fire(&engine, &timers, id, timer);
+                now = Instant::now();
+                left -= 1;
+                if left == 0 || now - began >= TIME_PER_WAKE {
+                    break;
+                }
+            } else if self.wait(at, cx).is_pending() {
+                *timers.waiting.borrow_mut() = Some(cx.waker().clone());
+                return Poll::Pending;
+            } else {
+                now = Instant::now();
             }
+        }
+        // More of them than there is time for: they have half of it. A script has nobody else to serve.
+        if timers.is_nested_due(now) && Host::of(engine.state()) == Role::App {
+            self.rest = Some(now + (now - began));
+            timers.resting.set(true);
         }
         cx.waker().wake_by_ref();
         Poll::Pending

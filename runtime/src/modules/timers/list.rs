@@ -1,7 +1,8 @@
 //! The live timers of one engine, by id and by time.
 //!
-//! Owns: ids, order (by time, then by when each was set). Must not know: clocks, JavaScript calls.
-//! A timer that is cleared leaves the heap in bulk, before such entries are the most of it.
+//! Owns: ids, order (by time, then by when each was set); those that come again and again in a heap of
+//! their own, so that they can be told to wait. Must not know: clocks, JavaScript calls.
+//! A timer that is cleared leaves its heap in bulk, before such entries are the most of it.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use crate::js::alive::{Alive, Hold};
 use crate::js::held::Held;
+
+/// How many timers deep one may be set before it counts as one that comes again and again (HTML, section 8.6).
+pub(super) const NESTED_FROM: u32 = 5;
 
 /// Ids below are the app's, from here on they are internal: no script can clear those.
 const INTERNAL: u64 = 1 << 32;
@@ -27,6 +31,13 @@ pub(super) struct Timer {
     pub nesting: u32,
 }
 
+impl Timer {
+    /// Whether it is one that comes again and again: an interval, a chain.
+    pub fn is_nested(&self) -> bool {
+        self.nesting > NESTED_FROM
+    }
+}
+
 struct Entry {
     timer: Timer,
     sequence: u64,
@@ -37,12 +48,24 @@ struct Entry {
 /// An entry of the heap: when, in which order, which.
 type Due = Reverse<(Instant, u64, u64)>;
 
+/// One order of timers.
+#[derive(Default)]
+struct Line {
+    heap: RefCell<BinaryHeap<Due>>,
+    /// Entries of timers that are gone.
+    stale: Cell<usize>,
+}
+
 /// All of them.
 #[derive(Default)]
 pub(super) struct Timers {
     entries: RefCell<HashMap<u64, Entry>>,
-    heap: RefCell<BinaryHeap<Due>>,
-    stale: Cell<usize>,
+    /// Those set by the app's other work.
+    single: Line,
+    /// Those that come again and again.
+    nested: Line,
+    /// While set, those wait.
+    pub resting: Cell<bool>,
     last_id: Cell<u64>,
     last_internal: Cell<u64>,
     sequence: Cell<u64>,
@@ -90,14 +113,22 @@ impl Timers {
         }
     }
 
+    fn line(&self, timer: &Timer) -> &Line {
+        if timer.is_nested() { &self.nested } else { &self.single }
+    }
+
     fn put(&self, id: u64, timer: Timer, at: Instant, pending: Option<Hold>) {
         let sequence = self.sequence.get() + 1;
         self.sequence.set(sequence);
+        self.line(&timer).heap.borrow_mut().push(Reverse((at, sequence, id)));
         self.entries.borrow_mut().insert(id, Entry { timer, sequence, _pending: pending });
-        self.heap.borrow_mut().push(Reverse((at, sequence, id)));
         // An earlier time than the driver waits for.
-        let first = self.heap.borrow().peek().is_some_and(|Reverse((_, first, _))| *first == sequence);
-        if first && let Some(driver) = self.waiting.borrow_mut().take() {
+        let first = |line: &Line| line.heap.borrow().peek().map(|Reverse(due)| *due);
+        let nested = if self.resting.get() { None } else { first(&self.nested) };
+        let earliest = first(&self.single).into_iter().chain(nested).min();
+        if earliest.is_some_and(|(_, first, _)| first == sequence)
+            && let Some(driver) = self.waiting.borrow_mut().take()
+        {
             driver.wake();
         }
     }
@@ -105,38 +136,59 @@ impl Timers {
     /// Takes timer `id` away. Drop what comes back outside of any borrow.
     pub fn remove(&self, id: u64) -> Option<Timer> {
         let entry = self.entries.borrow_mut().remove(&id)?;
-        self.stale.set(self.stale.get() + 1);
-        let mut heap = self.heap.borrow_mut();
-        if self.stale.get() > 64 && self.stale.get() * 2 > heap.len() {
+        let line = self.line(&entry.timer);
+        line.stale.set(line.stale.get() + 1);
+        let mut heap = line.heap.borrow_mut();
+        if line.stale.get() > 64 && line.stale.get() * 2 > heap.len() {
             let entries = self.entries.borrow();
             heap.retain(|Reverse((_, sequence, id))| {
                 entries.get(id).is_some_and(|entry| entry.sequence == *sequence)
             });
-            self.stale.set(0);
+            line.stale.set(0);
         }
         Some(entry.timer)
     }
 
-    /// When the next one is due.
-    pub fn next(&self) -> Option<Instant> {
+    fn first_of(&self, line: &Line) -> Option<(Instant, u64)> {
         let entries = self.entries.borrow();
-        let mut heap = self.heap.borrow_mut();
+        let mut heap = line.heap.borrow_mut();
         loop {
             let Reverse((at, sequence, id)) = *heap.peek()?;
             if entries.get(&id).is_some_and(|entry| entry.sequence == sequence) {
-                return Some(at);
+                return Some((at, sequence));
             }
             heap.pop();
-            self.stale.set(self.stale.get().saturating_sub(1));
+            line.stale.set(line.stale.get().saturating_sub(1));
         }
+    }
+
+    /// The line whose turn is next, and when; while those of the second one rest, the first.
+    fn first(&self) -> Option<(&Line, Instant)> {
+        let single = self.first_of(&self.single);
+        let nested = if self.resting.get() { None } else { self.first_of(&self.nested) };
+        match (single, nested) {
+            (Some(one), other) if other.is_none_or(|other| one < other) => Some((&self.single, one.0)),
+            (_, other) => other.map(|(at, _)| (&self.nested, at)),
+        }
+    }
+
+    /// When the next one is due, of those that do not rest.
+    pub fn next(&self) -> Option<Instant> {
+        self.first().map(|(_, at)| at)
+    }
+
+    /// Whether the next one comes again and again and is due by `now`.
+    pub fn is_nested_due(&self, now: Instant) -> bool {
+        self.first().is_some_and(|(line, at)| std::ptr::eq(line, &self.nested) && at <= now)
     }
 
     /// The first timer that is due by `now`: a timeout is taken away, an interval stays.
     pub fn take_due(&self, now: Instant) -> Option<(u64, Timer)> {
-        if self.next()? > now {
+        let (line, at) = self.first()?;
+        if at > now {
             return None;
         }
-        let Reverse((_, _, id)) = self.heap.borrow_mut().pop()?;
+        let Reverse((_, _, id)) = line.heap.borrow_mut().pop()?;
         let mut entries = self.entries.borrow_mut();
         let timer = entries.get(&id)?.timer.clone();
         if timer.period.is_none() {

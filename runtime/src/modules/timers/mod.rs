@@ -5,15 +5,16 @@
 //! TypeError.
 
 use std::ffi::CStr;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use rquickjs::{Coerced, Ctx, FromJs, Result, Value};
 
-use crate::js::class::{Scope, Static};
+use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
-use crate::js::held::Held;
+use crate::js::held::{Held, Tracer};
 
 mod driver;
 mod list;
@@ -22,7 +23,8 @@ use list::{Timer, Timers};
 
 /// Timers that may be live in one engine; beyond: RangeError.
 pub const TIMERS_MAX: usize = 100_000;
-/// Shortest time of a timer set by a timer set by a timer, more than five deep.
+/// Shortest time of a timer set by a timer set by a timer, more than five deep. In an app, those have no more
+/// than half of a worker's time.
 const NESTED_MIN: Duration = Duration::from_millis(4);
 
 /// The four functions; `os` exports them too.
@@ -49,14 +51,51 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     function::install::<Globals>(ctx, &globals)
 }
 
-/// Calls `function` once after `ms` milliseconds; nothing clears it.
+/// A timer that ends with the object which stands for it.
+struct Owned {
+    timers: Weak<Timers>,
+    id: u64,
+    /// The timer's own, so that the collector of cycles sees it.
+    callback: Rc<Held>,
+}
+
+impl Class for Owned {
+    const ID: u32 = 190;
+    const NAME: &'static CStr = c"Timer";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+
+    fn trace(&self, tracer: &Tracer) {
+        tracer.mark(&self.callback);
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        drop(self.timers.upgrade().and_then(|timers| timers.remove(self.id)));
+    }
+}
+
+/// Registers what [`owned`] gives.
+///
+/// # Errors
+/// Out of memory.
+pub fn register_owned(ctx: &Ctx<'_>) -> Result<()> {
+    class::register_unlisted::<Owned>(ctx).map(drop)
+}
+
+/// Calls `function` once after `ms` milliseconds, unless the object that this gives is collected before: a
+/// script keeps it and never sees it. It does not keep a script alive.
 ///
 /// # Errors
 /// RangeError where too many timers are live.
-pub fn after<'js>(ctx: &Ctx<'js>, ms: f64, function: Value<'js>) -> Result<()> {
+pub fn owned<'js>(ctx: &Ctx<'js>, ms: f64, function: Value<'js>) -> Result<Value<'js>> {
     // Ages are as good as never, and an Instant cannot say never.
     let delay = Duration::from_millis(ms.clamp(0.0, 4e12) as u64);
-    start(ctx, delay, None, Held::new(function), Vec::new(), true).map(drop)
+    let callback = Rc::new(Held::new(function));
+    let id = start(ctx, delay, None, callback.clone(), Vec::new(), true)?;
+    let timers = Rc::downgrade(&State::of(ctx).extension::<Timers>());
+    class::instance(ctx, Owned { timers, id, callback })
 }
 
 fn set<'js>(scope: &Scope<'_, 'js>, what: &str, repeat: bool) -> Result<Value<'js>> {
@@ -70,7 +109,7 @@ fn set<'js>(scope: &Scope<'_, 'js>, what: &str, repeat: bool) -> Result<Value<'j
     let ms = Coerced::<i32>::from_js(ctx, scope.arg(1))?.0;
     let arguments = (2..scope.len()).map(|i| Held::new(scope.arg(i))).collect();
     let delay = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    let id = start(ctx, delay, repeat.then_some(delay), Held::new(callback), arguments, false)?;
+    let id = start(ctx, delay, repeat.then_some(delay), Held::new(callback).into(), arguments, false)?;
     Ok(Value::new_number(ctx.clone(), id as f64))
 }
 
@@ -78,18 +117,23 @@ fn start(
     ctx: &Ctx<'_>,
     delay: Duration,
     period: Option<Duration>,
-    callback: Held,
+    callback: Rc<Held>,
     arguments: Vec<Held>,
     internal: bool,
 ) -> Result<u64> {
     let state = State::of(ctx);
     let timers = state.extension::<Timers>();
+    if timers.len() >= TIMERS_MAX
+        && let Some(engine) = state.engine().upgrade()
+    {
+        // Some may belong to what is garbage.
+        engine.collect_within();
+    }
     if timers.len() >= TIMERS_MAX {
         return Err(exception::range_error(ctx, "more than 100,000 timers are live"));
     }
     let nesting = timers.nesting();
-    let timer =
-        Timer { callback: callback.into(), arguments: arguments.into(), period, nesting: nesting + 1 };
+    let timer = Timer { callback, arguments: arguments.into(), period, nesting: nesting + 1 };
     let id = timers.add(timer, Instant::now() + clamped(delay, nesting), internal, state.alive());
     driver::see_to(state, &timers);
     Ok(id)
@@ -97,7 +141,7 @@ fn start(
 
 /// Step 5 of the timer initialisation steps.
 fn clamped(delay: Duration, nesting: u32) -> Duration {
-    if nesting > 5 { delay.max(NESTED_MIN) } else { delay }
+    if nesting > list::NESTED_FROM { delay.max(NESTED_MIN) } else { delay }
 }
 
 fn clear<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
