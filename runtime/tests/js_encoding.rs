@@ -101,3 +101,27 @@ fn encoders_and_decoders_are_freed() {
     let growth = driver.growth(100_000, source);
     assert!(growth < 4096, "grew by {growth} bytes");
 }
+
+#[test]
+fn shared_memory_is_decoded() {
+    check(
+        r#"
+        const shared = new SharedArrayBuffer(4); new Uint8Array(shared).set([0x68, 0xc3, 0xa9, 0x21]);
+        equal(new TextDecoder().decode(shared), 'h\u00e9!'); equal(new TextDecoder().decode(new Uint8Array(shared, 1, 2)), '\u00e9');
+        equal(new TextDecoder().decode(new DataView(shared, 3)), '!'); equal(new TextDecoder('utf-16le').decode(new SharedArrayBuffer(0)), '');
+        throws(() => new TextDecoder().decode('text'), 'TypeError');
+        "#,
+    );
+}
+
+#[test]
+fn text_that_grows_is_whole() {
+    check(
+        r#"
+        const bytes = new Uint8Array(100_000).fill(0xe9);
+        const text = new TextDecoder('windows-1251').decode(bytes); equal(text.length, 100_000); ok(text === '\u0439'.repeat(100_000));
+        equal(new TextDecoder().decode(bytes), '\ufffd'.repeat(100_000)); throws(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'TypeError');
+        equal(new TextDecoder('koi8-r', { fatal: true }).decode(bytes.subarray(0, 50_000)), '\u0418'.repeat(50_000));
+        "#,
+    );
+}

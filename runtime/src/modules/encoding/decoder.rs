@@ -6,12 +6,16 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8};
 use rquickjs::{Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::display::Display;
+use crate::js::engine::State;
 use crate::js::{exception, value};
+
+/// Room for what a decoder may put out at the end of its input.
+const SLACK_BYTES: usize = 64;
 
 /// A `TextDecoder` object.
 pub struct TextDecoder {
@@ -67,7 +71,7 @@ pub fn decode<'js>(
     if bytes.is_undefined() && !more {
         return this.run(ctx, open, b"", false);
     }
-    match value::bytes(bytes)? {
+    match source(bytes)? {
         Some(bytes) => bytes.with(|bytes| this.run(ctx, open, bytes, more)),
         None => Err(not("chunks are ArrayBuffers or views of one")),
     }
@@ -99,22 +103,20 @@ fn flag(options: &Option<Object<'_>>, name: &str) -> Result<bool> {
     }
 }
 
+/// The bytes of an AllowSharedBufferSource (Web IDL section 3.2.25).
+fn source<'a>(value: &'a Value<'_>) -> Result<Option<value::Bytes<'a>>> {
+    Ok(value::bytes(value)?.or_else(|| value::shared_bytes(value)))
+}
+
 fn decode_method<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let input = scope.arg(0);
-    let bytes = match scope.has(0) {
-        false => None,
-        true => match value::bytes(&input)? {
-            Some(bytes) => Some(bytes),
-            None => return Err(exception::type_error(scope.ctx, "decode: argument 1 is not a BufferSource")),
-        },
-    };
+    if scope.has(0) && source(&input)?.is_none() {
+        return Err(exception::type_error(scope.ctx, "decode: argument 1 is not a BufferSource"));
+    }
     let more = flag(&dictionary(scope, 1)?, "stream")?;
     let open = this.stream.borrow_mut().take();
     // The options' getters may have detached or resized the buffer.
-    let bytes = match bytes {
-        Some(_) => value::bytes(&input)?,
-        None => None,
-    };
+    let bytes = if scope.has(0) { source(&input)? } else { None };
     let lend = |bytes: &[u8]| this.run(scope.ctx, open, bytes, more);
     match bytes {
         Some(bytes) => bytes.with(lend),
@@ -153,7 +155,7 @@ impl TextDecoder {
             false => self.encoding.new_decoder_with_bom_removal(),
         });
         let text = match self.fatal {
-            false => lenient(&mut decoder, bytes, !more),
+            false => lenient(ctx, &mut decoder, bytes, !more),
             true => strict(&mut decoder, bytes, !more).ok_or_else(|| {
                 let text = format!("The data is not valid {}", self.encoding.name());
                 exception::type_error(ctx, &text)
@@ -166,16 +168,35 @@ impl TextDecoder {
     }
 }
 
-fn lenient(decoder: &mut Decoder, bytes: &[u8], last: bool) -> Result<String> {
-    let size = decoder.max_utf8_buffer_length(bytes.len()).ok_or(rquickjs::Error::Allocation)?;
-    let mut text = String::with_capacity(size);
-    let _ = decoder.decode_to_string(bytes, &mut text, last);
-    Ok(text)
+/// The text grows with what comes out: bytes may become three times as many in the worst case, but seldom do.
+fn lenient(ctx: &Ctx<'_>, decoder: &mut Decoder, bytes: &[u8], last: bool) -> Result<String> {
+    let bytes_max = State::of(ctx).heap_bytes_max();
+    let mut text = String::with_capacity(bytes.len() + SLACK_BYTES);
+    let mut rest = bytes;
+    loop {
+        let (result, read, _) = decoder.decode_to_string(rest, &mut text, last);
+        rest = &rest[read..];
+        match result {
+            CoderResult::InputEmpty => return Ok(text),
+            // The string could not be made.
+            CoderResult::OutputFull if bytes_max != 0 && text.len() > bytes_max => {
+                return Err(rquickjs::Error::Allocation);
+            }
+            CoderResult::OutputFull => text.reserve(rest.len() + SLACK_BYTES),
+        }
+    }
 }
 
 fn strict(decoder: &mut Decoder, bytes: &[u8], last: bool) -> Option<String> {
-    let size = decoder.max_utf8_buffer_length_without_replacement(bytes.len())?;
-    let mut text = String::with_capacity(size);
-    let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, last);
-    matches!(result, DecoderResult::InputEmpty).then_some(text)
+    let mut text = String::with_capacity(bytes.len() + SLACK_BYTES);
+    let mut rest = bytes;
+    loop {
+        let (result, read) = decoder.decode_to_string_without_replacement(rest, &mut text, last);
+        rest = &rest[read..];
+        match result {
+            DecoderResult::InputEmpty => return Some(text),
+            DecoderResult::OutputFull => text.reserve(rest.len() + SLACK_BYTES),
+            DecoderResult::Malformed(..) => return None,
+        }
+    }
 }
