@@ -5,6 +5,8 @@
 use crate::dns_server;
 use crate::io_harness;
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use runtime::io;
@@ -19,6 +21,7 @@ on_both!(
     a_server_that_is_silent_times_out,
     a_truncated_answer_is_asked_for_again_over_tcp,
     questions_in_flight_are_bounded,
+    questions_end_with_who_asked_them,
 );
 
 async fn ips(resolver: &Resolver, host: &str, family: Family) -> Result<Vec<String>, Failure> {
@@ -143,6 +146,29 @@ async fn questions_in_flight_are_bounded() {
     }
     assert_eq!(busy, 5);
     assert_eq!(ips(&resolver, "v4.example", Family::V4).await, Ok(vec!["192.0.2.1".into()]), "room again");
+}
+
+async fn questions_end_with_who_asked_them() {
+    let server = dns_server::start();
+    let resolver = server.resolver("", "options timeout:20 attempts:1");
+    let ask = |_| Box::pin(resolver.lookup("silent.example", 0, Family::V4));
+    let mut asked: Vec<_> = (0..QUESTIONS_MAX).map(ask).collect();
+    poll_fn(|cx| {
+        asked.iter_mut().for_each(|question| assert!(question.as_mut().poll(cx).is_pending()));
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(ips(&resolver, "v4.example", Family::V4).await, Err(Failure::Busy));
+    drop(asked);
+    let since = Instant::now();
+    loop {
+        match ips(&resolver, "v4.example", Family::V4).await {
+            Err(Failure::Busy) if since.elapsed() < Duration::from_secs(15) => {
+                io::sleep(Duration::from_millis(5)).await;
+            }
+            other => return assert_eq!(other, Ok(vec!["192.0.2.1".into()])),
+        }
+    }
 }
 
 #[test]

@@ -4,9 +4,12 @@
 //! its own because its time-outs are tokio's, which a worker on the ring does not serve, and
 //! because a script that waits blocks its worker. Must not know: who asks.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use hickory_resolver::TokioResolver;
@@ -42,10 +45,21 @@ pub(super) fn start(config: Config, mut questions: UnboundedReceiver<Question>) 
     std::thread::Builder::new().name("resolver".into()).spawn(move || runtime.block_on(serve)).map(drop)
 }
 
-async fn answer(servers: Servers, question: Question) {
-    let found = tokio::time::timeout(QUESTION_TIME_MAX, ask(&servers, &question.name, question.family)).await;
-    // The asker may be gone by now.
-    let _ = question.answer.send(found.unwrap_or(Err(Failure::TryAgain)));
+/// Answers one question, or ends with who asked it: it is one of a bounded number.
+async fn answer(servers: Servers, mut question: Question) {
+    let found = {
+        let asked = ask(&servers, &question.name, question.family);
+        let mut asked = pin!(tokio::time::timeout(QUESTION_TIME_MAX, asked));
+        let asker = &mut question.answer;
+        poll_fn(|cx| match asker.poll_closed(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => asked.as_mut().poll(cx).map(Some),
+        })
+        .await
+    };
+    if let Some(found) = found {
+        let _ = question.answer.send(found.unwrap_or(Err(Failure::TryAgain)));
+    }
 }
 
 /// Tries the names that `name` may stand for (resolv.conf(5), search), as res_search(3) does: that a
