@@ -3,9 +3,11 @@
 //! Owns: receiving heads, pipelining, flushing, the way a connection ends. Must not know: how a body
 //! and the app's call go (`exchange` does).
 
+use std::future::poll_fn;
 use std::rc::Rc;
 
 use runtime::connection::{Connection, Phase, Stopped};
+use runtime::io::budget;
 
 use super::exchange;
 use super::failure;
@@ -115,6 +117,9 @@ impl Session {
         let (idle_ms, header_ms) = (limits.idle_ms_max, limits.header_ms_max);
         let mut begun = false;
         if self.used < self.input.len() {
+            // Who sends many requests at once lets the others have their turns in between.
+            poll_fn(|cx| budget::poll_left(cx)).await;
+            budget::spend(0);
             let progress = self.parser.parse(&self.input[self.used..], head);
             if self.advance(progress)? {
                 return Ok(());

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
 use url::Url;
 
-use crate::io::Deadline;
+use crate::io::{Deadline, budget};
 
 use super::error::{BodyFailed, BoxError, Error, ErrorKind};
 
@@ -175,8 +175,12 @@ impl Outgoing {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFailed>>> {
         let RequestBody::Stream { source, bytes } = &mut self.body else { return Poll::Ready(None) };
         loop {
+            ready!(budget::poll_left(cx));
             let chunk = match ready!(source.as_mut().poll_chunk(cx)) {
-                Some(Ok(chunk)) if chunk.is_empty() => continue,
+                Some(Ok(chunk)) if chunk.is_empty() => {
+                    budget::spend(0);
+                    continue;
+                }
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return Poll::Ready(Some(Err(BodyFailed(error.to_string())))),
                 None => {
@@ -205,14 +209,15 @@ impl Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         let this = &mut *self;
-        this.patience.renew();
         match &mut this.body {
             RequestBody::Bytes(pieces) => {
+                this.patience.renew();
                 let piece = pieces.get(this.sent_pieces).cloned();
                 this.sent_pieces += 1;
                 Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
             _ => this.poll_source(cx).map(|chunk| {
+                this.patience.renew();
                 if let Some(Err(failed)) = &chunk {
                     *this.patience.body_failed.borrow_mut() = Some(failed.0.clone());
                 }

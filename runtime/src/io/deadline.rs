@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::memory;
+
 /// The least time between two sweeps, in milliseconds: how late a deadline can be.
 const SWEEP_MS: u64 = 50;
 const NEVER: u64 = u64::MAX;
@@ -149,6 +151,8 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.sweeper.slots.borrow_mut().try_remove(self.key);
+        let mut slots = self.sweeper.slots.borrow_mut();
+        slots.try_remove(self.key);
+        memory::shrink(&mut slots);
     }
 }

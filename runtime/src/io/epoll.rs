@@ -11,14 +11,18 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::unix::AsyncFd;
 
+use super::budget;
 use super::chunk::{self, Chunk};
 use super::executor::{self, JoinHandle};
+use super::stream::set_linger_zero;
 
 /// A connected stream socket on epoll.
 pub(crate) struct EpollStream {
     shared: Rc<Shared>,
     /// Finishes a send that the socket did not take at once.
     pump: RefCell<Option<JoinHandle<()>>>,
+    /// Something is in the middle: a drop is a reset.
+    resets: Cell<bool>,
 }
 
 struct Shared {
@@ -58,7 +62,11 @@ impl EpollStream {
         // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
         let fd = unsafe { AsyncFd::register(fd) }?;
         let shared = Shared { fd, send: RefCell::default() };
-        Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::new(None) })
+        Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::new(None), resets: Cell::new(false) })
+    }
+
+    pub(crate) fn set_resets(&self, resets: bool) {
+        self.resets.set(resets);
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -68,6 +76,7 @@ impl EpollStream {
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
         loop {
             let mut guard = ready!(self.shared.fd.poll_read_ready(cx))?;
+            ready!(budget::poll_left(cx));
             let mut buffer = chunk::pool_take();
             let room = buffer.capacity();
             match recv_into(self.fd(), &mut buffer) {
@@ -80,6 +89,7 @@ impl EpollStream {
                     if got < room {
                         guard.clear_ready();
                     }
+                    budget::spend(got);
                     return Poll::Ready(Ok(Chunk::pooled(buffer)));
                 }
                 Err(error) => {
@@ -102,7 +112,7 @@ impl EpollStream {
             send.sent = 0;
             send.in_flight = send.error.is_none() && !send.buffer.is_empty();
         }
-        if self.shared.try_send() {
+        if let Tried::Done = self.shared.try_send() {
             return;
         }
         let shared = self.shared.clone();
@@ -149,22 +159,43 @@ impl EpollStream {
 
 impl Drop for EpollStream {
     fn drop(&mut self) {
+        if self.resets.get() {
+            set_linger_zero(self.fd());
+        }
         self.stop_pump();
     }
 }
 
+/// Bytes of one send(2) at most.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// What a try to send came to.
+enum Tried {
+    /// Nothing is left to send.
+    Done,
+    /// The socket takes no more for now.
+    Full,
+    /// The task's budget is used up.
+    GaveWay,
+}
+
 impl Shared {
-    /// Sends what the socket takes; true when nothing is left to send.
-    fn try_send(&self) -> bool {
+    /// Sends what the socket and the task's budget take.
+    fn try_send(&self) -> Tried {
         let mut send = self.send.borrow_mut();
         while send.in_flight {
-            match send_some(self.fd.get_ref().as_fd(), &send.buffer[send.sent..]) {
+            if !budget::is_left() {
+                return Tried::GaveWay;
+            }
+            let rest = &send.buffer[send.sent..];
+            match send_some(self.fd.get_ref().as_fd(), &rest[..rest.len().min(PIECE_BYTES)]) {
                 Ok(sent) => {
                     send.sent += sent;
                     send.total += sent as u64;
                     send.in_flight = send.sent < send.buffer.len();
+                    budget::spend(sent);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Tried::Full,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     send.error = Some(error);
@@ -175,22 +206,24 @@ impl Shared {
         let waker = send.waker.take();
         drop(send);
         waker.into_iter().for_each(Waker::wake);
-        true
+        Tried::Done
     }
 
     fn poll_pump(&self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.try_send() {
-                return Poll::Ready(());
+            ready!(budget::poll_left(cx));
+            match self.try_send() {
+                Tried::Done => return Poll::Ready(()),
+                Tried::GaveWay => continue,
+                Tried::Full => {}
             }
             // The try came first: whatever readiness is cached is older than its EAGAIN.
             match ready!(self.fd.poll_write_ready(cx)) {
-                Ok(mut guard) => {
-                    if self.try_send() {
-                        return Poll::Ready(());
-                    }
-                    guard.clear_ready();
-                }
+                Ok(mut guard) => match self.try_send() {
+                    Tried::Done => return Poll::Ready(()),
+                    Tried::GaveWay => {}
+                    Tried::Full => guard.clear_ready(),
+                },
                 Err(error) => {
                     let mut send = self.send.borrow_mut();
                     send.error = Some(error);
@@ -227,9 +260,13 @@ impl EpollListener {
         // Also while tokio waits: `pause` and `resume` must reach the task.
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            ready!(budget::poll_left(cx));
             match accept_now(self.fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
-                accepted => return Poll::Ready(accepted),
+                accepted => {
+                    budget::spend(0);
+                    return Poll::Ready(accepted);
+                }
             }
         }
     }

@@ -17,6 +17,8 @@ use std::task::{Context, Poll, Waker};
 use async_task::{FallibleTask, Runnable};
 use slab::Slab;
 
+use super::{budget, memory, pulse, timer};
+
 /// The part of a worker that other threads reach.
 pub(super) struct Shared {
     /// Set with the first remote wake since the worker last looked; spares the later ones the bell.
@@ -191,12 +193,21 @@ pub(super) fn has_ready() -> bool {
     QUEUE.with(|queue| !queue.borrow().is_empty())
 }
 
-/// Runs the tasks that are ready now; what they wake runs with the next batch.
+/// Tasks between two looks at the clock.
+const TASKS_PER_LOOK: usize = 4;
+
+/// Runs the tasks that are ready now; what they wake runs with the next batch, and so do those that are
+/// left when the turn has become long.
 pub(super) fn run_ready() {
     let batch = QUEUE.with(|queue| queue.borrow().len());
-    for _ in 0..batch {
+    for ran in 1..=batch {
         let Some(task) = QUEUE.with(|queue| queue.borrow_mut().pop_front()) else { return };
+        budget::refill();
         task.run();
+        pulse::count_poll();
+        if ran % TASKS_PER_LOOK == 0 && timer::turn_is_long() {
+            return;
+        }
     }
 }
 
@@ -240,7 +251,12 @@ impl<F: Future> Drop for Guarded<F> {
         // SAFETY: `self` is not moved again after its destructor began.
         unsafe { Pin::new_unchecked(&mut *self) }.clear();
         let key = self.key;
-        let waker = LIVE.try_with(|live| live.borrow_mut().try_remove(key));
+        let waker = LIVE.try_with(|live| {
+            let mut live = live.borrow_mut();
+            let waker = live.try_remove(key);
+            memory::shrink(&mut live);
+            waker
+        });
         drop(waker);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+pub mod budget;
 mod choice;
 mod chunk;
 mod deadline;
@@ -15,9 +16,11 @@ mod epoll;
 pub mod errno;
 mod executor;
 mod listener;
+pub mod memory;
 mod notifier;
 mod probe;
 pub mod process;
+mod pulse;
 mod readiness;
 mod ring;
 pub mod signals;
@@ -39,12 +42,16 @@ pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
 pub use listener::Listener;
 pub use notifier::Notifier;
 pub use probe::{Refused, probe, refusal};
+pub use pulse::Pulse;
 pub use socket::{Socket, inherited};
 pub use socket_now::{WaitingRecv, WaitingSend};
 pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::{backend, run};
+
+#[cfg(test)]
+pub(crate) use ring::fault;
 
 /// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
 pub const UNKNOWN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

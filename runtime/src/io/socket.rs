@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::budget;
 use super::readiness::{Direction, Registration, Source};
 use super::ring::Ring;
 use super::worker;
@@ -103,6 +104,8 @@ impl Socket {
             for _ in 0..TRIES_MAX {
                 let Some(fd) = inner.raw() else { return Poll::Ready(Err(closed())) };
                 if poll_now(fd, events) {
+                    ready!(budget::poll_left(cx));
+                    budget::spend(0);
                     return Poll::Ready(Ok(()));
                 }
                 inner.directions[direction].clear();
@@ -252,12 +255,17 @@ impl Turn {
     ) -> Poll<io::Result<T>> {
         let direction = &self.inner.directions[self.direction];
         ready!(self.poll_first(cx))?;
+        ready!(budget::poll_left(cx));
         let mut tries = 0;
         loop {
             let fd = self.inner.fd.borrow();
             let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
             ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
             match attempt(fd.as_fd()) {
+                // It may have stopped for that, with the descriptor still ready.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !budget::is_left() => {
+                    return budget::poll_left(cx).map(|()| Err(error));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     direction.clear();
                     tries += 1;
@@ -267,7 +275,10 @@ impl Turn {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
+                result => {
+                    budget::spend(0);
+                    return Poll::Ready(result);
+                }
             }
         }
     }

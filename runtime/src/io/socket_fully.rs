@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::budget;
 use super::socket::{READ, Socket, WRITE};
 
 /// One step: the bytes moved.
@@ -14,12 +15,22 @@ fn count(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// Bytes of one step at most.
+const STEP_BYTES: usize = 256 << 10;
+
 /// Repeats `step` until it has moved `len` bytes or moves none; the position is kept between calls.
+/// WouldBlock when the task's budget is used up, too.
 fn advance(done: &mut usize, len: usize, mut step: impl FnMut(usize) -> io::Result<usize>) -> io::Result<()> {
     while *done < len {
+        if !budget::is_left() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         match step(*done) {
             Ok(0) => break,
-            Ok(moved) => *done += moved,
+            Ok(moved) => {
+                *done += moved;
+                budget::spend(moved);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -42,7 +53,7 @@ impl Socket {
                     let len = buffer.len();
                     advance(&mut done, len, |from| {
                         let rest = &mut buffer[from..];
-                        let (data, len) = (rest.as_mut_ptr().cast(), rest.len());
+                        let (data, len) = (rest.as_mut_ptr().cast(), rest.len().min(STEP_BYTES));
                         // SAFETY: the kernel writes at most `len` bytes to the slice, which is ours alone.
                         count(unsafe { libc::recv(fd.as_raw_fd(), data, len, libc::MSG_DONTWAIT) })
                     })
@@ -66,6 +77,7 @@ impl Socket {
                 .run(|fd: BorrowedFd<'_>| {
                     advance(&mut done, buffer.len(), |from| {
                         let rest = &buffer[from..];
+                        let rest = &rest[..rest.len().min(STEP_BYTES)];
                         // SAFETY: the kernel reads `rest.len()` bytes of the slice.
                         count(unsafe { libc::send(fd.as_raw_fd(), rest.as_ptr().cast(), rest.len(), flags) })
                     })

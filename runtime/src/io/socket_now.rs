@@ -8,13 +8,15 @@ use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, SendFlags};
 
+use super::budget;
 use super::socket::{READ, Socket, Turn, WRITE};
 use super::socket_ops::or_end;
 
 impl Socket {
     /// recv(2) into `buffer`, if nobody waits to receive. `None`: it has to wait.
     pub fn try_recv(&self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        if !self.is_free(READ) {
+        // What is received can be sent in the same poll, beyond the budget: it is not kept in between.
+        if !self.is_free(READ) || !budget::is_left() {
             return None;
         }
         let room = buffer.len();
@@ -28,6 +30,7 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return None,
             _ => {}
         }
+        budget::spend(*result.as_ref().unwrap_or(&0));
         Some(result)
     }
 
@@ -45,13 +48,16 @@ impl Socket {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-            _ => Some(result),
+            _ => {
+                budget::spend(*result.as_ref().unwrap_or(&0));
+                Some(result)
+            }
         }
     }
 
-    /// Whether nobody waits to receive, and there may be something.
+    /// Whether nobody waits to receive, there may be something, and the running task may go on.
     pub fn may_recv(&self) -> bool {
-        self.is_free(READ)
+        self.is_free(READ) && budget::is_left()
     }
 
     /// Takes a place among those who wait to receive.
@@ -75,7 +81,11 @@ impl WaitingSend {
     /// is EPIPE, never a signal. EBADF once the socket is closed.
     pub fn poll(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        self.turn.poll(cx, &mut |fd| Ok(rustix::net::send(fd, bytes, flags)?))
+        let result = self.turn.poll(cx, &mut |fd| Ok(rustix::net::send(fd, bytes, flags)?));
+        if let Poll::Ready(Ok(sent)) = result {
+            budget::spend(sent);
+        }
+        result
     }
 }
 
@@ -95,10 +105,11 @@ impl WaitingRecv {
             or_end(fd, now(), now, 0)
         };
         let result = self.turn.poll(cx, &mut attempt);
-        if let Poll::Ready(Ok(got)) = result
-            && (1..room).contains(&got)
-        {
-            self.socket.received_short();
+        if let Poll::Ready(Ok(got)) = result {
+            budget::spend(got);
+            if (1..room).contains(&got) {
+                self.socket.received_short();
+            }
         }
         result
     }

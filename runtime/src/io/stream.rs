@@ -43,6 +43,12 @@ pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()
     Ok(())
 }
 
+/// Has the close of `fd` send a reset instead of a FIN (SO_LINGER with zero time). It fails for sockets that
+/// know no linger, and where there was a reset already: then the close is an ordinary one.
+pub(super) fn set_linger_zero(fd: BorrowedFd<'_>) {
+    let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
+}
+
 impl Stream {
     /// Takes a connected socket.
     pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
@@ -146,6 +152,15 @@ impl Stream {
     /// Makes the close send a reset instead of a FIN (SO_LINGER with zero time).
     pub fn set_linger_zero(&self) -> io::Result<()> {
         SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO))
+    }
+
+    /// Says whether dropping it, instead of a close, is to be a reset: something is in the middle, and the peer
+    /// must not take what it has for all there is.
+    pub fn set_resets(&self, resets: bool) {
+        match &self.backend {
+            Backend::Ring(stream) => stream.set_resets(resets),
+            Backend::Epoll(stream) => stream.set_resets(resets),
+        }
     }
 
     /// Closes with a reset, in the background.

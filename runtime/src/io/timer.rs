@@ -24,6 +24,14 @@ pub fn now() -> Instant {
     NOW.with(Cell::get).unwrap_or_else(Instant::now)
 }
 
+/// A turn of tasks that is long enough for the sockets to be looked at first.
+pub(super) const LONG_TURN: Duration = Duration::from_millis(10);
+
+/// Whether this turn of the worker's loop is a long one by now: reads the clock.
+pub(super) fn turn_is_long() -> bool {
+    NOW.with(Cell::get).is_some_and(|start| start.elapsed() > LONG_TURN)
+}
+
 /// Reads the clock for a new turn.
 pub(super) fn refresh_now() -> Instant {
     let now = Instant::now();

@@ -19,12 +19,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 use super::executor::{self, Bell, JoinHandle};
 use super::ring::Ring;
-use super::{Backend, IoOptions, chunk, deadline, timer};
+use super::{Backend, IoOptions, budget, chunk, deadline, pulse, timer};
 
 /// Batches of ready tasks between two looks at epoll.
 const BATCHES_MAX: usize = 32;
-/// A turn of tasks after which epoll is asked before any deadline runs out.
-const LONG_TURN: Duration = Duration::from_millis(10);
 /// How long the ring sleeps at most while tokio may have timers or unsent operations, or when its
 /// epoll descriptor is not known.
 const BLIND_SLEEP: Duration = Duration::from_millis(4);
@@ -80,6 +78,7 @@ where
     };
     executor::drop_tasks();
     executor::leave();
+    pulse::detach();
     timer::reset();
     chunk::pool_clear();
     output
@@ -111,7 +110,10 @@ where
         RING.with(|slot| slot.borrow_mut().take());
         if !quiet {
             tracing::error!("io_uring did not end all operations; their memory is left to the kernel");
-            std::mem::forget(ring);
+            match Rc::try_unwrap(ring) {
+                Ok(ring) => ring.abandon(),
+                Err(ring) => std::mem::forget(ring),
+            }
         }
         turned.map_err(|e| Error::system("io_uring_enter", e))?;
         finished(output)
@@ -131,6 +133,7 @@ fn uring_turns<T>(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     executor::set_root(cx.waker());
+    pulse::set_awake(true);
     loop {
         let now = timer::refresh_now();
         executor::take_inbox();
@@ -140,6 +143,7 @@ fn uring_turns<T>(
             return Poll::Ready(Ok(()));
         }
         if executor::take_tokio_pass() {
+            pulse::set_awake(false);
             return match ring.turn(None).and_then(|()| kick.arm(cx)) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),
@@ -151,9 +155,11 @@ fn uring_turns<T>(
             let limit = next().map(|at| at.saturating_duration_since(Instant::now()));
             if blind { Some(limit.map_or(BLIND_SLEEP, |limit| limit.min(BLIND_SLEEP))) } else { limit }
         });
+        pulse::set_awake(wait.is_none());
         if let Err(error) = ring.turn(wait) {
             return Poll::Ready(Err(error));
         }
+        pulse::set_awake(true);
         if blind && wait.is_some() {
             executor::serve_tokio();
         }
@@ -191,10 +197,11 @@ fn epoll_turns<T>(
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     executor::set_root(cx.waker());
+    pulse::set_awake(true);
     let entered = timer::refresh_now();
     for _ in 0..BATCHES_MAX {
         let now = timer::refresh_now();
-        if now - entered > LONG_TURN {
+        if now - entered > timer::LONG_TURN {
             // tokio looks at the sockets first: no deadline may pass over what has arrived meanwhile.
             break;
         }
@@ -204,7 +211,8 @@ fn epoll_turns<T>(
         if main.is_finished() {
             return Poll::Ready(());
         }
-        if executor::take_tokio_pass() {
+        // Who gave way waits for those whose sockets are ready, too: those tokio knows.
+        if executor::take_tokio_pass() || budget::take_gave_way() {
             break;
         }
         if executor::has_ready() {
@@ -219,8 +227,10 @@ fn epoll_turns<T>(
             }
         }
         executor::fall_asleep();
+        pulse::set_awake(false);
         return Poll::Pending;
     }
+    pulse::set_awake(false);
     cx.waker().wake_by_ref();
     Poll::Pending
 }

@@ -8,11 +8,12 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode};
 
+use super::super::budget;
 use super::{ACCEPT, ACCEPT_CANCEL, Ring, State, tag};
 
 pub(super) struct Acceptor {
@@ -61,7 +62,11 @@ impl RingListener {
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
         let mut state = self.ring.state.borrow_mut();
         let acceptor = &mut state.acceptors[self.slot];
+        if !acceptor.queue.is_empty() {
+            ready!(budget::poll_left(cx));
+        }
         if let Some(fd) = acceptor.queue.pop_front() {
+            budget::spend(0);
             return Poll::Ready(Ok(fd));
         }
         if let Some(errno) = acceptor.error.take() {

@@ -4,12 +4,15 @@
 //! The three-step close is here: no new operations, cancel and join those in flight, close.
 //! Must not know: what the bytes mean.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::super::memory;
+use super::super::stream::set_linger_zero;
 use super::recv::RecvSide;
 use super::send::SendSide;
 use super::{CANCEL, RECV, Ring, SEND, State, tag};
@@ -30,12 +33,21 @@ pub(super) struct Conn {
     pub(super) send: SendSide,
 }
 
+impl Conn {
+    /// Closes the descriptor, and leaves the kernel what it may be sending.
+    pub(super) fn abandon(self) {
+        self.send.abandon();
+    }
+}
+
 /// A connected stream socket on the ring.
 pub(crate) struct RingStream {
     pub(super) ring: Rc<Ring>,
     pub(super) slot: usize,
     /// The number of the descriptor that the slot owns.
     fd: i32,
+    /// Something is in the middle: a drop is a reset.
+    resets: Cell<bool>,
 }
 
 impl RingStream {
@@ -50,7 +62,11 @@ impl RingStream {
             recv: RecvSide::default(),
             send: SendSide::default(),
         });
-        RingStream { ring, slot, fd: raw }
+        RingStream { ring, slot, fd: raw, resets: Cell::new(false) }
+    }
+
+    pub(crate) fn set_resets(&self, resets: bool) {
+        self.resets.set(resets);
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -90,6 +106,9 @@ impl RingStream {
 impl Drop for RingStream {
     fn drop(&mut self) {
         if self.slot != GONE {
+            if self.resets.get() {
+                set_linger_zero(self.fd());
+            }
             self.ring.begin_close(self.slot, true);
         }
     }
@@ -151,6 +170,7 @@ impl Ring {
         state.wakes.extend(conn.close_waker.take());
         if conn.dropped {
             let conn = state.conns.remove(slot);
+            memory::shrink(&mut state.conns);
             super::super::chunk::pool_put(conn.recv.backlog);
         }
     }

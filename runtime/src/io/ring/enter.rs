@@ -114,6 +114,8 @@ impl Queues {
     /// Submits what is queued and, with `wait`, sleeps until a completion, at most for its time.
     /// Without anything to do it makes no system call.
     pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
+        #[cfg(test)]
+        fault::take()?;
         self.drain_overflow();
         let (pending_work, completed) = {
             let mut uring = self.uring.borrow_mut();
@@ -196,6 +198,31 @@ impl Queues {
     pub(super) fn reap(&self, batch: &mut Vec<Completion>) {
         let mut uring = self.uring.borrow_mut();
         batch.extend(uring.completion().map(|cqe| (cqe.user_data(), cqe.result(), cqe.flags())));
+    }
+}
+
+/// Failures of the ring on purpose, for the unit tests of this crate.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    static PLAN: Mutex<Option<(String, i32, usize)>> = Mutex::new(None);
+
+    /// Has the next `times` turns of the ring on the thread called `thread` fail with `errno`.
+    pub(crate) fn plan(thread: &str, errno: i32, times: usize) {
+        *PLAN.lock().unwrap_or_else(PoisonError::into_inner) = Some((thread.to_owned(), errno, times));
+    }
+
+    pub(super) fn take() -> io::Result<()> {
+        let mut plan = PLAN.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *plan {
+            Some((thread, errno, times)) if *times > 0 && std::thread::current().name() == Some(thread) => {
+                *times -= 1;
+                Err(io::Error::from_raw_os_error(*errno))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -33,6 +33,8 @@ use enter::{Completion, Queues};
 pub(super) use accept::RingListener;
 pub(super) use conn::RingStream;
 pub(super) use enter::build;
+#[cfg(test)]
+pub(crate) use enter::fault;
 pub(super) use trial::trial;
 
 /// What a completion is about: the top byte of its user data.
@@ -213,6 +215,18 @@ impl Ring {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(target)).build();
         // SAFETY: the entry points at no memory.
         unsafe { self.queues.push(entry.user_data(user_data)) };
+    }
+
+    /// Closes a ring that did not [`shut_down`](Self::shut_down). The kernel ends its operations, and so the
+    /// connections, some time after; the memory that it may still use until then is left to it.
+    pub(super) fn abandon(self) {
+        let Ring { queues, buffers, state, .. } = self;
+        let State { mut conns, .. } = state.into_inner();
+        drop(queues);
+        std::mem::forget(buffers);
+        for conn in conns.drain() {
+            conn.abandon();
+        }
     }
 
     /// Cancels everything and waits for it, for at most a second. False when the kernel still

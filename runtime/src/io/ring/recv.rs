@@ -6,11 +6,12 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode};
 
+use super::super::budget;
 use super::super::chunk::{self, Chunk};
 use super::buffers::GROUP;
 use super::conn::RingStream;
@@ -49,10 +50,15 @@ impl RingStream {
         let mut state = self.ring.state.borrow_mut();
         let conn = &mut state.conns[self.slot];
         let recv = &mut conn.recv;
+        if recv.ready.is_some() || !recv.backlog.is_empty() {
+            ready!(budget::poll_left(cx));
+        }
         if let Some((id, len)) = recv.ready.take() {
+            budget::spend(len as usize);
             return Poll::Ready(Ok(Chunk::provided(self.ring.clone(), id, len)));
         }
         if !recv.backlog.is_empty() {
+            budget::spend(recv.backlog.len());
             return Poll::Ready(Ok(Chunk::pooled(std::mem::take(&mut recv.backlog))));
         }
         match recv.end {

@@ -33,6 +33,13 @@ pub(super) struct SendSide {
     total: u64,
 }
 
+impl SendSide {
+    /// Leaves the kernel what it may be sending.
+    pub(super) fn abandon(self) {
+        std::mem::forget(self.buffer);
+    }
+}
+
 impl RingStream {
     pub(crate) fn start_send(&self, buffer: Vec<u8>) {
         let mut state = self.ring.state.borrow_mut();

@@ -5,6 +5,7 @@
 //! then. Must not know: the calls that wait otherwise, the backends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use slab::Slab;
 
 use super::table::{Descriptors, Pending};
 use super::transfer::{check, count, fill};
-use crate::io::{Socket, WaitingRecv, spawn};
+use crate::io::{Socket, WaitingRecv, budget, spawn};
 use crate::js::alive::Hold;
 use crate::js::engine::{Engine, State};
 use crate::js::promise::{self, Capability};
@@ -123,7 +124,10 @@ impl Receives {
             drop(spawn(pump(state.engine(), self.inbox.clone(), Pumping(self.pumping.clone()))));
         }
         match later {
-            true => self.inbox.push(slot),
+            true => {
+                budget::give_way();
+                self.inbox.push(slot);
+            }
             false => self.attempt(ctx, slot),
         }
         Ok(promise)
@@ -189,9 +193,12 @@ impl Drop for Pumping {
     }
 }
 
+/// Slots between two looks at the clock: many of them are many turns, and the worker has other tasks.
+const SLOTS_PER_LOOK: u32 = 8;
+
 /// Tries the receives whose slots are woken, until the engine is gone.
 async fn pump(engine: Weak<Engine>, inbox: Arc<Inbox>, _pumping: Pumping) {
-    let mut batch = Vec::new();
+    let mut batch = VecDeque::new();
     poll_fn(|cx| {
         {
             let mut woken = inbox.lock();
@@ -201,12 +208,22 @@ async fn pump(engine: Weak<Engine>, inbox: Arc<Inbox>, _pumping: Pumping) {
             if !woken.pump.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 woken.pump = Some(cx.waker().clone());
             }
-            std::mem::swap(&mut woken.slots, &mut batch);
+            batch.extend(woken.slots.drain(..));
         }
         let Some(engine) = engine.upgrade() else { return Poll::Ready(()) };
         let descriptors = engine.state().extension::<Descriptors>();
-        for slot in batch.drain(..) {
+        let mut tried = 0;
+        while let Some(slot) = batch.pop_front() {
+            // Each stands for a task of its own.
+            budget::refill();
             engine.turn(|ctx| descriptors.receives.attempt(ctx, slot));
+            tried += 1;
+            if tried % SLOTS_PER_LOOK == 0 && budget::turn_is_long() {
+                break;
+            }
+        }
+        if !batch.is_empty() {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     })

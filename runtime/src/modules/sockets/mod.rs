@@ -22,6 +22,7 @@ use rquickjs::{Ctx, FromJs, Module, Object, Result, Value};
 
 pub use open::Trust;
 
+use crate::io::budget;
 use crate::js::class::{self, Class, Member};
 use crate::js::engine::{Engine, State};
 use crate::js::function;
@@ -128,6 +129,9 @@ impl Handle {
     fn may_try(&self) -> bool {
         let count = self.quick.get();
         self.quick.set(if count < QUICK_MAX { count + 1 } else { 0 });
+        if count == QUICK_MAX {
+            budget::give_way();
+        }
         count < QUICK_MAX
     }
 }

@@ -3,7 +3,7 @@
 //! Owns: the calls of `body.js`, the reader of a stream outside of JavaScript. Must not know: bodies.
 
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::pipe::{ByteSink, Drain};
 use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source};
 use super::{Loaded, shared};
+use crate::io::budget;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{Cause, Thrown};
@@ -189,12 +190,15 @@ impl StreamReader {
     /// here. Enters JavaScript: not from inside a turn.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, Thrown>>> {
         if !self.asked {
+            // An app can have chunks ready for ever, empty ones among them.
+            ready!(budget::poll_left(cx));
             self.asked = true;
             self.ask();
         }
         match self.arrival.read.borrow_mut().take() {
             Some(Read::Chunk(bytes)) => {
                 self.asked = false;
+                budget::spend(bytes.len());
                 return Poll::Ready(Some(Ok(bytes)));
             }
             Some(Read::End) => return Poll::Ready(None),

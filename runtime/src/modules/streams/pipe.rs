@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use rquickjs::{Ctx, Error, Object, Result, Value};
 
 use super::source::{self, ByteSource, Source};
-use crate::io;
+use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::engine::{Engine, State};
@@ -48,9 +48,6 @@ impl Class for Drain {
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];
 }
-
-/// Pieces in a row; then the others have their turns.
-const QUICK_MAX: u32 = 16;
 
 /// How a passage ended; who has failed knows why.
 enum End {
@@ -114,9 +111,10 @@ impl Moving {
         .await
     }
 
-    /// Moves all that goes.
+    /// Moves what goes within the task's budget.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..QUICK_MAX {
+        loop {
+            ready!(budget::poll_left(cx));
             if let Err(message) = ready!(self.poll_held(cx)) {
                 return Poll::Ready(End::SinkFailed(self.sink.clone(), message));
             }
@@ -144,8 +142,6 @@ impl Moving {
                 }
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// Sends what was not taken before.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
 
-use crate::io;
+use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::exception::{self, Thrown};
@@ -101,6 +101,7 @@ impl ByteSource for Memory {
     fn poll_bytes(&self, _cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, String>>> {
         let mut left = self.0.borrow_mut();
         let chunk_bytes = left.len().min(MEMORY_CHUNK_BYTES);
+        budget::spend(chunk_bytes);
         Poll::Ready((chunk_bytes > 0).then(|| Ok(left.split_to(chunk_bytes))))
     }
 
