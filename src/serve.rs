@@ -11,23 +11,30 @@ use runtime::check;
 use runtime::config::Config;
 use runtime::error::Result;
 use runtime::server::{ExitStatus, Server};
+use runtime::shutdown;
 
-/// Serves until a signal ends it: 0 after a clean drain, 1 when requests had to be cut.
+/// Serves until a signal ends it: the process ends with 0 after a clean drain, with 1 when requests had to be
+/// cut.
 ///
 /// # Errors
 /// Whatever keeps the server from starting: the app, an address, the machine.
 pub fn serve(config: Config) -> Result<ExitCode> {
     let (app, workers, quiet) = (config.app.display().to_string(), config.workers, config.quiet);
     let file = config.file.clone();
+    let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
     let server = Server::start(config, handlers::protocols())?;
     if !quiet {
-        let line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
+        let mut line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
+        if let Some(bytes) = heap {
+            let _ = write!(line, " heap={}M (of the cgroup's memory)", bytes >> 20);
+        }
+        line.push('\n');
         // Who closed standard output does not want the line; the server serves all the same.
         let _ = std::io::stdout().write_all(line.as_bytes());
     }
-    Ok(match server.run()? {
-        ExitStatus::Clean => ExitCode::SUCCESS,
-        ExitStatus::Cut => ExitCode::FAILURE,
+    shutdown::end(match server.run()? {
+        ExitStatus::Clean => 0,
+        ExitStatus::Cut => 1,
     })
 }
 
@@ -64,7 +71,7 @@ fn start_line<A: Display>(
     if let Some(file) = file {
         let _ = write!(line, " config={}", file.display());
     }
-    line + "\n"
+    line
 }
 
 #[cfg(test)]
@@ -76,11 +83,11 @@ mod tests {
         let addresses = ["http://127.0.0.1:8080", "tcp://[::1]:9000"];
         let line = start_line("app.js", addresses, 2, "epoll (io_uring refused: EPERM)", None);
         let expected = format!(
-            "jsserve {} app.js http://127.0.0.1:8080 tcp://[::1]:9000 workers=2 io=epoll (io_uring refused: EPERM)\n",
+            "jsserve {} app.js http://127.0.0.1:8080 tcp://[::1]:9000 workers=2 io=epoll (io_uring refused: EPERM)",
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(line, expected);
         let line = start_line("app.js", ["tcp://[::1]:1"], 1, "uring", Some("a/jsserve.toml".as_ref()));
-        assert!(line.ends_with(" workers=1 io=uring config=a/jsserve.toml\n"), "{line}");
+        assert!(line.ends_with(" workers=1 io=uring config=a/jsserve.toml"), "{line}");
     }
 }

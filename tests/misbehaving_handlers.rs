@@ -36,6 +36,7 @@ export default {
       case "catch": try { for (;;) {} } finally { for (;;) {} }
       case "stuck": return new Response(String("a".repeat(400_000).includes("a".repeat(200_000) + "b")));
       case "stuck-a-while": return new Response(String("a".repeat(45_000).includes("a".repeat(22_500) + "b")));
+      case "reverse": return new Response(String(Array.prototype.reverse.call({ length: 2 ** 53 - 1 })));
       case "wait": await new Promise((resolve) => setTimeout(resolve, 20)); return new Response("waited");
       default: return new Response("ok");
     }
@@ -196,6 +197,11 @@ fn a_worker_stuck_in_a_builtin_is_replaced() {
     assert!(server.is_alive());
 }
 
+/// The answer of a worker that was stuck: its thread has only the time that no other wants.
+fn patiently(client: &mut Connection) -> String {
+    (0..12).find_map(|_| client.try_response("GET").ok()).expect("an answer").text().to_owned()
+}
+
 #[test]
 fn workers_stuck_one_after_the_other_are_replaced_and_finish_and_the_drain_is_clean() {
     let (_app, mut server) = start_with(["10s", "60s"], &["--stuck-timeout", "100ms"]);
@@ -211,7 +217,7 @@ fn workers_stuck_one_after_the_other_are_replaced_and_finish_and_the_drain_is_cl
         assert_eq!(Connection::open(server.addr()).get("/").text(), "ok", "beside {count} stuck workers");
     }
     for client in &mut stuck {
-        assert_eq!(client.response("GET").text(), "false");
+        assert_eq!(patiently(client), "false");
         assert!(client.read_to_end().is_empty());
     }
     let mut again = Connection::open(server.addr());
@@ -219,10 +225,100 @@ fn workers_stuck_one_after_the_other_are_replaced_and_finish_and_the_drain_is_cl
     support::eventually("the last worker is watched", || {
         server.log().matches("takes its place").count() == 3
     });
-    assert_eq!(again.response("GET").text(), "false");
+    assert_eq!(patiently(&mut again), "false");
     assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.await_exit(support::SOON).code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn a_built_in_on_an_absurd_length_is_503_and_its_worker_lives_on() {
+    // A long time for the watchdog: what ends the call comes before it.
+    let (_app, server) = start_with(["50ms", "2m"], &["--stuck-timeout", "3s"]);
+    let mut client = Connection::open(server.addr());
+    client.send(get("/reverse"));
+    assert!(patiently_response(&mut client) == 503, "{}", server.log());
+    server.await_log("GET /reverse: its memory is taken");
+    assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    assert!(!server.log().contains("takes its place"), "{}", server.log());
+}
+
+/// The status that comes some time.
+fn patiently_response(client: &mut Connection) -> u16 {
+    (0..12).find_map(|_| client.try_response("GET").ok()).expect("an answer").status
+}
+
+/// Has a worker stuck in `path` until it is replaced, as the `count`-th; the client that waits for it.
+fn stuck(server: &Server, path: &str, count: usize) -> Connection {
+    let mut client = Connection::open(server.addr());
+    client.send(get(path));
+    support::eventually("the stuck worker is replaced", || {
+        server.log().matches("takes its place").count() == count
+    });
+    client
+}
+
+/// The nice values (proc(5), stat) of the server's workers.
+fn nice_values(server: &Server) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let workers = stats.filter(|stat| stat.contains("(worker-"));
+    workers
+        .map(|stat| {
+            stat.rsplit(')').next().unwrap_or_default().split(' ').nth(17).unwrap_or_default().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn stuck_threads_get_least_priority_and_do_not_hold_up_the_drain() {
+    let (_app, mut server) = start(&["--stuck-timeout", "300ms"]);
+    let _stuck = [stuck(&server, "/stuck", 1), stuck(&server, "/stuck?2", 2)];
+    assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    let nice = nice_values(&server);
+    assert_eq!(nice.iter().filter(|nice| *nice == "19").count(), 2, "{nice:?}");
+    let begin = std::time::Instant::now();
+    server.signal(rustix::process::Signal::TERM);
+    // Well below the drain's time, 10 s.
+    assert_eq!(server.await_exit(Duration::from_secs(8)).code(), Some(0), "{}", server.log());
+    assert!(begin.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn a_worker_that_gets_stuck_before_the_drain_is_not_waited_for() {
+    let (_app, mut server) = start(&["--stuck-timeout", "1s", "--drain-timeout", "2m"]);
+    let mut client = Connection::open(server.addr());
+    client.send(get("/stuck"));
+    std::thread::sleep(Duration::from_millis(500));
+    server.signal(rustix::process::Signal::TERM);
+    // Long before the drain's time. What it waits for is the thread's own time, of which a busy machine gives little.
+    assert_eq!(server.await_exit(Duration::from_secs(60)).code(), Some(0), "{}", server.log());
+    assert!(server.log().contains("stuck in GET /stuck: not waited for"), "{}", server.log());
+}
+
+#[test]
+fn a_route_whose_turns_get_stuck_is_refused_for_a_while() {
+    let (_app, server) =
+        start(&["--stuck-timeout", "200ms", "--stuck-turns-max", "2", "--refuse-time", "3s"]);
+    let _stuck = [stuck(&server, "/stuck?a", 1), stuck(&server, "/stuck?b", 2)];
+    server.await_log("GET /stuck is refused with 503 for 3000 ms");
+    let mut client = Connection::open(server.addr());
+    let response = client.get("/stuck?c");
+    assert_eq!((response.status, response.field("connection")), (503, Some("close")));
+    assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    std::thread::sleep(Duration::from_secs(3));
+    drop(stuck(&server, "/stuck?d", 3));
+    assert_eq!(status(&server, "/stuck?e"), 503, "it is refused again with the next");
+}
+
+#[test]
+fn too_many_stuck_threads_end_the_server_in_order() {
+    let (_app, mut server) = start(&["--stuck-timeout", "200ms", "--stuck-threads-max", "2"]);
+    let _first = stuck(&server, "/stuck?a", 1);
+    let mut second = Connection::open(server.addr());
+    second.send(get("/stuck?b"));
+    assert_eq!(server.await_exit(support::SOON).code(), Some(1), "{}", server.log());
+    assert!(server.log().contains("2 threads are stuck (--stuck-threads-max)"), "{}", server.log());
 }
 
 #[test]

@@ -21,12 +21,13 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 22] = [
+const ROOMS: [(&str, u32); 23] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
     ("server", TOP),
     ("listeners", TOP),
+    ("refused", TOP),
     ("serving", TOP),
     ("worker", TOP),
     ("connection", TOP),

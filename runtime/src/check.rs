@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::app::methods::Methods;
-use crate::app::{App, Blueprint};
+use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::without_mark;
-use crate::js::engine::Pulse;
 use crate::js::goal::exports;
 use crate::source::prepare;
 
@@ -48,7 +47,7 @@ pub fn check(config: Config) -> Result<Checked> {
             return Err(Error::new(ErrorKind::App, text).remedy("A script runs once: jsserve SCRIPT"));
         }
         io::run(backend, &options, move || async move {
-            let app = App::load(blueprint.clone(), Pulse::default(), 0).await?;
+            let app = App::load(blueprint.clone(), 0, Engines::default()).await?;
             Ok(Checked {
                 methods: app.current().methods(),
                 modules: blueprint.modules(),

@@ -128,6 +128,12 @@ pub struct Limits {
     pub turn_cpu_ms_max: u64,
     /// A worker that has not turned for so long is replaced.
     pub stuck_ms_max: u64,
+    /// Stuck turns of one route (method and path); from then on it is refused for `refuse_ms`: 503.
+    pub stuck_turns_max: u32,
+    /// For how long a route is refused.
+    pub refuse_ms: u64,
+    /// Threads that are stuck at the same time; then the server drains and ends, to be started anew.
+    pub stuck_threads_max: usize,
     /// Evaluating the app at start; beyond: a start-up error.
     pub start_ms_max: u64,
     /// JavaScript heap of one worker; beyond: 503 and a fresh context.
@@ -160,6 +166,9 @@ impl Default for Limits {
             request_ms_max: 30_000,
             turn_cpu_ms_max: 1_000,
             stuck_ms_max: 3_000,
+            stuck_turns_max: 3,
+            refuse_ms: 60_000,
+            stuck_threads_max: 32,
             start_ms_max: 30_000,
             heap_bytes_max: 128 << 20,
             stack_bytes_max: 256 << 10,
@@ -195,6 +204,8 @@ pub struct Config {
     pub quiet: bool,
     /// The form of log lines.
     pub log: LogFormat,
+    /// The heap's limit is less than usual, for the memory of the control group.
+    pub heap_from_cgroup: bool,
     /// Bounds.
     pub limits: Limits,
 }

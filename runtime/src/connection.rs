@@ -103,9 +103,10 @@ impl Connection {
         self.phase.get()
     }
 
-    /// Moves it on.
+    /// Moves it on. Should its worker end meanwhile, a request in the middle ends with a reset.
     pub fn set_phase(&self, phase: Phase) {
         self.phase.set(phase);
+        self.stream.set_resets(matches!(phase, Phase::Receiving | Phase::Handling | Phase::Sending));
     }
 
     /// Bounds what is received or sent from now on, in milliseconds from now.

@@ -21,6 +21,7 @@ pub mod js;
 mod listeners;
 pub mod modules;
 mod net;
+pub mod refused;
 pub mod repl;
 pub mod script;
 pub mod server;

@@ -1,30 +1,34 @@
 //! The server: opens listeners, starts workers, waits for signals, drains.
 //!
-//! Owns: the order of start and end, the watch over stuck workers. Must not know: what a worker
-//! does.
+//! Owns: the order of start and end. Its watch over the workers is in a file of its own. Must not know:
+//! what a worker does.
 
+mod watch;
+
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
-use crate::app::Blueprint;
 use crate::app::methods::{self, Methods};
+use crate::app::{Blueprint, Engines};
 use crate::config::{Config, IoChoice, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::Protocols;
-use crate::io::{self, Backend, Notifier};
-use crate::js::engine::Pulse;
+use crate::io::{self, Backend, Notifier, Pulse};
 use crate::listeners;
+use crate::refused::Refused;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
 use crate::worker::{self, Control, Event, Seed};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
+
 struct Handle {
     life: u64,
     number: usize,
@@ -32,10 +36,17 @@ struct Handle {
     bell: Notifier,
     pulse: Pulse,
     serving: Arc<Serving>,
-    seen: (u64, Instant),
+    engines: Engines,
+    /// Its last beat.
+    seen: watch::Seen,
     listening: bool,
+    /// It is inside of one poll for too long.
     stuck: bool,
-    sockets: Vec<rustix::fd::OwnedFd>,
+    /// Another one takes its place, or has.
+    replaced: bool,
+    /// Its thread serves no more. Kept for as long as its sockets have not gone to its replacement.
+    ended: bool,
+    sockets: Vec<OwnedFd>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,6 +82,8 @@ pub struct Server {
     seats_max: usize,
     /// Workers started so far.
     lives: u64,
+    refused_routes: Arc<Refused>,
+    watched: watch::Watched,
 }
 
 impl Server {
@@ -98,6 +111,8 @@ impl Server {
             signals,
             seats_max,
             lives: 0,
+            refused_routes: Arc::default(),
+            watched: watch::Watched::default(),
             config,
         };
         let mut opened = server.open(rows);
@@ -129,23 +144,26 @@ impl Server {
             .then(|| io::refusal(errno).to_string())
     }
 
-    fn spawn(&mut self, number: usize, row: listeners::Row) -> Result<Handle> {
+    fn spawn(&mut self, number: usize, row: listeners::Row, backend: Backend) -> Result<Handle> {
         self.lives += 1;
         let life = self.lives;
         let (control, orders) = unbounded();
         let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
+        let engines = Engines::of(life);
         let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
         let seed = Seed {
             life,
             number,
             config: self.config.clone(),
             blueprint: self.blueprint.clone(),
-            backend: self.backend,
+            backend,
             protocols: self.protocols.clone(),
             listeners: row,
             seats_max: self.seats_max,
             pulse: pulse.clone(),
             serving: serving.clone(),
+            engines: engines.clone(),
+            refused: self.refused_routes.clone(),
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -155,17 +173,19 @@ impl Server {
             .stack_size(NATIVE_STACK_BYTES + self.config.limits.stack_bytes_max)
             .spawn(move || worker::run(seed))
             .map_err(|e| Error::system("cannot start a thread", e))?;
-        let seen = (0, Instant::now());
         Ok(Handle {
             life,
             number,
             control,
             bell,
+            engines,
+            seen: watch::Seen::of(&pulse),
             pulse,
             serving,
-            seen,
             listening: false,
             stuck: false,
+            replaced: false,
+            ended: false,
             sockets,
             thread: Some(thread),
         })
@@ -194,7 +214,7 @@ impl Server {
     /// Starts the workers, and has them listen once all have loaded the app.
     fn open(&mut self, rows: Vec<listeners::Row>) -> Result<()> {
         for (number, row) in rows.into_iter().enumerate() {
-            let handle = self.spawn(number, row)?;
+            let handle = self.spawn(number, row, self.backend)?;
             self.workers.push(handle);
         }
         let mut methods = Methods::default();
@@ -217,6 +237,9 @@ impl Server {
     fn stop(&mut self) {
         for worker in &mut self.workers {
             worker.tell(Control::Stop);
+            if worker.stuck {
+                continue;
+            }
             if let Some(thread) = worker.thread.take_if(|thread| ends_soon(thread)) {
                 // A panic in it was reported when it happened.
                 let _ = thread.join();
@@ -254,7 +277,7 @@ impl Server {
         }
     }
 
-    /// Serves until a signal, then drains.
+    /// Serves until a signal, or until too many threads are stuck; then drains.
     ///
     /// # Errors
     /// Every worker has failed.
@@ -263,7 +286,7 @@ impl Server {
             select! {
                 recv(self.signals) -> signal => {
                     if let Ok(signal) = signal {
-                        return Ok(self.drain(signal));
+                        return Ok(self.drain(&signal));
                     }
                 }
                 recv(self.events.1) -> event => {
@@ -276,7 +299,11 @@ impl Server {
                 }
                 default(WATCH) => {}
             }
-            self.watch();
+            self.give_memory_back();
+            if let Some(why) = self.watch() {
+                self.drain(&why);
+                return Ok(ExitStatus::Cut);
+            }
         }
     }
 
@@ -285,91 +312,10 @@ impl Server {
         self.workers.iter().filter(|w| w.life == life).for_each(|w| w.tell(Control::Listen));
     }
 
-    /// A worker ended by itself: its sockets are closed; the others go on.
-    fn ended(&mut self, life: u64, outcome: Result<()>) -> Result<()> {
-        let Some(index) = self.workers.iter().position(|w| w.life == life) else { return Ok(()) };
-        let number = self.workers.remove(index).number;
-        self.watch_again(number);
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(error) if self.workers.is_empty() => Err(error),
-            Err(error) => {
-                tracing::error!(worker = number, "the worker ended: {error}");
-                Ok(())
-            }
-        }
-    }
-
-    /// Replaces workers that have been inside one turn for too long: the engine has built-ins that
-    /// no interrupt reaches.
-    fn watch(&mut self) {
-        let limit = Duration::from_millis(self.config.limits.stuck_ms_max);
-        let now = Instant::now();
-        let mut replace = Vec::new();
-        // One that loads the app has limits of its own.
-        for worker in self.workers.iter_mut().filter(|w| w.listening && !w.stuck) {
-            let beat = worker.pulse.load(Ordering::Relaxed);
-            if beat != worker.seen.0 || beat % 2 == 0 {
-                worker.seen = (beat, now);
-            } else if now - worker.seen.1 >= limit {
-                worker.stuck = true;
-                let what = worker.serving.read();
-                let ms = limit.as_millis();
-                tracing::error!(
-                    worker = worker.number,
-                    "stuck for {ms} ms in {what}: a new worker takes its place"
-                );
-                replace.push(worker.number);
-            }
-        }
-        for number in replace {
-            if let Err(error) = self.replace(number) {
-                tracing::error!(worker = number, "no replacement for the stuck worker: {error}");
-                self.watch_again(number);
-            }
-        }
-    }
-
-    /// A stuck worker that still has its sockets was not replaced: the watch tries again.
-    fn watch_again(&mut self, number: usize) {
-        if self.workers.iter().any(|w| w.number == number && !w.listening) {
-            return;
-        }
-        for worker in self.workers.iter_mut().filter(|w| w.number == number && !w.sockets.is_empty()) {
-            worker.stuck = false;
-            worker.seen.1 = Instant::now();
-        }
-    }
-
-    fn replace(&mut self, number: usize) -> Result<()> {
-        let row = listeners::bind_again(&self.addresses)?;
-        let handle = self.spawn(number, row)?;
-        self.workers.push(handle);
-        Ok(())
-    }
-
-    /// The replacement of a stuck worker listens: it also gets the connections that wait for the old
-    /// one, whose sockets close. The old worker ends when it comes to itself.
-    fn hand_over(&mut self, life: u64) {
-        let Some(fresh) = self.workers.iter().position(|w| w.life == life) else { return };
-        self.workers[fresh].listening = true;
-        let number = self.workers[fresh].number;
-        let left = |w: &Handle| w.number == number && w.stuck && !w.sockets.is_empty();
-        let Some(old) = self.workers.iter().position(left) else { return };
-        for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
-            let waiting = listeners::take_waiting(&socket);
-            // An error means that it no longer listens.
-            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
-            self.workers[fresh].tell(Control::Adopt(index, waiting));
-        }
-        self.workers[old].tell(Control::Drain);
-        self.blueprint.give_up(&self.workers[old].pulse);
-    }
-
-    /// Ends all workers.
-    fn drain(mut self, signal: Signal) -> ExitStatus {
+    /// Ends all workers. Stuck ones are not waited for: they serve nothing any more.
+    fn drain(mut self, why: &dyn Display) -> ExitStatus {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
-        tracing::info!("{signal}: draining for at most {} ms", limit.as_millis());
+        tracing::info!("{why}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
         for worker in &mut self.workers {
             // Ours are copies: a listener closes when the last one is gone.
@@ -377,15 +323,15 @@ impl Server {
             worker.tell(Control::Drain);
         }
         let mut clean = true;
-        let mut left = self.workers.len();
-        while left > 0 {
+        while self.workers.iter().any(|worker| !worker.ended && !worker.stuck) {
             select! {
                 recv(self.events.1) -> event => {
-                    if let Ok(Event::Ended(life, outcome)) = event {
-                        left -= 1;
+                    if let Ok(Event::Ended(life, outcome)) = event
+                        && let Some(worker) = self.workers.iter_mut().find(|w| w.life == life)
+                    {
+                        worker.ended = true;
                         if let Err(error) = outcome {
-                            let number = self.workers.iter().find(|w| w.life == life).map(|w| w.number);
-                            tracing::error!(worker = number, "{error}");
+                            tracing::error!(worker = worker.number, "{error}");
                             clean = false;
                         }
                     }
@@ -396,13 +342,16 @@ impl Server {
                     }
                 }
                 recv(deadline) -> _ => {
-                    tracing::error!("drain: {left} workers still busy after {} ms; closing what is left", limit.as_millis());
+                    let busy = self.workers.iter().filter(|worker| !worker.ended && !worker.stuck).count();
+                    let ms = limit.as_millis();
+                    tracing::error!("drain: {busy} workers still busy after {ms} ms; closing what is left");
                     clean = false;
-                    for worker in &self.workers {
-                        worker.tell(Control::Stop);
-                    }
                     break;
                 }
+                default(WATCH) => {}
+            }
+            for worker in self.find_stuck() {
+                tracing::error!(worker = worker.number, "stuck in {}: not waited for", worker.serving);
             }
         }
         self.stop();

@@ -3,6 +3,7 @@
 //! Owns: signals, the descriptor limit. Must not know: workers.
 
 use std::fmt;
+use std::io::Write as _;
 
 use crossbeam_channel::{Receiver, unbounded};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -10,6 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
+use crate::io::process;
 
 /// A request to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,14 @@ pub fn signals() -> Result<Receiver<Signal>> {
 pub fn at_once(signal: Signal) -> ! {
     tracing::error!("second {signal}: ending at once");
     std::process::exit(128 + signal.0)
+}
+
+/// Ends the process with `code`, once all that was printed is out. Threads that are stuck cannot hold it up.
+pub fn end(code: u8) -> ! {
+    // Who closed a stream does not want the rest.
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().flush();
+    process::end(code.into())
 }
 
 /// Raises the soft limit of open files to the hard one; how many connections that carries over

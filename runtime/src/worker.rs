@@ -17,13 +17,13 @@ use crossbeam_channel::{Receiver, Sender};
 use slab::Slab;
 
 use crate::app::methods::Methods;
-use crate::app::{App, Blueprint};
+use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, Scheme};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::{Protocol, Protocols};
-use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Stream};
-use crate::js::engine::Pulse;
+use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
+use crate::refused::Refused;
 use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
@@ -68,10 +68,14 @@ pub struct Seed {
     pub listeners: Vec<(Scheme, TcpListener)>,
     /// Connections that it may have open.
     pub seats_max: usize,
-    /// Counts its turns of JavaScript.
+    /// What shows that it turns.
     pub pulse: Pulse,
     /// What it serves now.
     pub serving: Arc<Serving>,
+    /// Its engines, for the server.
+    pub engines: Engines,
+    /// Routes that are refused.
+    pub refused: Arc<Refused>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -90,6 +94,8 @@ pub struct Worker {
     pub app: Rc<App>,
     /// What it serves now, for the watch.
     pub serving: Arc<Serving>,
+    /// Routes that are refused for now.
+    pub refused: Arc<Refused>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -150,14 +156,21 @@ pub struct Seat {
 impl Seat {
     fn take(worker: &Rc<Worker>) -> Seat {
         let key = worker.seats.borrow_mut().insert(None);
+        worker.serving.set_connections(worker.connections());
         Seat { worker: worker.clone(), key }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let gone = self.worker.seats.borrow_mut().try_remove(self.key);
+        let gone = {
+            let mut seats = self.worker.seats.borrow_mut();
+            let gone = seats.try_remove(self.key);
+            io::memory::shrink(&mut seats);
+            gone
+        };
         drop(gone);
+        self.worker.serving.set_connections(self.worker.connections());
         self.worker.changed();
     }
 }
@@ -205,12 +218,15 @@ async fn serve(seed: Seed) -> Result<()> {
         seats_max,
         pulse,
         serving,
+        engines,
+        refused,
         control,
         bell,
         events,
         ..
     } = seed;
-    let Some(app) = load_unless_stopped(App::load(blueprint, pulse, number), &control, &bell).await else {
+    pulse.attach();
+    let Some(app) = load_unless_stopped(App::load(blueprint, number, engines), &control, &bell).await else {
         return Ok(());
     };
     let app = app?;
@@ -220,6 +236,7 @@ async fn serve(seed: Seed) -> Result<()> {
         config,
         app,
         serving,
+        refused,
         draining: Cell::new(false),
         seats_max,
         seats: RefCell::default(),

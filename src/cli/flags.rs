@@ -249,8 +249,9 @@ pub struct JavaScript {
     pub dev: bool,
 
     /// JavaScript heap of one worker; beyond: 503 and a fresh context. Scripts: no limit unless given
-    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().heap_bytes_max))]
-    pub heap_max: Size,
+    /// [default: 128M, or a worker's share of half of the control group's memory, if that is less]
+    #[arg(long, value_name = "SIZE")]
+    pub heap_max: Option<Size>,
 
     /// JavaScript stack; beyond: RangeError. Scripts: 4M unless given
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().stack_bytes_max))]
@@ -263,6 +264,18 @@ pub struct JavaScript {
     /// Worker that no longer turns; beyond: it is replaced
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().stuck_ms_max))]
     pub stuck_timeout: Span,
+
+    /// Stuck turns of one route (method and path); then it is refused with 503 for --refuse-time
+    #[arg(long, value_name = "N", default_value_t = defaults().stuck_turns_max as usize, value_parser = count)]
+    pub stuck_turns_max: usize,
+
+    /// How long a route whose turns got stuck too often is refused
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().refuse_ms))]
+    pub refuse_time: Span,
+
+    /// Threads stuck at the same time; then jsserve drains and ends with 1, to be started anew
+    #[arg(long, value_name = "N", default_value_t = defaults().stuck_threads_max, value_parser = count)]
+    pub stuck_threads_max: usize,
 
     /// Loading the app; beyond: jsserve ends with an error
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().start_ms_max))]

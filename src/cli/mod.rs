@@ -5,6 +5,7 @@
 //! or a script: it is read for that, nothing of it runs. Must not know: the server.
 
 mod address;
+mod cgroup;
 mod dotenv;
 mod environment;
 mod flags;

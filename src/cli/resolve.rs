@@ -12,6 +12,7 @@ use runtime::source::import_map::ImportMap;
 use runtime::source::{Settings, prepare};
 
 use super::address;
+use super::cgroup;
 use super::environment::Variables;
 use super::flags::{Flags, Io, Log, Serving};
 use super::project::Project;
@@ -28,7 +29,10 @@ pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
             .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
     };
     check_app(&app)?;
+    let heap_from_cgroup =
+        flags.javascript.heap_max.is_none() && limits.heap_bytes_max < Limits::default().heap_bytes_max;
     Ok(Config {
+        heap_from_cgroup,
         app,
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
         file: project.map(|project| project.path().to_owned()),
@@ -70,12 +74,21 @@ pub fn log(flags: &Flags) -> LogFormat {
     }
 }
 
-/// The heap limit.
+/// The heap limit, if one is given.
 ///
 /// # Errors
 /// `Usage` where nothing could run in it.
-pub fn heap_bytes(flags: &Flags) -> Result<usize> {
-    at_least("--heap-max", flags.javascript.heap_max, HEAP_BYTES_MIN)
+pub fn heap_bytes(flags: &Flags) -> Result<Option<usize>> {
+    flags.javascript.heap_max.map(|size| at_least("--heap-max", size, HEAP_BYTES_MIN)).transpose()
+}
+
+/// The heap limit of one of `workers` where none is given, in a control group that may have `bytes_max`: half
+/// of it is for the heaps. While a context is replaced there are two of them, and there is native memory.
+fn heap_share(bytes_max: Option<u64>, workers: usize) -> usize {
+    let share = bytes_max.map_or(u64::MAX, |bytes| bytes / 2 / workers.max(1) as u64);
+    let share = usize::try_from(share).unwrap_or(usize::MAX);
+    // Whole MiB, as a flag would have it.
+    (share & !(HEAP_BYTES_MIN - 1)).clamp(HEAP_BYTES_MIN, Limits::default().heap_bytes_max)
 }
 
 /// The stack limit.
@@ -137,8 +150,12 @@ fn limits(flags: &Flags) -> Result<Limits> {
         request_ms_max: limits.request_timeout.0,
         turn_cpu_ms_max: javascript.cpu_max.0,
         stuck_ms_max: javascript.stuck_timeout.0,
+        stuck_turns_max: u32::try_from(javascript.stuck_turns_max).unwrap_or(u32::MAX),
+        refuse_ms: javascript.refuse_time.0,
+        stuck_threads_max: javascript.stuck_threads_max,
         start_ms_max: javascript.start_timeout.0,
-        heap_bytes_max: heap_bytes(flags)?,
+        heap_bytes_max: heap_bytes(flags)?
+            .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
         stack_bytes_max: stack_bytes(flags)?,
         pipelined_max: limits.pipelined_max,
         connections_max: limits.connections_max,
@@ -257,7 +274,18 @@ mod tests {
             (config.io, config.log, config.dev, config.quiet),
             (IoChoice::Auto, LogFormat::Text, false, false)
         );
-        assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()));
+        let heap_bytes_max = heap_share(cgroup::memory_bytes_max(), config.workers);
+        let expected = Limits { heap_bytes_max, ..Limits::default() };
+        assert_eq!(format!("{:?}", config.limits), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn the_default_heap_is_a_share_of_half_of_the_control_groups_memory() {
+        assert_eq!(heap_share(None, 8), 128 << 20);
+        assert_eq!(heap_share(Some(4 << 30), 2), 128 << 20);
+        assert_eq!(heap_share(Some(192 << 20), 2), 48 << 20);
+        assert_eq!(heap_share(Some(100_000_000), 2), 23 << 20);
+        assert_eq!(heap_share(Some(1), 2), HEAP_BYTES_MIN);
     }
 
     #[test]
@@ -265,7 +293,8 @@ mod tests {
         let flags = "--header-max 1K --header-fields-max 2 --target-max 3 --body-max 4 --header-timeout 5ms \
              --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
-             --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms";
+             --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
+             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -288,6 +317,9 @@ mod tests {
             ring_entries: 17,
             recv_buffer_bytes: 180 << 10,
             drain_ms_max: 19,
+            stuck_turns_max: 20,
+            refuse_ms: 21,
+            stuck_threads_max: 22,
         };
         assert_eq!(format!("{limits:?}"), format!("{expected:?}"));
     }

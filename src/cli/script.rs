@@ -46,7 +46,6 @@ pub fn resolve(
     words: &[OsString],
 ) -> Result<ScriptConfig> {
     let bytes_max = |id: &str, bytes: usize| is_given(given, id).then_some(bytes);
-    let heap = resolve::heap_bytes(flags)?;
     let stack = resolve::stack_bytes(flags)?;
     Ok(ScriptConfig {
         program,
@@ -57,7 +56,7 @@ pub fn resolve(
         includes: flags.script.include.iter().map(PathBuf::from).collect(),
         descriptors: Vec::new(),
         io: resolve::io(flags),
-        heap_bytes_max: bytes_max("heap_max", heap),
+        heap_bytes_max: resolve::heap_bytes(flags)?,
         stack_bytes_max: bytes_max("stack_max", stack).unwrap_or(SCRIPT_STACK_BYTES),
         quiet: flags.logging.quiet,
         log: resolve::log(flags),

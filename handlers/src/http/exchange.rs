@@ -14,6 +14,7 @@ use runtime::app::fetch::{
 use runtime::app::methods::Method;
 use runtime::connection::{Phase, Stopped};
 use runtime::io::Chunk;
+use runtime::serving;
 
 use super::h1::{BodyDecoder, BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
 use super::session::{End, Session};
@@ -76,6 +77,12 @@ impl Body {
 /// How the connection ends, where it does.
 pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), End> {
     let worker = session.connection.worker().clone();
+    if worker.refused.is_any()
+        && serving::route_of(head.method_bytes(), head.target_bytes())
+            .is_some_and(|route| worker.refused.has(&route))
+    {
+        return Err(session.refuse(503, Exchange::of(head, false)));
+    }
     let mut body = match head.framing() {
         BodyFraming::None => None,
         _ => Some(begin(session, head)?),

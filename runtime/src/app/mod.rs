@@ -13,7 +13,8 @@ pub mod methods;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak as SyncWeak, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer, Outcome};
+use crate::js::reach::Reach;
 use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
@@ -74,7 +76,7 @@ impl Blueprint {
             .name("compile".into())
             .stack_size(NATIVE_STACK_BYTES + blueprint.config.limits.stack_bytes_max)
             .spawn(move || {
-                let engine = compiled.engine(Pulse::default(), usize::MAX);
+                let engine = compiled.engine(usize::MAX, 0);
                 let loaded = engine.as_ref().map_err(Clone::clone).and_then(|engine| compiled.link(engine));
                 let _ = result.send(loaded.map_err(|thrown| compiled.app_error(&thrown)));
             });
@@ -90,9 +92,9 @@ impl Blueprint {
         })
     }
 
-    /// Releases what the worker with this pulse shares with others: another has taken its place.
-    pub fn give_up(&self, pulse: &Pulse) {
-        self.locks.give_up(pulse);
+    /// Releases what the worker of this generation shares with others: another has taken its place.
+    pub fn give_up(&self, generation: u64) {
+        self.locks.give_up(generation);
     }
 
     /// How many modules are compiled so far.
@@ -100,7 +102,7 @@ impl Blueprint {
         self.code.len()
     }
 
-    fn engine(&self, pulse: Pulse, worker: usize) -> std::result::Result<Rc<Engine>, Thrown> {
+    fn engine(&self, worker: usize, generation: u64) -> std::result::Result<Rc<Engine>, Thrown> {
         let limits = EngineLimits {
             heap_bytes_max: self.config.limits.heap_bytes_max,
             stack_bytes_max: self.config.limits.stack_bytes_max,
@@ -109,8 +111,8 @@ impl Blueprint {
         let report = Box::new(move |thrown: &Thrown, place: &str| {
             tracing::error!(worker, "{place}: {thrown}");
         });
-        let engine = Engine::new(&limits, &TABLE, self.code.clone(), pulse, report)?;
-        locks::share(engine.state(), self.locks.clone());
+        let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
+        locks::share(engine.state(), self.locks.clone(), generation);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
         crate::modules::crypto::set_time_max(engine.state(), time_max);
         // What a served app prints is part of the server's log.
@@ -187,24 +189,61 @@ impl Instance {
     }
 }
 
+/// What the server sees of a worker's engines, and does to them, from a thread of its own.
+#[derive(Clone, Default)]
+pub struct Engines {
+    /// Weakly: an engine goes with its worker's last request.
+    all: Arc<Mutex<Vec<SyncWeak<Reach>>>>,
+    freed: Arc<AtomicBool>,
+    /// Tells the worker from the one whose place it takes.
+    generation: u64,
+}
+
+impl Engines {
+    /// Those of the worker of this generation.
+    pub fn of(generation: u64) -> Engines {
+        Engines { generation, ..Engines::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SyncWeak<Reach>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, engine: &Engine) {
+        let (mut all, new) = (self.lock(), Arc::downgrade(&engine.state().reach));
+        all.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&new));
+        all.push(new);
+    }
+
+    /// Ends the turn that runs, if it allocates: see [`Reach::take_memory`].
+    pub fn take_memory(&self) {
+        self.lock().iter().filter_map(SyncWeak::upgrade).for_each(|engine| engine.take_memory());
+    }
+
+    /// Whether one that was replaced has gone since the last call.
+    pub fn take_freed(&self) -> bool {
+        self.freed.swap(false, Ordering::Relaxed)
+    }
+}
+
 /// A worker's app: always the engine that new requests should go to.
 pub struct App {
     blueprint: Arc<Blueprint>,
-    pulse: Pulse,
     worker: usize,
+    engines: Engines,
     current: RefCell<Rc<Instance>>,
     replacing: Cell<bool>,
 }
 
 impl App {
-    /// Evaluates the app in a fresh engine.
+    /// Evaluates the app in a fresh engine. The server sees it, and those that replace it, in `engines`.
     ///
     /// # Errors
     /// What the module throws, or that it has no handler.
-    pub async fn load(blueprint: Arc<Blueprint>, pulse: Pulse, worker: usize) -> Result<Rc<App>> {
-        let loaded = load(&blueprint, &pulse, worker).await?;
+    pub async fn load(blueprint: Arc<Blueprint>, worker: usize, engines: Engines) -> Result<Rc<App>> {
+        let loaded = load(&blueprint, worker, engines.generation).await?;
         let current = RefCell::new(loaded.clone());
-        let app = Rc::new(App { blueprint, pulse, worker, current, replacing: Cell::new(false) });
+        let app = Rc::new(App { blueprint, worker, engines, current, replacing: Cell::new(false) });
         app.attend(&loaded.engine);
         Ok(app)
     }
@@ -216,6 +255,7 @@ impl App {
 
     /// Looks after `engine` when a turn of it ends badly.
     fn attend(self: &Rc<Self>, engine: &Rc<Engine>) {
+        self.engines.add(engine);
         let (app, ill) = (Rc::downgrade(self), Rc::downgrade(engine));
         let called = Cell::new(false);
         engine.set_attention(Rc::new(move || {
@@ -231,15 +271,24 @@ impl App {
             return;
         }
         tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
-        match load(&self.blueprint, &self.pulse, self.worker).await {
+        match load(&self.blueprint, self.worker, self.engines.generation).await {
             Ok(fresh) => {
                 self.attend(&fresh.engine);
-                drop(self.current.replace(fresh));
+                let old = self.current.replace(fresh);
+                drop(io::spawn(await_end(Rc::downgrade(old.engine()), self.engines.clone())));
             }
             Err(error) => tracing::error!(worker = self.worker, "the old context stays: {error}"),
         }
         self.replacing.set(false);
     }
+}
+
+/// Says when an engine that was replaced is gone: requests in flight may still use it.
+async fn await_end(engine: Weak<Engine>, engines: Engines) {
+    while engine.strong_count() > 0 {
+        io::sleep(Duration::from_millis(100)).await;
+    }
+    engines.freed.store(true, Ordering::Relaxed);
 }
 
 /// Replaces an ill engine, and runs the jobs that its turn left behind. What an ill engine still
@@ -287,8 +336,8 @@ impl Observer for Settled {
     }
 }
 
-async fn load(blueprint: &Blueprint, pulse: &Pulse, worker: usize) -> Result<Rc<Instance>> {
-    let engine = blueprint.engine(pulse.clone(), worker).map_err(|t| blueprint.app_error(&t))?;
+async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<Rc<Instance>> {
+    let engine = blueprint.engine(worker, generation).map_err(|t| blueprint.app_error(&t))?;
     let descriptors = engine.state().extension::<Descriptors>();
     for fd in 0..3 {
         // One that is not open is EBADF for the app, too.

@@ -12,10 +12,12 @@ use std::time::Duration;
 use rquickjs::{Context, Ctx, Runtime, qjs};
 
 use super::alive::Alive;
+use super::clock::thread_cpu;
 use super::exception::{Cause, Thrown};
 use super::extensions::Extensions;
 use super::loader::{AppLoader, AppResolver, Table};
 use super::pump::Rejections;
+use super::reach::Reach;
 use super::reuse::Resting;
 use super::{block, compile, pump};
 
@@ -41,7 +43,7 @@ pub enum Health {
     Runaway,
 }
 
-/// Odd while JavaScript runs, and one more with each border crossed: what a watchdog watches.
+/// Odd while JavaScript runs, and one more with each border crossed.
 pub type Pulse = Arc<AtomicU64>;
 
 /// Turns an unhandled rejection, or an exception in a job, into a log line.
@@ -62,6 +64,7 @@ pub struct State {
     pub(crate) turn_started: Cell<Option<Duration>>,
     interrupted: Cell<bool>,
     halt: Arc<AtomicBool>,
+    pub(crate) reach: Arc<Reach>,
     /// Whether the turn before was interrupted.
     cut_before: Cell<bool>,
     pub(crate) heap_bytes_max: usize,
@@ -71,7 +74,7 @@ pub struct State {
     /// Whether the heap limit stands a little higher, for an interrupt.
     lifted: Cell<bool>,
     health: Cell<Health>,
-    pub(crate) pulse: Pulse,
+    pulse: Pulse,
     pub(crate) report: Report,
     alive: Rc<Alive>,
     pub(crate) rejections: RefCell<Rejections>,
@@ -210,12 +213,6 @@ impl State {
     }
 }
 
-/// CPU time of this thread (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID).
-fn thread_cpu() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
-}
-
 /// Has turns that are over their budget interrupted.
 fn watch(runtime: &Runtime, context: &Context, state: &Rc<State>) {
     let watched = state.clone();
@@ -273,6 +270,7 @@ impl Engine {
             turn_started: Cell::new(None),
             interrupted: Cell::new(false),
             halt: Arc::default(),
+            reach: Arc::default(),
             cut_before: Cell::new(false),
             heap_bytes_max: limits.heap_bytes_max,
             stack_bytes_max: limits.stack_bytes_max,
@@ -294,6 +292,7 @@ impl Engine {
             let raw = context.as_raw().as_ptr();
             qjs::JS_SetContextOpaque(raw, Rc::as_ptr(&state).cast_mut().cast());
             block::install(qjs::JS_GetRuntime(raw), Rc::as_ptr(&state));
+            state.reach.attach(qjs::JS_GetRuntime(raw));
         }
         watch(&runtime, &context, &state);
         let tracked = Rc::downgrade(&state);
@@ -318,7 +317,7 @@ impl Engine {
 
     /// One turn: `f`, then all jobs, then the unhandled rejections. Never called from inside one.
     pub fn turn<R>(&self, f: impl for<'js> FnOnce(&Ctx<'js>) -> R) -> R {
-        if self.state.lifted.replace(false) {
+        if self.state.lifted.replace(false) | self.state.reach.give_back() {
             self.runtime.set_memory_limit(self.state.heap_bytes_max);
         }
         let result = self.context.with(|ctx| {
@@ -327,7 +326,7 @@ impl Engine {
             pump::jobs(&ctx, &self.state);
             pump::rejections(&ctx, &self.state);
             // A turn that fills the heap and is interrupted at it leaves no room for the next.
-            if self.state.lifted.get() && self.state.heap_is_full() {
+            if (self.state.lifted.get() || self.state.reach.is_taken()) && self.state.heap_is_full() {
                 self.state.health.set(Health::OutOfMemory);
             }
             self.state.end();
@@ -389,6 +388,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.state.reach.detach();
         // Values held by native state go before the runtime that they point into.
         drop(self.state.attention.take());
         drop(self.state.after_rejections.take());

@@ -4,7 +4,6 @@
 //! only while lists change.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::io::Notifier;
@@ -28,15 +27,15 @@ pub enum News {
 pub struct Mailbox {
     /// What tells its locks from those of other engines.
     client: String,
-    /// The pulse of its worker, which engines that follow each other there have in common.
-    worker: Arc<AtomicU64>,
+    /// The generation of its worker, which engines that follow each other there have in common; 0 is nobody's.
+    worker: u64,
     news: Mutex<(VecDeque<News>, bool)>,
     bell: Notifier,
 }
 
 impl Mailbox {
-    /// That of the engine which is called `client`, in the worker with the pulse `worker`.
-    pub fn new(client: String, worker: Arc<AtomicU64>) -> Mailbox {
+    /// That of the engine which is called `client`, in the worker of the generation `worker`.
+    pub fn new(client: String, worker: u64) -> Mailbox {
         Mailbox { client, worker, ..Mailbox::default() }
     }
 
@@ -224,9 +223,9 @@ impl Manager {
         self.drop_all(|entry| Arc::ptr_eq(&entry.owner, owner));
     }
 
-    /// Releases and aborts all that is of the worker with this pulse: another has taken its place.
-    pub fn give_up(&self, worker: &Arc<AtomicU64>) {
-        self.drop_all(|entry| Arc::ptr_eq(&entry.owner.worker, worker));
+    /// Releases and aborts all that is of the worker of this generation: another has taken its place.
+    pub fn give_up(&self, worker: u64) {
+        self.drop_all(|entry| entry.owner.worker == worker);
     }
 
     fn drop_all(&self, is_gone: impl Fn(&LockRequest) -> bool) {
@@ -340,13 +339,13 @@ mod tests {
 
     #[test]
     fn a_worker_whose_place_is_taken_holds_and_waits_for_nothing() {
-        let (manager, pulse) = (Manager::default(), Arc::new(AtomicU64::new(0)));
-        let stuck = Arc::new(Mailbox::new("stuck".into(), pulse.clone()));
-        let other = Arc::new(Mailbox::new("other".into(), Arc::default()));
+        let manager = Manager::default();
+        let stuck = Arc::new(Mailbox::new("stuck".into(), 1));
+        let other = Arc::new(Mailbox::new("other".into(), 2));
         manager.request("a", EXCLUSIVE, &stuck).unwrap();
         manager.request("a", EXCLUSIVE, &stuck).unwrap();
         manager.request("a", EXCLUSIVE, &other).unwrap();
-        manager.give_up(&pulse);
+        manager.give_up(1);
         assert_eq!((news(&other), news(&stuck)), (vec![News::Granted(3)], vec![]));
         manager.release("a", 1);
         assert_eq!(manager.query().0.len(), 1, "what comes late from there changes nothing");

@@ -43,15 +43,19 @@ struct LockClasses(Slot);
 
 /// The locks that an engine shares with others; its own, where nobody gave it any.
 #[derive(Default)]
-struct SharedManager(RefCell<Option<Arc<Manager>>>);
+struct SharedManager(RefCell<Option<(Arc<Manager>, u64)>>);
 
-/// Has the engine share `manager` with the other engines that do.
-pub fn share(state: &State, manager: Arc<Manager>) {
-    *state.extension::<SharedManager>().0.borrow_mut() = Some(manager);
+/// Has the engine, which belongs to the worker of that `generation`, share `manager` with the others that do.
+pub fn share(state: &State, manager: Arc<Manager>, generation: u64) {
+    *state.extension::<SharedManager>().0.borrow_mut() = Some((manager, generation));
 }
 
 /// The locks that the engine shares.
 pub fn shared(state: &State) -> Arc<Manager> {
+    share_of(state).0
+}
+
+fn share_of(state: &State) -> (Arc<Manager>, u64) {
     state.extension::<SharedManager>().0.borrow_mut().get_or_insert_default().clone()
 }
 
@@ -81,8 +85,9 @@ fn client(ctx: &Ctx<'_>) -> Result<Rc<Client>> {
     if let Some(client) = &*ours.0.borrow() {
         return Ok(client.clone());
     }
-    let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?, state.pulse.clone()));
-    let client = Client { manager: shared(state), mailbox: mailbox.clone(), holds: RefCell::default() };
+    let (manager, generation) = share_of(state);
+    let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?, generation));
+    let client = Client { manager, mailbox: mailbox.clone(), holds: RefCell::default() };
     drop(io::spawn(listen(state.engine(), mailbox)));
     Ok(ours.0.borrow_mut().insert(Rc::new(client)).clone())
 }

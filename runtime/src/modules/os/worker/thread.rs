@@ -195,7 +195,7 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
             engine.turn(|ctx| (table.thread_of_script)(ctx).map_err(|error| Thrown::of(ctx, &error)))?
         }
     }
-    locks::share(engine.state(), locks);
+    locks::share(engine.state(), locks, 0);
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
     engine.turn(|ctx| import(ctx, &base, &specifier, parent));

@@ -1,0 +1,367 @@
+//! The watch over a server's workers: which are stuck or have failed, and what takes their place.
+//!
+//! Owns: replacing, the hand-over of sockets, the count of stuck turns of a route. The engine has
+//! built-ins that no interrupt reaches, and a kernel can fail a ring. Must not know: what a worker does.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rustix::net::Shutdown;
+
+use super::{Handle, Server};
+use crate::error::Result;
+use crate::io::{Backend, Pulse, memory};
+use crate::listeners;
+use crate::serving;
+use crate::worker::Control;
+
+/// Routes whose stuck turns are remembered.
+const ROUTES_MAX: usize = 1_024;
+/// For how long a stuck turn, or a failure of a worker, counts.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// Failures of the workers of one number after which none takes their place.
+const FAILURES_MAX: u32 = 8;
+
+/// What the watch remembers: how often, and when last.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// Stuck turns by route.
+    stuck: HashMap<String, (u32, Instant)>,
+    /// Failures by the worker's number.
+    failed: HashMap<usize, (u32, Instant)>,
+    /// The most connections since memory was given back last, and when that was.
+    connections_max: usize,
+    trimmed: Option<Instant>,
+    /// An engine that was replaced has gone since then.
+    is_freed: bool,
+}
+
+/// So many connections leave memory behind that is worth giving back.
+const CONNECTIONS_MANY: usize = 512;
+/// Memory is given back no more often.
+const TRIM_PAUSE: Duration = Duration::from_secs(2);
+
+/// A worker's last beat, since when that is the last, and how long its thread had waited for a core by then.
+pub(super) struct Seen {
+    beat: Option<u64>,
+    since: Instant,
+    starved: Duration,
+    memory_taken: bool,
+}
+
+impl Seen {
+    pub(super) fn of(pulse: &Pulse) -> Seen {
+        let beat = pulse.beat();
+        // Asleep it waits for nothing.
+        let starved = beat.map_or(Duration::ZERO, |_| pulse.starved());
+        Seen { beat, since: Instant::now(), starved, memory_taken: false }
+    }
+
+    /// For how long it has been inside of one poll, without the time that others had its core.
+    fn stands(&self, pulse: &Pulse) -> Duration {
+        self.since.elapsed().saturating_sub(pulse.starved().saturating_sub(self.starved))
+    }
+}
+
+/// Counts one more, and forgets what is long ago.
+fn count<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, (u32, Instant)>, key: K) -> u32 {
+    let now = Instant::now();
+    if counts.len() >= ROUTES_MAX {
+        counts.retain(|_, (_, last)| now - *last < REMEMBERED);
+    }
+    if counts.len() >= ROUTES_MAX {
+        counts.clear();
+    }
+    let (times, last) = counts.entry(key).or_insert((0, now));
+    *times = if now - *last < REMEMBERED { *times + 1 } else { 1 };
+    *last = now;
+    *times
+}
+
+/// A worker that was found stuck.
+pub(super) struct Stuck {
+    pub(super) number: usize,
+    /// What it serves.
+    pub(super) serving: String,
+    /// It has a replacement already.
+    was_replaced: bool,
+}
+
+impl Server {
+    /// Replaces workers that have been inside one poll for too long. Why the server is to end, if it is.
+    pub(super) fn watch(&mut self) -> Option<String> {
+        let limits = &self.config.limits;
+        let (ms, threads_max) = (limits.stuck_ms_max, limits.stuck_threads_max);
+        for stuck in self.find_stuck() {
+            let Stuck { number, serving, was_replaced } = stuck;
+            if was_replaced {
+                continue;
+            }
+            tracing::error!(worker = number, "stuck for {ms} ms in {serving}: a new worker takes its place");
+            self.count_stuck(&serving);
+            self.try_replace(number, self.backend);
+        }
+        let threads = self.workers.iter().filter(|worker| worker.stuck).count();
+        (threads >= threads_max).then(|| {
+            let why = format!("{threads} threads are stuck (--stuck-threads-max)");
+            tracing::error!("{why}: the server ends, to be started anew");
+            why
+        })
+    }
+
+    /// Gives memory back after an engine was replaced, and when few connections are left of many: on this
+    /// thread, which serves nobody.
+    pub(super) fn give_memory_back(&mut self) {
+        let freed = self.workers.iter().filter(|worker| worker.engines.take_freed()).count() > 0;
+        let connections = self.workers.iter().map(|worker| worker.serving.connections()).sum();
+        let watched = &mut self.watched;
+        watched.connections_max = watched.connections_max.max(connections);
+        let few_of_many =
+            watched.connections_max >= CONNECTIONS_MANY && connections <= watched.connections_max / 4;
+        let pauses = watched.trimmed.is_some_and(|last| last.elapsed() < TRIM_PAUSE);
+        watched.is_freed |= freed;
+        if !pauses && (few_of_many || watched.is_freed) {
+            watched.is_freed = false;
+            watched.connections_max = connections;
+            memory::trim();
+            watched.trimmed = Some(Instant::now());
+        }
+    }
+
+    /// Those that have become stuck since the last look; their threads no longer get in the way of others.
+    pub(super) fn find_stuck(&mut self) -> Vec<Stuck> {
+        let limit = Duration::from_millis(self.config.limits.stuck_ms_max);
+        // Later than its turn's own end, which is for all that an interrupt reaches.
+        let overdue = Duration::from_millis(self.config.limits.turn_cpu_ms_max) + limit / 3;
+        let mut found = Vec::new();
+        // One that loads the app has limits of its own.
+        for worker in self.workers.iter_mut().filter(|worker| worker.listening && !worker.ended) {
+            let beat = worker.pulse.beat();
+            if beat.is_none() || beat != worker.seen.beat {
+                worker.seen = Seen::of(&worker.pulse);
+                worker.stuck = false;
+                continue;
+            }
+            let stands = worker.seen.stands(&worker.pulse);
+            if stands >= overdue && !std::mem::replace(&mut worker.seen.memory_taken, true) {
+                tracing::warn!(
+                    worker = worker.number,
+                    "in one call for {} ms in {}: its memory is taken, so that it ends",
+                    stands.as_millis(),
+                    worker.serving.read()
+                );
+                worker.engines.take_memory();
+            }
+            if !worker.stuck && stands >= limit {
+                worker.stuck = true;
+                let was_replaced = std::mem::replace(&mut worker.replaced, true);
+                worker.pulse.lower_priority();
+                found.push(Stuck { number: worker.number, serving: worker.serving.read(), was_replaced });
+            }
+        }
+        found
+    }
+
+    /// Refuses a route whose turns get stuck again and again.
+    fn count_stuck(&mut self, serving: &str) {
+        let Some(route) = serving::route(serving) else { return };
+        let limits = &self.config.limits;
+        let times = count(&mut self.watched.stuck, route.to_owned());
+        if times >= limits.stuck_turns_max {
+            let span = Duration::from_millis(limits.refuse_ms);
+            self.refused_routes.add(route, span);
+            let ms = limits.refuse_ms;
+            tracing::error!(
+                "{route} is refused with 503 for {ms} ms: {times} turns of it got stuck (--stuck-turns-max)"
+            );
+        }
+    }
+
+    /// A worker ended by itself: in order, after it was replaced, or because its ring failed or of a panic.
+    /// Then another one takes its place, and gets the connections that wait; the others go on.
+    pub(super) fn ended(&mut self, life: u64, outcome: Result<()>) -> Result<()> {
+        let Some(index) = self.workers.iter().position(|w| w.life == life) else { return Ok(()) };
+        let worker = &mut self.workers[index];
+        let number = worker.number;
+        let Err(error) = outcome else {
+            self.workers.remove(index);
+            return self.unless_none(Ok(()));
+        };
+        let times = count(&mut self.watched.failed, number);
+        let may = times <= FAILURES_MAX && !(worker.listening && worker.replaced);
+        match may && worker.listening {
+            // Its sockets wait for the replacement.
+            true => (worker.ended, worker.replaced) = (true, true),
+            false => drop(self.workers.remove(index)),
+        }
+        if !may {
+            tracing::error!(worker = number, "the worker ended: {error}");
+            self.watch_again(number);
+            return self.unless_none(Err(error));
+        }
+        // A ring that fails twice is not worth a third try.
+        let backend = if times > 1 { Backend::Epoll } else { self.backend };
+        let on = if backend == self.backend { "" } else { ", on epoll" };
+        tracing::error!(worker = number, "the worker ended: {error}: a new worker takes its place{on}");
+        self.try_replace(number, backend);
+        self.unless_none(Err(error))
+    }
+
+    /// `outcome`, if nobody is left to serve.
+    fn unless_none(&self, outcome: Result<()>) -> Result<()> {
+        if self.workers.iter().all(|worker| worker.ended) { outcome } else { Ok(()) }
+    }
+
+    fn try_replace(&mut self, number: usize, backend: Backend) {
+        if let Err(error) = self.replace(number, backend) {
+            tracing::error!(worker = number, "no replacement for the worker: {error}");
+            self.watch_again(number);
+        }
+    }
+
+    /// A stuck worker that still has its sockets was not replaced: the watch tries again.
+    fn watch_again(&mut self, number: usize) {
+        if self.workers.iter().any(|w| w.number == number && !w.listening) {
+            return;
+        }
+        self.workers.retain(|w| w.number != number || !w.ended);
+        for worker in self.workers.iter_mut().filter(|w| w.number == number && !w.sockets.is_empty()) {
+            (worker.stuck, worker.replaced) = (false, false);
+            worker.seen = Seen::of(&worker.pulse);
+        }
+    }
+
+    fn replace(&mut self, number: usize, backend: Backend) -> Result<()> {
+        let row = listeners::bind_again(&self.addresses)?;
+        let handle = self.spawn(number, row, backend)?;
+        self.workers.push(handle);
+        Ok(())
+    }
+
+    /// The replacement of a worker listens: it also gets the connections that wait for the old one, whose
+    /// sockets close. The old worker ends when it comes to itself, if it has not.
+    pub(super) fn hand_over(&mut self, life: u64) {
+        let Some(fresh) = self.workers.iter().position(|w| w.life == life) else { return };
+        self.workers[fresh].listening = true;
+        let number = self.workers[fresh].number;
+        let left = |w: &Handle| w.number == number && w.replaced && !w.sockets.is_empty();
+        let Some(old) = self.workers.iter().position(left) else { return };
+        for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
+            let waiting = listeners::take_waiting(&socket);
+            // An error means that it no longer listens.
+            let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+            self.workers[fresh].tell(Control::Adopt(index, waiting));
+        }
+        self.workers[old].tell(Control::Drain);
+        self.blueprint.give_up(self.workers[old].life);
+        if self.workers[old].ended {
+            self.workers.remove(old);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::Server;
+    use crate::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
+    use crate::connection::{Connection, Phase};
+    use crate::handler::{Protocol, Protocols};
+    use crate::io;
+
+    /// Answers each piece with the backend's name; `hold` with nothing.
+    struct Answer;
+
+    impl Protocol for Answer {
+        fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
+            Box::pin(async move {
+                while let Ok(chunk) = connection.stream().recv().await {
+                    let (end, holds) = (chunk.is_empty(), &*chunk == b"hold");
+                    drop(chunk);
+                    if end {
+                        break;
+                    }
+                    connection.set_phase(Phase::Handling);
+                    let name = if holds { String::new() } else { format!("{:?}", io::backend()) };
+                    connection.stream().start_send(name.into_bytes());
+                    if !holds {
+                        connection.set_phase(Phase::Idle);
+                    }
+                }
+                connection.close().await;
+            })
+        }
+    }
+
+    fn config(app: std::path::PathBuf) -> Config {
+        Config {
+            app,
+            args: Vec::new(),
+            file: None,
+            env: Vec::new(),
+            listen: vec![Listen { scheme: Scheme::Tcp, addr: ([127, 0, 0, 1], 0).into() }],
+            workers: 1,
+            io: IoChoice::Auto,
+            dev: false,
+            quiet: true,
+            log: LogFormat::Text,
+            heap_from_cgroup: false,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The name of the backend that answers a new connection.
+    fn answer(addr: std::net::SocketAddr) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(addr)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"who")?;
+        let mut bytes = [0; 64];
+        let got = stream.read(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes[..got]).into_owned())
+    }
+
+    #[test]
+    fn a_worker_whose_ring_fails_is_replaced_and_on_epoll_the_second_time() {
+        if io::probe(64).is_err() {
+            eprintln!("SKIPPED: io_uring is refused here");
+            return;
+        }
+        let app = std::env::temp_dir().join(format!("jsserve-ring-{}.mjs", std::process::id()));
+        std::fs::write(&app, "export default { accept() {} }").expect("an app");
+        let protocols = Protocols { http: Arc::new(Answer), tcp: Arc::new(Answer) };
+        let server = Server::start(config(app.clone()), protocols).expect("a server");
+        let addr = server.addresses[0].1;
+        let thread = std::thread::spawn(move || server.run());
+        assert_eq!(answer(addr).expect("an answer"), "Some(Uring)");
+
+        for (errno, times, wanted) in [(libc::EBADR, 1, "Some(Uring)"), (libc::ENOMEM, 100, "Some(Epoll)")] {
+            let mut held = TcpStream::connect(addr).expect("connect");
+            held.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+            held.write_all(b"hold").expect("send");
+            // It is served by then.
+            assert_eq!(answer(addr).expect("an answer"), "Some(Uring)");
+            io::fault::plan("worker-0", errno, times);
+            // The next turn of the ring fails.
+            let _ = held.write_all(b"hold");
+            let ended = held.read(&mut [0; 8]);
+            let reset =
+                ended.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+            assert!(reset, "what was in the middle ends with a reset: {ended:?}");
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            let mut last = answer(addr);
+            while last.as_ref().ok().is_none_or(|name| name != wanted) {
+                assert!(std::time::Instant::now() < deadline, "after errno {errno}: {last:?}");
+                std::thread::sleep(Duration::from_millis(20));
+                last = answer(addr);
+            }
+        }
+        assert!(!thread.is_finished());
+        std::fs::remove_file(app).expect("remove");
+    }
+}
