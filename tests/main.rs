@@ -5,6 +5,8 @@
 #[macro_use]
 mod support;
 
+mod all_at_once;
+mod budgets;
 mod cache;
 mod check;
 mod cli_errors;
@@ -30,6 +32,7 @@ mod javascript;
 mod large_bodies;
 mod leaks;
 mod many_connections;
+mod memory_back;
 mod misbehaving_handlers;
 mod modules;
 mod npm;
