@@ -27,6 +27,7 @@ mod hostile_calls;
 mod http_framing;
 mod http_limits;
 mod http_semantics;
+mod imports;
 mod io_fallback;
 mod javascript;
 mod large_bodies;

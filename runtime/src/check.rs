@@ -12,7 +12,7 @@ use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::without_mark;
-use crate::js::goal::exports;
+use crate::js::goal;
 use crate::source::prepare;
 
 /// What there is to say of an app that loads.
@@ -64,5 +64,5 @@ pub fn check(config: Config) -> Result<Checked> {
 fn is_app(path: &Path) -> bool {
     let name = std::fs::canonicalize(path).unwrap_or_default();
     let source = without_mark(std::fs::read(path).unwrap_or_default());
-    prepare::prepare(&name.to_string_lossy(), source).is_ok_and(|source| exports(&source.text, "default"))
+    prepare::prepare(&name.to_string_lossy(), source).is_ok_and(|source| goal::is_app(&source))
 }

@@ -17,7 +17,7 @@ use rquickjs::Module;
 use crate::config::{Goal, NATIVE_STACK_BYTES, Program, ScriptConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
-use crate::js::compile::{Code, Kind, without_mark};
+use crate::js::compile::{Code, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
@@ -271,7 +271,7 @@ impl Script {
             let module = || match source.name == self.code.main() {
                 true if source.loaded => self.code.load_main(ctx),
                 true => self.code.main_module(ctx, &source.text),
-                false => self.code.module(ctx, &source.name, Kind::Script),
+                false => self.code.script(ctx, &source.name),
             };
             let program = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module)?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))

@@ -16,9 +16,10 @@ use super::engine::State;
 use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::script::{self, Script};
-use super::{exception, promise, value};
+use super::{exception, loader, promise, value};
 use crate::source::cache;
-use crate::source::commonjs::names;
+use crate::source::commonjs;
+use crate::source::names;
 use crate::source::positions::{self, Positions};
 use crate::source::prepare::{Exports, Prepared};
 use crate::source::resolve::{self, By};
@@ -65,7 +66,8 @@ pub(super) fn face(ctx: &Ctx<'_>, name: &str, exports: &Exports) -> Result<Vec<u
         text.to_string()
     };
     let mut text = format!("const all = import.meta.load({});\nexport default all;\n", quoted(name)?);
-    for (number, name) in names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate()
+    for (number, name) in
+        commonjs::names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate()
     {
         let name = quoted(&name)?;
         text.push_str(&format!("const e{number} = all?.[{name}]; export {{ e{number} as {name} }};\n"));
@@ -110,7 +112,7 @@ impl Functions for Natives {
                 return value::string(scope.ctx, first);
             }
             let found = resolve::resolve(&base, &name, By::Require)
-                .map_err(|message| exception::type_error(scope.ctx, &message))?;
+                .map_err(|message| loader::not_found(scope.ctx, &message, &base, &name))?;
             value::string(scope.ctx, &found)
         }),
         (c"folder", 1, |scope| {
@@ -151,8 +153,25 @@ fn code(ctx: &Ctx<'_>) -> Result<Arc<Code>> {
 /// The namespace of the ECMAScript or built-in module `name`, evaluated now (Node.js, "Loading
 /// ECMAScript modules using require()").
 fn namespace<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
-    let quoted = ctx.json_stringify(name)?.ok_or(Error::Unknown)?.to_string()?;
-    let source = format!("export * as all from {quoted};");
+    let name = match code(ctx)?.table().and_then(|table| table.find(name)) {
+        Some(_) => name.into(),
+        None => names::specifier(name),
+    };
+    let quoted = ctx.json_stringify(&*name)?.ok_or(Error::Unknown)?.to_string()?;
+    let all = evaluated(ctx, &name, format!("export * as all from {quoted};"))?.get::<_, Object>("all")?;
+    let has = |key: &str| all.contains_key(key);
+    if !has("default")? || has("__esModule")? || has("module.exports")? {
+        return Ok(all.into_value());
+    }
+    // What compilers ask for before they take `default`.
+    let marked = format!(
+        "export * from {quoted}; export {{ default }} from {quoted}; export const __esModule = true;"
+    );
+    Ok(evaluated(ctx, &name, marked)?.into_value())
+}
+
+/// The namespace of a module of `source`, which takes over what the module `name` exports.
+fn evaluated<'js>(ctx: &Ctx<'js>, name: &str, source: String) -> Result<Object<'js>> {
     let (module, evaluated) = Module::declare(ctx.clone(), "jsserve:require", source)?.eval()?;
     let evaluated = evaluated.into_value();
     match promise::state(&evaluated) {
@@ -164,6 +183,6 @@ fn namespace<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
             let text = format!("cannot require '{name}': it has a top-level await; import it instead");
             Err(exception::type_error(ctx, &text))
         }
-        _ => module.namespace()?.get("all"),
+        _ => module.namespace(),
     }
 }

@@ -4,14 +4,16 @@
 //! Owns: the bytecode. Must not know: workers, TypeScript. Bytecode is only ever what this very
 //! program compiled itself: the cache gives nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
 
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
-use super::{commonjs, exception, loader, value};
+use super::{commonjs, data_module, exception, loader};
 use crate::source::cache::{self, Key};
+use crate::source::importing;
+use crate::source::names::{self, Kind};
 use crate::source::prepare::{self, Format, Prepared};
 use crate::source::resolve::{self, By};
 
@@ -21,35 +23,34 @@ const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing 
 /// Specifiers of one file that are remembered: there is no end to those of `import()`.
 const RESOLVED_MAX: usize = 10_000;
 
-/// What a file is as a module (the import attribute `type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// JavaScript.
-    Script,
-    /// JSON: its default export is the parsed value.
-    Json,
-    /// Any text: its default export is a string.
-    Text,
-}
+/// Modules of one process that are remembered: there is no end to those of `import()` with queries.
+const MODULES_MAX: usize = 10_000;
 
-/// The app's modules in bytecode, by absolute path, for each [`Kind`].
+/// The app's modules in bytecode, by name.
 #[derive(Default)]
 pub struct Code {
     main: String,
-    modules: [RwLock<HashMap<String, Compiled>>; 3],
-    /// The bodies of CommonJS modules, each a script whose value is a function.
+    modules: RwLock<HashMap<String, Compiled>>,
+    /// The files of modules that are no code, by path.
+    data: RwLock<HashMap<String, Arc<[u8]>>>,
+    /// The bodies of CommonJS modules, each a script whose value is a function, by path.
     functions: RwLock<HashMap<String, Arc<[u8]>>>,
-    /// What specifiers stand for, by the file that imports them: all workers agree.
+    /// What specifiers stand for, by the module that imports them: all workers agree.
     resolved: RwLock<HashMap<String, HashMap<String, String>>>,
+    /// Modules with imports whose attributes say what a file is: bytecode loses attributes.
+    with_attributes: RwLock<HashSet<String>>,
     table: OnceLock<&'static loader::Table>,
 }
 
-/// A module in bytecode.
+/// A module that was compiled before.
 #[derive(Clone)]
-struct Compiled {
-    bytecode: Arc<[u8]>,
-    /// It is the face that a CommonJS module has for `import`.
-    commonjs: bool,
+enum Compiled {
+    /// Its bytecode.
+    Module(Arc<[u8]>),
+    /// That of the face that a CommonJS module has for `import`.
+    Face(Arc<[u8]>),
+    /// Its source, which each engine compiles for itself.
+    Source(Arc<[u8]>),
 }
 
 impl Code {
@@ -74,9 +75,10 @@ impl Code {
         self.table.get().copied()
     }
 
-    /// How many modules are compiled.
+    /// How many modules are known.
     pub fn len(&self) -> usize {
-        self.modules.iter().map(|all| all.read().map_or(0, |all| all.len())).sum()
+        let modules = self.modules.read().map_or(0, |all| all.len());
+        modules + self.data.read().map_or(0, |all| all.len())
     }
 
     /// Whether nothing is compiled yet.
@@ -84,7 +86,7 @@ impl Code {
         self.len() == 0
     }
 
-    /// The absolute path of the file that `specifier` names in the file `base`.
+    /// The name of the module that `specifier` names in the module `base`.
     ///
     /// # Errors
     /// One sentence that names what was imported, and by whom.
@@ -104,60 +106,122 @@ impl Code {
         Ok(path)
     }
 
-    /// The file module `name`: from its bytecode, else read and compiled now.
+    /// Notes that the module `base` imports with attributes that its bytecode would lose.
+    pub(super) fn note_attributes(&self, base: &str) {
+        if let Ok(mut all) = self.with_attributes.write()
+            && all.len() < MODULES_MAX
+        {
+            all.insert(base.to_owned());
+        }
+    }
+
+    fn has_attributes(&self, name: &str) -> bool {
+        self.with_attributes.read().is_ok_and(|all| all.contains(name))
+    }
+
+    /// Where a module that was resolved here imports the module `target`, or `name` from it.
+    pub(super) fn importer(&self, target: &str, name: &str) -> Option<String> {
+        let all = self.resolved.read().ok()?;
+        all.iter().find_map(|(base, specifiers)| {
+            let (specifier, _) = specifiers.iter().find(|(_, path)| *path == target)?;
+            let text = std::fs::read_to_string(&*names::path(base)).ok()?;
+            let (line, column) = importing::place_of_name(&text, specifier, name)?;
+            Some(format!("    at {base}:{line}:{column}"))
+        })
+    }
+
+    /// The module `name`, which is a file: from what was compiled before, else read and compiled now.
     ///
     /// # Errors
     /// SyntaxError, or TypeError for a file that cannot be read.
-    pub fn module<'js>(
-        self: &Arc<Self>,
-        ctx: &Ctx<'js>,
-        name: &str,
-        kind: Kind,
-    ) -> Result<Module<'js, Declared>> {
-        let known = self.modules[kind as usize].read().ok().and_then(|all| all.get(name).cloned());
+    pub fn module<'js>(self: &Arc<Self>, ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
+        match names::kind(name) {
+            Kind::Script => self.script(ctx, name),
+            kind => data_module::module(ctx, name, kind, || self.file(ctx, &names::path(name))),
+        }
+    }
+
+    /// The module `name` as JavaScript, whatever its file is called.
+    ///
+    /// # Errors
+    /// As [`Code::module`].
+    pub fn script<'js>(self: &Arc<Self>, ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
+        let known = self.modules.read().ok().and_then(|all| all.get(name).cloned());
         let (module, commonjs) = match known {
-            Some(Compiled { bytecode, commonjs }) => {
-                // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
-                let module = unsafe { Module::load(ctx.clone(), &bytecode)? };
-                (module, commonjs)
-            }
-            None => self.compile(ctx, name, kind)?,
+            // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
+            Some(Compiled::Module(bytecode)) => unsafe { (Module::load(ctx.clone(), &bytecode)?, false) },
+            // SAFETY: as above.
+            Some(Compiled::Face(bytecode)) => unsafe { (Module::load(ctx.clone(), &bytecode)?, true) },
+            Some(Compiled::Source(source)) => (Module::declare(ctx.clone(), name, &*source)?, false),
+            None => self.compile(ctx, name)?,
         };
-        match kind {
-            // The engine finds `import.meta` by the file's name alone: where a file was imported as
-            // text first, a JSON module of it sees that one's.
-            Kind::Json | Kind::Text => loader::set_json_meta(&module)?,
-            Kind::Script if commonjs => commonjs::set_meta(&module, self)?,
-            Kind::Script => loader::set_meta(&module, name, name == self.main)?,
+        match commonjs {
+            true => commonjs::set_meta(&module, self)?,
+            false => loader::set_meta(&module, name, self)?,
         }
         Ok(module)
     }
 
-    fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str, kind: Kind) -> Result<(Module<'js, Declared>, bool)> {
+    /// The bytes of the file at `path`, which is no code.
+    fn file(&self, ctx: &Ctx<'_>, path: &str) -> Result<Arc<[u8]>> {
+        if let Some(known) = self.data.read().ok().and_then(|all| all.get(path).cloned()) {
+            return Ok(known);
+        }
+        let bytes: Arc<[u8]> =
+            std::fs::read(path).map_err(|error| loader::unreadable(ctx, path, &error))?.into();
+        if let Ok(mut all) = self.data.write() {
+            all.insert(path.to_owned(), bytes.clone());
+        }
+        Ok(bytes)
+    }
+
+    fn compile<'js>(&self, ctx: &Ctx<'js>, name: &str) -> Result<(Module<'js, Declared>, bool)> {
         let source = match name {
             resolve::NOTHING => NOTHING.into(),
-            _ => read(ctx, name)?,
+            _ => read(ctx, &names::path(name))?,
         };
-        let mut commonjs = false;
-        let source = match kind {
-            Kind::Script => {
-                let prepared = prepared(ctx, name, source)?;
-                match &prepared.format {
-                    Format::Module => prepared.text,
-                    Format::CommonJs(exports) => {
-                        commonjs = true;
-                        commonjs::face(ctx, name, exports)?
-                    }
-                }
-            }
-            Kind::Json => json_module(ctx, name, source)?,
-            Kind::Text => text_module(ctx, name, source)?,
+        let prepared = prepared(ctx, name, source)?;
+        let (source, commonjs) = match &prepared.format {
+            Format::Module => (prepared.text, false),
+            Format::CommonJs(exports) => (commonjs::face(ctx, &names::path(name), exports)?, true),
         };
-        let (module, bytecode) = declare(ctx, name, source)?;
-        if let Ok(mut all) = self.modules[kind as usize].write() {
-            all.insert(name.to_owned(), Compiled { bytecode, commonjs });
+        let (module, compiled) = self.declare(ctx, name, source, commonjs)?;
+        if let Ok(mut all) = self.modules.write()
+            && all.len() < MODULES_MAX
+        {
+            all.insert(name.to_owned(), compiled);
         }
         Ok((module, commonjs))
+    }
+
+    /// The module `name` of `source`, and what is kept of it.
+    fn declare<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        source: Vec<u8>,
+        commonjs: bool,
+    ) -> Result<(Module<'js, Declared>, Compiled)> {
+        let keep = if commonjs { Compiled::Face } else { Compiled::Module };
+        let key = key("module", name, &source);
+        if let Some(bytecode) = key.as_ref().and_then(cache::load) {
+            // SAFETY: the cache gives only what this very program stored for a module of this source: bytes
+            // of `JS_WriteObject`, below.
+            match unsafe { Module::load(ctx.clone(), &bytecode) } {
+                Ok(module) => return Ok((module, keep(bytecode.into()))),
+                // No memory, or a module that it imports: compiling tells it.
+                Err(_) => drop(ctx.catch()),
+            }
+        }
+        let module = Module::declare(ctx.clone(), name, &*source)?;
+        if self.has_attributes(name) {
+            return Ok((module, Compiled::Source(source.into())));
+        }
+        let bytecode = module.write(WriteOptions::default())?;
+        if let Some(key) = key {
+            cache::store(&key, &bytecode);
+        }
+        Ok((module, keep(bytecode.into())))
     }
 
     /// The body of the CommonJS module `name` in bytecode; none for an ECMAScript module.
@@ -185,9 +249,13 @@ impl Code {
     ///
     /// # Errors
     /// What any of the modules throws while it is read, compiled or linked.
-    pub fn main_module<'js>(&self, ctx: &Ctx<'js>, source: &[u8]) -> Result<Module<'js, Declared>> {
+    pub fn main_module<'js>(
+        self: &Arc<Self>,
+        ctx: &Ctx<'js>,
+        source: &[u8],
+    ) -> Result<Module<'js, Declared>> {
         let module = Module::declare(ctx.clone(), self.main.as_str(), source)?;
-        loader::set_meta(&module, &self.main, true)?;
+        loader::set_meta(&module, &self.main, self)?;
         Ok(module)
     }
 
@@ -197,7 +265,8 @@ impl Code {
     /// # Errors
     /// What any of the modules throws while it is read, compiled or linked.
     pub fn load_main<'js>(&self, ctx: &Ctx<'js>) -> Result<Module<'js, Declared>> {
-        let main = ctx.json_stringify(self.main.as_str())?.ok_or(Error::Unknown)?.to_string()?;
+        let main = names::specifier(&self.main);
+        let main = ctx.json_stringify(&*main)?.ok_or(Error::Unknown)?.to_string()?;
         Module::declare(ctx.clone(), "jsserve:main", format!("export * as app from {main};"))
     }
 }
@@ -208,26 +277,6 @@ const CACHED_BYTES_MIN: usize = 1 << 10;
 /// What the bytecode of the `source` of the file `name` as a `kind` is kept as; none where it is not kept.
 pub(super) fn key(kind: &str, name: &str, source: &[u8]) -> Option<Key> {
     (source.len() >= CACHED_BYTES_MIN).then(|| Key::of(&[kind.as_bytes(), name.as_bytes(), source]))
-}
-
-/// The module `name` of `source`, and its bytecode.
-fn declare<'js>(ctx: &Ctx<'js>, name: &str, source: Vec<u8>) -> Result<(Module<'js, Declared>, Arc<[u8]>)> {
-    let key = key("module", name, &source);
-    if let Some(bytecode) = key.as_ref().and_then(cache::load) {
-        // SAFETY: the cache gives only what this very program stored for a module of this source: bytes
-        // of `JS_WriteObject`, below.
-        match unsafe { Module::load(ctx.clone(), &bytecode) } {
-            Ok(module) => return Ok((module, bytecode.into())),
-            // No memory: compiling tells it.
-            Err(_) => drop(ctx.catch()),
-        }
-    }
-    let module = Module::declare(ctx.clone(), name, source)?;
-    let bytecode = module.write(WriteOptions::default())?;
-    if let Some(key) = key {
-        cache::store(&key, &bytecode);
-    }
-    Ok((module, bytecode.into()))
 }
 
 /// A module's file.
@@ -249,23 +298,6 @@ fn prepared(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Prepared> {
 /// `source` without the byte order mark that some editors put first.
 pub fn without_mark(source: Vec<u8>) -> Vec<u8> {
     source.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(source)
-}
-
-/// A text module: its one export is the file's text (the import text proposal).
-fn text_module(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Vec<u8>> {
-    let text = String::from_utf8(source)
-        .map_err(|_| super::exception::type_error(ctx, &format!("text module '{name}' is not UTF-8")))?;
-    let literal = ctx.json_stringify(value::string(ctx, &text)?)?.ok_or(Error::Unknown)?.to_string()?;
-    Ok(format!("export default {literal};").into_bytes())
-}
-
-/// A JSON module: its one export is the parsed value (the JSON modules proposal, ECMA-262 16.2.1.8).
-fn json_module(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Vec<u8>> {
-    let text = String::from_utf8(source)
-        .map_err(|_| super::exception::type_error(ctx, &format!("JSON module '{name}' is not UTF-8")))?;
-    value::parse_json(ctx, &text, name)?;
-    let literal = ctx.json_stringify(value::string(ctx, &text)?)?.ok_or(Error::Unknown)?.to_string()?;
-    Ok(format!("export default import.meta.parse({literal});").into_bytes())
 }
 
 #[cfg(test)]

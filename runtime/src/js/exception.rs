@@ -2,12 +2,14 @@
 //!
 //! Owns: [`Thrown`], the throwing functions, code frames, places in the sources. Must not know: who logs or answers.
 
+use std::cell::Cell;
 use std::fmt;
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
 use super::engine::State;
-use super::stack;
+use super::{hints, loader, stack};
+use crate::source::names;
 use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
@@ -39,7 +41,16 @@ pub fn range_error(ctx: &Ctx<'_>, message: &str) -> Error {
 
 /// Throws a SyntaxError for a place in a source: file, line and column, where the line is not 0.
 pub fn syntax_error(ctx: &Ctx<'_>, message: &str, place: (&str, u32, u32)) -> Error {
-    let thrown = whole(ctx, Exception::throw_syntax(ctx, message), message);
+    placed(ctx, whole(ctx, Exception::throw_syntax(ctx, message), message), place)
+}
+
+/// Throws a TypeError for a place in a source, as [`syntax_error`] does.
+pub fn placed_type_error(ctx: &Ctx<'_>, message: &str, place: (&str, u32, u32)) -> Error {
+    placed(ctx, type_error(ctx, message), place)
+}
+
+/// Gives the pending error a stack that is this one place.
+fn placed(ctx: &Ctx<'_>, thrown: Error, place: (&str, u32, u32)) -> Error {
     let (file, line, column) = place;
     if line == 0 {
         return thrown;
@@ -96,6 +107,19 @@ pub enum Cause {
     OutOfMemory,
 }
 
+/// Who describes values for people: the console, once there is one.
+#[derive(Default)]
+pub struct Describer(Cell<Option<Describe>>);
+
+type Describe = for<'js> fn(&Value<'js>) -> String;
+
+impl Describer {
+    /// From now on `describe` does.
+    pub fn set(&self, describe: Describe) {
+        self.0.set(Some(describe));
+    }
+}
+
 /// What a script threw.
 #[derive(Clone, Debug)]
 pub struct Thrown {
@@ -136,7 +160,9 @@ impl Thrown {
             let cause = if full { Cause::OutOfMemory } else { Cause::Exception };
             let text = match value.is_null() {
                 true => "null (thrown by the app, or by the engine at the heap limit: --heap-max)".into(),
-                false => cut(primitive(value)),
+                // Quoted, an empty one is seen.
+                false if value.is_string() && !primitive(value).trim().is_empty() => cut(primitive(value)),
+                false => cut(described(value).unwrap_or_else(|| primitive(value))),
             };
             return Thrown { cause, text, stack: String::new() };
         };
@@ -149,22 +175,43 @@ impl Thrown {
             (_, true) => name,
             _ => format!("{name}: {message}"),
         };
-        if value.is_error() {
-            causes(object, &mut stack);
-        }
         let cause = match () {
             () if oom => Cause::OutOfMemory,
             // An interrupt in a promise's executor ends up as its reason.
             () if value.is_uncatchable_error() => Cause::Interrupted,
             () => Cause::Exception,
         };
-        Thrown { cause, text: cut(text), stack: cut(stack) }
+        let (mut text, described) = match cause {
+            Cause::Exception => (text, described(value)),
+            _ => (text, None),
+        };
+        match described {
+            Some(all) => (text, stack) = parts(value, text, all),
+            None if value.is_error() => causes(object, &mut stack),
+            None => {}
+        }
+        if stack.is_empty()
+            && let Some(place) = loader::importing_place(value.ctx(), &text)
+        {
+            stack = place;
+        }
+        let mut stack = cut(stack);
+        if let Some(hint) = hints::of(&text) {
+            stack.push_str(&format!("{}hint: {hint}", if stack.is_empty() { "" } else { "\n" }));
+        }
+        Thrown { cause, text: cut(text), stack }
+    }
+
+    /// What to write instead, where it is a global of another runtime that was missed; the last line of the stack.
+    pub fn hint(&self) -> Option<&'static str> {
+        hints::of(&self.text)
     }
 
     /// Where the innermost frame with a file is: file, line, column.
     pub fn location(&self) -> Option<(String, usize, usize)> {
         self.stack.lines().find_map(|line| {
-            let place = line.trim().trim_start_matches("at ").trim_end_matches(')');
+            // Behind the last frame, what else there is to say of an error begins.
+            let place = line.trim().trim_end_matches(" {").trim_start_matches("at ").trim_end_matches(')');
             let place = place.rsplit_once('(').map_or(place, |(_, inside)| inside);
             let (rest, column) = place.rsplit_once(':')?;
             let (file, row) = rest.rsplit_once(':')?;
@@ -176,11 +223,12 @@ impl Thrown {
     pub fn code_frame(&self) -> Option<String> {
         let (file, row, column) = self.location()?;
         // A stack is the script's to write: nothing but a file of a source's size is read.
-        let known = std::fs::metadata(&file).ok()?;
+        let path = names::path(&file);
+        let known = std::fs::metadata(&*path).ok()?;
         if !known.is_file() || known.len() > SOURCE_BYTES_MAX {
             return None;
         }
-        let source = String::from_utf8_lossy(&std::fs::read(&file).ok()?).into_owned();
+        let source = String::from_utf8_lossy(&std::fs::read(&*path).ok()?).into_owned();
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         let first = row.saturating_sub(3).max(1);
         let mut frame = format!("  {file}:{row}:{column}\n");
@@ -234,6 +282,33 @@ fn cut(mut text: String) -> String {
         text.push_str("...");
     }
     text
+}
+
+/// `value` as the console shows it, where there is one.
+fn described(value: &Value<'_>) -> Option<String> {
+    let describe = State::of(value.ctx()).extension::<Describer>().0.get()?;
+    Some(describe(value))
+}
+
+/// What `all` says of an error, which is `text` in short: its name and message, and what follows.
+fn parts(value: &Value<'_>, text: String, all: String) -> (String, String) {
+    let dom_exception = super::reflect::class_name(value) == "DOMException";
+    if !value.is_error() && !dom_exception {
+        return (all, String::new());
+    }
+    if let Some(rest) = all.strip_prefix(&*text) {
+        return (text, rest.trim_start_matches('\n').to_owned());
+    }
+    // Without a stack it stands in brackets.
+    let bare = all.strip_prefix('[').and_then(|all| all.strip_prefix(&*text)?.strip_prefix(']'));
+    if let Some(rest) = bare {
+        return (text, rest.trim_start().to_owned());
+    }
+    // Its class says more than its name.
+    let end = all.find("\n    at ").or_else(|| all.find('\n')).unwrap_or(all.len());
+    let (head, rest) = all.split_at(end);
+    let head = if dom_exception { text } else { head.to_owned() };
+    (head, rest.trim_start_matches('\n').to_owned())
 }
 
 /// Adds an error's `cause`, and the causes of that, to its stack.

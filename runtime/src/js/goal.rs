@@ -10,6 +10,7 @@ use super::exception::{self, Thrown};
 use super::{compile, value};
 use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
 use crate::source::cache;
+use crate::source::prepare::{Format, Prepared};
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
@@ -108,6 +109,15 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<(Value<'js>,
         },
         |waiting| (waiting, true),
     ))
+}
+
+/// Whether a program is an app: it has a default export, which for CommonJS is what `module.exports` becomes
+/// where that looks like an app.
+pub fn is_app(program: &Prepared) -> bool {
+    match &program.format {
+        Format::Module => exports(&program.text, "default"),
+        Format::CommonJs(exports) => exports.serves,
+    }
 }
 
 /// What the engine needs to compile and not to run.

@@ -1,20 +1,22 @@
 //! The engine's module hooks: names to modules.
 //!
-//! Owns: the form of the table of built-in modules, loading from bytecode, JSON modules,
-//! `import.meta`. Must not know: which built-in modules there are.
+//! Owns: the form of the table of built-in modules, import attributes, `import.meta`. Must not know: which
+//! built-in modules there are.
 
-use std::ffi::CStr;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use rquickjs::function::Opt;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Module, Result};
+use rquickjs::{Ctx, Error, Function, Module, Result, Value};
 
-use super::class::Static;
-use super::compile::{Code, Kind};
-use super::function::{self, Functions};
+use super::compile::Code;
+use super::engine::State;
 use super::{exception, value};
-use crate::source::resolve;
+use crate::source::names::{self, Kind};
+use crate::source::{importing, resolve};
 
 /// Makes a native module under the name it was imported by.
 pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
@@ -40,6 +42,12 @@ impl Table {
         let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
         Some((names.first()?, *declare))
     }
+
+    /// That name of a built-in module that is a URL; its first name where none is.
+    fn url(&self, name: &str) -> Option<&'static str> {
+        let (names, _) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
+        names.iter().find(|name| name.contains(':')).or(names.first()).copied()
+    }
 }
 
 /// Resolves specifiers.
@@ -61,14 +69,52 @@ impl Resolver for AppResolver {
         ctx: &Ctx<'js>,
         base: &str,
         name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
+        attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
         if let Some((first, _)) = self.table.find(name) {
             // One module, whatever the name.
             return Ok(first.to_owned());
         }
-        self.code.resolve(base, name).map_err(|message| exception::type_error(ctx, &message))
+        let kind = attributes.map(|given| kind(ctx, &given, name)).transpose()?.flatten();
+        let found = self.code.resolve(base, name).map_err(|message| not_found(ctx, &message, base, name))?;
+        let named = names::typed(found.clone(), kind);
+        if named != found {
+            self.code.note_attributes(base);
+        }
+        Ok(current(ctx, named))
     }
+}
+
+/// What import attributes say that the module `name` is.
+fn kind<'js>(ctx: &Ctx<'js>, attributes: &ImportAttributes<'js>, name: &str) -> Result<Option<Kind>> {
+    let refuse = |what: &str| {
+        let text = format!("Import attribute {what} is not supported (importing '{name}')");
+        exception::type_error(ctx, &text)
+    };
+    for key in attributes.keys() {
+        let key = key?;
+        if key != "type" {
+            return Err(refuse(&format!("\"{key}\"")));
+        }
+    }
+    match attributes.get_type()?.as_deref() {
+        None => Ok(None),
+        Some("json") => Ok(Some(Kind::Json)),
+        Some("text") => Ok(Some(Kind::Text)),
+        Some("bytes") => Ok(Some(Kind::Bytes)),
+        Some(other) => Err(refuse(&format!("type \"{other}\""))),
+    }
+}
+
+/// The error for an import of `base` that names nothing; it has the place of the import, where that is found.
+pub(super) fn not_found(ctx: &Ctx<'_>, message: &str, base: &str, specifier: &str) -> Error {
+    let file = names::path(base);
+    let text = match file.starts_with('/') {
+        true => std::fs::read_to_string(&*file).unwrap_or_default(),
+        false => String::new(),
+    };
+    let (line, column) = importing::place(&text, specifier).unwrap_or_default();
+    exception::placed_type_error(ctx, message, (base, line, column))
 }
 
 /// Loads modules: built-in ones from the table, files from shared bytecode.
@@ -90,50 +136,107 @@ impl Loader for AppLoader {
         &mut self,
         ctx: &Ctx<'js>,
         name: &str,
-        attributes: Option<ImportAttributes<'js>>,
+        _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        if let Some((_, declare)) = self.table.find(name) {
-            return declare(ctx, name);
+        match self.table.find(name) {
+            Some((_, declare)) => declare(ctx, name),
+            // What attributes say is in the name.
+            None => load(ctx, &self.code, name),
         }
-        let kind = match attributes.map(|a| a.get_type()).transpose()?.flatten().as_deref() {
-            None if name.ends_with(".json") => Kind::Json,
-            None => Kind::Script,
-            Some("json") => Kind::Json,
-            Some("text") => Kind::Text,
-            Some(other) => {
-                let text = format!("Import attribute type \"{other}\" is not supported (importing {name})");
-                return Err(exception::type_error(ctx, &text));
-            }
-        };
-        self.code.module(ctx, name, kind)
     }
 }
 
-struct Json;
-
-impl Functions for Json {
-    const LIST: &'static [(&'static CStr, u8, Static)] =
-        &[(c"parse", 1, |scope| value::parse_json(scope.ctx, &value::to_string(&scope.arg(0))?, "<json>"))];
-}
-
-/// Gives a JSON module the engine's own parser: the app may have changed `JSON.parse` by now.
-pub(crate) fn set_json_meta(module: &Module<'_, Declared>) -> Result<()> {
-    let meta = module.meta()?;
-    function::install::<Json>(meta.ctx(), &meta)
-}
-
 /// Fills in `import.meta` of a file module.
-pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, main: bool) -> Result<()> {
+pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, code: &Arc<Code>) -> Result<()> {
     let meta = module.meta()?;
+    let main = name == code.main();
     // What is no file counts as one of the current folder.
-    let place = resolve::folder(name).join(name);
-    let name = if name.starts_with('<') { &*place.to_string_lossy() } else { name };
-    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let url = url::Url::from_file_path(name).map_or_else(|()| format!("file://{name}"), String::from);
-    meta.set("url", url)?;
-    meta.set("filename", name)?;
+    let place = resolve::folder(name).join(name).to_string_lossy().into_owned();
+    let name = if name.starts_with('<') { place } else { name.to_owned() };
+    let path = names::path(&name);
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    meta.set("url", names::url(&name))?;
+    meta.set("filename", &*path)?;
     meta.set("dirname", if folder.is_empty() { "/" } else { folder })?;
-    meta.set("main", main)
+    meta.set("main", main)?;
+    meta.set("resolve", resolver(meta.ctx(), name.clone(), code.clone())?)
+}
+
+/// `import.meta.resolve` of the module `base` (HTML, section 8.1.3.6).
+fn resolver<'js>(ctx: &Ctx<'js>, base: String, code: Arc<Code>) -> Result<Function<'js>> {
+    let resolve = move |ctx: Ctx<'js>, specifier: Opt<Value<'js>>| {
+        let specifier = specifier.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+        let specifier = value::to_string(&specifier)?;
+        if let Some(name) = code.table().and_then(|table| table.url(&specifier)) {
+            return Ok(name.to_owned());
+        }
+        resolve::resolve_url(&base, &specifier).map_err(|message| exception::type_error(&ctx, &message))
+    };
+    Function::new(ctx.clone(), resolve)?.with_name("resolve")?.with_length(1)
+}
+
+/// The code that an engine's modules come from, and what came of loading them.
+#[derive(Default)]
+struct Loads {
+    code: RefCell<Option<Arc<Code>>>,
+    /// How many are being loaded, each for the one before.
+    depth: Cell<usize>,
+    /// Those that are loaded since the outermost of them began.
+    loaded: RefCell<Vec<String>>,
+    /// How often each was loaded for one that failed then.
+    in_vain: RefCell<HashMap<String, usize>>,
+}
+
+/// Loads a module. Where that fails, what was loaded for it is never used again: the engine frees the
+/// module that failed, and others may point at it where they import each other in a circle.
+fn load<'js>(ctx: &Ctx<'js>, code: &Arc<Code>, name: &str) -> Result<Module<'js, Declared>> {
+    let loads = State::of(ctx).extension::<Loads>();
+    loads.code.borrow_mut().get_or_insert_with(|| code.clone());
+    if names::kind(name) != Kind::Script {
+        // It imports nothing.
+        return code.module(ctx, name);
+    }
+    let start = loads.loaded.borrow().len();
+    loads.depth.set(loads.depth.get() + 1);
+    let result = code.module(ctx, name);
+    loads.depth.set(loads.depth.get() - 1);
+    let mut loaded = loads.loaded.borrow_mut();
+    match result.is_ok() {
+        true => loaded.push(name.to_owned()),
+        false => {
+            let mut in_vain = loads.in_vain.borrow_mut();
+            for name in loaded.drain(start..) {
+                *in_vain.entry(names::first_attempt(&name).to_owned()).or_default() += 1;
+            }
+        }
+    }
+    if loads.depth.get() == 0 {
+        loaded.clear();
+    }
+    result
+}
+
+/// The name of the module `name` in this engine.
+fn current(ctx: &Ctx<'_>, name: String) -> String {
+    let loads = State::of(ctx).extension::<Loads>();
+    let attempts = loads.in_vain.borrow().get(&name).copied();
+    match attempts {
+        Some(attempts) => names::attempt(&name, attempts),
+        None => name,
+    }
+}
+
+/// A stack of one line, the place of the import that an error of linking is about; `text` is the error.
+pub(super) fn importing_place(ctx: &Ctx<'_>, text: &str) -> Option<String> {
+    let message = text.strip_prefix("SyntaxError: ")?;
+    if !message.contains("export '") || !message.contains("in module '") && !message.ends_with("is ambiguous")
+    {
+        return None;
+    }
+    let mut quoted = message.split('\'').skip(1).step_by(2);
+    let (name, module) = (quoted.next()?, quoted.next()?);
+    let code = State::of(ctx).extension::<Loads>().code.borrow().clone()?;
+    code.importer(module, name)
 }
 
 /// An error for a module that cannot be read.

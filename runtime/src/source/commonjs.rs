@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    Argument, AssignmentExpression, AssignmentTarget, CallExpression, Expression, ObjectExpression,
-    ObjectPropertyKind, StaticMemberExpression,
+    Argument, AssignmentExpression, AssignmentTarget, BindingPattern, CallExpression, Expression,
+    ObjectExpression, ObjectPropertyKind, StaticMemberExpression, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::{ParseOptions, Parser};
 use oxc::span::{GetSpan, SourceType};
 
 use super::prepare::{self, Exports, Format, Prepared};
+use super::reexports;
 use super::resolve::{self, By, is_in_package};
 
 /// What code for bundlers asks for; there is no `process`.
@@ -44,15 +45,15 @@ pub(super) fn analyse(name: &str, source: &str) -> Prepared {
     // What does not parse has no names; the engine's errors are the ones that are told.
     let mut scan = Scan::default();
     scan.visit_program(&parsed.program);
-    let text = scan.replaced(source).into_bytes();
+    let text = scan.replaced(source);
     let module = parsed.module_record.has_module_syntax
         || name.ends_with(".mjs")
         || !(kind.is_commonjs() || is_in_package(name) || scan.touches);
-    let format = match module && !kind.is_commonjs() {
-        true => Format::Module,
-        false => Format::CommonJs(scan.exports()),
+    let (text, format) = match module && !kind.is_commonjs() {
+        true => (reexports::rewrite(text), Format::Module),
+        false => (text, Format::CommonJs(scan.exports())),
     };
-    Prepared { text, format, positions: None }
+    Prepared { text: text.into_bytes(), format, positions: None }
 }
 
 /// The names that the CommonJS module `name` exports, those of the modules that it takes over
@@ -93,11 +94,22 @@ struct Scan {
     touches: bool,
     /// Where [`NODE_ENV`] stands.
     node_env: Vec<(usize, usize)>,
+    /// Variables that begin as an object with a handler, or as one that `new` makes.
+    apps: BTreeSet<String>,
+    /// Variables that become `module.exports`.
+    wholes: BTreeSet<String>,
+    /// Whether `module.exports` becomes such an object right there.
+    serves: bool,
 }
+
+/// What the methods of an app are called; `default` is one to compilers.
+const HANDLERS: [&str; 4] = ["fetch", "accept", "connect", "default"];
 
 impl Scan {
     fn exports(self) -> Exports {
-        Exports { names: self.names.into_iter().collect(), from: self.from.into_iter().collect() }
+        let handler = HANDLERS.iter().any(|name| self.names.contains(*name));
+        let serves = self.serves || handler || !self.apps.is_disjoint(&self.wholes);
+        Exports { names: self.names.into_iter().collect(), from: self.from.into_iter().collect(), serves }
     }
 
     fn replaced(&self, source: &str) -> String {
@@ -114,9 +126,13 @@ impl Scan {
 
     /// What `value` adds when it becomes `module.exports`.
     fn whole(&mut self, value: &Expression<'_>) {
+        self.serves |= is_app(value);
         match value.get_inner_expression() {
             Expression::ObjectExpression(object) => self.keys(object),
             Expression::AssignmentExpression(chain) => self.whole(&chain.right),
+            Expression::Identifier(name) => {
+                self.wholes.insert(name.name.to_string());
+            }
             Expression::CallExpression(call) => {
                 if let Some(specifier) = call.common_js_require() {
                     self.from.insert(specifier.value.to_string());
@@ -151,6 +167,20 @@ impl Scan {
                 }
             }
         }
+    }
+}
+
+/// Whether `value` is an object with a handler, or one that `new` makes.
+fn is_app(value: &Expression<'_>) -> bool {
+    match value.get_inner_expression() {
+        Expression::NewExpression(_) => true,
+        Expression::ObjectExpression(object) => object.properties.iter().any(|property| match property {
+            ObjectPropertyKind::ObjectProperty(property) => {
+                property.key.static_name().is_some_and(|name| HANDLERS.contains(&&*name))
+            }
+            ObjectPropertyKind::SpreadProperty(_) => false,
+        }),
+        _ => false,
     }
 }
 
@@ -195,6 +225,15 @@ impl<'a> Visit<'a> for Scan {
             self.names.extend(member.static_property_name().map(str::to_owned));
         }
         walk::walk_assignment_expression(self, it);
+    }
+
+    fn visit_variable_declarator(&mut self, it: &VariableDeclarator<'a>) {
+        if let (BindingPattern::BindingIdentifier(name), Some(value)) = (&it.id, &it.init)
+            && is_app(value)
+        {
+            self.apps.insert(name.name.to_string());
+        }
+        walk::walk_variable_declarator(self, it);
     }
 
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
@@ -277,6 +316,27 @@ mod tests {
             let mut expected: Vec<&str> = names.split_whitespace().collect();
             expected.sort_unstable();
             assert_eq!(found(source).0, expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_exported_tells_an_app_from_a_script() {
+        for (source, serves) in [
+            ("module.exports = { fetch() {} }", true),
+            ("const app = { async accept(fd) {} }; module.exports = app", true),
+            ("const { Hono } = require('hono'); const app = new Hono(); module.exports = app", true),
+            ("module.exports = exports = new App()", true),
+            ("exports.fetch = (request) => {}", true),
+            ("Object.defineProperty(exports, '__esModule', { value: true }); exports.default = app;", true),
+            ("const x = new Map(); exports.main = main; main()", false),
+            ("module.exports = main; function main() {}", false),
+            ("module.exports = { main }", false),
+            ("const fs = require('x'); fs.fetch()", false),
+        ] {
+            match analyse("/a/a.cjs", source).format {
+                Format::CommonJs(exports) => assert_eq!(exports.serves, serves, "{source}"),
+                Format::Module => panic!("a module: {source}"),
+            }
         }
     }
 

@@ -8,14 +8,17 @@ use super::prepare::{Exports, Format, Prepared};
 /// The prepared source that [`write`] wrote; none where the bytes are not of that form.
 pub fn read(bytes: &[u8]) -> Option<Prepared> {
     let mut reader = Reader(bytes);
-    let commonjs = reader.number()? == 1;
+    let kind = reader.number()?;
     let positions = match reader.number()? {
         1 => Some(Positions::Tokens(reader.bytes()?.into())),
         2 => Some(Positions::Before(reader.number()?)),
         _ => None,
     };
     let (names, from) = (reader.list()?, reader.list()?);
-    let format = if commonjs { Format::CommonJs(Exports { names, from }) } else { Format::Module };
+    let format = match kind {
+        0 => Format::Module,
+        _ => Format::CommonJs(Exports { names, from, serves: kind == 2 }),
+    };
     Some(Prepared { text: reader.0.to_vec(), format, positions })
 }
 
@@ -50,11 +53,11 @@ pub fn write(prepared: &Prepared) -> Vec<u8> {
         body.extend_from_slice(bytes);
     };
     let none = Exports::default();
-    let (commonjs, exports) = match &prepared.format {
+    let (kind, exports) = match &prepared.format {
         Format::Module => (0, &none),
-        Format::CommonJs(exports) => (1, exports),
+        Format::CommonJs(exports) => (1 + usize::from(exports.serves), exports),
     };
-    number(&mut body, commonjs);
+    number(&mut body, kind);
     match &prepared.positions {
         None => number(&mut body, 0),
         Some(Positions::Tokens(tokens)) => {
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let exports = Exports { names: vec!["a".into(), "\u{e9}-b".into()], from: vec!["./c".into()] };
+        let exports =
+            Exports { names: vec!["a".into(), "\u{e9}-b".into()], from: vec!["./c".into()], serves: true };
         let commonjs = Format::CommonJs(exports);
         let tokens = Some(Positions::of([[0, 0, 3, 1]].into_iter()));
         for prepared in [

@@ -8,10 +8,14 @@
 pub(crate) mod cache;
 pub mod commonjs;
 mod entry;
+mod import_equals;
 pub mod import_map;
+pub mod importing;
+pub mod names;
 mod packages;
 pub mod positions;
 pub mod prepare;
+mod reexports;
 pub mod resolve;
 mod transform;
 

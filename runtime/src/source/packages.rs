@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use oxc_resolver::{ResolveError, ResolveOptions, Resolver, TsConfig, TsconfigDiscovery};
 
+use super::names;
 use super::resolve::{By, is_in_package};
 
 /// Why a specifier names no file.
@@ -70,8 +71,22 @@ fn packages() -> &'static Packages {
     })
 }
 
-/// The file that `specifier` names for `file`.
+/// The module that `specifier` names for `file`.
 pub fn resolve(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+    if by == By::Require || specifier.starts_with('/') {
+        return find(file, specifier, by);
+    }
+    // A package's name and what is behind it become a URL (Node.js, PACKAGE_RESOLVE).
+    let end = specifier.char_indices().skip(1).find(|(_, c)| matches!(c, '?' | '#'));
+    let (path, rest) = specifier.split_at(end.map_or(specifier.len(), |(at, _)| at));
+    let hidden = || Refusal::Other("it has an encoded '/', '\\' or NUL".into());
+    let path = if path.contains('%') { names::decoded(path).ok_or_else(hidden)? } else { path.to_owned() };
+    let found = find(file, &path, by)?;
+    Ok(if found == NOTHING { found } else { names::file(&found, rest) })
+}
+
+/// The file that `specifier` names for `file`.
+fn find(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
     let all = packages();
     let resolver = match by {
         By::Require => &all.require,

@@ -6,10 +6,15 @@
 use std::fmt;
 use std::path::Path;
 
+use oxc::allocator::Allocator;
+use oxc::parser::Parser;
+use oxc::span::SourceType;
+
 use super::cache;
 use super::commonjs;
 use super::entry;
 use super::positions::{self, Positions};
+use super::reexports;
 use super::resolve::is_in_package;
 use super::transform::{self, Options};
 
@@ -30,6 +35,8 @@ pub struct Exports {
     pub names: Vec<String>,
     /// Modules whose names it takes over.
     pub from: Vec<String>,
+    /// Whether what it exports looks like an app: an object with a handler, or one that is made by `new`.
+    pub serves: bool,
 }
 
 /// A source that the engine can compile.
@@ -70,16 +77,18 @@ impl fmt::Display for Refusal {
 /// The longest source that is looked into.
 pub const SOURCE_BYTES_MAX: usize = 64 << 20;
 
-/// Makes plain JavaScript of the `source` of the file `name`. What is plain JavaScript already costs a
+/// Makes plain JavaScript of the `source` of the module `name`. What is plain JavaScript already costs a
 /// look at the file's name.
 ///
 /// # Errors
 /// What TypeScript or JSX does not parse.
 pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
-    let prepared = match work(name, &source) {
+    let path = &*super::names::path(name);
+    let prepared = match work(path, &source) {
         Work::Nothing => return Ok(Prepared { text: source, ..Prepared::default() }),
-        Work::Transform => transformed(name, source)?,
-        Work::Analyse => analysed(name, source)?,
+        Work::Transform => transformed(path, source)?,
+        Work::Analyse => analysed(path, source)?,
+        Work::Relink => relinked(path, source)?,
     };
     if let Some(positions) = &prepared.positions {
         positions::remember(name, positions.clone());
@@ -94,12 +103,22 @@ pub fn is_plain(path: &Path) -> bool {
     !["ts", "tsx", "mts", "cts", "jsx", "cjs"].contains(&extension)
 }
 
+/// The names that a module exports; none where it does not parse.
+pub fn exported_names(source: &[u8]) -> Vec<String> {
+    let allocator = Allocator::default();
+    let text = String::from_utf8_lossy(source);
+    let parsed = Parser::new(&allocator, &text, SourceType::mjs()).parse();
+    parsed.module_record.exported_bindings.keys().map(|name| name.to_string()).collect()
+}
+
 /// What is to be done with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Nothing,
     Transform,
     Analyse,
+    /// It may export what it imports.
+    Relink,
 }
 
 fn work(name: &str, source: &[u8]) -> Work {
@@ -109,7 +128,7 @@ fn work(name: &str, source: &[u8]) -> Work {
         "cjs" => Work::Analyse,
         _ if name.starts_with('<') || source.len() > SOURCE_BYTES_MAX => Work::Nothing,
         _ if contains(source, commonjs::NODE_ENV.as_bytes()) && is_in_package(name) => Work::Analyse,
-        "mjs" => Work::Nothing,
+        "mjs" => module(source),
         _ if !contains(source, b"exports") && !contains(source, b"require(") => match is_in_package(name) {
             // One that only does something, without a word of a module.
             true if !contains(source, b"import") && !contains(source, b"export") => Work::Analyse,
@@ -117,6 +136,10 @@ fn work(name: &str, source: &[u8]) -> Work {
         },
         _ => Work::Analyse,
     }
+}
+
+fn module(source: &[u8]) -> Work {
+    if reexports::may_apply(source) { Work::Relink } else { Work::Nothing }
 }
 
 fn contains(source: &[u8], word: &[u8]) -> bool {
@@ -138,9 +161,12 @@ fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let key = cache::Key::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
     get_or(&key, || {
         apart(|| {
-            let (code, positions) = transform::transform(name, &source, &options)?;
+            let rewritten = options.without_import_equals(name, &source);
+            let source = rewritten.as_deref().unwrap_or(&source);
+            let (code, positions) = transform::transform(name, source, &options)?;
             let positions = Some(positions);
             if !name.ends_with(".cts") {
+                let code = reexports::rewrite(code);
                 return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
             }
             let analysed = commonjs::analyse(name, &code);
@@ -184,6 +210,15 @@ fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     get_or(&cache::Key::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
 }
 
+fn relinked(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+    let source = text(name, source)?;
+    get_or(&cache::Key::of(&[b"relink", source.as_bytes()]), || {
+        apart(|| {
+            Ok(Prepared { text: reexports::rewrite(source.clone()).into_bytes(), ..Prepared::default() })
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +229,8 @@ mod tests {
             ("/app/main.js", "export default {}", Work::Nothing),
             ("/app/main.mjs", "exports.a = 1", Work::Nothing),
             ("/app/main.js", "process.env.NODE_ENV", Work::Nothing),
+            ("/app/main.js", "import { a } from './a.js'; export { a }", Work::Relink),
+            ("/app/main.mjs", "import { a } from './a.js'; export { a }", Work::Relink),
             ("/app/main.js", "module.exports = 1", Work::Analyse),
             ("/app/main.cjs", "", Work::Analyse),
             ("/app/main.ts", "", Work::Transform),

@@ -1,12 +1,15 @@
-//! Module specifiers: what `import` and `require` name, as an absolute path.
+//! Module specifiers: what `import` and `require` name, as a module's name. For `import` a specifier is a
+//! URL (HTML, section 8.1.5.2), for `require` a path.
 //!
 //! Owns: relative, absolute and file: specifiers, the order in which places are asked. Must not
 //! know: how a module is read.
 
 use std::path::{Component, Path, PathBuf};
 
-use super::packages;
+use url::{Position, Url};
+
 pub use super::packages::NOTHING;
+use super::{names, packages};
 
 /// How a module is asked for: it decides which conditions of a package hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub enum By {
     Require,
 }
 
-/// Resolves `specifier` against the file that imports it.
+/// Resolves `specifier` against the module that imports it.
 ///
 /// # Errors
 /// One sentence that names what was imported, and by whom.
@@ -25,6 +28,7 @@ pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
     if specifier == packages::NOTHING {
         return Ok(specifier.to_owned());
     }
+    let base = &*names::path(base);
     let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(base, specifier));
     let asked = mapped.as_deref().unwrap_or(specifier);
     if is_relative(asked)
@@ -33,31 +37,76 @@ pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
     {
         return Ok(found);
     }
-    let path = if asked.starts_with("file:") {
-        let path = url::Url::parse(asked).ok().and_then(|url| url.to_file_path().ok());
-        path.ok_or_else(|| format!("'{specifier}' (imported from {base}) names no file"))?
-    } else if asked.starts_with('/') {
-        PathBuf::from(asked)
-    } else if is_relative(asked) {
-        folder(base).join(asked)
-    } else {
-        return packages::resolve(&file(base), asked, by)
-            .map_err(|error| not_a_package(base, specifier, error));
+    let (path, rest) = match place(base, asked, by, mapped.is_some())? {
+        Some(place) => place,
+        None => {
+            return packages::resolve(&file(base), asked, by)
+                .map_err(|error| not_a_package(base, specifier, error));
+        }
     };
     let path = normalise(&path);
-    if path.is_file() {
-        return Ok(path.to_string_lossy().into_owned());
-    }
-    if let Some(source) = typescript_of(&path) {
-        return Ok(source.to_string_lossy().into_owned());
+    let found = if path.is_file() { Some(path.clone()) } else { typescript_of(&path) };
+    if let Some(found) = found {
+        return Ok(names::file(&found.to_string_lossy(), &rest));
     }
     if by == By::Require || may_leave_out_extensions(base) {
         let full = path.to_string_lossy();
         if let Ok(found) = packages::resolve(&file(base), &full, by) {
-            return Ok(found);
+            return Ok(names::file(&found, &rest));
         }
     }
     Err(missing(base, specifier, &path))
+}
+
+/// The path that `asked` names, and the query and fragment of its URL; none for a package.
+fn place(base: &str, asked: &str, by: By, mapped: bool) -> Result<Option<(PathBuf, String)>, String> {
+    let is_path = asked.starts_with('/') || is_relative(asked);
+    // An import map's addresses are absolute paths, made so without encoding them.
+    let as_it_is = mapped && asked.starts_with('/') && Path::new(asked).is_file();
+    if asked.starts_with("file:") || is_path && by == By::Import && names::is_encoded(asked) && !as_it_is {
+        return from_url(base, asked).map(Some);
+    }
+    Ok(match is_path {
+        true if asked.starts_with('/') => Some((PathBuf::from(asked), String::new())),
+        true => Some((folder(base).join(asked), String::new())),
+        false => None,
+    })
+}
+
+/// The path, and what is behind it in the URL.
+fn from_url(base: &str, asked: &str) -> Result<(PathBuf, String), String> {
+    let wrong = |what: &str| format!("'{asked}' (imported from {base}) {what}");
+    let url = Url::from_file_path(file(base)).ok().and_then(|base| base.join(asked).ok());
+    let Some(url) = url.filter(|url| url.scheme() == "file") else { return Err(wrong("names no file")) };
+    let path = url.path().to_ascii_lowercase();
+    if ["%2f", "%5c", "%00"].iter().any(|hidden| path.contains(hidden)) {
+        return Err(wrong("has an encoded '/', '\\' or NUL in its path"));
+    }
+    let path = url.to_file_path().ok().filter(|path| path.to_str().is_some());
+    let path = path.ok_or_else(|| wrong("names no file"))?;
+    Ok((path, url[Position::AfterPath..].to_owned()))
+}
+
+/// What `import.meta.resolve` says of `specifier` in the module `base`: a URL, of a file that may not be
+/// there (HTML, section 8.1.3.6; a package has to be there, as Node.js has it).
+///
+/// # Errors
+/// One sentence: no package of that name, no URL.
+pub fn resolve_url(base: &str, specifier: &str) -> Result<String, String> {
+    let file_is_there = resolve(base, specifier, By::Import);
+    let error = match file_is_there {
+        Ok(found) => return Ok(names::url(&found)),
+        Err(error) => error,
+    };
+    let path = &*names::path(base);
+    let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(path, specifier));
+    let asked = mapped.as_deref().unwrap_or(specifier);
+    let is_path = asked.starts_with('/') || is_relative(asked);
+    let url = match is_path {
+        true => Url::from_file_path(file(path)).ok().and_then(|base| base.join(asked).ok()),
+        false => Url::parse(asked).ok().filter(|url| url.scheme() != "node"),
+    };
+    url.map(String::from).ok_or(error)
 }
 
 /// Whether `specifier` starts from the file that imports it.
@@ -108,12 +157,13 @@ fn not_a_package(base: &str, specifier: &str, error: packages::Refusal) -> Strin
     let name = packages::name(specifier);
     match error {
         packages::Refusal::Missing if specifier.starts_with("node:") || packages::is_node(specifier) => {
+            let module = specifier.strip_prefix("node:").unwrap_or(specifier);
+            let instead = instead_of_node(module);
             format!(
-                "Cannot find package {place}: it is a part of Node.js, which jsserve does not have; built-in \
-             modules are listed in README.md"
+                "Cannot find module {place}: node:{module} is not there yet, nor are others of Node.js; {instead}"
             )
         }
-        packages::Refusal::Missing if specifier.contains("://") => {
+        packages::Refusal::Missing if is_url(specifier) => {
             format!("Cannot find module {place}: modules come from files, not from the network")
         }
         packages::Refusal::Missing if specifier.starts_with('#') => {
@@ -131,6 +181,33 @@ fn not_a_package(base: &str, specifier: &str, error: packages::Refusal) -> Strin
             message
         }
         packages::Refusal::Other(reason) => format!("Cannot resolve {place}: {reason}"),
+    }
+}
+
+/// Whether `specifier` has a scheme, as a URL.
+fn is_url(specifier: &str) -> bool {
+    specifier.contains("://") || ["data:", "blob:"].iter().any(|scheme| specifier.starts_with(scheme))
+}
+
+/// What there is in the place of a module of Node.js.
+fn instead_of_node(module: &str) -> &'static str {
+    match module.split('/').next().unwrap_or_default() {
+        "fs" | "readline" | "tty" => "files are in the built-in modules 'std' and 'os'",
+        "os" | "process" | "child_process" | "path" => {
+            "the built-in modules 'os' and 'std' have what scripts need"
+        }
+        "http" | "https" | "http2" => {
+            "fetch() is the client; export default { fetch(request) {} } is a server"
+        }
+        "net" | "tls" | "dgram" | "dns" => "sockets are in the built-in modules 'os' and 'sockets'",
+        "crypto" => "the global object crypto has Web Crypto",
+        "buffer" | "string_decoder" => "Uint8Array, TextEncoder and TextDecoder are global",
+        "events" => "EventTarget and CustomEvent are global",
+        "stream" | "zlib" => "ReadableStream, CompressionStream and their like are global",
+        "url" | "querystring" | "punycode" => "URL and URLSearchParams are global",
+        "timers" | "perf_hooks" => "setTimeout, setInterval and performance are global",
+        "worker_threads" | "cluster" => "the module 'os' has Worker; a server has a worker on each core",
+        _ => "what is built in is listed in README.md",
     }
 }
 
@@ -184,6 +261,46 @@ mod tests {
     }
 
     #[test]
+    fn a_specifier_is_a_url_and_a_required_name_is_a_path() {
+        let folder = std::env::temp_dir().join(format!("jsserve-resolve-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let folder = folder.to_string_lossy().into_owned();
+        for name in ["a b.js", "a.js", "c%20d.js", "q?x.js"] {
+            std::fs::write(format!("{folder}/{name}"), "").expect("a file");
+        }
+        let base = format!("{folder}/main.js");
+        for (specifier, found) in [
+            ("./a%20b.js", Some(format!("{folder}/a b.js"))),
+            ("./a b.js", Some(format!("{folder}/a b.js"))),
+            ("./a.js?x=1#y", Some(format!("file://{folder}/a.js?x=1#y"))),
+            ("./a.js#", Some(format!("file://{folder}/a.js#"))),
+            ("./b/..\\a.js", Some(format!("{folder}/a.js"))),
+            ("./c%20d.js", None),
+            ("./c%2520d.js", Some(format!("{folder}/c%20d.js"))),
+            ("./q%3Fx.js", Some(format!("{folder}/q?x.js"))),
+            ("./..%2Fa.js", None),
+            ("./a.js%00", None),
+        ] {
+            assert_eq!(resolve(&base, specifier, By::Import).ok(), found, "{specifier}");
+            let url = format!("file://{folder}/{}", specifier.trim_start_matches("./"));
+            assert_eq!(resolve("/elsewhere.js", &url, By::Import).ok(), found, "{url}");
+        }
+        let as_base = format!("file://{folder}/a.js?x=1");
+        assert_eq!(resolve(&as_base, "./a.js", By::Import), Ok(format!("{folder}/a.js")));
+        assert_eq!(resolve(&base, "./q?x.js", By::Require), Ok(format!("{folder}/q?x.js")));
+        assert!(resolve(&base, "./a%20b.js", By::Require).is_err());
+        for (specifier, url) in [
+            ("./a b.js?1", format!("file://{folder}/a%20b.js?1")),
+            ("./not there.js", format!("file://{folder}/not%20there.js")),
+            ("https://example.org/x", "https://example.org/x".into()),
+        ] {
+            assert_eq!(resolve_url(&base, specifier), Ok(url));
+        }
+        assert!(resolve_url(&base, "no-such-package").is_err() && resolve_url(&base, "node:fs").is_err());
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
     fn a_bare_name_says_who_imported_it() {
         let message = resolve("/app/main.js", "left-pad", By::Import).unwrap_err();
         assert!(message.contains("'left-pad'") && message.contains("/app/main.js"), "{message}");
@@ -195,8 +312,9 @@ mod tests {
     #[test]
     fn what_cannot_be_there_is_told_as_what_it_is() {
         for (specifier, part) in [
-            ("node:fs", "a part of Node.js"),
-            ("fs/promises", "a part of Node.js"),
+            ("node:fs", "node:fs is not there yet"),
+            ("fs/promises", "not there yet"),
+            ("data:text/javascript,1", "not from the network"),
             ("https://example.org/a.js", "not from the network"),
             ("#inner", "\"imports\""),
         ] {

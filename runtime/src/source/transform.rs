@@ -14,6 +14,7 @@ use oxc::semantic::SemanticBuilder;
 use oxc::span::SourceType;
 use oxc::transformer::{HelperLoaderMode, JsxRuntime, TransformOptions, Transformer};
 
+use super::import_equals;
 use super::packages;
 use super::positions::Positions;
 use super::prepare::Refusal;
@@ -69,6 +70,12 @@ impl Options {
             options.assigns_fields = config.use_define_for_class_fields == Some(false);
         }
         Ok(options)
+    }
+
+    /// The source of the file `name` without `import x = require("y")`, where it has that.
+    pub(super) fn without_import_equals(&self, name: &str, source: &str) -> Option<String> {
+        let kind = SourceType::from_path(Path::new(name)).ok()?.with_module(true);
+        import_equals::rewrite(source, kind, name.ends_with(".cts"), self.verbatim)
     }
 
     fn for_oxc(&self) -> TransformOptions {

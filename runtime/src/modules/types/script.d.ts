@@ -21,4 +21,6 @@ interface ImportMeta {
   readonly dirname: string;
   /** Whether this is the module that the command line names. */
   readonly main: boolean;
+  /** The URL of what `import(specifier)` would load here; a file need not be there, a package has to. */
+  resolve(specifier: string): string;
 }

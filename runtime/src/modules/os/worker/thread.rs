@@ -27,6 +27,7 @@ use crate::js::promise::{self, Observer};
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::locks::{self, manager::Manager};
+use crate::source::names;
 use crate::source::resolve::{By, resolve};
 
 /// Threads of Workers in the process.
@@ -244,7 +245,7 @@ impl Observer for Loaded {
 fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
     let load = || {
         let name = find(base, specifier).map_err(|message| exception::type_error(ctx, &message))?;
-        let evaluated = Module::import(ctx, name)?;
+        let evaluated = Module::import(ctx, &*names::specifier(&name))?;
         let observer = Loaded { parent, specifier: specifier.to_owned() };
         promise::observe(ctx, evaluated.as_value(), Box::new(observer))
     };
