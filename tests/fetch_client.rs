@@ -290,7 +290,7 @@ both_backends! {
         let response = Connection::open(server.addr()).get("/gone");
         assert_eq!((response.status, response.text()), (500, "500 Internal Server Error\n"));
         server.await_log("fetch failed");
-        server.await_log("Caused by: Error: port 9 of");
+        server.await_log("[cause]: [Error: port 9 of");
     }
 
     fn a_coded_body_is_right_for_every_client(io) {

@@ -163,7 +163,7 @@ fn mistakes_are_told_with_their_place() {
         ("import './nowhere.js'", &["TypeError: Cannot find module './nowhere.js'", "script.js"]),
         ("import { nothing } from 'os'", &["SyntaxError: ", "nothing"]),
         ("throw 'a string'", &["a string"]),
-        ("await null; throw new Error('outer', { cause: 'inner' })", &["Error: outer", "Caused by: inner"]),
+        ("await null; throw new Error('outer', { cause: 'inner' })", &["Error: outer", "[cause]: 'inner'"]),
     ] {
         let ended = run(source);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");

@@ -40,7 +40,7 @@ fn formatting_is_that_of_node_20() {
         let got = driver.engine.turn(|ctx| {
             let list: rquickjs::Array = ctx.eval(source).expect("an array");
             let args: Vec<Value> = list.iter().map(|item| item.expect("an item")).collect();
-            console::format(ctx, &args)
+            console::format(ctx, &args).expect("no conversion throws")
         });
         if got + "\n" != *wanted {
             wrong.push(source);
@@ -48,6 +48,19 @@ fn formatting_is_that_of_node_20() {
     }
     assert!(cases.matches(">>> ").count() > 100);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn format_specifiers_convert_as_the_console_standard_has_them() {
+    // String(value), parseInt(value, 10), parseFloat(value); of a symbol no number.
+    let text = printed(
+        "console.log('%s|%s|%s|%s', { a: 1 }, -0, 5n, [1, [2]], 'rest'); \
+         console.log('%d|%i|%f|%d|%d|%d|%f', '42.9x', '0x10', '1.5e3z', 5n, [7], Symbol(), '\\ufeff-.5'); \
+         console.log('%s', { toString: () => '%d' }, 1); \
+         try { console.log('%s', { toString() { throw new Error('own') } }) } catch (e) { console.log(e.message) } \
+         try { console.count({ toString() { throw new Error('label') } }) } catch (e) { console.log(e.message) }",
+    );
+    assert_eq!(text, "[object Object]|0|5|1,2 rest\n42|0|1500|5|7|NaN|-0.5\n%d 1\nown\nlabel\n");
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The arguments of a console call as one text (Console standard, sections 2.1 to 2.3).
 //!
-//! Owns: format specifiers. Must not know: where the text goes.
+//! Owns: format specifiers. Must not know: where the text goes. What a specifier converts runs the app's
+//! `toString`, as the standard has it; nothing else does.
 
-use rquickjs::{Coerced, Ctx, FromJs, Value};
+use rquickjs::{Ctx, Result, Value};
 
 use super::inspect::{DEPTH, inspect, primitive};
 use crate::js::value;
 
 /// What `console.log(...args)` prints, without the line's end.
-pub fn format<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> String {
+///
+/// # Errors
+/// What the app's own conversions throw.
+pub fn format<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> Result<String> {
     let mut out = String::new();
     let mut rest = args;
     if let Some((first, others)) = args.split_first()
@@ -16,7 +20,7 @@ pub fn format<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> String {
         && !others.is_empty()
     {
         let text = value::to_string(first).unwrap_or_default();
-        let used = specifiers(ctx, &text, others, &mut out);
+        let used = specifiers(ctx, &text, others, &mut out)?;
         rest = &others[used..];
         if !rest.is_empty() {
             out.push(' ');
@@ -28,7 +32,7 @@ pub fn format<'js>(ctx: &Ctx<'js>, args: &[Value<'js>]) -> String {
         }
         out.push_str(&plain(arg));
     }
-    out
+    Ok(out)
 }
 
 /// A value as an argument of its own: strings as they are.
@@ -40,7 +44,7 @@ fn plain(value: &Value<'_>) -> String {
 }
 
 /// Replaces the specifiers of `text`; how many arguments they took.
-fn specifiers<'js>(ctx: &Ctx<'js>, text: &str, args: &[Value<'js>], out: &mut String) -> usize {
+fn specifiers<'js>(ctx: &Ctx<'js>, text: &str, args: &[Value<'js>], out: &mut String) -> Result<usize> {
     let mut used = 0;
     let mut rest = text;
     while let Some(place) = rest.find('%') {
@@ -54,7 +58,7 @@ fn specifiers<'js>(ctx: &Ctx<'js>, text: &str, args: &[Value<'js>], out: &mut St
         }
         match (kind, args.get(used)) {
             (Some(kind @ ('s' | 'd' | 'i' | 'f' | 'j' | 'o' | 'O' | 'c')), Some(arg)) => {
-                out.push_str(&one(ctx, kind, arg));
+                out.push_str(&one(ctx, kind, arg)?);
                 used += 1;
                 rest = &tail[1..];
             }
@@ -65,39 +69,34 @@ fn specifiers<'js>(ctx: &Ctx<'js>, text: &str, args: &[Value<'js>], out: &mut St
         }
     }
     out.push_str(rest);
-    used
+    Ok(used)
 }
 
-fn one<'js>(ctx: &Ctx<'js>, kind: char, arg: &Value<'js>) -> String {
-    match kind {
-        's' if arg.is_string() => value::to_string(arg).unwrap_or_default(),
-        's' if arg.is_object() => inspect(arg, 0, false),
-        's' => primitive(arg),
-        'd' | 'i' | 'f' => number(ctx, kind, arg),
+fn one<'js>(ctx: &Ctx<'js>, kind: char, arg: &Value<'js>) -> Result<String> {
+    Ok(match kind {
+        // String(value), which symbols take, too.
+        's' if arg.is_symbol() => primitive(arg),
+        's' => value::to_string(arg)?,
+        'd' | 'i' | 'f' => number(ctx, kind, arg)?,
         'j' => json(ctx, arg),
         'o' => inspect(arg, 4, true),
         'O' => inspect(arg, DEPTH, false),
         _ => String::new(),
-    }
+    })
 }
 
-fn number<'js>(ctx: &Ctx<'js>, kind: char, arg: &Value<'js>) -> String {
-    if arg.is_symbol() || arg.is_object() {
-        return "NaN".into();
+/// parseInt(value, 10), or parseFloat(value).
+fn number<'js>(ctx: &Ctx<'js>, kind: char, arg: &Value<'js>) -> Result<String> {
+    if arg.is_symbol() {
+        return Ok("NaN".into());
     }
-    if arg.is_big_int() && kind != 'f' {
-        return primitive(arg);
-    }
-    let number = match kind {
-        'd' => Coerced::<f64>::from_js(ctx, arg.clone()).map_or(f64::NAN, |n| n.0),
-        _ => leading_number(&value::to_string(arg).unwrap_or_default(), kind == 'f'),
-    };
-    primitive(&Value::new_number(ctx.clone(), number))
+    let number = leading_number(&value::to_string(arg)?, kind == 'f');
+    Ok(primitive(&Value::new_number(ctx.clone(), number)))
 }
 
 /// What parseInt (or, with `fraction`, parseFloat) makes of decimal digits at the front.
 fn leading_number(text: &str, fraction: bool) -> f64 {
-    let text = text.trim_start();
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let end = |text: &str| {
         let mut point = !fraction;
         let sign = text.starts_with(['-', '+']);

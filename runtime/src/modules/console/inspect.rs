@@ -30,6 +30,18 @@ pub fn inspect(value: &Value<'_>, depth: usize, hidden: bool) -> String {
     Inspector::new(value.ctx(), depth, hidden).value(value, 0)
 }
 
+/// Levels shown of what was thrown: its causes, and theirs.
+const THROWN_DEPTH: usize = 5;
+/// Objects shown of what was thrown.
+const THROWN_OBJECTS_MAX: usize = 1000;
+
+/// `value`, which was thrown, as text.
+pub fn describe(value: &Value<'_>) -> String {
+    let mut inspector = Inspector::new(value.ctx(), THROWN_DEPTH, false);
+    inspector.shown = OBJECTS_MAX - THROWN_OBJECTS_MAX;
+    inspector.value(value, 0)
+}
+
 /// One walk.
 pub(super) struct Inspector<'js> {
     pub ctx: Ctx<'js>,

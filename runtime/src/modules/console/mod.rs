@@ -78,6 +78,7 @@ impl Functions for Console {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     intrinsics::capture(ctx)?;
+    State::of(ctx).extension::<exception::Describer>().set(inspect::describe);
     let console = Object::new_proto(ctx.clone(), Some(&Object::new(ctx.clone())?))?;
     function::install::<Console>(ctx, &console)?;
     console.prop(PredefinedAtom::SymbolToStringTag, Property::from("console").configurable())?;
@@ -102,12 +103,12 @@ fn arguments<'js>(scope: &Scope<'_, 'js>, from: usize) -> Vec<Value<'js>> {
 }
 
 fn log<'js>(scope: &Scope<'_, 'js>, stream: Level) -> Result<Value<'js>> {
-    print(scope.ctx, stream, &format(scope.ctx, &arguments(scope, 0)));
+    print(scope.ctx, stream, &format(scope.ctx, &arguments(scope, 0))?);
     Ok(scope.undefined())
 }
 
 fn trace<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let text = format(scope.ctx, &arguments(scope, 0));
+    let text = format(scope.ctx, &arguments(scope, 0))?;
     let _ = exception::type_error(scope.ctx, "");
     let here = scope.ctx.catch();
     let kept = State::of(scope.ctx).extension::<intrinsics::Intrinsics>();
@@ -128,7 +129,7 @@ fn assert<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if !rest.is_empty() {
         // A format string is one only in first place; there, the prefix goes in front of it.
         text += if rest[0].is_string() { ": " } else { " " };
-        text += &format(scope.ctx, &rest);
+        text += &format(scope.ctx, &rest)?;
     }
     print(scope.ctx, Level::Error, &text);
     Ok(scope.undefined())
@@ -254,7 +255,7 @@ fn time_log<'js>(scope: &Scope<'_, 'js>, end: bool) -> Result<Value<'js>> {
     };
     let rest = arguments(scope, 1);
     if !end && !rest.is_empty() {
-        text = format!("{text} {}", format(scope.ctx, &rest));
+        text = format!("{text} {}", format(scope.ctx, &rest)?);
     }
     print(scope.ctx, Level::Info, &text);
     Ok(scope.undefined())
