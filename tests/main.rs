@@ -23,6 +23,7 @@ mod examples_udp;
 mod fetch_client;
 mod forms;
 mod fuzz_exports;
+mod hints;
 mod hostile_calls;
 mod http_framing;
 mod http_limits;

@@ -37,6 +37,7 @@ use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
+use crate::modules::locale;
 use crate::modules::locks::{self, manager::Manager};
 use crate::modules::os::table::Descriptors;
 use crate::modules::sockets;
@@ -45,9 +46,9 @@ use crate::modules::sockets;
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
      A script, which runs once and serves nothing, has no default export.";
 
-/// For failures that have no place in a source.
-const CHECK_IMPORTS: &str =
-    "Specifiers carry the file's extension and start from the folder of the file that imports.";
+/// What an app is told whose default export is a function.
+const A_FUNCTION: &str =
+    "Its default export is a function; the handler is a method: export default { fetch: handler }";
 
 /// The app as all workers share it.
 #[derive(Clone)]
@@ -115,6 +116,9 @@ impl Blueprint {
         locks::share(engine.state(), self.locks.clone(), generation);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
         crate::modules::crypto::set_time_max(engine.state(), time_max);
+        if self.config.dev {
+            engine.turn(|ctx| locale::install(ctx).map_err(|error| Thrown::of(ctx, &error)))?;
+        }
         // What a served app prints is part of the server's log.
         engine.state().extension::<Output>().redirect(Rc::new(move |level, text| {
             let text = text.strip_suffix('\n').unwrap_or(text);
@@ -148,9 +152,21 @@ impl Blueprint {
             );
         }
         match thrown.code_frame() {
-            Some(frame) => text.push_str(&format!("\n{frame}")),
+            Some(frame) => {
+                // What there is beside frames: causes, errors, properties of its own.
+                let said = |line: &&str| !line.starts_with("hint: ");
+                if thrown.stack.lines().filter(said).any(|line| !line.starts_with("    at ")) {
+                    thrown.stack.lines().filter(said).for_each(|line| text.push_str(&format!("\n{line}")));
+                }
+                text.push_str(&format!("\n{frame}"));
+                let error = Error::new(ErrorKind::App, text);
+                return match thrown.hint() {
+                    Some(hint) => error.remedy(format!("hint: {hint}")),
+                    None => error,
+                };
+            }
             None if !thrown.stack.is_empty() => text.push_str(&format!("\n{}", thrown.stack)),
-            None => return Error::new(ErrorKind::App, text).remedy(CHECK_IMPORTS),
+            None => {}
         }
         Error::new(ErrorKind::App, text)
     }
@@ -373,6 +389,7 @@ async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<R
             return Err(Error::new(ErrorKind::App, text).remedy("More time: --start-timeout."));
         }
     }
+    let is_function = engine.turn(|ctx| default_export(ctx, &namespace).is_ok_and(|app| app.is_function()));
     let callees = engine
         .turn(|ctx| callees(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error)));
     drop(namespace);
@@ -381,7 +398,7 @@ async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<R
     let methods = instance.methods();
     if methods.is_empty() {
         let text = format!("{} {}", blueprint.config.app.display(), methods::NONE);
-        return Err(Error::new(ErrorKind::App, text).remedy(EXAMPLE));
+        return Err(Error::new(ErrorKind::App, text).remedy(if is_function { A_FUNCTION } else { EXAMPLE }));
     }
     if let Some((one, other)) = methods.conflict() {
         let app = blueprint.config.app.display();
@@ -402,6 +419,20 @@ fn env_object<'js>(ctx: &Ctx<'js>, variables: &[(String, String)]) -> rquickjs::
     Ok(env)
 }
 
+/// The app's default export. What compilers make of one is a property of `module.exports` (`__esModule`).
+fn default_export<'js>(ctx: &Ctx<'js>, namespace: &Held) -> rquickjs::Result<Value<'js>> {
+    let namespace = namespace.get(ctx);
+    let app: Value = match namespace.as_object() {
+        Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
+        None => return Ok(Value::new_undefined(ctx.clone())),
+    };
+    let data = |name| app.as_object().and_then(|app| reflect::data(app, name));
+    match (data("__esModule").and_then(|mark| mark.as_bool()), data("default")) {
+        (Some(true), Some(default)) => Ok(default),
+        _ => Ok(app),
+    }
+}
+
 /// The methods of the default export, in the order of their table.
 fn callees(
     ctx: &Ctx<'_>,
@@ -409,11 +440,7 @@ fn callees(
     env: &[(String, String)],
 ) -> rquickjs::Result<[Option<Callee>; METHODS]> {
     let mut callees = [const { None }; METHODS];
-    let namespace = namespace.get(ctx);
-    let app: Value = match namespace.as_object() {
-        Some(bootstrap) => bootstrap.get::<_, Object>("app")?.get("default")?,
-        None => return Ok(callees),
-    };
+    let app = default_export(ctx, namespace)?;
     let Some(object) = app.as_object() else { return Ok(callees) };
     let env = env_object(ctx, env)?;
     for (callee, row) in callees.iter_mut().zip(methods::TABLE) {

@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod form_data;
 pub mod host;
 pub mod iterate;
+pub mod locale;
 pub mod locks;
 pub mod messaging;
 pub mod navigator;
