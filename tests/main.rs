@@ -41,6 +41,7 @@ mod npm;
 mod npm_frameworks;
 mod pipes;
 mod portable;
+mod program_streams;
 mod quickjs_suite;
 mod raw_accept;
 mod repl;

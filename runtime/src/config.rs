@@ -64,6 +64,8 @@ pub enum Program {
     Text(String),
     /// What standard input has until its end.
     Stdin,
+    /// What this file that can be read but once, such as a pipe, has until its end.
+    Stream(PathBuf),
     /// Nothing but what is included: the interactive prompt.
     Prompt,
 }

@@ -81,6 +81,11 @@ where
     thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a panic, reported above")))
 }
 
+/// What a program that is read from a stream is called.
+fn stream_name(path: &Path) -> String {
+    format!("<{}>", path.display())
+}
+
 /// A program's text and what it is called.
 struct Source {
     /// An absolute path, or a name in angle brackets.
@@ -105,7 +110,20 @@ impl Source {
                 read.map_err(|e| Error::system("cannot read the program from standard input", e))?;
                 named("<stdin>", without_mark(text))
             }
+            Program::Stream(path) => named(&stream_name(path), Source::stream(path)?),
         })
+    }
+
+    fn stream(path: &Path) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let read = std::fs::File::open(path)
+            .and_then(|file| file.take(prepare::SOURCE_BYTES_MAX as u64 + 1).read_to_end(&mut text));
+        read.map_err(|e| Error::system(format!("cannot read {}", path.display()), e))?;
+        if text.len() > prepare::SOURCE_BYTES_MAX {
+            let text = format!("{} has no end that is near: a program has at most 64 MiB", path.display());
+            return Err(Error::new(ErrorKind::App, text));
+        }
+        Ok(without_mark(text))
     }
 
     fn file(path: &Path, goal: Option<Goal>) -> Result<Source> {
@@ -147,6 +165,7 @@ impl Script {
                 .to_string_lossy()
                 .into_owned(),
             Program::Stdin => "<stdin>".into(),
+            Program::Stream(path) => stream_name(path),
             Program::Text(_) | Program::Prompt => "<cmdline>".into(),
         };
         let code = Arc::new(Code::new(main));

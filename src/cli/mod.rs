@@ -25,7 +25,8 @@ use clap::error::ErrorKind as Kind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use runtime::config::{Config, Goal, Program, ScriptConfig};
 use runtime::error::{Error, Result};
-use runtime::js::goal::exports;
+use runtime::js::goal::{exports, is_app};
+use runtime::source::prepare::exported_names;
 
 use flags::Flags;
 use project::Project;
@@ -129,16 +130,20 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
             let serving = [&words[..at], &words[at + 1..]].concat();
             Ok(Request::Check(Box::new(served(&serving)?)))
         }
+        _ if resolve::is_stream(Path::new(&file)) => {
+            let program = Program::Stream(PathBuf::from(&file));
+            Ok(Request::Script(config(program, Some(file.clone()))?, warn(&name(&file))))
+        }
         _ => {
             let path = Path::new(&file);
             resolve::check_app(path)?;
             let goal = script::goal(&flags);
             let source = resolve::javascript(path);
-            if goal != Some(Goal::Script) && exports(&source, "default") {
+            if goal != Some(Goal::Script) && is_app(&source) {
                 script::refuse_for_app(&given, &file)?;
                 return serve();
             }
-            let warning = warn(&name(&file)).or_else(|| forgotten(&name(&file), &source));
+            let warning = warn(&name(&file)).or_else(|| forgotten(&name(&file), &source.text));
             let program = Program::File(path.to_owned());
             Ok(Request::Script(config(program, Some(file.clone()))?, warning))
         }
@@ -165,13 +170,36 @@ fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
     resolve::resolve(flags, project)
 }
 
-/// A warning for a handler that is exported under its own name only: the usual slip in a first app.
+/// A warning for a handler that is exported under its own name only, and for one that listens to events as
+/// service workers do: the usual slips in a first app.
 fn forgotten(file: &str, source: &[u8]) -> Option<String> {
+    if listens(source) {
+        return Some(format!(
+            "nothing is served: {file} listens for the event fetch\n  \
+             An app has: export default {{ fetch(request) {{ return new Response(\"hello\") }} }}"
+        ));
+    }
     let handler = ["fetch", "accept"].into_iter().find(|handler| exports(source, handler))?;
+    // What exports more than handlers is imported elsewhere, and has them for its own.
+    if !exported_names(source).iter().all(|name| HANDLERS.contains(&name.as_str())) {
+        return None;
+    }
     Some(format!(
         "nothing is served: {file} exports {handler}, but not in a default export\n  \
          An app has: export default {{ {handler} }}"
     ))
+}
+
+/// What the methods of an app are called.
+const HANDLERS: [&str; 3] = ["fetch", "accept", "connect"];
+
+/// Whether `source` calls `addEventListener("fetch", ...)`.
+fn listens(source: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(source);
+    text.match_indices("addEventListener").any(|(at, word)| {
+        let call = text[at + word.len()..].trim_start().strip_prefix('(').map(str::trim_start);
+        call.is_some_and(|call| ["'fetch'", "\"fetch\"", "`fetch`"].iter().any(|name| call.starts_with(name)))
+    })
 }
 
 fn name(file: &OsStr) -> String {

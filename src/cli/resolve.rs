@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
 use runtime::error::{Error, ErrorKind, Result};
+use runtime::source::Settings;
 use runtime::source::import_map::ImportMap;
-use runtime::source::{Settings, prepare};
+use runtime::source::prepare::{self, Prepared};
 
 use super::address;
 use super::cgroup;
@@ -200,10 +201,16 @@ pub fn sources(flags: &Flags) -> Result<Settings> {
 }
 
 /// The file's text as JavaScript; what cannot be read, or does not parse, is told later.
-pub fn javascript(path: &Path) -> Vec<u8> {
+pub fn javascript(path: &Path) -> Prepared {
     let name = std::fs::canonicalize(path).unwrap_or_default();
     let source = std::fs::read(path).unwrap_or_default();
-    prepare::prepare(&name.to_string_lossy(), source).map(|prepared| prepared.text).unwrap_or_default()
+    prepare::prepare(&name.to_string_lossy(), source).unwrap_or_default()
+}
+
+/// Whether the file can be read but once: a pipe, a terminal.
+pub fn is_stream(path: &Path) -> bool {
+    let kind = std::fs::metadata(path).map(|found| found.file_type());
+    kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
 }
 
 /// Opens the app or script once, so that the usual mistakes are told before anything starts.
