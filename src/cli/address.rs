@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use runtime::config::{Listen, Scheme};
-use runtime::error::{Error, ErrorKind, Result};
+use runtime::error::{Error, Result};
 
 const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0.1:8080 or tcp://[::1]:9000.";
 
@@ -15,7 +15,7 @@ const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0
 /// # Errors
 /// `Usage` when the form, the scheme, the port or the name is wrong.
 pub fn from_url(url: &str) -> Result<Vec<Listen>> {
-    let refuse = |what: &str| Error::new(ErrorKind::Usage, format!("--listen {url}: {what}")).remedy(FORM);
+    let refuse = |what: &str| Error::of_flag("listen", format!("{url}: {what}")).remedy(FORM);
     let Some((scheme, authority)) = url.split_once("://") else {
         return Err(refuse("the protocol is missing"));
     };
@@ -37,10 +37,10 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
         return Err(refuse("an IPv6 address stands in brackets"));
     }
     let port = super::values::port(port).map_err(|why| {
-        let why = why.lines().next().unwrap_or_default();
+        let why = why.why;
         refuse(&format!("{port:?} is {why}"))
     })?;
-    from_host("--listen", host, port, scheme)
+    from_host("listen", host, port, scheme)
 }
 
 /// The raw TCP listeners of one `--tcp` value: a port of `host`, or HOST:PORT.
@@ -49,10 +49,10 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
 /// `Usage` when it is neither.
 pub fn from_tcp(text: &str, host: &str) -> Result<Vec<Listen>> {
     if let Ok(port) = super::values::port(text) {
-        return from_host("--tcp", host, port, Scheme::Tcp);
+        return from_host("tcp", host, port, Scheme::Tcp);
     }
     from_url(&format!("tcp://{text}")).map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("--tcp {text}: neither a port nor an address of this machine"))
+        Error::of_flag("tcp", format!("{text}: neither a port nor an address of this machine"))
             .remedy("Write a port, or HOST:PORT: 9000, 0.0.0.0:9000, [::1]:9000.")
     })
 }
@@ -68,11 +68,10 @@ pub fn from_host(flag: &str, host: &str, port: u16, scheme: Scheme) -> Result<Ve
     }
     let all = "Use an address of this machine: 127.0.0.1, or 0.0.0.0 or :: for all.";
     if host.is_empty() || host == "*" {
-        return Err(Error::new(ErrorKind::Usage, format!("{flag}: {host:?} is not a host")).remedy(all));
+        return Err(Error::of_flag(flag, format!("{host:?}: not a host")).remedy(all));
     }
     let resolved = (host, port).to_socket_addrs().map_err(|error| {
-        Error::new(ErrorKind::Usage, format!("{flag} {host}: the name does not resolve ({error})"))
-            .remedy(all)
+        Error::of_flag(flag, format!("{host}: the name does not resolve ({error})")).remedy(all)
     })?;
     let mut listen: Vec<Listen> = Vec::new();
     for addr in resolved.filter(|addr| is_local(addr.ip())) {
@@ -81,8 +80,8 @@ pub fn from_host(flag: &str, host: &str, port: u16, scheme: Scheme) -> Result<Ve
         }
     }
     if listen.is_empty() {
-        let message = format!("{flag} {host}: none of the name's addresses belongs to this machine");
-        return Err(Error::new(ErrorKind::Usage, message).remedy(all));
+        let message = format!("{host}: none of the name's addresses belongs to this machine");
+        return Err(Error::of_flag(flag, message).remedy(all));
     }
     Ok(listen)
 }
@@ -95,6 +94,7 @@ fn is_local(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use runtime::error::ErrorKind;
 
     #[test]
     fn urls_name_scheme_host_and_port() {
@@ -135,21 +135,18 @@ mod tests {
         }
         for text in ["", "x", "70000", "127.0.0.1", "127.0.0.1:x", "::1:80"] {
             let error = from_tcp(text, "127.0.0.1").expect_err(text);
-            assert!(
-                error.to_string().contains("--tcp") && error.to_string().contains("HOST:PORT"),
-                "{error}"
-            );
+            assert!(error.flag() == Some("tcp") && error.to_string().contains("HOST:PORT"), "{error}");
         }
     }
 
     #[test]
     fn hosts_are_literals_or_names_of_this_machine() {
-        let v6 = from_host("--host", "::1", 80, Scheme::Auto).expect("bare IPv6 literal");
+        let v6 = from_host("host", "::1", 80, Scheme::Auto).expect("bare IPv6 literal");
         assert_eq!(v6[0].addr, "[::1]:80".parse().expect("address"));
-        let local = from_host("--host", "localhost", 80, Scheme::Auto).expect("localhost resolves");
+        let local = from_host("host", "localhost", 80, Scheme::Auto).expect("localhost resolves");
         assert!(local.iter().all(|listen| listen.addr.ip().is_loopback() && listen.addr.port() == 80));
         for host in ["", "*"] {
-            assert!(from_host("--host", host, 80, Scheme::Auto).is_err(), "{host:?}");
+            assert!(from_host("host", host, 80, Scheme::Auto).is_err(), "{host:?}");
         }
     }
 

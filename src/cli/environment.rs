@@ -52,7 +52,7 @@ impl Variables {
                     std::env::VarError::NotPresent => "the environment has no such variable",
                     std::env::VarError::NotUnicode(_) => "its value is not UTF-8",
                 };
-                Error::new(ErrorKind::Usage, format!("--env {name}: {why}"))
+                Error::of_flag("env", format!("{name}: {why}"))
                     .remedy(format!("Set it where jsserve is started, or here: --env {name}=value"))
             })?,
         };
@@ -66,7 +66,7 @@ impl Variables {
     /// Those of [`Variables::add`], and a word that is not UTF-8.
     pub fn add_word(&mut self, word: &OsStr) -> Result<()> {
         let Some(word) = word.to_str() else {
-            return Err(Error::new(ErrorKind::Usage, format!("--env {word:?}: it is not UTF-8"))
+            return Err(Error::of_flag("env", format!("{word:?}: it is not UTF-8"))
                 .remedy("JavaScript strings cannot hold it."));
         };
         match word.split_once('=') {
@@ -81,11 +81,8 @@ impl Variables {
     /// `Usage` when it cannot be read or is not UTF-8.
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::new(
-                ErrorKind::Usage,
-                format!("--env-file {}: it cannot be read ({error})", path.display()),
-            )
-            .remedy("It is a text of lines NAME=VALUE in UTF-8.")
+            Error::of_flag("env-file", format!("{}: it cannot be read ({error})", path.display()))
+                .remedy("It is a text of lines NAME=VALUE in UTF-8.")
         })?;
         for (name, value) in dotenv::parse(&text) {
             self.set(name, value);

@@ -6,6 +6,8 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
 use runtime::error::{Error, ErrorKind};
 
+use super::values::Refusal;
+
 const HELP: &str = "All flags: jsserve --help";
 
 /// The usage error that `error` stands for.
@@ -19,16 +21,22 @@ pub fn explain(error: &clap::Error) -> Error {
                 Some(values) => format!("Write one of {values}."),
                 None => HELP.to_string(),
             };
-            (format!("{flag} needs a value"), remedy)
+            return of_flag(&flag, "needs a value".to_owned(), remedy);
         }
         Kind::InvalidValue => {
             let values = context(error, ContextKind::ValidValue).unwrap_or_default();
-            (format!("{flag} {value}: not a value of this flag"), format!("Write one of {values}."))
+            return of_flag(
+                &flag,
+                format!("{value}: not a value of this flag"),
+                format!("Write one of {values}."),
+            );
         }
         Kind::ValueValidation => {
-            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            let (why, how) = cause.split_once("\n  ").unwrap_or((&cause, HELP));
-            (format!("{flag} {value}: {why}"), how.to_string())
+            let cause = std::error::Error::source(error);
+            let refusal = cause.and_then(|cause| cause.downcast_ref::<Refusal>());
+            let other = || (cause.map(ToString::to_string).unwrap_or_default(), HELP.to_string());
+            let (why, how) = refusal.map_or_else(other, |one| (one.why.to_owned(), one.how.clone()));
+            return of_flag(&flag, format!("{value}: {why}"), how);
         }
         Kind::ArgumentConflict => {
             let other = context(error, ContextKind::PriorArg).map(|text| name(&text)).unwrap_or_default();
@@ -49,6 +57,11 @@ pub fn explain(error: &clap::Error) -> Error {
         }
     };
     Error::new(ErrorKind::Usage, message).remedy(remedy)
+}
+
+/// The error of a flag, named as it is typed.
+fn of_flag(flag: &str, message: String, remedy: String) -> Error {
+    Error::of_flag(flag.trim_start_matches('-'), message).remedy(remedy)
 }
 
 /// The nearest flag there is; a word after the app may also be meant for the app.

@@ -134,9 +134,7 @@ impl Project {
             word.push(value);
         }
         if let Err(error) = Flags::command().try_get_matches_from([&"jsserve".into(), &word]) {
-            let explained = mistake::explain(&error).to_string();
-            let (message, remedy) = explained.split_once("\n  ").unwrap_or((&explained, ""));
-            return Err(self.source.error(offset, message.trim_start_matches('-'), remedy));
+            return Err(self.relocate(offset, &mistake::explain(&error)));
         }
         self.words.push((key.to_owned(), word));
         Ok(())
@@ -274,11 +272,10 @@ impl Project {
 
     /// `error` with its place in the file, where it is about a value from there.
     pub fn locate(&self, error: Error) -> Error {
-        let text = error.to_string();
-        let key = text.strip_prefix("--").and_then(|text| text.split([' ', ':']).next()).unwrap_or_default();
-        match self.words.iter().any(|(known, _)| known == key) {
-            true => self.at(key, &error),
-            false => error,
+        let key = error.flag().filter(|flag| self.words.iter().any(|(known, _)| known == flag));
+        match key {
+            Some(key) => self.at(key, &error),
+            None => error,
         }
     }
 
@@ -287,9 +284,8 @@ impl Project {
     }
 
     fn relocate(&self, offset: usize, error: &Error) -> Error {
-        let text = error.to_string();
-        let (message, remedy) = text.split_once("\n  ").unwrap_or((&text, ""));
-        self.source.error(offset, message.trim_start_matches('-'), remedy)
+        let key = error.flag().map(|flag| format!("{flag} ")).unwrap_or_default();
+        self.source.error(offset, &(key + &error.message()), error.way_out().unwrap_or_default())
     }
 }
 

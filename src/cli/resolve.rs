@@ -80,7 +80,7 @@ pub fn log(flags: &Flags) -> LogFormat {
 /// # Errors
 /// `Usage` where nothing could run in it.
 pub fn heap_bytes(flags: &Flags) -> Result<Option<usize>> {
-    flags.javascript.heap_max.map(|size| at_least("--heap-max", size, HEAP_BYTES_MIN)).transpose()
+    flags.javascript.heap_max.map(|size| at_least("heap-max", size, HEAP_BYTES_MIN)).transpose()
 }
 
 /// The heap limit of one of `workers` where none is given, in a control group that may have `bytes_max`: half
@@ -97,7 +97,7 @@ fn heap_share(bytes_max: Option<u64>, workers: usize) -> usize {
 /// # Errors
 /// `Usage` where nothing could run in it.
 pub fn stack_bytes(flags: &Flags) -> Result<usize> {
-    at_least("--stack-max", flags.javascript.stack_max, STACK_BYTES_MIN)
+    at_least("stack-max", flags.javascript.stack_max, STACK_BYTES_MIN)
 }
 
 fn listen(serving: &Serving) -> Result<Vec<Listen>> {
@@ -105,23 +105,24 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     let mut add = |flag: &str, given: &str, found: Vec<Listen>| {
         for listen in found {
             if listen.addr.port() != 0 && all.iter().any(|known| known.addr == listen.addr) {
-                let text = format!("{flag} {given}: {} is given twice", listen.addr);
-                return Err(Error::new(ErrorKind::Usage, text)
-                    .remedy("Give each listener an address or a port of its own."));
+                let text = format!("{given}: {} is given twice", listen.addr);
+                return Err(
+                    Error::of_flag(flag, text).remedy("Give each listener an address or a port of its own.")
+                );
             }
             all.push(listen);
         }
         Ok(())
     };
     if serving.listen.is_empty() {
-        let host = address::from_host("--host", &serving.host, serving.port, Scheme::Auto)?;
-        add("--host", &serving.host, host)?;
+        let host = address::from_host("host", &serving.host, serving.port, Scheme::Auto)?;
+        add("host", &serving.host, host)?;
     }
     for url in &serving.listen {
-        add("--listen", url, address::from_url(url)?)?;
+        add("listen", url, address::from_url(url)?)?;
     }
     for tcp in &serving.tcp {
-        add("--tcp", tcp, address::from_tcp(tcp, &serving.host)?)?;
+        add("tcp", tcp, address::from_tcp(tcp, &serving.host)?)?;
     }
     Ok(all)
 }
@@ -136,11 +137,11 @@ const RING_ENTRIES_RANGE: std::ops::RangeInclusive<usize> = 8..=32_768;
 fn limits(flags: &Flags) -> Result<Limits> {
     let (serving, limits, javascript) = (&flags.serving, &flags.limits, &flags.javascript);
     if !RING_ENTRIES_RANGE.contains(&serving.ring_entries) {
-        let message = format!("--ring-entries {}: out of range", serving.ring_entries);
-        return Err(Error::new(ErrorKind::Usage, message).remedy("io_uring takes 8 to 32768 entries."));
+        let message = format!("{}: out of range", serving.ring_entries);
+        return Err(Error::of_flag("ring-entries", message).remedy("io_uring takes 8 to 32768 entries."));
     }
     Ok(Limits {
-        header_bytes_max: at_least("--header-max", limits.header_max, HEADER_BYTES_MIN)?,
+        header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
         header_fields_max: limits.header_fields_max,
         target_bytes_max: limits.target_max.0,
         body_bytes_max: limits.body_max.0,
@@ -161,7 +162,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         pipelined_max: limits.pipelined_max,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
-        recv_buffer_bytes: at_least("--recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
+        recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
         drain_ms_max: serving.drain_timeout.0,
     })
 }
@@ -170,7 +171,7 @@ fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {
     if size.0 >= bytes_min {
         return Ok(size.0);
     }
-    Err(Error::new(ErrorKind::Usage, format!("{flag} {size}: too small to serve anything"))
+    Err(Error::of_flag(flag, format!("{size}: too small to serve anything"))
         .remedy(format!("Give it at least {}.", Size(bytes_min))))
 }
 
@@ -192,7 +193,7 @@ pub fn argument(word: OsString) -> Result<String> {
 pub fn sources(flags: &Flags) -> Result<Settings> {
     let read = |path: &OsString| {
         ImportMap::read(Path::new(path)).map_err(|reason| {
-            Error::new(ErrorKind::Usage, format!("--import-map {reason}"))
+            Error::of_flag("import-map", reason)
                 .remedy(r#"An import map is JSON: { "imports": { "name": "./file.js" } }"#)
         })
     };
@@ -244,6 +245,11 @@ pub fn check_app(app: &Path) -> Result<()> {
 }
 
 fn where_it_may_be(app: &Path) -> String {
+    if ["serve", "start", "run", "dev", "exec", "eval"].iter().any(|word| app == Path::new(word)) {
+        return "There is no such command: an app or script is named by itself, jsserve app.js. All commands: \
+                jsserve help"
+            .to_owned();
+    }
     for extension in ["js", "mjs", "ts", "tsx"] {
         let near = app.with_extension(extension);
         if near != app && near.is_file() {

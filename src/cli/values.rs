@@ -7,8 +7,28 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-/// Why a value was refused, and how to write it; two lines.
-type Refusal = String;
+/// Why a value was refused, and how to write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is not.
+    pub why: &'static str,
+    /// What is right.
+    pub how: String,
+}
+
+impl Refusal {
+    fn new(why: &'static str, how: impl Into<String>) -> Refusal {
+        Refusal { why, how: how.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  {}", self.why, self.how)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -23,7 +43,7 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refusal =
-            || "not a size\n  Write bytes as a whole number, or with a unit: 16K, 1M, 2G.".to_string();
+            || Refusal::new("not a size", "Write bytes as a whole number, or with a unit: 16K, 1M, 2G.");
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -60,8 +80,10 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refusal = || {
-            "not a duration\n  Write 250ms, 10s or 2m, from 1ms to 24 hours; a plain number is seconds."
-                .to_string()
+            Refusal::new(
+                "not a duration",
+                "Write 250ms, 10s or 2m, from 1ms to 24 hours; a plain number is seconds.",
+            )
         };
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit_ms = match &text[digits.len()..] {
@@ -120,8 +142,9 @@ impl FromStr for Workers {
         }
         match text.parse::<NonZeroUsize>() {
             Ok(count) if count.get() <= WORKERS_MAX => Ok(Workers::Exactly(count)),
-            _ => Err(format!(
-                "not a number of workers\n  Write a whole number from 1 to {WORKERS_MAX}, or auto for one per core."
+            _ => Err(Refusal::new(
+                "not a number of workers",
+                format!("Write a whole number from 1 to {WORKERS_MAX}, or auto for one per core."),
             )),
         }
     }
@@ -139,7 +162,7 @@ impl fmt::Display for Workers {
 /// A TCP port.
 pub fn port(text: &str) -> Result<u16, Refusal> {
     text.parse().map_err(|_| {
-        "not a port\n  Ports are whole numbers from 0 to 65535; 0 lets the kernel choose one.".to_string()
+        Refusal::new("not a port", "Ports are whole numbers from 0 to 65535; 0 lets the kernel choose one.")
     })
 }
 
@@ -147,7 +170,7 @@ pub fn port(text: &str) -> Result<u16, Refusal> {
 pub fn count(text: &str) -> Result<usize, Refusal> {
     text.parse::<NonZeroUsize>()
         .map(NonZeroUsize::get)
-        .map_err(|_| "not a count\n  Write a whole number of at least 1.".to_string())
+        .map_err(|_| Refusal::new("not a count", "Write a whole number of at least 1."))
 }
 
 #[cfg(test)]
@@ -170,7 +193,7 @@ mod tests {
         }
         for text in ["", "0", "K", "1T", "-1", "1.5M", "1 M", "99999999999999999999", "99999999999999G"] {
             let refusal = text.parse::<Size>().expect_err(text);
-            assert!(refusal.contains("16K"), "{text}: {refusal}");
+            assert!(refusal.how.contains("16K"), "{text}: {refusal}");
         }
     }
 
@@ -190,7 +213,7 @@ mod tests {
         }
         for text in ["", "0", "ms", "10x", "-1s", "1e3", "inf", "nan", "25h", "0.1ms", "1.2.3"] {
             let refusal = text.parse::<Span>().expect_err(text);
-            assert!(refusal.contains("250ms"), "{text}: {refusal}");
+            assert!(refusal.how.contains("250ms"), "{text}: {refusal}");
         }
     }
 
