@@ -7,11 +7,14 @@
 
 pub(crate) mod cache;
 pub mod commonjs;
+mod decorators;
+mod edits;
 mod entry;
 mod import_equals;
 pub mod import_map;
 pub mod importing;
 pub mod names;
+mod namespaces;
 mod packages;
 pub mod positions;
 pub mod prepare;

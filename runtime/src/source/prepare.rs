@@ -12,6 +12,7 @@ use oxc::span::SourceType;
 
 use super::cache;
 use super::commonjs;
+use super::decorators;
 use super::entry;
 use super::positions::{self, Positions};
 use super::reexports;
@@ -87,6 +88,14 @@ pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let prepared = match work(path, &source) {
         Work::Nothing => return Ok(Prepared { text: source, ..Prepared::default() }),
         Work::Transform => transformed(path, source)?,
+        Work::Decorated => match decorated(path, &source)? {
+            Some(prepared) => prepared,
+            None => match undecorated(path, &source) {
+                Work::Analyse => analysed(path, source)?,
+                Work::Relink => relinked(path, source)?,
+                _ => return Ok(Prepared { text: source, ..Prepared::default() }),
+            },
+        },
         Work::Analyse => analysed(path, source)?,
         Work::Relink => relinked(path, source)?,
     };
@@ -96,11 +105,16 @@ pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     Ok(prepared)
 }
 
-/// Whether the file at `path` can be a classic script, by its name: TypeScript, JSX and CommonJS are
-/// modules.
-pub fn is_plain(path: &Path) -> bool {
+/// Whether the file at `path`, which has `text`, can be a classic script: TypeScript, JSX, CommonJS and what has
+/// decorators are modules.
+pub fn is_plain(path: &Path, text: &[u8]) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    !["ts", "tsx", "mts", "cts", "jsx", "cjs"].contains(&extension)
+    if ["ts", "tsx", "mts", "cts", "jsx", "cjs"].contains(&extension) {
+        return false;
+    }
+    let decorated =
+        |text: &[u8]| std::str::from_utf8(text).is_ok_and(|text| decorators::are_in_text(text, false));
+    text.len() > SOURCE_BYTES_MAX || !decorators::may_be_in(text) || !apart(|| decorated(text))
 }
 
 /// The names that a module exports; none where it does not parse.
@@ -116,15 +130,29 @@ pub fn exported_names(source: &[u8]) -> Vec<String> {
 enum Work {
     Nothing,
     Transform,
+    /// It may have decorators, which the parser tells.
+    Decorated,
     Analyse,
     /// It may export what it imports.
     Relink,
 }
 
+fn extension(name: &str) -> &str {
+    Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default()
+}
+
 fn work(name: &str, source: &[u8]) -> Work {
-    let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
-    match extension {
+    match extension(name) {
         "ts" | "tsx" | "mts" | "cts" | "jsx" => Work::Transform,
+        _ if name.starts_with('<') || source.len() > SOURCE_BYTES_MAX => Work::Nothing,
+        _ if decorators::may_be_in(source) => Work::Decorated,
+        _ => undecorated(name, source),
+    }
+}
+
+/// What is to be done with JavaScript.
+fn undecorated(name: &str, source: &[u8]) -> Work {
+    match extension(name) {
         "cjs" => Work::Analyse,
         _ if name.starts_with('<') || source.len() > SOURCE_BYTES_MAX => Work::Nothing,
         _ if contains(source, commonjs::NODE_ENV.as_bytes()) && is_in_package(name) => Work::Analyse,
@@ -173,6 +201,45 @@ fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
             Ok(Prepared { positions, ..analysed })
         })
     })
+}
+
+/// JavaScript without its decorators; none where it has none, or is not UTF-8.
+fn decorated(name: &str, source: &[u8]) -> Result<Option<Prepared>, Refusal> {
+    let Ok(source) = std::str::from_utf8(source) else { return Ok(None) };
+    let is_commonjs = name.ends_with(".cjs");
+    if !apart(|| decorators::are_in_text(source, is_commonjs)) {
+        return Ok(None);
+    }
+    let options = Options::of(name)?;
+    let key = cache::Key::of(&[b"decorated", options.to_string().as_bytes(), source.as_bytes()]);
+    let make = || {
+        let (code, positions) = transform::transform(name, source, &options)?;
+        let positions = Some(positions);
+        if undecorated(name, source.as_bytes()) == Work::Analyse {
+            return Ok(Prepared { positions, ..commonjs::analyse(name, &code) });
+        }
+        let code = reexports::rewrite(code);
+        Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions })
+    };
+    get_or(&key, || apart(make)).map(Some)
+}
+
+/// Remembers the places of what [`typed`] made, for stacks.
+pub fn remember(name: &str, prepared: &Prepared) {
+    if let Some(positions) = &prepared.positions {
+        positions::remember(name, positions.clone());
+    }
+}
+
+/// TypeScript, or JavaScript with decorators, that stands in no file: `name` is in angle brackets. For what does not
+/// parse as it is.
+///
+/// # Errors
+/// What is not TypeScript either.
+pub fn typed(name: &str, source: &str) -> Result<Prepared, Refusal> {
+    let options = Options::typed();
+    let (code, positions) = apart(|| transform::transform(name, source, &options))?;
+    Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions: Some(positions) })
 }
 
 /// Stack for the parser, which goes as deep as the source: what is not used of it costs nothing.

@@ -7,14 +7,18 @@ use std::fmt;
 use std::path::Path;
 
 use oxc::allocator::Allocator;
+use oxc::ast::ast::{Program, PropertyDefinition, Statement};
+use oxc::ast_visit::{Visit, walk};
 use oxc::codegen::{Codegen, CodegenOptions, CommentOptions};
 use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::{ParseOptions, Parser};
-use oxc::semantic::SemanticBuilder;
-use oxc::span::SourceType;
+use oxc::semantic::{Scoping, SemanticBuilder};
+use oxc::span::{GetSpan, SourceType};
 use oxc::transformer::{HelperLoaderMode, JsxRuntime, TransformOptions, Transformer};
 
+use super::decorators;
 use super::import_equals;
+use super::namespaces;
 use super::packages;
 use super::positions::Positions;
 use super::prepare::Refusal;
@@ -78,6 +82,24 @@ impl Options {
         import_equals::rewrite(source, kind, name.ends_with(".cts"), self.verbatim)
     }
 
+    /// Those for TypeScript that is typed, not in a file: imports are there for what they do.
+    pub fn typed() -> Options {
+        Options { extension: "ts".to_owned(), verbatim: true, ..Options::default() }
+    }
+
+    /// The grammar of the file `name`.
+    fn kind(&self, name: &str) -> SourceType {
+        match self.extension.as_str() {
+            "cjs" => SourceType::cjs(),
+            "js" | "mjs" => SourceType::mjs(),
+            // What is typed has a name that is no file's.
+            _ if name.starts_with('<') => SourceType::ts(),
+            _ => {
+                SourceType::from_path(Path::new(name)).unwrap_or_else(|_| SourceType::ts()).with_module(true)
+            }
+        }
+    }
+
     fn for_oxc(&self) -> TransformOptions {
         let mut options = TransformOptions::default();
         options.typescript.only_remove_type_imports = self.verbatim;
@@ -109,40 +131,155 @@ impl Options {
 /// # Errors
 /// The first thing that the parser or the transformer refuses.
 pub fn transform(name: &str, source: &str, options: &Options) -> Result<(String, Positions), Refusal> {
+    let kind = options.kind(name);
     let allocator = Allocator::default();
-    let path = Path::new(name);
-    let kind = SourceType::from_path(path).unwrap_or_else(|_| SourceType::ts()).with_module(true);
-    let parse =
-        ParseOptions { allow_return_outside_function: name.ends_with(".cts"), ..ParseOptions::default() };
-    let parsed = Parser::new(&allocator, source, kind).with_options(parse).parse();
-    refuse(source, parsed.diagnostics.errors().next())?;
-    let mut program = parsed.program;
+    let program = parse(name, &allocator, source, kind).map_err(|error| refusal(source, &error))?;
+    if kind.is_typescript() {
+        unfit(name, &program, options).map_err(|error| refusal(source, &error))?;
+    }
     let semantic = SemanticBuilder::new().with_excess_capacity(2.0).with_enum_eval(true).build(&program);
     refuse(source, semantic.diagnostics.errors().next())?;
     let scoping = semantic.semantic.into_scoping();
-    let transformer = Transformer::new(&allocator, path, &options.for_oxc());
+    let lowered = if kind.is_typescript() {
+        namespaces::lower(source, &program, &scoping, !name.ends_with(".cts"))
+    } else {
+        None
+    };
+    let Some(lowered) = lowered else {
+        let made = generate(name, source, program, scoping, options, &allocator);
+        let (code, tokens) = made.map_err(|error| refusal(source, &error))?;
+        return finish(code, tokens, kind);
+    };
+    let text = &lowered.text;
+    let was = |error: Located| Located { at: error.at.map(|at| lowered.was(at)), ..error };
+    let made = parse(name, &allocator, text, kind).and_then(|program| {
+        let semantic = SemanticBuilder::new().with_excess_capacity(2.0).with_enum_eval(true).build(&program);
+        located(semantic.diagnostics.errors().next())?;
+        let scoping = semantic.semantic.into_scoping();
+        generate(name, text, program, scoping, options, &allocator)
+    });
+    let (code, mut tokens) = made.map_err(|error| refusal(source, &was(error)))?;
+    let (from, to) = (Lines::of(text), Lines::of(source));
+    for token in &mut tokens {
+        let (line, column) = to.place(lowered.was(from.offset(token[2], token[3])));
+        (token[2], token[3]) = (line, column);
+    }
+    finish(code, tokens, kind)
+}
+
+/// Line and column in the code, line and column in the source; columns in bytes, all from 0.
+type Token = [u32; 4];
+
+fn parse<'a>(
+    name: &str,
+    allocator: &'a Allocator,
+    source: &'a str,
+    kind: SourceType,
+) -> Result<Program<'a>, Located> {
+    let commonjs = name.ends_with(".cts") || kind.is_commonjs();
+    let parse = ParseOptions { allow_return_outside_function: commonjs, ..ParseOptions::default() };
+    let parsed = Parser::new(allocator, source, kind).with_options(parse).parse();
+    located(parsed.diagnostics.errors().next())?;
+    Ok(parsed.program)
+}
+
+/// JavaScript for `program`, and where its tokens come from.
+fn generate<'a>(
+    name: &str,
+    source: &str,
+    mut program: Program<'a>,
+    scoping: Scoping,
+    options: &Options,
+    allocator: &'a Allocator,
+) -> Result<(String, Vec<Token>), Located> {
+    let path = Path::new(name);
+    let transformer = Transformer::new(allocator, path, &options.for_oxc());
     let transformed = transformer.build_with_scoping(scoping, &mut program);
-    refuse(source, transformed.diagnostics.errors().next())?;
+    located(transformed.diagnostics.errors().next())?;
+    if name.ends_with(".cts") {
+        no_module(&program)?;
+    }
     let output = CodegenOptions {
         source_map_path: Some(path.to_path_buf()),
         comments: CommentOptions::disabled(),
         ..CodegenOptions::default()
     };
     let generated = Codegen::new().with_options(output).build(&program);
-    let helped = generated.code.contains("babelHelpers.");
     let (from, to) = (Columns::of(source), Columns::of(&generated.code));
-    let positions = generated.map.iter().flat_map(|map| map.get_tokens()).map(|token| {
+    let tokens = generated.map.iter().flat_map(|map| map.get_tokens()).map(|token| {
         let (line, source_line) = (token.get_dst_line(), token.get_src_line());
-        [
-            line + u32::from(helped),
-            to.bytes(line, token.get_dst_col()),
-            source_line,
-            from.bytes(source_line, token.get_src_col()),
-        ]
+        [line, to.bytes(line, token.get_dst_col()), source_line, from.bytes(source_line, token.get_src_col())]
     });
-    let positions = Positions::of(positions);
-    let code = if helped { format!("{HELPERS}\n{}", generated.code) } else { generated.code };
-    Ok((code, positions))
+    let tokens = tokens.collect();
+    Ok((generated.code, tokens))
+}
+
+/// Refuses what would become something else in silence.
+fn unfit(name: &str, program: &Program<'_>, options: &Options) -> Result<(), Located> {
+    let export = program.body.iter().find(|it| matches!(it, Statement::TSExportAssignment(_)));
+    if let Some(export) = export.filter(|_| !name.ends_with(".cts")) {
+        let message = "'export =' is for CommonJS modules: write export default, or call the file .cts";
+        return Err(Located { message: message.to_owned(), at: Some(export.span().start as usize) });
+    }
+    struct Decorated(Option<usize>);
+    impl<'a> Visit<'a> for Decorated {
+        fn visit_property_definition(&mut self, it: &PropertyDefinition<'a>) {
+            let decorator = it.decorators.first().map(|decorator| decorator.span.start as usize);
+            self.0 = self.0.or(decorator);
+            walk::walk_property_definition(self, it);
+        }
+    }
+    if !options.assigns_fields || options.legacy_decorators {
+        return Ok(());
+    }
+    let mut decorated = Decorated(None);
+    decorated.visit_program(program);
+    decorated.0.map_or(Ok(()), |at| {
+        let message = "a field with a decorator cannot be assigned in the constructor: leave \"useDefineForClassFields\" \
+                       out of tsconfig.json, or set \"experimentalDecorators\"";
+        Err(Located { message: message.to_owned(), at: Some(at) })
+    })
+}
+
+/// Refuses what makes a module of ECMAScript of a CommonJS one.
+fn no_module(program: &Program<'_>) -> Result<(), Located> {
+    let is_empty =
+        |it: &Statement<'_>| matches!(it, Statement::ExportNamedDeclaration(it) if it.specifiers.is_empty());
+    let found = program.body.iter().find(|it| it.is_module_declaration() && !is_empty(it));
+    found.map_or(Ok(()), |it| {
+        let message = "a .cts file is a CommonJS module: write import name = require(\"…\") and export = …, or call \
+                       the file .mts";
+        Err(Located { message: message.to_owned(), at: Some(it.span().start as usize) })
+    })
+}
+
+/// What neither the transformer nor the engine has, and the helpers that the code calls.
+fn finish(code: String, mut tokens: Vec<Token>, kind: SourceType) -> Result<(String, Positions), Refusal> {
+    let script = SourceType::mjs().with_module(kind.is_module());
+    let edited = decorators::lower(&code, script).map_err(|error| {
+        let (line, column) = Lines::of(&code).place(error.at);
+        let place = Positions::of(tokens.iter().copied()).find(line + 1, column + 1);
+        let (line, column) = place.unwrap_or_default();
+        Refusal { message: error.message.to_owned(), line, column }
+    })?;
+    let code = match edited {
+        None => code,
+        Some(edited) => {
+            let (from, to, moves) = (Lines::of(&code), Lines::of(&edited.text), edited.moves());
+            tokens.retain_mut(|token| {
+                let Some(now) = moves.now(from.offset(token[0], token[1])) else { return false };
+                (token[0], token[1]) = to.place(now);
+                true
+            });
+            tokens.sort_unstable();
+            edited.text
+        }
+    };
+    if !code.contains("babelHelpers.") {
+        return Ok((code, Positions::of(tokens.into_iter())));
+    }
+    let moved = tokens.into_iter().map(|[line, column, was, at]| [line + 1, column, was, at]);
+    Ok((format!("{HELPERS}\n{code}"), Positions::of(moved)))
 }
 
 /// What decorators of TypeScript (`experimentalDecorators`) become calls of; one line.
@@ -183,24 +320,50 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Where the lines of a text begin.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Lines {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
+        Lines(std::iter::once(0).chain(ends).collect())
+    }
+
+    fn offset(&self, line: u32, column: u32) -> usize {
+        self.0.get(line as usize).map_or(0, |start| start + column as usize)
+    }
+
+    fn place(&self, offset: usize) -> (u32, u32) {
+        let line = self.0.partition_point(|start| *start <= offset).saturating_sub(1);
+        (line as u32, (offset - self.0[line]) as u32)
+    }
+}
+
+/// What is refused, and the byte where.
+struct Located {
+    message: String,
+    at: Option<usize>,
+}
+
 /// Fails with what `diagnostic` says, if there is one.
-fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), Refusal> {
+fn located(diagnostic: Option<&OxcDiagnostic>) -> Result<(), Located> {
     let Some(diagnostic) = diagnostic else { return Ok(()) };
     let mut message = diagnostic.message.to_string();
     if let Some(help) = &diagnostic.help {
         message = format!("{} ({help})", message.trim_end_matches('.'));
     }
-    let Some(label) = diagnostic.labels.first() else {
-        return Err(Refusal { message, line: 0, column: 0 });
-    };
-    let mut end = (label.offset() as usize).min(source.len());
-    while !source.is_char_boundary(end) {
-        end -= 1;
-    }
-    let before = &source[..end];
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.matches('\n').count() as u32 + 1;
-    Err(Refusal { message, line, column: (end - start) as u32 + 1 })
+    Err(Located { message, at: diagnostic.labels.first().map(|label| label.offset() as usize) })
+}
+
+fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), Refusal> {
+    located(diagnostic).map_err(|error| refusal(source, &error))
+}
+
+fn refusal(source: &str, error: &Located) -> Refusal {
+    let message = error.message.clone();
+    let Some(at) = error.at else { return Refusal { message, line: 0, column: 0 } };
+    let (line, column) = Lines::of(source).place(at.min(source.len()));
+    Refusal { message, line: line + 1, column: column + 1 }
 }
 
 #[cfg(test)]
