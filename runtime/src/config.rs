@@ -77,6 +77,8 @@ pub struct ScriptConfig {
     pub program: Program,
     /// How it is parsed; `None`: as its text says.
     pub goal: Option<Goal>,
+    /// Whether the value of its last expression is printed.
+    pub print: bool,
     /// `scriptArgs`: the script's name, then its arguments.
     pub args: Vec<String>,
     /// The command line as it was typed, `execArgv`.

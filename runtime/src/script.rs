@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::{Code, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
+use crate::js::eval::{self, Options};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
@@ -131,7 +132,7 @@ impl Source {
         let text = without_mark(std::fs::read(path).map_err(unreadable)?);
         let full = std::fs::canonicalize(path).map_err(unreadable)?;
         let module = path.extension().is_some_and(|extension| extension == "mjs");
-        let loaded = !prepare::is_plain(path);
+        let loaded = !prepare::is_plain(path, &text);
         let goal = if loaded { Some(Goal::Module) } else { goal.or(module.then_some(Goal::Module)) };
         Ok(Source { name: full.to_string_lossy().into_owned(), text, goal, loaded })
     }
@@ -266,7 +267,10 @@ impl Script {
             write_error(&format!("jsserve: {error}\n"));
             return 1;
         }
-        let ending = self.play(&source).await;
+        let ending = match self.config.print {
+            true => self.print(&source).await,
+            false => self.play(&source).await,
+        };
         self.idle().await;
         match ending {
             Ending::Settled => 0,
@@ -292,8 +296,26 @@ impl Script {
                 true => self.code.main_module(ctx, &source.text),
                 false => self.code.script(ctx, &source.name),
             };
-            let program = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module)?;
+            let first = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module);
+            let program = first.or_else(|error| {
+                let text = as_typescript(ctx, &error, source)?;
+                let module = || self.code.main_module(ctx, &text);
+                goal::Program::compile(ctx, &text, &source.name, source.goal, module)
+            })?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))
+        };
+        self.settle(start).await
+    }
+
+    /// Evaluates a script and prints its value, which may be awaited.
+    async fn print(&self, source: &Source) -> Ending {
+        let start = |ctx: &Ctx<'_>| {
+            let options = Options { r#async: true, ..Options::default() };
+            let run = |text: &[u8]| eval::script(ctx, text, &source.name, options);
+            let promise = run(&source.text).or_else(|error| run(&as_typescript(ctx, &error, source)?))?;
+            let show = eval::script(ctx, PRINT, "<print>", Options::default())?;
+            let show = show.into_function().ok_or(rquickjs::Error::Unknown)?;
+            Ok(Some(crate::js::Held::new(show.call((promise,))?)))
         };
         self.settle(start).await
     }
@@ -333,6 +355,28 @@ impl Script {
         })
         .await
     }
+}
+
+/// Prints the value that a script's promise has in an object, so that a promise stays one.
+const PRINT: &[u8] = b"(ended) => ended.then(({ value }) => console.log(value))";
+
+/// A text that stands in no file as TypeScript, where it does not parse as JavaScript.
+///
+/// # Errors
+/// What was wrong with it as JavaScript, where it is not TypeScript either.
+fn as_typescript(ctx: &Ctx<'_>, error: &rquickjs::Error, source: &Source) -> rquickjs::Result<Vec<u8>> {
+    crate::js::exception::raise(ctx, error);
+    let thrown = ctx.catch();
+    let told = Thrown::from_value(&thrown);
+    let is_here = told.location().is_some_and(|(file, ..)| file == source.name);
+    if source.name.starts_with('<') && is_here && told.text.starts_with("SyntaxError") {
+        let text = String::from_utf8_lossy(&source.text);
+        if let Ok(prepared) = prepare::typed(&source.name, &text) {
+            prepare::remember(&source.name, &prepared);
+            return Ok(prepared.text);
+        }
+    }
+    Err(ctx.throw(thrown))
 }
 
 /// As good as no limit, and far enough below what a signed size can hold.

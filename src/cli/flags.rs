@@ -12,14 +12,18 @@ use super::values::{Size, Span, Workers, count, port};
 
 const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
        jsserve [flags] script.js [script arguments]
-       jsserve [flags] -e EXPR [script arguments]
+       jsserve [flags] -e EXPR | -p EXPR [script arguments]
        jsserve check [flags] app.js
-       jsserve repl | types";
+       jsserve repl | types | version | help [COMMAND]";
 
 const EXAMPLES: &str =
     "A module with a default export is an app: it is served. Everything else is a script: it runs once, and
 all words behind it are its own. Without a file the script is read from standard input, as with -; on a
-terminal the interactive prompt starts, as with repl. types prints the declarations for TypeScript.
+terminal the interactive prompt starts, as with repl. types prints the declarations for TypeScript. Each
+command has its own --help.
+
+A text that is not in a file (-e, -p, standard input, the prompt) is JavaScript; one that does not parse as that
+is read as TypeScript. Files are TypeScript by their name: .ts, .tsx, .mts, .cts.
 
 Examples:
   jsserve app.js --port 8080
@@ -127,6 +131,10 @@ pub struct Script {
     /// Run this text instead of a file
     #[arg(long, short = 'e', value_name = "EXPR", allow_hyphen_values = true)]
     pub eval: Option<String>,
+
+    /// Run this text and print the value of its last expression; a top-level await is waited for
+    #[arg(long, short = 'p', value_name = "EXPR", allow_hyphen_values = true, conflicts_with_all = ["eval", "interactive", "module"])]
+    pub print: Option<String>,
 
     /// Evaluate this file first; may be repeated
     #[arg(long, short = 'I', value_name = "FILE")]

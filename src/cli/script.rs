@@ -15,8 +15,9 @@ use super::flags::Flags;
 use super::resolve;
 
 /// Flags that scripts and the prompt follow; all others are about serving.
-const FOLLOWED: [&str; 13] = [
+const FOLLOWED: [&str; 14] = [
     "eval",
+    "print",
     "interactive",
     "std",
     "module",
@@ -32,7 +33,7 @@ const FOLLOWED: [&str; 13] = [
 ];
 
 /// Flags that mean nothing where something is served.
-pub const ONLY_SCRIPTS: [&str; 6] = ["eval", "interactive", "std", "module", "script", "include"];
+pub const ONLY_SCRIPTS: [&str; 7] = ["eval", "print", "interactive", "std", "module", "script", "include"];
 
 /// The configuration for `program` with `args`, its name among them.
 ///
@@ -50,6 +51,7 @@ pub fn resolve(
     Ok(ScriptConfig {
         program,
         goal: goal(flags),
+        print: flags.script.print.is_some(),
         args: args.into_iter().map(resolve::argument).collect::<Result<_>>()?,
         exec_args: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         std: flags.script.std,

@@ -24,6 +24,7 @@ use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Held, function};
 use crate::modules::console::{DEPTH, inspect};
 use crate::modules::std::standard;
+use crate::source::prepare;
 
 /// What stack traces call the lines.
 const NAME: &str = "<repl>";
@@ -129,7 +130,13 @@ impl Session {
             }
             let thrown = Thrown::take(ctx);
             let (_, line, column) = thrown.location().unwrap_or_default();
-            thrown.text.starts_with("SyntaxError") && source::is_open(&script, &thrown.text, line, column)
+            if !thrown.text.starts_with("SyntaxError") {
+                return false;
+            }
+            source::is_open(&script, &thrown.text, line, column)
+                // What is no JavaScript may be TypeScript that goes on: its error is at the text's end then.
+                || !thrown.text.contains("missing initializer")
+                    && prepare::typed(NAME, text).is_err_and(|error| error.line > 0 && is_end(text, error.line, error.column))
         })
     }
 
@@ -178,6 +185,16 @@ impl Session {
     }
 }
 
+/// Whether nothing but blanks stands behind a place, from 1 and in bytes, of `text`.
+fn is_end(text: &str, line: u32, column: u32) -> bool {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let Some((first, rest)) = lines.get(line as usize - 1..).and_then(<[&str]>::split_first) else {
+        return true;
+    };
+    let first = first.get(column as usize - 1..).unwrap_or_default();
+    std::iter::once(&first).chain(rest).all(|line| line.trim().is_empty())
+}
+
 fn compiles(ctx: &Ctx<'_>, text: &str) -> bool {
     let fine = eval::check(ctx, text, NAME).is_ok();
     if !fine {
@@ -190,5 +207,13 @@ fn compiles(ctx: &Ctx<'_>, text: &str) -> bool {
 /// is about what was typed.
 fn prepared(ctx: &Ctx<'_>, text: &str) -> String {
     let forms = source::as_object(text).into_iter().chain([source::as_script(text)]);
-    forms.into_iter().find(|form| compiles(ctx, form)).unwrap_or_else(|| text.to_owned())
+    let found = forms.into_iter().find(|form| compiles(ctx, form));
+    found.or_else(|| as_typescript(ctx, text)).unwrap_or_else(|| text.to_owned())
+}
+
+/// TypeScript as the engine takes it.
+fn as_typescript(ctx: &Ctx<'_>, text: &str) -> Option<String> {
+    let prepared = prepare::typed(NAME, text).ok()?;
+    let script = source::as_script(std::str::from_utf8(&prepared.text).ok()?);
+    compiles(ctx, &script).then_some(script)
 }
