@@ -9,9 +9,17 @@ use std::process::ExitCode;
 
 use runtime::error::{Error, ErrorKind};
 
+use crate::logging;
+
 /// Prints `error` with its remedy and gives the exit code: 2 for usage, 1 for the rest.
 pub fn report(error: &Error) -> ExitCode {
-    complain(&error.to_string());
+    match logging::is_json() {
+        true => {
+            let flag = error.flag().map(|flag| format!("--{flag} ")).unwrap_or_default();
+            tracing::error!(remedy = error.way_out(), "{flag}{}", error.message());
+        }
+        false => complain(&error.to_string()),
+    }
     match error.kind() {
         ErrorKind::Usage => ExitCode::from(2),
         _ => ExitCode::FAILURE,
@@ -36,6 +44,9 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
 
 /// Prints one message under this program's name. One write, so that lines of several threads do not mix; a closed standard error is no reason to fail.
 pub fn complain(text: &str) {
+    if logging::is_json() {
+        return tracing::error!("{text}");
+    }
     let line = format!("jsserve: {text}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

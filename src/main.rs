@@ -13,12 +13,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use cli::Request;
-use runtime::config::ScriptConfig;
+use runtime::config::{LogFormat, ScriptConfig};
 
 fn main() -> ExitCode {
     let descriptors = descriptors::open();
     failure::catch_panics();
-    match cli::read(std::env::args_os()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    if cli::wants_json(&words) {
+        logging::start(false, LogFormat::Json);
+    }
+    match cli::read(words) {
         Ok(Request::Serve(config)) => {
             logging::start(config.quiet, config.log);
             serve::serve(*config).unwrap_or_else(|error| failure::report(&error))

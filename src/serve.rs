@@ -13,6 +13,8 @@ use runtime::error::Result;
 use runtime::server::{ExitStatus, Server};
 use runtime::shutdown;
 
+use crate::logging;
+
 /// Serves until a signal ends it: the process ends with 0 after a clean drain, with 1 when requests had to be
 /// cut.
 ///
@@ -23,7 +25,14 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     let file = config.file.clone();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
     let server = Server::start(config, handlers::protocols())?;
-    if !quiet {
+    if !quiet && logging::is_json() {
+        let addresses: Vec<String> = server.addresses();
+        let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));
+        let config = file.as_ref().map(|file| file.display().to_string());
+        logging::print(|| {
+            tracing::info!(version, app, addresses = addresses.join(" "), workers, io, config, heap, "serving");
+        });
+    } else if !quiet {
         let mut line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
         if let Some(bytes) = heap {
             let _ = write!(line, " heap={}M (of the cgroup's memory)", bytes >> 20);
@@ -49,6 +58,11 @@ pub fn check(config: Config) -> Result<ExitCode> {
     if !quiet {
         let handlers = checked.methods.names();
         let (modules, ms) = (checked.modules, checked.took.as_millis());
+        if logging::is_json() {
+            let (handlers, ms) = (handlers.join(" "), ms as u64);
+            logging::print(|| tracing::info!(app, handlers, modules, ms, "loaded"));
+            return Ok(ExitCode::SUCCESS);
+        }
         let line = format!("{app}: {}{file}, modules={modules}, loaded in {ms} ms\n", handlers.join(" and "));
         let _ = std::io::stdout().write_all(line.as_bytes());
     }

@@ -6,6 +6,7 @@
 
 mod address;
 mod cgroup;
+mod commands;
 mod dotenv;
 mod environment;
 mod flags;
@@ -83,6 +84,14 @@ impl From<Error> for Refusal {
     }
 }
 
+/// Whether the log's lines are to be JSON: told before anything else is understood.
+pub fn wants_json(words: &[OsString]) -> bool {
+    let ours = words.iter().skip(1).take_while(|word| *word != "--");
+    let ours: Vec<&OsString> = ours.collect();
+    ours.iter().any(|word| *word == "--log=json")
+        || ours.windows(2).any(|pair| pair[0] == "--log" && pair[1] == "json")
+}
+
 fn parse(words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::Error> {
     let matches = Flags::command().try_get_matches_from(words)?;
     Ok((Flags::from_arg_matches(&matches)?, matches))
@@ -104,9 +113,10 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         let text = format!("nothing is served: {what} is a script (no default export); ignored: {flags}");
         (!flags.is_empty()).then_some(text)
     };
-    if let Some(text) = flags.script.eval.clone() {
+    if let Some(text) = flags.script.eval.clone().or_else(|| flags.script.print.clone()) {
         // The first word that is no flag is an argument like the others.
-        return Ok(Request::Script(config(Program::Text(text), file)?, warn("-e")));
+        let flag = if flags.script.print.is_some() { "-p" } else { "-e" };
+        return Ok(Request::Script(config(Program::Text(text), file)?, warn(flag)));
     }
     if flags.script.interactive {
         let mut prompt = config(Program::Prompt, file.clone())?;
@@ -119,6 +129,9 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         None if std::io::stdin().is_terminal() => return Ok(Request::Repl(config(Program::Prompt, None)?)),
         None => "-".into(),
     };
+    if let Some(text) = file.to_str().and_then(|word| commands::answer(word, &rest)) {
+        return text.map(Request::Print).map_err(Refusal::from);
+    }
     match file.to_str() {
         Some("-") => {
             Ok(Request::Script(config(Program::Stdin, Some(file))?, warn("the program on standard input")))

@@ -54,7 +54,7 @@ impl Server {
             let status = server.child.try_wait().expect("wait for jsserve");
             panic!("no start line (exit {status:?}); standard error:\n{}", server.log.text());
         };
-        server.addresses = line.split(' ').filter_map(address).collect();
+        server.addresses = line.split([' ', '"']).filter_map(address).collect();
         assert!(!server.addresses.is_empty(), "no address in the start line: {line}");
         server.start_line = line;
         server
