@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `causes config environment error source`
+//! 1 `causes config environment error log source`
 
 pub mod app;
 mod causes;
@@ -19,6 +19,7 @@ pub mod handler;
 pub mod io;
 pub mod js;
 mod listeners;
+pub mod log;
 pub mod modules;
 mod net;
 pub mod refused;

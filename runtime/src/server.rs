@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier, Pulse};
 use crate::listeners;
+use crate::log;
 use crate::refused::Refused;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
@@ -304,6 +305,7 @@ impl Server {
                 self.drain(&why);
                 return Ok(ExitStatus::Cut);
             }
+            log::flush();
         }
     }
 
@@ -355,6 +357,7 @@ impl Server {
             }
         }
         self.stop();
+        log::flush();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
 }

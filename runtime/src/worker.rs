@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
+use crate::log;
 use crate::refused::Refused;
 use crate::serving::Serving;
 
@@ -372,7 +373,9 @@ async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protoc
                 worker.until(Worker::is_draining).await;
             }
             Some(Err(error)) => {
-                tracing::error!(worker = worker.number, "accept: {error}");
+                if log::admits(log::Kind::Accept) {
+                    tracing::error!(worker = worker.number, "accept: {error}");
+                }
                 io::sleep(std::time::Duration::from_millis(100)).await;
             }
             None => {}

@@ -35,6 +35,7 @@ use crate::js::promise::{self, Observer, Outcome};
 use crate::js::reach::Reach;
 use crate::js::reflect;
 use crate::js::{Ctx, Held};
+use crate::log;
 use crate::modules::TABLE;
 use crate::modules::console::{Level, Output};
 use crate::modules::locale;
@@ -110,7 +111,9 @@ impl Blueprint {
             turn_cpu_max: Duration::from_millis(self.config.limits.turn_cpu_ms_max),
         };
         let report = Box::new(move |thrown: &Thrown, place: &str| {
-            tracing::error!(worker, "{place}: {thrown}");
+            if log::admits(log::Kind::Reported) {
+                tracing::error!(worker, "{place}: {thrown}");
+            }
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
         locks::share(engine.state(), self.locks.clone(), generation);
@@ -286,14 +289,19 @@ impl App {
         if self.replacing.replace(true) {
             return;
         }
-        tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
+        if log::admits(log::Kind::Replaced) {
+            tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
+        }
         match load(&self.blueprint, self.worker, self.engines.generation).await {
             Ok(fresh) => {
                 self.attend(&fresh.engine);
                 let old = self.current.replace(fresh);
                 drop(io::spawn(await_end(Rc::downgrade(old.engine()), self.engines.clone())));
             }
-            Err(error) => tracing::error!(worker = self.worker, "the old context stays: {error}"),
+            Err(error) if log::admits(log::Kind::Replaced) => {
+                tracing::error!(worker = self.worker, "the old context stays: {error}");
+            }
+            Err(_) => {}
         }
         self.replacing.set(false);
     }

@@ -17,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use url::{Host, Url};
 
 use crate::io::{self, Stream};
+use crate::log;
 
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Forward, Http1, Http2, Link};
@@ -175,7 +176,9 @@ async fn open_http1(
     let host: Rc<str> = host.into();
     let task = io::spawn(async move {
         let _room = room;
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.await
+            && log::admits(log::Kind::Upstream)
+        {
             tracing::debug!("connection to {host}: {error}");
         }
     });
@@ -198,7 +201,9 @@ async fn open_http2(client: &Inner, transport: Transport, host: &str, room: Room
     let host: Rc<str> = host.into();
     drop(io::spawn(async move {
         let _room = room;
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.await
+            && log::admits(log::Kind::Upstream)
+        {
             tracing::debug!("connection to {host}: {error}");
         }
     }));

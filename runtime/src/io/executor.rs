@@ -18,6 +18,7 @@ use async_task::{FallibleTask, Runnable};
 use slab::Slab;
 
 use super::{budget, memory, pulse, timer};
+use crate::log;
 
 /// The part of a worker that other threads reach.
 pub(super) struct Shared {
@@ -267,7 +268,9 @@ fn log_panic(panic: &(dyn std::any::Any + Send)) {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!("a task panicked and was ended: {text}");
+    if log::admits(log::Kind::Panic) {
+        tracing::error!("a task panicked and was ended: {text}");
+    }
 }
 
 /// The result of a task, some day. Dropping it lets the task go on by itself.

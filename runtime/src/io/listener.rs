@@ -15,6 +15,7 @@ use super::ring::RingListener;
 use super::stream::{Stream, set_nonblocking};
 use super::timer::sleep;
 use super::worker;
+use crate::log;
 
 /// Connections taken from the kernel's backlog at the close, at most: its usual bound.
 const BACKLOG_MAX: usize = 4096;
@@ -73,7 +74,7 @@ impl Listener {
             match error.raw_os_error() {
                 // ENOSPC: epoll_ctl(2), no more watches for this user.
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => {
-                    if !self.exhausted.replace(true) {
+                    if !self.exhausted.replace(true) && log::admits(log::Kind::Accept) {
                         tracing::error!("cannot accept connections: {error}; trying again until it works");
                     }
                     sleep(BACK_OFF).await;

@@ -24,6 +24,7 @@ use crate::js::engine::{Engine, EngineLimits, Pulse};
 use crate::js::exception::{self, Thrown};
 use crate::js::loader::Table;
 use crate::js::promise::{self, Observer};
+use crate::log;
 use crate::modules::console::{Level, Output};
 use crate::modules::host::{self, Host, Role};
 use crate::modules::locks::{self, manager::Manager};
@@ -165,6 +166,7 @@ fn unpin() {
 fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     match parent {
+        Role::App if !log::admits(log::Kind::Worker) => {}
         Role::App => tracing::error!("Worker {specifier}{place}: {thrown}"),
         Role::Script | Role::Worker => {
             let frame = thrown.code_frame().map(|frame| frame + "\n").unwrap_or_default();
