@@ -92,6 +92,18 @@ fn a_clone_keeps_the_guard_of_its_headers() {
     );
 }
 
+// Web IDL section 3.2.4.9, "unsigned short": the whole part of the number, modulo 2^16.
+#[test]
+fn a_status_is_taken_modulo_65536() {
+    check(
+        r#"
+        for (const [given, status] of [[65736, 200], [131372, 300], [-65336, 200], ['201', 201], [200.9, 200]])
+            equal(new Response(null, { status: given }).status, status);
+        for (const status of [199, 600, 65736 + 400, 0, -1, NaN, Infinity, 65536]) throws(() => new Response(null, { status }), 'RangeError');
+        "#,
+    );
+}
+
 #[test]
 fn the_status_text_is_a_byte_string() {
     check(

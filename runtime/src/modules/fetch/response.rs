@@ -220,9 +220,10 @@ impl Response {
 
 fn checked_status(ctx: &Ctx<'_>, status: &Value<'_>, range: std::ops::RangeInclusive<u16>) -> Result<u16> {
     let number = value::to_number(status)?;
-    let whole = number.trunc();
-    if whole >= f64::from(*range.start()) && whole <= f64::from(*range.end()) {
-        return Ok(whole as u16);
+    // "unsigned short" (Web IDL section 3.2.4.9): the whole part, modulo 2^16; what is not finite is 0.
+    let whole = if number.is_finite() { number.trunc().rem_euclid(65_536.0) as u16 } else { 0 };
+    if range.contains(&whole) {
+        return Ok(whole);
     }
     let text = format!("The status {number} is outside of {} to {}", range.start(), range.end());
     Err(range_error(ctx, &text))
