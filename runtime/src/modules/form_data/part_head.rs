@@ -38,14 +38,15 @@ impl Head {
         Ok(false)
     }
 
-    /// `form-data; name="..."; filename="..."`. Other parameters say nothing here, `filename*` neither
-    /// (RFC 7578, section 4.2).
+    /// `form-data; name="..."; filename="..."`. Senders must not use `filename*` (RFC 7578, section 4.2);
+    /// where it stands alone the part is a file all the same, as undici has it. Other parameters say
+    /// nothing here.
     fn disposition(&mut self, field: &[u8]) -> Parsed<()> {
         let end = field.iter().position(|byte| *byte == b';').ok_or("a part has no name")?;
         if !trim(&field[..end]).eq_ignore_ascii_case(b"form-data") {
             return Err("a part's disposition is not form-data");
         }
-        let (mut rest, mut name) = (&field[end..], None);
+        let (mut rest, mut name, mut extended) = (&field[end..], None, None);
         while let [b';', after @ ..] = trim(rest) {
             let equals = after.iter().position(|byte| *byte == b'=').ok_or("a parameter has no value")?;
             let key = trim(&after[..equals]);
@@ -55,13 +56,31 @@ impl Head {
                 name = Some(value);
             } else if key.eq_ignore_ascii_case(b"filename") {
                 self.filename = Some(value);
+            } else if key.eq_ignore_ascii_case(b"filename*") {
+                extended = Some(value);
             }
         }
         if !trim(rest).is_empty() {
             return Err("a disposition is malformed");
         }
         self.name = name.ok_or("a part has no name")?;
+        if self.filename.is_none() {
+            self.filename = extended.as_deref().map(decoded).transpose()?;
+        }
         Ok(())
+    }
+}
+
+/// The text of an extended value: `UTF-8''`, a language in between, and percent-encoded bytes (RFC 8187,
+/// section 3.2).
+fn decoded(value: &str) -> Parsed<String> {
+    let mut parts = value.splitn(3, '\'');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(charset), Some(_), Some(text)) if charset.eq_ignore_ascii_case("utf-8") => {
+            let text = percent_encoding::percent_decode_str(text).decode_utf8();
+            text.map(|text| text.into_owned()).map_err(|_| "the bytes of a filename* are no UTF-8")
+        }
+        _ => Err("a filename* is not in UTF-8"),
     }
 }
 

@@ -268,6 +268,22 @@ mod tests {
         assert_eq!(all("\r\n\r\n--b--\r\n"), Ok(vec![]));
     }
 
+    /// RFC 7578, section 4.2: it must not be sent; undici makes a file of it.
+    #[test]
+    fn a_filename_in_extended_notation_alone_makes_a_file() {
+        let head = |parameters: &str| {
+            let body =
+                format!("--b\r\nContent-Disposition: form-data; name=n; {parameters}\r\n\r\n\r\n--b--");
+            all(&body).map(|parts| parts[0].head.filename.clone())
+        };
+        assert_eq!(head("filename*=utf-8''a%20%C3%A9.txt"), Ok(Some("a é.txt".into())));
+        assert_eq!(head("filename*=UTF-8'en'x"), Ok(Some("x".into())));
+        assert_eq!(head("filename*=UTF-8''%41; filename=b"), Ok(Some("b".into())), "not alone");
+        for refused in ["filename*=a", "filename*=latin1''a", "filename*=utf-8''%ff"] {
+            assert!(head(refused).is_err(), "{refused}");
+        }
+    }
+
     /// What looks like the delimiter is data, until it is one.
     #[test]
     fn near_delimiters_are_data() {
