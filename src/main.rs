@@ -58,7 +58,8 @@ fn print(text: &str) -> ExitCode {
 
 /// Runs a script; its exit code.
 fn run(config: ScriptConfig) -> ExitCode {
-    logging::start(config.quiet, config.log);
+    // Its standard error is its own: of ours only what is wrong with the machine, or with us.
+    logging::start(true, config.log);
     match runtime::script::run(config) {
         // Exit codes have eight bits (exit(3)).
         Ok(code) => ExitCode::from(code as u8),
