@@ -118,6 +118,67 @@ both_backends! {
     }
 }
 
+both_backends! {
+    // A refused client gets a little time, and as little may it send: what it sends costs us work.
+    fn a_refused_client_sends_no_gigabytes(io) {
+        let (_app, server) = start(io, &[]);
+        let mut client = Connection::open(server.addr());
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999999\r\n\r\n");
+        let (start, block) = (Instant::now(), [b'x'; 64 << 10]);
+        let mut sent = 0;
+        while start.elapsed() < SOON {
+            match client.stream().write(&block) {
+                Ok(count) => sent += count,
+                Err(_) => break,
+            }
+        }
+        // The bound, and what the kernel takes on both sides.
+        assert!(sent < 32 << 20, "{sent} bytes were taken after the answer");
+        assert!(start.elapsed() < SOON, "the server waits for a client that was refused");
+        assert_eq!(Connection::open(server.addr()).get("/").status, 200);
+    }
+
+    fn a_client_that_drips_does_not_keep_its_seat_after_a_refusal(io) {
+        let flags = ["--connections-max", "1", "--request-timeout", "200ms", "--body-timeout", "60s", "--body-max", "1K"];
+        let (_app, server) = start(io, &flags);
+        for (length, status) in [("1000", 503), ("1025", 413)] {
+            let mut client = Connection::open(server.addr());
+            client.send(format!("POST /never HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\nx"));
+            assert_eq!(client.response("POST").status, status);
+            let mut next = Connection::open(server.addr());
+            next.send(get("/"));
+            let start = Instant::now();
+            while next.stays_silent(Duration::from_millis(50)) {
+                client.try_send("x");
+                assert!(start.elapsed() < SOON, "the seat of a request that got {status} is not free");
+            }
+            assert_eq!(next.response("GET").text(), "answered");
+        }
+    }
+
+    // RFC 9112 section 9.6: what the answer says must not be lost to a reset, whatever the client sends.
+    fn an_answer_that_is_read_slowly_arrives_whole_though_its_client_goes_on_talking(io) {
+        let app = app!(fetch "return new Response('y'.repeat(8 << 20), { headers: { connection: 'close' } })");
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let client = Connection::open(server.addr());
+        let mut stream = client.stream();
+        stream.set_read_timeout(Some(SOON)).expect("read timeout");
+        stream.write_all(get("/").as_bytes()).expect("request");
+        let (mut bytes, mut buffer) = (0, [0; 64 << 10]);
+        loop {
+            let count = stream.read(&mut buffer).expect("the answer and a FIN");
+            if count == 0 {
+                break;
+            }
+            bytes += count;
+            // Longer than the time of a client that has everything.
+            std::thread::sleep(Duration::from_millis(20));
+            let _ = stream.write(b"x");
+        }
+        assert!(bytes > 8 << 20, "{bytes}");
+    }
+}
+
 #[test]
 fn port_0_twice_is_two_ports() {
     let app = app!(APP);

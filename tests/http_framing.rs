@@ -54,6 +54,10 @@ both_backends! {
             "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a:port\r\n\r\n",
+            // Empty, where the target URI has an authority.
+            "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: \r\n\r\n",
+            "GET http://a/ HTTP/1.1\r\nHost: \r\n\r\n",
         ] {
             is_400_and_close(&server, request);
         }
@@ -87,6 +91,16 @@ both_backends! {
             is_400_and_close(&server, &format!("POST /body HTTP/1.1\r\nHost: test\r\n{fields}\r\n\r\n{body}"));
         }
         is_400_and_close(&server, "POST /body HTTP/1.0\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    }
+
+    // RFC 9112 section 6.1: a coding that is not known, with chunked at its end.
+    fn an_unknown_transfer_coding_is_501(io) {
+        let (_app, server) = start(io);
+        for fields in ["Transfer-Encoding: deflate, chunked", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", "Transfer-Encoding: identity, chunked"] {
+            let bytes = raw(server.addr(), format!("POST /body HTTP/1.1\r\nHost: test\r\n{fields}\r\n\r\n0\r\n\r\n{}", get("/smuggled")));
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(text.starts_with("HTTP/1.1 501 ") && text.matches("HTTP/1.1 ").count() == 1, "{fields:?} got {text:?}");
+        }
     }
 
     fn broken_chunks_are_refused(io) {

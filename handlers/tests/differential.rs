@@ -168,8 +168,8 @@ const VALID: [&str; 10] = [
     "POST /x HTTP/1.1\r\nHost: h:1\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\nhello\r\n\r\nxyGET /n HTTP/1.1\r\nHost:h\r\n\r\n",
     "PUT http://a.example/ HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
      5;a=\"b\" ; c\r\nhello\r\n1\r\n!\r\n0\r\nT: v\r\nU:\r\n\r\n",
-    "OPTIONS * HTTP/1.1\r\nA:\r\nB: c d \r\nHost: [::1]:80\r\nA: \t2\r\n\r\nOPTIONS / HTTP/1.1\r\nHost:\r\n\r\n",
-    "M-SEARCH / HTTP/1.1\r\nHost:\r\nX: \u{e9}\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nA:\r\nB: c d \r\nHost: [::1]:80\r\nA: \t2\r\n\r\nOPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "M-SEARCH / HTTP/1.1\r\nHost: h\r\nX: \u{e9}\r\n\r\n",
     "GET https://[::1]:8443/?a HTTP/1.1\r\nHost: x\r\n\r\nGET HTTP://a.example?q HTTP/1.1\r\nHost: x\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n000A\r\n0123456789\r\n0\r\n\r\nDELETE / HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.1\r\nHost: h\r\n\r\n",

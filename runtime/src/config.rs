@@ -107,6 +107,21 @@ pub const SCRIPT_STACK_BYTES: usize = 4 << 20;
 /// Stack in bytes of a thread that runs JavaScript, beyond what JavaScript itself may use.
 pub const NATIVE_STACK_BYTES: usize = 2 << 20;
 
+/// Bounds of a lingering close: what a peer may still send, unread, after our FIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linger {
+    /// Bytes, beside those that had come before; beyond, nothing more is received.
+    pub bytes_max: u64,
+    /// From when the peer has all that was sent to it; beyond: close.
+    pub ms_max: u64,
+}
+
+impl Default for Linger {
+    fn default() -> Self {
+        Linger { bytes_max: 64 << 10, ms_max: 1_000 }
+    }
+}
+
 /// Bounds on everything that a client or an app could make grow.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -118,6 +133,10 @@ pub struct Limits {
     pub target_bytes_max: usize,
     /// Bytes of a request body; beyond: 413.
     pub body_bytes_max: usize,
+    /// Bytes of a request body that nobody reads, dropped so that the connection can go on; beyond: close.
+    pub unread_bytes_max: u64,
+    /// After the last answer of a connection, and of raw TCP after the handler's end.
+    pub linger: Linger,
     /// From the first byte of a head to its end; beyond: 408 and close.
     pub header_ms_max: u64,
     /// Between two pieces of a request body; beyond: 408 and close.
@@ -163,6 +182,8 @@ impl Default for Limits {
             header_fields_max: 100,
             target_bytes_max: 8 << 10,
             body_bytes_max: 1 << 20,
+            unread_bytes_max: 1 << 20,
+            linger: Linger::default(),
             header_ms_max: 10_000,
             body_stall_ms_max: 10_000,
             idle_ms_max: 10_000,

@@ -177,24 +177,17 @@ impl Connection {
     }
 
     /// Ends the connection: what is being sent goes out, the client gets our FIN, and what it still
-    /// sends is dropped, so that an answer in flight is not lost to a reset (RFC 9112 section 9.6):
-    /// until it ends too, pauses for `linger_ms`, or has sent for five times that. Then all
-    /// operations are joined and the socket closed.
-    pub async fn close_gently(self, stall_ms: u64, linger_ms: u64) {
+    /// sends is dropped within bounds, so that an answer in flight is not lost to a reset
+    /// ([`Stream::linger`]). Then all operations are joined and the socket closed.
+    pub async fn close_gently(self) {
         self.set_phase(Phase::Closing);
-        if self.sent(stall_ms).await.is_err() {
+        let limits = &self.worker.config.limits;
+        if self.sent(limits.write_stall_ms_max).await.is_err() {
             return self.abort().await;
         }
         if self.stream.shutdown(Shutdown::Write).is_ok() {
-            self.request.set(linger_ms * 5);
-            self.stall.set(linger_ms);
-            while let Ok(chunk) = self.recv().await {
-                // A client that always sends never lets `recv` come to the stall deadline.
-                if chunk.is_empty() || self.request.expired() {
-                    break;
-                }
-                self.stall.set(linger_ms);
-            }
+            let discard = |cx: &mut Context<'_>| self.stream.poll_recv(cx).map_ok(|chunk| chunk.len());
+            self.stream.linger(&limits.linger, limits.write_stall_ms_max, discard).await;
         }
         self.stream.close().await;
     }

@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::io_harness::{client, join, listen, within};
+use runtime::config::Linger;
 use runtime::io::{self, Socket};
 use runtime::modules::os::lent::Lent;
 
@@ -57,7 +58,7 @@ async fn unread_bytes_do_not_cost_the_peer_its_answer() {
         peer.shutdown(Shutdown::Write).expect("FIN");
         answer
     });
-    lent.finish().await;
+    lent.finish(&Linger::default(), 10_000).await;
     assert_eq!(join(reader).await, b"answer");
     assert_eq!(driver.text(&format!("String(os.close({fd}))")), "-9");
 }
@@ -66,7 +67,7 @@ async fn a_peer_that_never_stops_is_left_after_a_second() {
     let (driver, lent, mut peer) = lend().await;
     let writer = std::thread::spawn(move || while peer.write_all(&[7; 10_000]).is_ok() {});
     script(&driver, &format!("await os.recv({}, new ArrayBuffer(1))", lent.fd())).await;
-    within(Duration::from_secs(5), lent.finish()).await;
+    within(Duration::from_secs(5), lent.finish(&Linger::default(), 10_000)).await;
     join(writer).await;
 }
 
@@ -84,7 +85,7 @@ async fn a_number_that_the_script_reused_stays_open() {
     script(&driver, &format!("os.close({fd}); globalThis.next = os.socket(os.AF_INET, os.SOCK_STREAM)"))
         .await;
     assert_eq!(peer.read(&mut [0; 8]).expect("FIN"), 0);
-    lent.finish().await;
+    lent.finish(&Linger::default(), 10_000).await;
     assert_eq!(driver.text("String(os.close(next))"), "0");
     let other = Lent::new(&driver.engine, Socket::new(peer)).expect("lent");
     drop(driver);
@@ -106,7 +107,7 @@ async fn handlers_end_with_the_connection() {
         peer.write_all(b"more").expect("write");
     });
     let calls = driver.text("String(calls)");
-    lent.finish().await;
+    lent.finish(&Linger::default(), 10_000).await;
     join(reader).await;
     assert_eq!(driver.text("String(calls)"), calls, "no call once the handler of the connection has ended");
     within(Duration::from_secs(5), std::future::poll_fn(|cx| driver.engine.state().alive().poll_idle(cx)))

@@ -164,6 +164,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         ring_entries: serving.ring_entries as u32,
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
         drain_ms_max: serving.drain_timeout.0,
+        ..Limits::default()
     })
 }
 

@@ -1,27 +1,30 @@
 //! One request and its answer.
 //!
-//! Owns: the body on its way to the script, the call of the app, time and size limits of a request,
-//! what becomes of a body that nobody read. Must not know: how heads are parsed and written, other
-//! requests.
+//! Owns: the call of the app, the time that an answer may take. Must not know: heads on the wire, other
+//! requests, how a body is received.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use runtime::app::fetch::{
-    self, BodyError, Called, Failure, Head, Incoming, IncomingBody, OwnedReply, Pending, Progress, Reply,
-};
+use runtime::app::fetch::{self, Called, Failure, Head, Incoming, OwnedReply, Pending, Reply};
 use runtime::app::methods::Method;
 use runtime::connection::{Phase, Stopped};
 use runtime::io::Chunk;
+use runtime::log::{self, Kind};
 use runtime::serving;
 
-use super::h1::{BodyDecoder, BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
+use super::body::{self, Body, Failed};
+use super::h1::{BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
 use super::session::{End, Session};
 use super::{failure, reply, streamed};
 
-/// An unread body up to this size is received and dropped, so that the connection can go on.
-const DRAIN_BYTES_MAX: u64 = 256 << 10;
+/// The app has no `fetch`, though the listener speaks HTTP.
+const NO_FETCH: Rejection = Rejection::new(501, "the app has no fetch");
+
+/// Turns of the route got stuck too often.
+const STUCK: Rejection = Rejection::new(503, "the route is refused for a while");
+
 /// Later requests received while one is with the app; beyond, they wait in the kernel.
 pub const EARLY_BYTES_MAX: usize = 16 << 10;
 
@@ -45,32 +48,6 @@ impl Head for RequestHead {
     }
 }
 
-/// A request body between the wire and the script.
-pub struct Body {
-    decoder: BodyDecoder,
-    /// Where the script reads it.
-    pub script: IncomingBody,
-    /// All of it is here.
-    pub ended: bool,
-    /// The client waits for 100 Continue.
-    held_back: bool,
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.script.end(Progress::Failed(BodyError::Aborted));
-        }
-    }
-}
-
-impl Body {
-    /// Whether the connection can go on after an answer given now.
-    fn can_persist(&self) -> bool {
-        self.ended || (!self.held_back && self.decoder.remaining().is_none_or(|left| left <= DRAIN_BYTES_MAX))
-    }
-}
-
 /// Serves one request.
 ///
 /// # Errors
@@ -81,16 +58,16 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
         && serving::route_of(head.method_bytes(), head.target_bytes())
             .is_some_and(|route| worker.refused.has(&route))
     {
-        return Err(session.refuse(503, Exchange::of(head, false)));
+        return Err(session.refuse(&STUCK, Exchange::of(head, false)));
     }
     let mut body = match head.framing() {
         BodyFraming::None => None,
-        _ => Some(begin(session, head)?),
+        _ => Some(Body::begin(session, head)?),
     };
     session.connection.set_phase(Phase::Handling);
     worker.serving.note(head.method_bytes(), head.target_bytes());
     let draining = worker.is_draining();
-    let exchange = Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist));
+    let exchange = later(session, head, &body);
     let incoming = Incoming {
         head: head.clone(),
         body: body.as_ref().map(|body| body.script.clone()),
@@ -100,15 +77,12 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
     };
     let app = worker.app.current();
     let Some(handler) = app.callee(Method::Fetch) else {
-        return Err(session.refuse(501, Exchange::of(head, false)));
+        return Err(session.refuse(&NO_FETCH, Exchange::of(head, false)));
     };
     let mut encoded = Encoded { body: BodyMode::Omit, length: None, keep_alive: false };
     let out = &mut session.out;
     let called = fetch::fetch(app.engine(), handler, incoming, &mut |lent| {
-        encoded = match lent.streamed {
-            true => begin_streamed(out, head, &mut body, exchange, draining, &lent),
-            false => reply::write(out, &lent, exchange),
-        }
+        encoded = write_reply(out, head, &mut body, exchange, draining, &lent);
     });
     drop(app);
     let (stream, failed) = match called {
@@ -118,11 +92,8 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
         Called::Pending(pending) => match wait(session, &pending, &mut body).await? {
             Ok(mut owned) => {
                 let exchange = later(session, head, &body);
-                let (lent, out) = (owned.lend(), &mut session.out);
-                encoded = match lent.streamed {
-                    true => begin_streamed(out, head, &mut body, exchange, worker.is_draining(), &lent),
-                    false => reply::write(out, &lent, exchange),
-                };
+                let (lent, draining) = (owned.lend(), worker.is_draining());
+                encoded = write_reply(&mut session.out, head, &mut body, exchange, draining, &lent);
                 (owned.take_stream().map(|outgoing| (outgoing, pending.caller)), None)
             }
             Err(failure) => (None, Some(failure)),
@@ -134,25 +105,29 @@ pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), En
     }
     let mut persists = encoded.keep_alive;
     if let Some(failure) = failed {
-        let exchange = later(session, head, &body);
+        let mut exchange = later(session, head, &body);
+        // A client that has not sent its body in that time gets no more of it.
+        exchange.keep_alive &=
+            failure.kind != Kind::RequestTime || body.as_ref().is_none_or(|body| body.ended);
         persists = failure::answer(&mut session.out, &failure, head, exchange, &session.connection);
     }
-    match (persists, body) {
-        (false, _) => Err(End::Answered),
-        (true, Some(body)) if !body.ended => drop_unread(session, body).await,
-        (true, _) => Ok(()),
+    match body {
+        Some(body) if !body.ended => body::finish(session, body, persists).await,
+        _ if persists => Ok(()),
+        _ => Err(End::Answered),
     }
 }
 
 /// What shapes an answer that came after its turn: what the connection can do by now.
 fn later(session: &Session, head: &RequestHead, body: &Option<Body>) -> Exchange {
-    let draining = session.connection.worker().is_draining();
-    Exchange::of(head, !draining && body.as_ref().is_none_or(Body::can_persist))
+    let worker = session.connection.worker();
+    let unread_bytes_max = worker.config.limits.unread_bytes_max;
+    Exchange::of(head, !worker.is_draining() && body.as_ref().is_none_or(|b| b.can_persist(unread_bytes_max)))
 }
 
-/// Writes the head of an answer whose body may need the request's: a client that waits for 100 Continue
-/// gets it before, and a body that the script reads is no reason to close.
-fn begin_streamed(
+/// Writes an answer. A script may read on in the request's body: a client that waits for 100 Continue gets
+/// it before, and such a body is no reason to close.
+fn write_reply(
     out: &mut Vec<u8>,
     head: &RequestHead,
     body: &mut Option<Body>,
@@ -160,52 +135,13 @@ fn begin_streamed(
     draining: bool,
     reply: &Reply<'_>,
 ) -> Encoded {
-    if let Some(body) = body.as_mut().filter(|body| !body.ended && body.script.is_wanted()) {
-        if std::mem::take(&mut body.held_back) {
+    if let Some(body) = body.as_mut().filter(|body| body.is_wanted(reply.streamed)) {
+        if body.take_held_back() {
             out.extend_from_slice(CONTINUE);
         }
         exchange = Exchange::of(head, !draining);
     }
     reply::write(out, reply, exchange)
-}
-
-/// Takes up a request with a body: what has come of it goes to the script.
-fn begin(session: &mut Session, head: &RequestHead) -> Result<Body, End> {
-    let limit = session.connection.worker().config.limits.body_bytes_max as u64;
-    let decoder = BodyDecoder::new(head.framing(), limit, &session.head_limits);
-    let last = Exchange::of(head, false);
-    let decoder = decoder.map_err(|rejection| session.refuse(rejection.status, last))?;
-    let script = IncomingBody::new(Vec::new(), Progress::Open);
-    let mut body = Body { decoder, script, ended: false, held_back: head.expect_continue() };
-    let input = session.input();
-    let mut used = 0;
-    let fed = loop {
-        match feed(&mut body, &input[used..]) {
-            Ok(0) => break Ok(()),
-            Ok(consumed) => used += consumed,
-            Err(rejection) => break Err(rejection),
-        }
-    };
-    body.held_back &= used == 0 && !body.ended;
-    session.consume(used);
-    match fed {
-        Ok(()) => Ok(body),
-        Err(rejection) => Err(session.refuse(rejection.status, last)),
-    }
-}
-
-/// Decodes one step of `input`; the bytes used, 0 at the body's end or when input is wanting.
-fn feed(body: &mut Body, input: &[u8]) -> Result<usize, Rejection> {
-    if body.ended {
-        return Ok(0);
-    }
-    let step = body.decoder.decode(input)?;
-    body.script.push(step.data);
-    if step.end {
-        body.ended = true;
-        body.script.end(Progress::Complete);
-    }
-    Ok(step.consumed)
 }
 
 enum Turn {
@@ -270,7 +206,7 @@ async fn wait(
             }
             Turn::Wanted => {
                 receiving = true;
-                if body.as_mut().is_some_and(|body| std::mem::take(&mut body.held_back)) {
+                if body.as_mut().is_some_and(Body::take_held_back) {
                     session.out.extend_from_slice(CONTINUE);
                     session.flush().await?;
                     session.connection.set_phase(Phase::Handling);
@@ -280,9 +216,9 @@ async fn wait(
             Turn::Received(received) => {
                 receiving = false;
                 if let Some(body) = body.as_mut()
-                    && let Err(failed) = receive(session, body, received)
+                    && let Err(failed) = body::receive(session, body, received)
                 {
-                    return Err(failed.end(session, pending));
+                    return Err(cut(session, &failed, pending));
                 }
             }
         }
@@ -293,7 +229,9 @@ async fn wait(
 /// for, and no error of the app's.
 fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedReply, Failure>, End> {
     outcome.map(Ok).map_err(|failure| {
-        tracing::debug!("the client is gone: {}", failure.text);
+        if log::admits(Kind::Gone) {
+            tracing::debug!("the client is gone: {}", failure.text);
+        }
         End::Quiet
     })
 }
@@ -302,102 +240,16 @@ fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedRe
 fn timed_out(pending: &Pending, ms: u64) -> Failure {
     pending.caller.gone();
     let text = format!("no response within {ms} ms (--request-timeout)");
-    Failure { status: 503, text, stack: String::new() }
+    Failure { status: 503, text, stack: String::new(), kind: Kind::RequestTime }
 }
 
-/// Why the rest of a body cannot come.
-pub struct Failed {
-    why: BodyError,
-    /// What it is answered with, if anything can be.
-    status: Option<u16>,
-}
-
-impl Failed {
-    /// Whether the client went away in the middle of it.
-    pub fn by_client(&self) -> bool {
-        self.why == BodyError::Aborted
+/// How a connection ends that has not yet answered, and whose body cannot come.
+fn cut(session: &mut Session, failed: &Failed, pending: &Pending) -> End {
+    if failed.by_client() {
+        pending.caller.gone();
     }
-
-    /// How a connection ends that has not yet answered.
-    fn end(&self, session: &mut Session, pending: &Pending) -> End {
-        if self.by_client() {
-            pending.caller.gone();
-        }
-        match self.status {
-            Some(status) => session.refuse(status, Exchange::CLOSE),
-            None => End::Lost,
-        }
-    }
-}
-
-/// Hands what was received to the body; what is left over belongs to the next request. The script
-/// hears of a failure.
-///
-/// # Errors
-/// The connection cannot go on after the answer.
-pub fn receive(
-    session: &mut Session,
-    body: &mut Body,
-    received: Result<Chunk, Stopped>,
-) -> Result<(), Failed> {
-    let result = take_up(session, body, received);
-    if let Err(failed) = &result {
-        body.ended = true;
-        body.script.end(Progress::Failed(failed.why));
-    }
-    result
-}
-
-fn take_up(session: &mut Session, body: &mut Body, received: Result<Chunk, Stopped>) -> Result<(), Failed> {
-    let chunk = match received {
-        Ok(chunk) if !chunk.is_empty() => chunk,
-        Ok(_) => return Err(Failed { why: BodyError::Aborted, status: Some(400) }),
-        Err(Stopped::TimedOut) => return Err(Failed { why: BodyError::TimedOut, status: Some(408) }),
-        Err(_) => return Err(Failed { why: BodyError::Aborted, status: None }),
-    };
-    let mut used = 0;
-    loop {
-        match feed(body, &chunk[used..]) {
-            Ok(0) => break,
-            Ok(consumed) => used += consumed,
-            Err(rejection) => {
-                let why = if rejection.status == 413 { BodyError::TooLarge } else { BodyError::Malformed };
-                return Err(Failed { why, status: Some(rejection.status) });
-            }
-        }
-    }
-    session.keep(&chunk[used..]);
-    Ok(())
-}
-
-/// Receives and drops the rest of a body that the handler did not read, within bounds. Beyond them
-/// the connection ends, gently: the answer may not have reached the client yet.
-async fn drop_unread(session: &mut Session, mut body: Body) -> Result<(), End> {
-    session.flush().await?;
-    let stall_ms = session.connection.worker().config.limits.body_stall_ms_max;
-    session.connection.set_phase(Phase::Receiving);
-    session.connection.set_stall(stall_ms);
-    body.script.end(Progress::Failed(BodyError::Aborted));
-    let start = body.decoder.content_bytes();
-    loop {
-        let chunk = match session.connection.recv().await {
-            Ok(chunk) if !chunk.is_empty() => chunk,
-            Ok(_) => return Err(End::Quiet),
-            Err(Stopped::TimedOut) => return Err(End::Answered),
-            Err(stopped) => return Err(stopped.into()),
-        };
-        let mut used = 0;
-        while !body.ended && used < chunk.len() {
-            let step = body.decoder.decode(&chunk[used..]).map_err(|_| End::Answered)?;
-            used += step.consumed;
-            body.ended = step.end;
-        }
-        if body.ended {
-            session.keep(&chunk[used..]);
-            return Ok(());
-        }
-        if body.decoder.content_bytes() - start > DRAIN_BYTES_MAX {
-            return Err(End::Answered);
-        }
+    match &failed.rejection {
+        Some(rejection) => session.refuse(rejection, Exchange::CLOSE),
+        None => End::Lost,
     }
 }

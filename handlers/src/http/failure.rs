@@ -1,16 +1,28 @@
 //! Answers when there is no reply: to broken messages, and for failed handlers.
 //!
-//! Owns: the log line of a failure, the page that development mode shows. Must not know: why.
+//! Owns: the log line of a failure. Must not know: why it failed, what development mode shows.
 
 use runtime::app::fetch::Failure;
 use runtime::connection::Connection;
+use runtime::log::{self, Kind};
 
 use super::clock;
-use super::h1::{self, BodyMode, BodySize, Exchange, RequestHead, ResponseHead, encode_error, encode_head};
+use super::dev;
+use super::h1::{BodyMode, BodySize, Exchange, RequestHead, ResponseHead, encode_error, encode_head};
+use super::limit::Limit;
 
 /// Appends the answer to a broken message; the connection closes after it.
 pub fn refuse(out: &mut Vec<u8>, status: u16, last: Exchange) {
     clock::with_date(|date| encode_error(out, status, last, date));
+}
+
+/// Says, at most once a second, that `limit` refuses messages.
+#[cold]
+pub fn log_limit(status: u16, limit: Limit, connection: &Connection) {
+    let Some(more) = log::admits_limit(limit.kind()) else { return };
+    let (worker, peer) = (connection.worker(), connection.peer());
+    let text = limit.text(&worker.config.limits);
+    tracing::warn!(worker = worker.number, %peer, "{status}: {text}{more}");
 }
 
 /// Logs a handler's failure and appends its answer; whether the connection persists after it. The
@@ -23,38 +35,29 @@ pub fn answer(
     connection: &Connection,
 ) -> bool {
     let worker = connection.worker();
-    let (number, status) = (worker.number, failure.status);
-    let (method, target) = (head.method(), head.target());
-    let newline = if failure.stack.is_empty() { "" } else { "\n" };
-    tracing::error!(worker = number, status, "{method} {target}: {}{newline}{}", failure.text, failure.stack);
+    log_failure(failure, head, worker.number);
+    let status = failure.status;
     if !worker.config.dev {
         return clock::with_date(|date| encode_error(out, status, exchange, date));
     }
-    let page = page(failure, method, target);
-    let fields = [(&b"Content-Type"[..], &b"text/html;charset=utf-8"[..])];
+    let (kind, text) = dev::answer(failure, head);
+    let fields = [(&b"Content-Type"[..], kind.as_bytes()), (b"Vary", b"Accept")];
     let response = ResponseHead { status, reason: b"", fields };
-    let size = BodySize::Known(page.len() as u64);
+    let size = BodySize::Known(text.len() as u64);
     let encoded = clock::with_date(|date| encode_head(out, response, size, exchange, date));
     if encoded.body != BodyMode::Omit {
-        out.extend_from_slice(page.as_bytes());
+        out.extend_from_slice(text.as_bytes());
     }
     encoded.keep_alive
 }
 
-fn page(failure: &Failure, method: &str, target: &str) -> String {
-    let reason = h1::reason_phrase(failure.status);
-    let (text, stack) = (escape(&failure.text), escape(&failure.stack));
-    let (status, request) = (failure.status, escape(&format!("{method} {target}")));
-    format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <title>{status} {reason}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;\
-         max-width:60rem;margin:3rem auto;padding:0 1rem}}h1{{font-size:1.3rem;color:#c22;overflow-wrap:anywhere}}\
-         pre{{font:14px/1.5 ui-monospace,monospace;background:#8882;border-radius:6px;padding:1rem;overflow-x:auto}}\
-         p{{opacity:.7}}</style><p>{status} {reason} &middot; {request}</p><h1>{text}</h1><pre>{stack}</pre>\
-         <p>Shown because the server runs with --dev.</p></html>\n"
-    )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn log_failure(failure: &Failure, head: &RequestHead, worker: usize) {
+    let more = match failure.kind {
+        Kind::Failed => log::admits(Kind::Failed).then(String::new),
+        limit => log::admits_limit(limit),
+    };
+    let Some(more) = more else { return };
+    let (method, target, status) = (head.method(), head.target(), failure.status);
+    let newline = if failure.stack.is_empty() { "" } else { "\n" };
+    tracing::error!(worker, status, "{method} {target}: {}{more}{newline}{}", failure.text, failure.stack);
 }

@@ -3,10 +3,13 @@
 //! Owns: the HTTP/1.1 codec ([`h1`]), the life of an HTTP connection, the answers of our own. Must
 //! not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
+mod body;
 mod clock;
+mod dev;
 mod exchange;
 mod failure;
 pub mod h1;
+pub mod limit;
 mod reply;
 mod session;
 mod streamed;

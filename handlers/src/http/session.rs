@@ -11,10 +11,14 @@ use runtime::io::budget;
 
 use super::exchange;
 use super::failure;
-use super::h1::{Exchange, HeadLimits, HeadParser, Progress, RequestHead};
+use super::h1::{Exchange, HeadLimits, HeadParser, Progress, Rejection, RequestHead};
+use super::limit::Limit;
 
-/// How long a client may go on sending after an answer that closes, in milliseconds.
-const LINGER_MS: u64 = 1_000;
+/// A head takes too long.
+const TOO_SLOW: Rejection = Rejection::limit(408, "head: too slow", Limit::HeaderTime);
+/// A head has no end.
+const CUT: Rejection = Rejection::bad("head: the connection ended");
+
 /// Memory that a connection keeps for the next answer, and for the next head.
 const KEPT_BYTES_MAX: usize = 16 << 10;
 /// Memory that a streamed body keeps for its next pieces.
@@ -61,7 +65,6 @@ pub struct Session {
 pub async fn serve(connection: Connection) {
     let limits = &connection.worker().config.limits;
     let head_limits = HeadLimits::from(limits);
-    let write_stall_ms = limits.write_stall_ms_max;
     let mut session = Session {
         connection,
         head_limits,
@@ -78,7 +81,7 @@ pub async fn serve(connection: Connection) {
     }
     let connection = session.connection;
     match end {
-        End::Answered => connection.close_gently(write_stall_ms, LINGER_MS).await,
+        End::Answered => connection.close_gently().await,
         End::Quiet => connection.close().await,
         End::Lost => connection.abort().await,
     }
@@ -137,12 +140,12 @@ impl Session {
             }
             let chunk = match self.connection.recv().await {
                 Ok(chunk) => chunk,
-                Err(Stopped::TimedOut) if begun => return Err(self.refuse(408, Exchange::CLOSE)),
+                Err(Stopped::TimedOut) if begun => return Err(self.refuse(&TOO_SLOW, Exchange::CLOSE)),
                 Err(Stopped::TimedOut) => return Err(End::Quiet),
                 Err(stopped) => return Err(stopped.into()),
             };
             if chunk.is_empty() {
-                return Err(if begun { self.refuse(400, Exchange::CLOSE) } else { End::Quiet });
+                return Err(if begun { self.refuse(&CUT, Exchange::CLOSE) } else { End::Quiet });
             }
             match self.parser.parse(&chunk, head) {
                 Ok(Progress::Complete { consumed }) => {
@@ -152,13 +155,13 @@ impl Session {
                     return Ok(());
                 }
                 Ok(Progress::NeedMore) => {}
-                Err(rejection) => return Err(self.refuse(rejection.status, Exchange::CLOSE)),
+                Err(rejection) => return Err(self.refuse(&rejection, Exchange::CLOSE)),
             }
         }
     }
 
     /// Accounts for a parse of the input; whether the head is complete.
-    fn advance(&mut self, progress: Result<Progress, super::h1::Rejection>) -> Result<bool, End> {
+    fn advance(&mut self, progress: Result<Progress, Rejection>) -> Result<bool, End> {
         match progress {
             Ok(Progress::Complete { consumed }) => {
                 self.consume(consumed);
@@ -168,7 +171,7 @@ impl Session {
                 self.consume(self.input.len() - self.used);
                 Ok(false)
             }
-            Err(rejection) => Err(self.refuse(rejection.status, Exchange::CLOSE)),
+            Err(rejection) => Err(self.refuse(&rejection, Exchange::CLOSE)),
         }
     }
 
@@ -193,9 +196,17 @@ impl Session {
     }
 
     /// Answers a message that breaks the rules; nothing after it is read.
-    pub fn refuse(&mut self, status: u16, last: Exchange) -> End {
-        failure::refuse(&mut self.out, status, last);
+    pub fn refuse(&mut self, rejection: &Rejection, last: Exchange) -> End {
+        self.log_limit(rejection);
+        failure::refuse(&mut self.out, rejection.status, last);
         End::Answered
+    }
+
+    /// Says in the log which limit refused a message, if one did.
+    pub fn log_limit(&self, rejection: &Rejection) {
+        if let Some(limit) = rejection.limit {
+            failure::log_limit(rejection.status, limit, &self.connection);
+        }
     }
 
     /// What is to be sent next, out of a streamed body.

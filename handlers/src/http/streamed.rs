@@ -11,8 +11,10 @@ use bytes::Bytes;
 use runtime::app::fetch::{Broken, Caller, Outgoing, Unwanted};
 use runtime::connection::{Phase, SendWatch, Stopped};
 use runtime::io::{self, Chunk, Deadline};
+use runtime::log::{self, Kind};
 
-use super::exchange::{Body, EARLY_BYTES_MAX, receive};
+use super::body::{Body, receive};
+use super::exchange::EARLY_BYTES_MAX;
 use super::h1::{BodyMode, CHUNK_END, Encoded, LAST_CHUNK, RequestHead, encode_chunk_start};
 use super::session::{End, Session};
 
@@ -112,7 +114,9 @@ pub async fn send(
     let (method, target) = (head.method(), head.target());
     let log = |text: &str, stack: &str| {
         let newline = if stack.is_empty() { "" } else { "\n" };
-        tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
+        if log::admits(Kind::Broken) {
+            tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
+        }
     };
     match cut {
         Cut::Gone => {
@@ -121,13 +125,23 @@ pub async fn send(
             return Err(End::Lost);
         }
         Cut::TimedOut => {
-            log(&format!("the response took longer than {ms} ms (--request-timeout)"), "");
+            if let Some(more) = log::admits_limit(Kind::RequestTime) {
+                let number = worker.number;
+                tracing::error!(
+                    worker = number,
+                    "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
+                );
+            }
             streamed.outgoing.cancel(Unwanted::TimedOut);
         }
         Cut::Broken(broken) if broken.by_app => {
             log(&format!("the body's stream failed: {}", broken.text), &broken.stack)
         }
-        Cut::Broken(broken) => tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text),
+        Cut::Broken(broken) => {
+            if log::admits(Kind::Gone) {
+                tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text);
+            }
+        }
         Cut::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
         Cut::TooLong => {
             log("the body is longer than the Content-Length that the handler set", "");
@@ -165,6 +179,9 @@ impl Streamed<'_> {
                     {
                         if failed.by_client() {
                             return Err(Cut::Gone);
+                        }
+                        if let Some(rejection) = &failed.rejection {
+                            self.session.log_limit(rejection);
                         }
                         (self.unclear, self.watching) = (true, false);
                     }

@@ -16,6 +16,7 @@ use runtime::app::methods::Method;
 use runtime::connection::Connection;
 use runtime::handler::Protocol;
 use runtime::io::Socket;
+use runtime::log::{self, Kind};
 use runtime::worker::Worker;
 use tracing::error;
 
@@ -46,7 +47,9 @@ async fn as_socket(connection: Connection) {
     worker.serving.note(b"connect", peer.to_string().as_bytes());
     let limits = &worker.config.limits;
     let patience = Patience { idle_ms: limits.idle_ms_max, write_stall_ms: limits.write_stall_ms_max };
-    if let Err(thrown) = connect::connect(app.engine(), callee, stream, worker.number, patience).await {
+    if let Err(thrown) = connect::connect(app.engine(), callee, stream, worker.number, patience).await
+        && log::admits(Kind::Raw)
+    {
         error!(worker = worker.number, %peer, "connect failed: {thrown}");
     }
 }
@@ -56,9 +59,10 @@ async fn as_descriptor(connection: Connection) {
     let (stream, worker, _seat) = connection.into_parts();
     match stream.into_socket() {
         Ok(socket) => handle(&worker, socket, ends).await,
-        Err(error) => {
-            error!(worker = worker.number, peer = %ends.0, "cannot take over the connection: {error}")
+        Err(error) if log::admits(Kind::Raw) => {
+            error!(worker = worker.number, peer = %ends.0, "cannot take over the connection: {error}");
         }
+        Err(_) => {}
     }
 }
 
@@ -70,16 +74,24 @@ async fn handle(worker: &Rc<Worker>, socket: Socket, ends: (SocketAddr, SocketAd
     let lent = match Lent::new(app.engine(), socket) {
         Ok(lent) => lent,
         Err(error) => {
-            error!(worker = worker.number, %peer, "cannot hand over the connection: {error}");
+            if log::admits(Kind::Raw) {
+                error!(worker = worker.number, %peer, "cannot hand over the connection: {error}");
+            }
             return;
         }
     };
     worker.serving.note(b"accept", peer.to_string().as_bytes());
     let outcome = accept::accept(app.engine(), callee, lent.fd(), ends, worker.number).await;
     match outcome {
-        Ok(()) => lent.finish().await,
+        Ok(()) => {
+            let limits = &worker.config.limits;
+            lent.finish(&limits.linger, limits.write_stall_ms_max).await;
+        }
         Err(thrown) => {
-            error!(worker = worker.number, %peer, "accept failed: {thrown}");
+            // A client that goes away is no fault of the app's, and must not fill its log.
+            if !lent.was_broken_by_client(&thrown) && log::admits(Kind::Raw) {
+                error!(worker = worker.number, %peer, "accept failed: {thrown}");
+            }
             lent.reset();
         }
     }

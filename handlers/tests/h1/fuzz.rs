@@ -28,7 +28,7 @@ const MESSAGES: [&str; 8] = [
     "PUT http://a.example/ HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
      5;a=\"b\\\"\" ; c\r\nhello\r\n1\r\n!\r\n0\r\nT: v\r\nU:\r\n\r\n",
     "OPTIONS * HTTP/1.7\r\nA:\r\nB: c d \r\nHost: [::1]:80\r\n\r\n",
-    "M-SEARCH / HTTP/1.1\r\nHost:\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nraw",
+    "M-SEARCH / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nraw",
     "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
 ];

@@ -119,7 +119,9 @@ fn rfc9112_3_2_host_must_be_valid() {
 
 #[test]
 fn rfc9112_3_2_an_empty_host_is_for_targets_without_authority() {
-    assert_eq!(accept("GET / HTTP/1.1\r\nHost:\r\n\r\n").authority(), "");
     assert_eq!(accept("OPTIONS * HTTP/1.1\r\nHost: \r\n\r\n").authority(), "");
-    assert_eq!(refusal(b"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n"), 400);
+    for bad in ["GET / HTTP/1.1", "GET / HTTP/1.0", "OPTIONS / HTTP/1.1", "GET http://a/ HTTP/1.1"] {
+        assert_eq!(refusal(format!("{bad}\r\nHost:\r\n\r\n").as_bytes()), 400, "{bad}");
+        assert_eq!(refusal(format!("{bad}\r\nHost: \t\r\n\r\n").as_bytes()), 400, "{bad}");
+    }
 }

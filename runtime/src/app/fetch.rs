@@ -12,8 +12,9 @@ use super::callee::Callee;
 use super::context::ExecutionContext;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{Cause, Thrown};
+use crate::js::exception::{Cause, Thrown, code_frame};
 use crate::js::promise::{self, Observer, Outcome};
+use crate::log::Kind;
 use crate::modules::fetch::body::Begun;
 pub use crate::modules::fetch::header_list::HeaderList;
 pub use crate::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
@@ -106,23 +107,27 @@ pub struct Failure {
     pub text: String,
     /// The stack, if there is one.
     pub stack: String,
+    /// What its log line is about.
+    pub kind: Kind,
 }
 
 impl Failure {
     fn thrown(thrown: Thrown) -> Self {
-        match thrown.cause {
-            Cause::Exception => Failure { status: 500, text: thrown.text, stack: thrown.stack },
-            Cause::Interrupted => Failure { status: 503, text: CPU_TEXT.into(), stack: thrown.stack },
-            Cause::OutOfMemory => Failure {
-                status: 503,
-                text: "the JavaScript heap is full (--heap-max)".into(),
-                stack: thrown.stack,
-            },
-        }
+        let (status, text, kind) = match thrown.cause {
+            Cause::Exception => (500, thrown.text, Kind::Failed),
+            Cause::Interrupted => (503, CPU_TEXT.into(), Kind::Cpu),
+            Cause::OutOfMemory => (503, "the JavaScript heap is full (--heap-max)".into(), Kind::Heap),
+        };
+        Failure { status, text, stack: thrown.stack, kind }
     }
 
     fn plain(status: u16, text: &str) -> Self {
-        Failure { status, text: text.into(), stack: String::new() }
+        Failure { status, text: text.into(), stack: String::new(), kind: Kind::Failed }
+    }
+
+    /// The lines of the source around its place, that one marked.
+    pub fn code_frame(&self) -> Option<String> {
+        code_frame(&self.stack)
     }
 }
 
@@ -180,7 +185,7 @@ impl Observer for Awaiting {
     /// comes. Only the first is known to be an end; the second has until the request's time limit.
     fn abandoned(&self) {
         if self.engine.upgrade().is_some_and(|engine| engine.state().cut_short()) {
-            self.cell.set(Err(Failure::plain(503, CPU_TEXT)));
+            self.cell.set(Err(Failure { kind: Kind::Cpu, ..Failure::plain(503, CPU_TEXT) }));
         }
     }
 }

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use super::budget;
 use super::readiness::{Direction, Registration, Source};
 use super::ring::Ring;
+use super::tcp_info::TcpInfo;
 use super::worker;
 
 /// A socket (or another pollable descriptor) of this worker; clones share it. It closes with
@@ -36,6 +37,8 @@ struct Inner {
     tickets: Cell<u64>,
     /// A receive that leaves room in its buffer has taken all there was.
     short_is_all: Cell<bool>,
+    /// An operation has failed because the connection did.
+    broken: Cell<bool>,
 }
 
 fn closed() -> io::Error {
@@ -61,6 +64,7 @@ impl Socket {
                 queues: Default::default(),
                 tickets: Cell::new(0),
                 short_is_all: Cell::new(false),
+                broken: Cell::new(false),
             }),
         }
     }
@@ -114,6 +118,19 @@ impl Socket {
             cx.waker().wake_by_ref();
             Poll::Pending
         })
+    }
+
+    /// Whether an operation has failed because the peer, or the network, ended the connection: with a
+    /// reset, or a time-out.
+    pub fn is_broken(&self) -> bool {
+        self.inner.broken.get()
+    }
+
+    /// Notes what `error`, of an operation, says of the connection.
+    pub(super) fn note(&self, error: &io::Error) {
+        if let Some(fd) = &*self.inner.fd.borrow() {
+            self.inner.note(error, fd.as_fd());
+        }
     }
 
     /// Says that a receive which leaves room in its buffer has taken all there was: true of TCP, not
@@ -175,6 +192,16 @@ pub(super) fn shut_for_reading(fd: i32) -> bool {
 }
 
 impl Inner {
+    fn note(&self, error: &io::Error, fd: BorrowedFd<'_>) {
+        let broken = match error.raw_os_error() {
+            Some(libc::ECONNRESET | libc::ETIMEDOUT) => true,
+            // After our own end, too: only a closed connection was ended by the peer.
+            Some(libc::EPIPE) => TcpInfo::of(fd).is_some_and(|info| info.is_closed()),
+            _ => return,
+        };
+        self.broken.set(self.broken.get() || broken);
+    }
+
     fn raw(&self) -> Option<i32> {
         self.fd.borrow().as_ref().map(AsRawFd::as_raw_fd)
     }
@@ -277,6 +304,9 @@ impl Turn {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     budget::spend(0);
+                    if let Err(error) = &result {
+                        self.inner.note(error, fd.as_fd());
+                    }
                     return Poll::Ready(result);
                 }
             }

@@ -28,6 +28,7 @@ impl Socket {
                 return None;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return None,
+            Err(error) => self.note(error),
             _ => {}
         }
         budget::spend(*result.as_ref().unwrap_or(&0));
@@ -49,6 +50,9 @@ impl Socket {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             _ => {
+                if let Err(error) = &result {
+                    self.note(error);
+                }
                 budget::spend(*result.as_ref().unwrap_or(&0));
                 Some(result)
             }

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::chunk::Chunk;
 use super::epoll::EpollStream;
 use super::ring::RingStream;
 use super::socket::Socket;
+use super::tcp_info::TcpInfo;
 use super::worker;
 
 /// A connected stream socket (TCP or AF_UNIX) of this worker. One task at a time receives, and
@@ -125,7 +126,7 @@ impl Stream {
     /// (tcp_info, tcpi_bytes_acked); else bytes that the kernel took. A system call: for the check
     /// of a stalled send, not for each request.
     pub fn send_progress(&self) -> u64 {
-        bytes_acked(self.fd()).unwrap_or_else(|| match &self.backend {
+        TcpInfo::of(self.fd()).map(|info| info.acknowledged).unwrap_or_else(|| match &self.backend {
             Backend::Ring(stream) => stream.bytes_sent(),
             Backend::Epoll(stream) => stream.bytes_sent(),
         })
@@ -197,25 +198,4 @@ impl Stream {
             Backend::Epoll(stream) => stream.fd(),
         }
     }
-}
-
-/// `tcpi_bytes_acked` of `struct tcp_info` (linux/tcp.h, since 4.1), 120 bytes in.
-fn bytes_acked(fd: BorrowedFd<'_>) -> Option<u64> {
-    const OFFSET: usize = 120;
-    let mut info = [0u8; 256];
-    let mut len = info.len() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes to `info`.
-    let result = unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
-    if result != 0 || (len as usize) < OFFSET + 8 {
-        return None;
-    }
-    info[OFFSET..OFFSET + 8].try_into().ok().map(u64::from_ne_bytes)
 }

@@ -209,44 +209,57 @@ impl Thrown {
 
     /// Where the innermost frame with a file is: file, line, column.
     pub fn location(&self) -> Option<(String, usize, usize)> {
-        self.stack.lines().find_map(|line| {
-            // Behind the last frame, what else there is to say of an error begins.
-            let place = line.trim().trim_end_matches(" {").trim_start_matches("at ").trim_end_matches(')');
-            let place = place.rsplit_once('(').map_or(place, |(_, inside)| inside);
-            let (rest, column) = place.rsplit_once(':')?;
-            let (file, row) = rest.rsplit_once(':')?;
-            Some((file.to_owned(), row.parse().ok()?, column.parse().ok()?))
-        })
+        places(&self.stack).next().map(|(file, row, column)| (file.to_owned(), row, column))
     }
 
-    /// The source lines around [`Thrown::location`], the column marked.
+    /// The source lines around its innermost place in a file, the column marked.
     pub fn code_frame(&self) -> Option<String> {
-        let (file, row, column) = self.location()?;
-        // A stack is the script's to write: nothing but a file of a source's size is read.
-        let path = names::path(&file);
-        let known = std::fs::metadata(&*path).ok()?;
-        if !known.is_file() || known.len() > SOURCE_BYTES_MAX {
-            return None;
-        }
-        let source = String::from_utf8_lossy(&std::fs::read(&*path).ok()?).into_owned();
-        let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
-        let first = row.saturating_sub(3).max(1);
-        let mut frame = format!("  {file}:{row}:{column}\n");
-        for (number, line) in source.lines().enumerate().map(|(i, l)| (i + 1, l)) {
-            if number < first || number > row + 1 {
-                continue;
-            }
-            let mark = if number == row { '>' } else { ' ' };
-            let (line, before) = window(line, column);
-            frame.push_str(&format!("{mark} {number:4} | {line}\n"));
-            if number == row {
-                let blank = |c| if c == '\t' { '\t' } else { ' ' };
-                let lead: String = line.chars().take(before).map(blank).collect();
-                frame.push_str(&format!("       | {lead}^\n"));
-            }
-        }
-        Some(frame.trim_end().to_owned())
+        code_frame(&self.stack)
     }
+}
+
+/// The places of a stack: file, line, column.
+fn places(stack: &str) -> impl Iterator<Item = (&str, usize, usize)> {
+    stack.lines().filter_map(|line| {
+        // Behind the last frame, what else there is to say of an error begins.
+        let place = line.trim().trim_end_matches(" {").trim_start_matches("at ").trim_end_matches(')');
+        let place = place.rsplit_once('(').map_or(place, |(_, inside)| inside);
+        let (rest, column) = place.rsplit_once(':')?;
+        let (file, row) = rest.rsplit_once(':')?;
+        Some((file, row.parse().ok()?, column.parse().ok()?))
+    })
+}
+
+/// The source lines around the innermost place of `stack` that is in a file, the column marked.
+pub fn code_frame(stack: &str) -> Option<String> {
+    places(stack).take(PLACES_MAX).find_map(|(file, row, column)| frame(file, row, column))
+}
+
+fn frame(file: &str, row: usize, column: usize) -> Option<String> {
+    // A stack is the script's to write: nothing but a file of a source's size is read.
+    let path = names::path(file);
+    let known = std::fs::metadata(&*path).ok()?;
+    if !known.is_file() || known.len() > SOURCE_BYTES_MAX {
+        return None;
+    }
+    let source = String::from_utf8_lossy(&std::fs::read(&*path).ok()?).into_owned();
+    let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
+    let first = row.saturating_sub(3).max(1);
+    let mut frame = format!("  {file}:{row}:{column}\n");
+    for (number, line) in source.lines().enumerate().map(|(i, l)| (i + 1, l)) {
+        if number < first || number > row + 1 {
+            continue;
+        }
+        let mark = if number == row { '>' } else { ' ' };
+        let (line, before) = window(line, column);
+        frame.push_str(&format!("{mark} {number:4} | {line}\n"));
+        if number == row {
+            let blank = |c| if c == '\t' { '\t' } else { ' ' };
+            let lead: String = line.chars().take(before).map(blank).collect();
+            frame.push_str(&format!("       | {lead}^\n"));
+        }
+    }
+    Some(frame.trim_end().to_owned())
 }
 
 /// The longest message that the engine takes as it is.
@@ -257,6 +270,8 @@ const LINE_CHARS_MAX: usize = 120;
 const SOURCE_BYTES_MAX: u64 = 16 << 20;
 /// Bytes that are kept of a message, and of a stack.
 const TEXT_BYTES_MAX: usize = 8 << 10;
+/// Places of a stack that are looked at.
+const PLACES_MAX: usize = 16;
 /// How many causes are followed.
 const CAUSES_MAX: usize = 4;
 

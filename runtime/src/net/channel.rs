@@ -3,23 +3,20 @@
 //! Owns: the difference between the two. Must not know: links, who reads and writes.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Shutdown;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::io::{Socket, WaitingRecv, WaitingSend, now, sleep};
+use crate::config::Linger;
+use crate::io::{Socket, WaitingRecv, WaitingSend};
 use crate::tls::TlsStream;
 
 /// Bytes of one receive, where the reader does not say how many it wants.
 pub(crate) const RECV_BYTES: usize = 64 << 10;
-/// How long the peer may go on sending what nobody reads after the end.
-const LINGER: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// What is received goes through it, into a chunk of its own size.
@@ -165,17 +162,12 @@ impl Channel {
         }
     }
 
-    /// Throws away what comes until the peer's end, for [`LINGER`] at most.
-    pub(crate) async fn discard(&self) {
-        let mut limit = sleep(LINGER);
-        let mut waiting = None;
-        loop {
-            let next = poll_fn(|cx| match self.poll_read(&mut waiting, RECV_BYTES, cx) {
-                Poll::Ready(result) => Poll::Ready(result.ok()),
-                Poll::Pending => pin!(&mut limit).poll(cx).map(|()| None),
-            });
-            if next.await.is_none_or(|bytes| bytes.is_empty()) || now() >= limit.deadline() {
-                return;
+use crate::config::Linger;
+use crate::io::{Socket, WaitingRecv, WaitingSend};
+use crate::tls::TlsStream;
+
+/// Bytes of one receive, where the reader does not say how many it wants.
+pub(crate) const RECV_BYTES: usize = 64 << 10;
             }
         }
     }

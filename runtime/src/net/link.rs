@@ -471,7 +471,7 @@ impl Link {
         let link = self.clone();
         drop(spawn(async move {
             let _hold = hold;
-            transport.discard().await;
+            transport.discard(STALL).await;
             transport.close();
             link.set_gone();
         }));

@@ -5,7 +5,7 @@
 
 use super::chunked::{ChunkedDecoder, Decoded};
 use super::head::BodyFraming;
-use super::{HeadLimits, Rejection};
+use super::{HeadLimits, Limit, Rejection};
 
 /// The decoder of one request's body.
 #[derive(Debug)]
@@ -82,4 +82,4 @@ impl BodyDecoder {
     }
 }
 
-const TOO_LARGE: Rejection = Rejection::new(413, "body: too large");
+const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);

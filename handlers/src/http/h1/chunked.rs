@@ -4,7 +4,7 @@
 //! input gives the same result; and the bounds on what is not content. Must not know: the body limit.
 
 use super::grammar::{is_tchar, is_value_byte};
-use super::{HeadLimits, Rejection};
+use super::{HeadLimits, Limit, Rejection};
 
 /// One step of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct Decoded<'a> {
 /// Bytes of chunk extensions in one body, all chunks together; beyond: 400. They cost the client one
 /// byte and us one byte's work each, and mean nothing to anyone.
 pub const CHUNK_EXT_BYTES_MAX: u32 = 4096;
+
+const TRAILERS_TOO_LONG: Rejection = Rejection::limit(431, "trailers: too long", Limit::HeaderBytes);
+const TRAILERS_TOO_MANY: Rejection = Rejection::limit(431, "trailers: too many", Limit::HeaderFields);
 
 /// Hexadecimal digits of a size, leading zeros included: what 64 bits hold.
 const SIZE_DIGITS_MAX: u32 = 16;
@@ -178,15 +181,12 @@ impl ChunkedDecoder {
     /// Trailer fields are checked as fields and dropped: nothing here merges them into the head, which
     /// RFC 9110 section 6.5.1 forbids without knowing the field.
     fn trailer_byte(&mut self, b: u8) -> Result<State, Rejection> {
-        self.trailer_bytes_left =
-            self.trailer_bytes_left.checked_sub(1).ok_or(Rejection::new(431, "trailers: too long"))?;
+        self.trailer_bytes_left = self.trailer_bytes_left.checked_sub(1).ok_or(TRAILERS_TOO_LONG)?;
         match (self.state, b) {
             (State::TrailerStart, b'\r') => Ok(State::EndLf),
             (State::TrailerStart, _) if is_tchar(b) => {
-                self.trailer_fields_left = self
-                    .trailer_fields_left
-                    .checked_sub(1)
-                    .ok_or(Rejection::new(431, "trailers: too many"))?;
+                self.trailer_fields_left =
+                    self.trailer_fields_left.checked_sub(1).ok_or(TRAILERS_TOO_MANY)?;
                 Ok(State::TrailerName)
             }
             (State::TrailerName, b':') => Ok(State::TrailerValue),

@@ -115,8 +115,11 @@ impl FramingFields {
         let absolute = parts.form == TargetForm::Absolute;
         match self.host {
             None if is_11 => return Err(Rejection::bad("Host: missing")),
-            // RFC 9112 section 3.2: an empty value is for targets without an authority.
-            Some((_, true)) if absolute => return Err(Rejection::bad("Host: empty beside an authority")),
+            // RFC 9112 section 3.2: an empty value is for a target URI without an authority. An http URI has
+            // one (RFC 9110 section 4.2.1); only of `*`, which names no resource, there is none to tell.
+            Some((_, true)) if parts.form != TargetForm::Asterisk => {
+                return Err(Rejection::bad("Host: empty"));
+            }
             // Section 3.2.2: the target's authority wins.
             Some((span, _)) if !absolute => parts.authority = span,
             _ => {}

@@ -28,6 +28,8 @@ pub use head::{BodyFraming, RequestHead, TargetForm, Version};
 pub use parse::{EMPTY_LINES_MAX, HeadLimits, HeadParser, METHOD_BYTES_MAX, Progress};
 pub use status::reason_phrase;
 
+use super::limit::Limit;
+
 /// A message that is refused: the connection answers with [`encode_error`] and closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -35,12 +37,19 @@ pub struct Rejection {
     pub status: u16,
     /// What was wrong, for the log; never sent to the client.
     pub why: &'static str,
+    /// The limit that it goes beyond, if it is right otherwise.
+    pub limit: Option<Limit>,
 }
 
 impl Rejection {
     /// A refusal with `status` because of `why`.
     pub(crate) const fn new(status: u16, why: &'static str) -> Self {
-        Rejection { status, why }
+        Rejection { status, why, limit: None }
+    }
+
+    /// A message that goes beyond `limit`.
+    pub(crate) const fn limit(status: u16, why: &'static str, limit: Limit) -> Self {
+        Rejection { status, why, limit: Some(limit) }
     }
 
     /// A malformed message.

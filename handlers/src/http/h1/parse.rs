@@ -3,11 +3,11 @@
 //! Owns: the incremental parse (linear however the head is cut), the strictness that `httparse`
 //! lacks, and the limits of a head. Must not know: bodies, what any field means.
 
-use super::Rejection;
 use super::fields::FramingFields;
 use super::grammar::trim_ows;
 use super::head::{Parts, RequestHead, Span, Version};
 use super::target::parse_target;
+use super::{Limit, Rejection};
 use httparse::{Error, Header, Request, Status};
 use std::mem::MaybeUninit;
 
@@ -16,6 +16,10 @@ pub const METHOD_BYTES_MAX: usize = 64;
 
 /// Empty lines that may come before a request line (RFC 9112 section 2.2 asks for one); beyond: 400.
 pub const EMPTY_LINES_MAX: u32 = 4;
+
+const TARGET_TOO_LONG: Rejection = Rejection::limit(414, "target: too long", Limit::TargetBytes);
+const HEAD_TOO_LONG: Rejection = Rejection::limit(431, "head: too long", Limit::HeaderBytes);
+const TOO_MANY_FIELDS: Rejection = Rejection::limit(431, "head: too many fields", Limit::HeaderFields);
 
 /// Field lines that are tokenized without an allocation.
 const FIELDS_ON_STACK: usize = 128;
@@ -178,12 +182,12 @@ fn check_incomplete(bytes: &[u8], limits: &HeadLimits) -> Result<(), Rejection> 
             if target.len() > limits.target_bytes_max
                 && memchr::memchr(b' ', &target[..limits.target_bytes_max + 1]).is_none()
             {
-                return Err(Rejection::new(414, "target: too long"));
+                return Err(TARGET_TOO_LONG);
             }
         }
     }
     if bytes.len() >= limits.bytes_max {
-        return Err(Rejection::new(431, "head: too long"));
+        return Err(HEAD_TOO_LONG);
     }
     Ok(())
 }
@@ -210,7 +214,7 @@ fn tokenize_with<'b>(
         Ok(Status::Complete(len)) => fill(parts, &request, &bytes[..len], limits).map(|()| Some(len)),
         Ok(Status::Partial) => Ok(None),
         Err(Error::Version) => other_version(bytes, parts, limits),
-        Err(Error::TooManyHeaders) => Err(Rejection::new(431, "head: too many fields")),
+        Err(Error::TooManyHeaders) => Err(TOO_MANY_FIELDS),
         Err(Error::HeaderName) => Err(Rejection::bad("field: invalid name or folded line")),
         Err(Error::HeaderValue) => Err(Rejection::bad("field: invalid value")),
         Err(Error::NewLine) => Err(Rejection::bad("line: invalid end")),
@@ -261,7 +265,7 @@ fn fill(
         return Err(Rejection::new(501, "method: too long"));
     }
     if target.len() > limits.target_bytes_max {
-        return Err(Rejection::new(414, "target: too long"));
+        return Err(TARGET_TOO_LONG);
     }
     // httparse lets a bare LF end a line (RFC 9112 section 2.2 permits it, and smugglers use it).
     // Each line ends before the name of the next; the last one before the empty line.

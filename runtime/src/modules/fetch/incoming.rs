@@ -49,6 +49,8 @@ pub enum BodyError {
     Malformed,
     /// It stalled for longer than the limit.
     TimedOut,
+    /// It was not read when the response was sent.
+    Unread,
 }
 
 impl BodyError {
@@ -58,7 +60,10 @@ impl BodyError {
             BodyError::Aborted => "The client closed the connection before the request body ended",
             BodyError::TooLarge => "The request body is larger than the limit (--body-max)",
             BodyError::Malformed => "The request body is malformed",
-            BodyError::TimedOut => "The request body stalled for too long",
+            BodyError::TimedOut => {
+                "The request body stalled for too long (--body-timeout, --request-timeout)"
+            }
+            BodyError::Unread => "The request body was not read before the response was sent",
         }
     }
 }
@@ -153,6 +158,21 @@ impl IncomingBody {
         self.0.wanted.get() || self.0.opened.get()
     }
 
+    /// Whether the script waits for more of it at this moment: for all, or for a piece.
+    pub fn is_read(&self) -> bool {
+        self.is_open() && (self.0.wanted.get() || !self.0.readers.borrow().is_empty())
+    }
+
+    /// Whether somebody beside the connection has it, and may read on.
+    pub fn is_open(&self) -> bool {
+        Rc::strong_count(&self.0) > 1 && !self.0.cancelled.get()
+    }
+
+    /// Whether what has come may wait for a script that does not read it yet, and may never do so.
+    pub fn can_wait(&self) -> bool {
+        self.is_open() && self.0.bytes.borrow().len() < WINDOW_BYTES
+    }
+
     /// Ready while the script waits for more of it.
     pub fn poll_wanted(&self, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &self.0;
@@ -196,6 +216,15 @@ impl IncomingBody {
     pub fn begin(&self) {
         self.0.streamed.set(true);
         self.wake_connection();
+    }
+}
+
+impl Drop for IncomingBody {
+    /// The connection hears when nobody else has it any more.
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.0) == 2 {
+            self.wake_connection();
+        }
     }
 }
 
@@ -255,6 +284,7 @@ impl ByteSource for Pieces {
         if !self.body.0.kept.get() {
             self.body.0.cancelled.set(true);
             self.body.0.bytes.take();
+            self.body.wake_connection();
         }
         self.body.wake_readers();
     }

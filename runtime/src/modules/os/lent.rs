@@ -3,25 +3,19 @@
 //! Owns: its place in the engine's table, and its end, whatever the script does with the number.
 //! Must not know: connections, handlers.
 
-use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::pin::pin;
 use std::rc::{Rc, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::table::{Descriptors, Entry};
-use crate::io::{Socket, now, sleep};
+use crate::config::Linger;
+use crate::io::Socket;
 use crate::js::engine::Engine;
-
-/// How long the peer may go on sending what nobody reads after the end.
-const LINGER: Duration = Duration::from_secs(1);
-/// Bytes of one receive that are thrown away.
-const DISCARD_BYTES: usize = 16 << 10;
+use crate::js::exception::Thrown;
 
 /// A socket in an engine's table, taken back and closed when this is dropped.
 pub struct Lent {
@@ -46,6 +40,12 @@ impl Lent {
         self.fd
     }
 
+    /// Whether `thrown` is how the client ended the connection: no fault of who threw it.
+    pub fn was_broken_by_client(&self, thrown: &Thrown) -> bool {
+        let codes = ["(ECONNRESET)", "(EPIPE)", "(ETIMEDOUT)"];
+        self.entry.socket.is_broken() && codes.iter().any(|code| thrown.text.ends_with(code))
+    }
+
     /// Closes with a reset instead of a FIN (SO_LINGER with zero time); nothing is left to do where
     /// the script closed it.
     pub fn reset(self) {
@@ -54,8 +54,9 @@ impl Lent {
     }
 
     /// Closes so that the peer gets all that was sent: a close with unread bytes would be a reset,
-    /// which overtakes them (RFC 1122 section 4.2.2.13). So those are read, for at most a second.
-    pub async fn finish(self) {
+    /// which overtakes them (RFC 1122 section 4.2.2.13). So those are read, within the bounds of `linger`;
+    /// a peer that takes nothing of what was sent has `stall_ms`.
+    pub async fn finish(self, linger: &Linger, stall_ms: u64) {
         self.take_back();
         let socket = &self.entry.socket;
         let unread = socket.with_fd(|fd| SockRef::from(&fd).peek(&mut [MaybeUninit::uninit()]));
@@ -65,19 +66,7 @@ impl Lent {
         if socket.with_fd(|fd| SockRef::from(&fd).shutdown(Shutdown::Write)).is_err() {
             return;
         }
-        let mut limit = pin!(sleep(LINGER));
-        let mut buffer = vec![0; DISCARD_BYTES];
-        loop {
-            let mut next = pin!(socket.recv(buffer, 0));
-            let received = poll_fn(|cx| match next.as_mut().poll(cx) {
-                Poll::Ready(received) => Poll::Ready(Some(received)),
-                Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
-            });
-            match received.await {
-                Some((Ok(1..), back)) if now() < limit.deadline() => buffer = back,
-                _ => return,
-            }
-        }
+        socket.linger(linger, stall_ms).await;
     }
 
     fn take_back(&self) {
