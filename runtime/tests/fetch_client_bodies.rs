@@ -400,6 +400,13 @@ async fn a_coded_body_passes_as_it_came() {
         assert_eq!((field(&owned, "content-encoding"), field(&owned, "content-length")), (None, None));
         assert!(rest(&mut outgoing).await == plain, "{source}");
     }
+    // Headers that tell how it came stay behind with what is made of the text.
+    let told = "async () => { const r = await fetch(base); return new Response(await r.text() + r.headers.get('content-encoding'), r) }";
+    let pending = serve(&driver, told, Asked("GET", "gzip"), None);
+    let mut owned = poll_fn(|cx| pending.poll(cx)).await.unwrap_or_else(|failure| panic!("{failure:?}"));
+    assert!(owned.take_stream().is_none());
+    assert_eq!((field(&owned, "content-encoding"), field(&owned, "content-length")), (None, None));
+    assert!(owned.lend().body.is_some_and(|body| body.ends_with(b"hello gzip")));
     // What the app says of the bytes holds for those that it has seen.
     let own =
         "async () => new Response((await fetch(base)).body, { headers: { 'content-length': '120000' } })";

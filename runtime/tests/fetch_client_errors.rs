@@ -8,6 +8,7 @@ use runtime::client::ClientOptions;
 
 on_both!(
     network_errors_have_a_cause,
+    a_failed_call_names_its_caller,
     a_body_that_breaks_off_is_terminated,
     silence_ends_in_time,
     ports_of_other_protocols_are_blocked,
@@ -53,6 +54,18 @@ async fn network_errors_have_a_cause() {
     }
     let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     run(&Server::once(large), "await rejects(fetch(base), 'cannot be read', 'EPROTO')").await;
+}
+
+async fn a_failed_call_names_its_caller() {
+    let reset = Server::start(|conn| {
+        conn.request();
+        conn.reset();
+    });
+    let script = "
+        async function theCaller() { await null; return await fetch(base); }
+        const error = await theCaller().catch((error) => error)
+        same([error.message, error.cause.code, error.stack.includes('at theCaller (')], ['fetch failed', 'ECONNRESET', true])";
+    run(&reset, script).await;
 }
 
 async fn a_body_that_breaks_off_is_terminated() {

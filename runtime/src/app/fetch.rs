@@ -296,11 +296,12 @@ fn lend<'js>(
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
     let list = response.headers.get().map(crate::modules::fetch::headers::SharedHeaders::list);
+    let of_decoded = list.as_ref().and_then(|list| list.of_decoded());
     let mut lend = |body: Option<&[u8]>, outgoing: Option<&Outgoing>, passed: &Option<HeaderList>| {
         sink(Reply {
             status: response.status,
             reason: response.reason.as_deref(),
-            headers: match (passed, &list) {
+            headers: match (passed.as_ref().or(of_decoded.as_ref()), &list) {
                 (Some(list), _) => Fields::List(list),
                 (None, Some(list)) => Fields::List(list),
                 (None, None) => Fields::ContentType(response.content_type),
@@ -335,7 +336,7 @@ fn lend<'js>(
                 Ok(None)
             }
             None => {
-                let passed = passing::as_it_came(&*source, head, response);
+                let passed = passing::headers(&*source, head, response);
                 source.begin();
                 let outgoing = Outgoing::Native(source);
                 lend(None, Some(&outgoing), &passed);

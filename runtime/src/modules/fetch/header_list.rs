@@ -15,7 +15,12 @@ struct Field {
 pub struct HeaderList {
     bytes: Vec<u8>,
     fields: Vec<Field>,
+    /// Which of [`OF_CODED`] speak of a body as it came, before it was decoded.
+    of_coded: [bool; 2],
 }
+
+/// The fields of a response that speak of a body's bytes as they came.
+const OF_CODED: [&[u8]; 2] = [b"content-encoding", b"content-length"];
 
 /// Whether `name` is a field name: an RFC 9110 section 5.6.2 token.
 pub fn is_name(name: &[u8]) -> bool {
@@ -58,6 +63,7 @@ impl HeaderList {
         }
         let mut fresh = HeaderList::default();
         self.iter().for_each(|(name, value)| fresh.append(name, value));
+        fresh.of_coded = self.of_coded;
         *self = fresh;
     }
 
@@ -76,8 +82,35 @@ impl HeaderList {
         self.fields.iter().map(|field| self.split(*field))
     }
 
+    /// Says that Content-Encoding and Content-Length are those of a body that is decoded now. A script sees
+    /// them; a message that is made of the list has them only while the body goes on as it came.
+    pub fn set_of_coded(&mut self) {
+        self.of_coded = OF_CODED.map(|name| self.has(name));
+    }
+
+    /// The list without what speaks of a body as it came; `None` where nothing does.
+    pub fn of_decoded(&self) -> Option<HeaderList> {
+        if self.of_coded == [false; 2] {
+            return None;
+        }
+        let mut list = self.clone();
+        list.of_coded = [false; 2];
+        OF_CODED.iter().zip(self.of_coded).filter(|(_, is)| *is).for_each(|(name, _)| list.delete(name));
+        Some(list)
+    }
+
+    /// The script says itself what `name` is from now on.
+    fn restate(&mut self, name: &[u8]) {
+        if self.of_coded != [false; 2] {
+            for (known, is) in OF_CODED.iter().zip(&mut self.of_coded) {
+                *is &= !known.eq_ignore_ascii_case(name);
+            }
+        }
+    }
+
     /// Adds a field; the caller has checked name and value.
     pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        self.restate(name);
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
@@ -102,6 +135,7 @@ impl HeaderList {
 
     /// Removes the fields called `name`.
     pub fn delete(&mut self, name: &[u8]) {
+        self.restate(name);
         let bytes = &self.bytes;
         self.fields.retain(|f| {
             let known = &bytes[f.start as usize..][..f.name as usize];
@@ -175,6 +209,27 @@ mod tests {
         list.append(b"cookie", b"b=2");
         assert_eq!(list.get(b"COOKIE").unwrap(), b"a=1; b=2");
         assert_eq!(list.sorted()[0], (b"cookie".to_vec(), b"a=1; b=2".to_vec()));
+    }
+
+    #[test]
+    fn fields_of_a_coded_body_are_shown_and_stay_behind() {
+        let mut list = HeaderList::default();
+        for (name, value) in [("Content-Encoding", "gzip"), ("content-length", "20"), ("x", "1")] {
+            list.append(name.as_bytes(), value.as_bytes());
+        }
+        assert!(list.of_decoded().is_none());
+        list.set_of_coded();
+        assert!(list.has(b"content-encoding"));
+        let left = |list: &HeaderList| {
+            let left = list.of_decoded().unwrap_or_default();
+            left.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&list), ["x"]);
+        // What a script says afterwards is meant.
+        list.set(b"content-length", b"7");
+        assert_eq!(left(&list), ["content-length", "x"]);
+        list.append(b"content-encoding", b"br");
+        assert!(list.of_decoded().is_none());
     }
 
     #[test]

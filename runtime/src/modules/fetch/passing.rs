@@ -1,31 +1,27 @@
 //! A fetched body that a handler passes on: in the coding in which it came, where its client takes that.
 //!
 //! Owns: that choice, and what the answer's head says of it. Must not know: fetching. To a script a
-//! fetched body is never coded (its Content-Encoding is taken away with the coding), so what a
-//! script makes of it is right as it is; bytes that no script has looked at need not be decoded.
+//! fetched body is never coded, though its headers tell how it came ([`HeaderList::set_of_coded`]), so
+//! what a script makes of it is right without them; bytes that no script has looked at need not be decoded.
 
 use super::header_list::HeaderList;
 use super::incoming::Head;
 use super::response::Response;
-use crate::modules::streams::source::ByteSource;
+use crate::modules::streams::source::{ByteSource, Coding};
 
 /// Headers that speak of a body's bytes: a handler that sets one means the decoded ones.
 const OF_BYTES: [&[u8]; 4] = [b"content-encoding", b"content-length", b"content-range", b"digest"];
 
-/// The headers of `response` to the request with `head`, if `source`, its body, goes on as it came: from
-/// now on it is not decoded.
-pub(crate) fn as_it_came(
-    source: &dyn ByteSource,
-    head: &dyn Head,
-    response: &Response,
-) -> Option<HeaderList> {
+/// The headers of `response`, whose body `source` is, to the request with `head`; `None`: as they are. A
+/// body that was decoded goes on as it came, if it may: from now on it is not decoded. Else its headers go
+/// without what tells of the coding.
+pub(crate) fn headers(source: &dyn ByteSource, head: &dyn Head, response: &Response) -> Option<HeaderList> {
     let coding = source.coding()?;
-    let list = response.shared_headers().list();
+    let mut list = of_decoded(&response.shared_headers().list(), &coding);
     if OF_BYTES.iter().any(|name| list.has(name)) || !is_accepted(head, &coding.name) {
-        return None;
+        return Some(list);
     }
     source.keep_coded();
-    let mut list = list.clone();
     list.append(b"content-encoding", coding.name.as_bytes());
     if let Some(length) = coding.length {
         list.append(b"content-length", length.to_string().as_bytes());
@@ -36,6 +32,19 @@ pub(crate) fn as_it_came(
         list.append(b"vary", b"Accept-Encoding");
     }
     Some(list)
+}
+
+/// `list` without what tells how the body came, also where it was copied field by field.
+fn of_decoded(list: &HeaderList, coding: &Coding) -> HeaderList {
+    let mut list = list.of_decoded().unwrap_or_else(|| list.clone());
+    let length = coding.length.map(|length| length.to_string());
+    let told = [(OF_BYTES[0], Some(&*coding.name)), (OF_BYTES[1], length.as_deref())];
+    for (name, value) in told {
+        if value.is_some_and(|value| list.get(name).is_some_and(|known| known == value.as_bytes())) {
+            list.delete(name);
+        }
+    }
+    list
 }
 
 /// Whether Accept-Encoding names each of `codings` (RFC 9110 section 12.5.3). A client that says nothing

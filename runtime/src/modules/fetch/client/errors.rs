@@ -43,6 +43,11 @@ impl Failure {
     /// # Errors
     /// Out of memory.
     pub(super) fn value<'js>(&self, ctx: &Ctx<'js>, message: &str) -> Result<Value<'js>> {
+        self.explain(ctx, blank(ctx, message))
+    }
+
+    /// `error` with this as its `cause`.
+    fn explain<'js>(&self, ctx: &Ctx<'js>, error: Value<'js>) -> Result<Value<'js>> {
         let cause = Exception::from_message(ctx.clone(), "")?.into_object();
         // As `new Error(message)` has it: not enumerable.
         cause.remove("message")?;
@@ -53,8 +58,6 @@ impl Failure {
         if let Some(errno) = self.errno {
             function::define(ctx, &cause, c"errno", Value::new_int(ctx.clone(), errno), true)?;
         }
-        let _ = exception::type_error(ctx, message);
-        let error = ctx.catch();
         if let Some(object) = error.as_object() {
             function::define(ctx, object, c"cause", cause.into_value(), false)?;
         }
@@ -65,6 +68,18 @@ impl Failure {
     pub(super) fn throw(&self, ctx: &Ctx<'_>, message: &str) -> Error {
         self.value(ctx, message).map_or_else(|error| error, |error| ctx.throw(error))
     }
+
+    /// Throws `error`, made before, with this as its `cause`.
+    pub(super) fn throw_as<'js>(&self, ctx: &Ctx<'js>, error: Option<Value<'js>>) -> Error {
+        let explained = error.map_or_else(|| self.value(ctx, FAILED), |error| self.explain(ctx, error));
+        explained.map_or_else(|error| error, |error| ctx.throw(error))
+    }
+}
+
+/// A TypeError with the stack of whoever is called now, to be thrown later.
+pub(super) fn blank<'js>(ctx: &Ctx<'js>, message: &str) -> Value<'js> {
+    let _ = exception::type_error(ctx, message);
+    ctx.catch()
 }
 
 /// The code of what has no error number.

@@ -59,6 +59,8 @@ pub(super) fn install(ctx: &Ctx<'_>) -> Result<()> {
 struct Call {
     /// The promise, until it is settled.
     deferred: RefCell<Option<Deferred>>,
+    /// The error that it may be rejected with, made where the call is: its stack names the caller.
+    error: Rooted,
     /// The signal, until there is a response.
     follow: RefCell<Option<Follow>>,
     aborted: Rc<Cell<bool>>,
@@ -110,6 +112,7 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let (promise, deferred) = promise::deferred(ctx)?;
     let call = Rc::new(Call {
         deferred: RefCell::new(Some(deferred)),
+        error: Rooted::new(errors::blank(ctx, FAILED)),
         follow: RefCell::default(),
         aborted: Rc::default(),
         task: Cell::default(),
@@ -169,7 +172,7 @@ async fn run(call: Rc<Call>, request: client::Request, asked: Asked) {
         Ok(arrived) => call.deliver(ctx, arrived, &asked),
         Err(failure) => {
             call.follow.take();
-            Err(failure.throw(ctx, FAILED))
+            Err(failure.throw_as(ctx, call.error.get(ctx)))
         }
     });
 }
@@ -214,15 +217,15 @@ impl Call {
         let client::Response { status, reason, headers, version: _, url, redirected, body } =
             arrived.response;
         let no_body = asked.is_head || matches!(status.as_u16(), 204 | 205 | 304);
-        // A body that is decoded is not what Content-Encoding and Content-Length speak of: without them
-        // an answer made of this response is right whatever becomes of the body. `passing` puts them
-        // back for bytes that go on as they came.
+        // A body that is decoded is not what Content-Encoding and Content-Length speak of: an answer made of
+        // this response goes without them, unless its bytes go on as they came (`passing`).
         let coding = (body.is_decoded() && !no_body).then(|| coding_of(&headers));
         let mut list = HeaderList::default();
         for (name, value) in &headers {
-            if coding.is_none() || !matches!(name.as_str(), "content-encoding" | "content-length") {
-                list.append(name.as_str().as_bytes(), value.as_bytes());
-            }
+            list.append(name.as_str().as_bytes(), value.as_bytes());
+        }
+        if coding.is_some() {
+            list.set_of_coded();
         }
         let body = match arrived.whole {
             _ if no_body => Body::new(Source::Null),

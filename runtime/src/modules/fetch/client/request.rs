@@ -60,6 +60,8 @@ pub(super) fn of(ctx: &Ctx<'_>, request: &Request, url: Url, call: &Rc<Call>) ->
 fn headers(request: &Request) -> std::result::Result<HeaderMap, String> {
     let shared = request.shared_headers();
     let list = shared.list();
+    let of_decoded = list.of_decoded();
+    let list = of_decoded.as_ref().unwrap_or(&list);
     let mut headers = HeaderMap::with_capacity(list.len() + 2);
     for (name, value) in list.iter() {
         let shown = || String::from_utf8_lossy(name).into_owned();
