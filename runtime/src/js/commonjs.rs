@@ -16,7 +16,7 @@ use super::engine::State;
 use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::script::{self, Script};
-use super::{exception, loader, promise, value};
+use super::{exception, isolated, loader, promise, value};
 use crate::source::cache;
 use crate::source::commonjs;
 use crate::source::names;
@@ -51,7 +51,12 @@ pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<
         return Ok(bytecode.into());
     }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
-    let bytecode = script::compile(ctx, &source, &name, 0, 0)?;
+    let apart =
+        isolated::is_needed(source.as_bytes()).then(|| isolated::script(ctx, &source, &name)).flatten();
+    let bytecode = match apart {
+        Some(bytecode) => bytecode,
+        None => script::compile(ctx, &source, &name, 0, 0)?,
+    };
     if let Some(key) = key {
         cache::store(&key, &bytecode);
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
-use super::{commonjs, data_module, exception, loader};
+use super::{commonjs, data_module, exception, isolated, loader, value};
 use crate::source::cache::{self, Key};
 use crate::source::importing;
 use crate::source::names::{self, Kind};
@@ -213,11 +213,19 @@ impl Code {
                 Err(_) => drop(ctx.catch()),
             }
         }
-        let module = Module::declare(ctx.clone(), name, &*source)?;
-        if self.has_attributes(name) {
-            return Ok((module, Compiled::Source(source.into())));
-        }
-        let bytecode = module.write(WriteOptions::default())?;
+        let apart = isolated::is_needed(&source).then(|| isolated::module(ctx, name, &source)).flatten();
+        let (module, bytecode) = match apart {
+            // SAFETY: bytes of `JS_WriteObject` of this very program.
+            Some(bytecode) => (unsafe { Module::load(ctx.clone(), &bytecode)? }, bytecode),
+            None => {
+                let module = Module::declare(ctx.clone(), name, &*source)?;
+                if self.has_attributes(name) {
+                    return Ok((module, Compiled::Source(source.into())));
+                }
+                let bytecode = module.write(WriteOptions::default())?;
+                (module, bytecode)
+            }
+        };
         if let Some(key) = key {
             cache::store(&key, &bytecode);
         }

@@ -26,6 +26,7 @@ pub mod function;
 pub mod goal;
 pub mod held;
 mod hints;
+mod isolated;
 pub mod json;
 pub mod loader;
 pub mod promise;

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use rquickjs::{Ctx, Error, Result, Value, qjs};
+use rquickjs::{Atom, Ctx, Error, Result, Value, qjs};
 
 use super::clone::view;
 
@@ -92,6 +92,19 @@ pub fn to_number(value: &Value<'_>) -> Result<f64> {
 pub fn string<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
     // SAFETY: the pointer and length are those of a valid UTF-8 string.
     unsafe { fresh(ctx, qjs::JS_NewStringLen(ctx.as_raw().as_ptr(), text.as_ptr().cast(), text.len() as _)) }
+}
+
+/// The property key that is called `name`. Names that come from outside are turned into keys here, and
+/// not by rquickjs' conversion of a `&str`: the engine looks for its UTF-8 among the keys that it knows
+/// by their Latin-1 (quickjs.c, JS_NewAtomLen), and takes the key "Ã©" for "é".
+///
+/// # Errors
+/// Out of memory.
+pub fn key<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Atom<'js>> {
+    match name.is_ascii() {
+        true => Atom::from_str(ctx.clone(), name),
+        false => Atom::from_value(ctx.clone(), &string(ctx, name)?),
+    }
 }
 
 /// A JavaScript string, one code unit a byte (Web IDL's ByteString).

@@ -193,8 +193,17 @@ impl<'a, 'js> Decoder<'a, 'js> {
             }
             format::UTF8 => {
                 let text = self.utf8()?;
-                // SAFETY: pointer and length of a valid string.
-                unsafe { qjs::JS_NewAtomLen(raw, text.as_ptr().cast(), text.len() as _) }
+                match text.is_ascii() {
+                    // SAFETY: pointer and length of a valid string.
+                    true => unsafe { qjs::JS_NewAtomLen(raw, text.as_ptr().cast(), text.len() as _) },
+                    // The engine would take these bytes for Latin-1 where it knows such a key: see
+                    // `value::key`.
+                    false => {
+                        let text = string(&self.ctx, text)?;
+                        // SAFETY: a live string.
+                        unsafe { qjs::JS_ValueToAtom(raw, text.as_raw()) }
+                    }
+                }
             }
             format::UTF16 => {
                 let text = self.utf16()?;

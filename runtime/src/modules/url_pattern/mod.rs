@@ -100,6 +100,7 @@ impl Members {
 }
 
 fn put<'js>(object: &Object<'js>, name: &str, value: Value<'js>) -> Result<()> {
+    let name = value::key(object.ctx(), name)?;
     object.prop(name, Property::from(value).writable().enumerable().configurable())
 }
 
