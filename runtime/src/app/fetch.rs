@@ -11,7 +11,7 @@ use rquickjs::{Ctx, Value};
 use super::callee::Callee;
 use super::context::ExecutionContext;
 use crate::js::class;
-use crate::js::engine::{Engine, State};
+use crate::js::engine::{Engine, Health, State};
 use crate::js::exception::{Cause, Thrown, code_frame};
 use crate::js::promise::{self, Observer, Outcome};
 use crate::log::Kind;
@@ -116,7 +116,7 @@ impl Failure {
         let (status, text, kind) = match thrown.cause {
             Cause::Exception => (500, thrown.text, Kind::Failed),
             Cause::Interrupted => (503, CPU_TEXT.into(), Kind::Cpu),
-            Cause::OutOfMemory => (503, "the JavaScript heap is full (--heap-max)".into(), Kind::Heap),
+            Cause::OutOfMemory => (503, HEAP_TEXT.into(), Kind::Heap),
         };
         Failure { status, text, stack: thrown.stack, kind }
     }
@@ -131,6 +131,7 @@ impl Failure {
     }
 }
 
+const HEAP_TEXT: &str = "the JavaScript heap is full (--heap-max)";
 const CPU_TEXT: &str = "the handler used more CPU time than a turn may (--cpu-max)";
 
 /// What a call came to.
@@ -181,10 +182,15 @@ impl Observer for Awaiting {
         }));
     }
 
-    /// A promise that nothing refers to any more: its job was cut off, or it waits for what never
-    /// comes. Only the first is known to be an end; the second has until the request's time limit.
+    /// A promise that nothing refers to any more: its job was cut off or had no memory, or it waits for
+    /// what never comes. Only the first two are known to be an end; the third has until the request's
+    /// time limit.
     fn abandoned(&self) {
-        if self.engine.upgrade().is_some_and(|engine| engine.state().cut_short()) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        let state = engine.state();
+        if state.health() == Health::OutOfMemory {
+            self.cell.set(Err(Failure { kind: Kind::Heap, ..Failure::plain(503, HEAP_TEXT) }));
+        } else if state.cut_short() {
             self.cell.set(Err(Failure { kind: Kind::Cpu, ..Failure::plain(503, CPU_TEXT) }));
         }
     }

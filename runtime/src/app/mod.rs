@@ -315,9 +315,13 @@ async fn await_end(engine: Weak<Engine>, engines: Engines) {
     engines.freed.store(true, Ordering::Relaxed);
 }
 
+/// Between two collections of a heap that was full: each walks all of it.
+const COLLECTIONS_APART: Duration = Duration::from_secs(1);
+
 /// Replaces an ill engine, and runs the jobs that its turn left behind. What an ill engine still
 /// has to do for its requests in flight gets a small share of the worker.
 async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
+    let mut collected_at = None;
     loop {
         let Some(engine) = ill.upgrade() else { return };
         let health = engine.state().health();
@@ -327,7 +331,14 @@ async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
         {
             app.replace(health).await;
         }
-        if !engine.has_jobs() {
+        let turns = engine.state().turn_number();
+        let idle = !engine.has_jobs();
+        if idle && health == Health::OutOfMemory {
+            // What had no memory for its next job waits for ever: its promises are garbage, and so its
+            // request learns of it.
+            engine.collect();
+        }
+        if idle && (health != Health::OutOfMemory || collected_at == Some(turns)) {
             // The next bad turn calls anew.
             if let Some(app) = app.upgrade() {
                 app.attend(&engine);
@@ -337,9 +348,14 @@ async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
         drop(engine);
         match health {
             Health::Fine => io::yield_now().await,
+            _ if idle => io::sleep(COLLECTIONS_APART).await,
             _ => io::sleep(Duration::from_millis(20)).await,
         }
         let Some(engine) = ill.upgrade() else { return };
+        if idle {
+            collected_at = Some(turns);
+            continue;
+        }
         engine.state().ration(health);
         engine.turn(|_| ());
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 
-use super::engine::State;
+use super::engine::{Health, State};
 use super::{hints, loader, stack};
 use crate::source::names;
 use crate::source::positions::map_stack;
@@ -156,22 +156,25 @@ impl Thrown {
     pub fn from_value(value: &Value<'_>) -> Thrown {
         let Some(object) = value.as_object() else {
             // Out of memory while making the out-of-memory error throws null.
-            let full = value.is_null() && State::of(value.ctx()).heap_is_full();
-            let cause = if full { Cause::OutOfMemory } else { Cause::Exception };
-            let text = match value.is_null() {
-                true => "null (thrown by the app, or by the engine at the heap limit: --heap-max)".into(),
+            let state = State::of(value.ctx());
+            let full = value.is_null() && (state.health() == Health::OutOfMemory || state.heap_is_full());
+            let (cause, text) = match full {
+                true => (Cause::OutOfMemory, out_of_memory(state)),
                 // Quoted, an empty one is seen.
-                false if value.is_string() && !primitive(value).trim().is_empty() => cut(primitive(value)),
-                false => cut(described(value).unwrap_or_else(|| primitive(value))),
+                false if value.is_string() && !primitive(value).trim().is_empty() => {
+                    (Cause::Exception, cut(primitive(value)))
+                }
+                false => (Cause::Exception, cut(described(value).unwrap_or_else(|| primitive(value)))),
             };
             return Thrown { cause, text, stack: String::new() };
         };
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
         let mut stack = stack_of(object);
-        let oom = name == "InternalError" && message == "out of memory";
+        let oom = is_out_of_memory(value);
         let text = match (value.is_error(), message.is_empty()) {
             (false, true) => primitive(value),
+            _ if oom => format!("{name}: {}", out_of_memory(State::of(value.ctx()))),
             (_, true) => name,
             _ => format!("{name}: {message}"),
         };
@@ -263,6 +266,27 @@ fn frame(file: &str, row: usize, column: usize) -> Option<String> {
 }
 
 /// The longest message that the engine takes as it is.
+/// Whether `value` is the engine's error at the heap limit; runs no JavaScript.
+pub(super) fn is_out_of_memory(value: &Value<'_>) -> bool {
+    let Some(object) = value.as_object().filter(|_| value.is_error()) else { return false };
+    let is = |name: &str, text: &str| {
+        super::reflect::data(object, name).is_some_and(|found| {
+            found.is_string() && super::value::with_str(&found, |found| found == text).unwrap_or(false)
+        })
+    };
+    is("message", "out of memory") && is("name", "InternalError")
+}
+
+/// What the heap limit is, and which option sets it.
+fn out_of_memory(state: &State) -> String {
+    let bytes = state.heap_bytes_max();
+    let (unit, name) = if bytes >> 20 << 20 == bytes { (1 << 20, "MiB") } else { (1, "bytes") };
+    format!(
+        "out of memory: the JavaScript heap has reached its limit of {} {name} (--heap-max)",
+        bytes / unit
+    )
+}
+
 const ENGINE_BYTES_MAX: usize = 255;
 /// Characters that a code frame shows of a line.
 const LINE_CHARS_MAX: usize = 120;

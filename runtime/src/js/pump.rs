@@ -153,6 +153,7 @@ fn report(ctx: &Ctx<'_>, state: &State, all: &[&Pair]) {
         state.note(&thrown);
         (state.report)(&thrown, "unhandled rejection");
     }
+    all.iter().skip(REPORTS_PER_TURN).for_each(|(_, reason)| state.note_thrown(&reason.get(ctx)));
     if beyond > 0 {
         let text = format!("{beyond} more in the same turn");
         let thrown = Thrown { cause: Cause::Exception, text, stack: String::new() };
