@@ -23,11 +23,9 @@ use crate::source::names;
 use crate::source::positions::{self, Positions};
 use crate::source::prepare::{Exports, Prepared};
 use crate::source::resolve::{self, By};
+use crate::source::running::{self, COMMONJS_BEFORE};
 
 static SCRIPT: Script = Script::new(c"jsserve:commonjs", include_str!("commonjs.js"));
-
-/// What stands before a module's text; it is in the first line, so that the others keep their numbers.
-const BEFORE: &str = "(function (exports, require, module, __filename, __dirname) {";
 
 /// The CommonJS modules of one engine.
 #[derive(Default)]
@@ -39,13 +37,11 @@ struct CommonJs {
 
 /// The body of the module `name`, as a script whose value is its function.
 pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<Box<[u8]>> {
-    let text = String::from_utf8_lossy(&prepared.text);
-    // A line for the system's loader is a comment here.
-    let text = text.strip_prefix("#!").map_or(text.clone(), |rest| format!("//{rest}").into());
     if !prepared.is_transformed() {
-        positions::remember(name, Positions::Before(BEFORE.len() as u32));
+        positions::remember(name, Positions::Before(COMMONJS_BEFORE.len() as u32));
     }
-    let source = format!("{BEFORE}{text}\n}})");
+    let source = running::commonjs(&prepared.text);
+    running::remember(name, source.as_bytes());
     let key = compile::key("function", name, source.as_bytes());
     if let Some(bytecode) = key.as_ref().and_then(cache::load) {
         return Ok(bytecode.into());

@@ -16,6 +16,7 @@ use crate::source::importing;
 use crate::source::names::{self, Kind};
 use crate::source::prepare::{self, Format, Prepared};
 use crate::source::resolve::{self, By};
+use crate::source::running;
 
 /// What bundlers put in the place of a module that a package does without: an empty object.
 const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing as 'module.exports' };";
@@ -185,6 +186,9 @@ impl Code {
             Format::Module => (prepared.text, false),
             Format::CommonJs(exports) => (commonjs::face(ctx, &names::path(name), exports)?, true),
         };
+        if !commonjs {
+            running::remember(name, &source);
+        }
         let (module, compiled) = self.declare(ctx, name, source, commonjs)?;
         if let Ok(mut all) = self.modules.write()
             && all.len() < MODULES_MAX
@@ -262,6 +266,7 @@ impl Code {
         ctx: &Ctx<'js>,
         source: &[u8],
     ) -> Result<Module<'js, Declared>> {
+        running::remember(&self.main, source);
         let module = Module::declare(ctx.clone(), self.main.as_str(), source)?;
         loader::set_meta(&module, &self.main, self)?;
         Ok(module)

@@ -168,13 +168,14 @@ impl Thrown {
             };
             return Thrown { cause, text, stack: String::new() };
         };
+        super::words::improve(object);
         let name = property(object, "name").unwrap_or_else(|| "Error".into());
         let message = property(object, "message").unwrap_or_default();
         let mut stack = stack_of(object);
         let oom = is_out_of_memory(value);
         let text = match (value.is_error(), message.is_empty()) {
-            (false, true) => primitive(value),
             _ if oom => format!("{name}: {}", out_of_memory(State::of(value.ctx()))),
+            (false, true) => primitive(value),
             (_, true) => name,
             _ => format!("{name}: {message}"),
         };
@@ -265,7 +266,6 @@ fn frame(file: &str, row: usize, column: usize) -> Option<String> {
     Some(frame.trim_end().to_owned())
 }
 
-/// The longest message that the engine takes as it is.
 /// Whether `value` is the engine's error at the heap limit; runs no JavaScript.
 pub(super) fn is_out_of_memory(value: &Value<'_>) -> bool {
     let Some(object) = value.as_object().filter(|_| value.is_error()) else { return false };
@@ -287,6 +287,7 @@ fn out_of_memory(state: &State) -> String {
     )
 }
 
+/// The longest message that the engine takes as it is.
 const ENGINE_BYTES_MAX: usize = 255;
 /// Characters that a code frame shows of a line.
 const LINE_CHARS_MAX: usize = 120;
@@ -384,6 +385,12 @@ impl fmt::Display for Thrown {
 
 /// The stack with the places of the sources.
 fn stack_of(object: &Object<'_>) -> String {
+    if object.as_value().is_uncatchable_error()
+        && let Some(stack) =
+            stack::raw(object).and_then(|frames| super::words::at_its_loop(object.ctx(), &frames))
+    {
+        return map_stack(stack).trim_end().to_owned();
+    }
     let stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
     if stack::is_raw(object) { map_stack(stack) } else { stack }
 }

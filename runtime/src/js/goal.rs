@@ -9,8 +9,8 @@ use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, context::intrinsic,
 use super::exception::{self, Thrown};
 use super::{compile, value};
 use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
-use crate::source::cache;
 use crate::source::prepare::{Format, Prepared};
+use crate::source::{cache, running};
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
@@ -35,6 +35,7 @@ impl<'js> Program<'js> {
         goal: Option<Goal>,
         module: impl FnOnce() -> Result<Module<'js, Declared>>,
     ) -> Result<Program<'js>> {
+        running::remember(name, source);
         match goal {
             Some(Goal::Script) => {
                 let (script, waits) = script(ctx, source, name)?;

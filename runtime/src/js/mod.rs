@@ -38,6 +38,7 @@ mod reuse;
 pub mod script;
 pub mod stack;
 pub mod value;
+pub mod words;
 
 pub use class::{Class, Member, Scope};
 pub use engine::Engine;

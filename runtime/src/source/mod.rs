@@ -13,6 +13,7 @@ mod entry;
 mod import_equals;
 pub mod import_map;
 pub mod importing;
+mod marks;
 pub mod names;
 mod namespaces;
 mod packages;
@@ -20,6 +21,9 @@ pub mod positions;
 pub mod prepare;
 mod reexports;
 pub mod resolve;
+pub mod running;
+mod shown;
+pub mod subject;
 mod transform;
 
 use std::sync::{PoisonError, RwLock};

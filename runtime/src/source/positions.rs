@@ -95,6 +95,11 @@ pub fn remember(name: &str, positions: Positions) {
     }
 }
 
+/// Whether what runs for the file `name` is not its text.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.read().is_ok_and(|known| known.contains_key(name))
+}
+
 /// Whether some file of this process is not what runs.
 fn any() -> bool {
     KNOWN.read().is_ok_and(|known| !known.is_empty())

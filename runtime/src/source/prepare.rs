@@ -246,7 +246,7 @@ pub fn typed(name: &str, source: &str) -> Result<Prepared, Refusal> {
 const STACK_BYTES: usize = 256 << 20;
 
 /// Runs `work` on a stack that suffices, whoever asks.
-fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
+pub(super) fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("source".into()).stack_size(STACK_BYTES);
         match thread.spawn_scoped(scope, &work).map(|thread| thread.join()) {

@@ -115,6 +115,7 @@ impl<'js> Inspector<'js> {
     /// An error's header and stack. The stack is the engine's own property, the header is read
     /// without running a getter.
     fn error(&self, object: &Object<'js>, class: &str, constructor: Option<&str>) -> String {
+        crate::js::words::improve(object);
         let text = |name: &str| {
             let found = match class {
                 "DOMException" => self.intrinsics.dom_exception(object.as_value(), name),
