@@ -15,6 +15,7 @@ mod commonjs;
 mod config;
 mod connect;
 mod connection_ends;
+mod engine_edges;
 mod examples;
 mod examples_http;
 mod examples_pages;

@@ -1,0 +1,227 @@
+//! What the engine gets wrong, or says badly, and what stands in front of it.
+//!
+//! Owns: keys that are no ASCII, programs that its compiler asserted on, a heap that is full in a job,
+//! the words of its errors. Must not know: the protocols.
+
+use crate::support::server::{Ended, run_to_end};
+use crate::support::{App, Connection, Server};
+
+/// Runs `source` as the script `name`.
+fn run_as(name: &str, source: &str) -> Ended {
+    let file = App::with_files(name, &[(name, source)]);
+    run_to_end(&["--no-cache", file.path().to_str().expect("path")])
+}
+
+fn run(source: &str) -> Ended {
+    run_as("script.js", source)
+}
+
+/// Cuts the process off at no time: it ended by itself, not by a signal.
+#[track_caller]
+fn lives(ended: &Ended) {
+    assert!(ended.code.is_some(), "killed: {}", ended.stderr);
+}
+
+both_backends! {
+    fn a_key_that_a_client_sends_is_never_another_ones(io) {
+        let app = app!(r#"
+            import { map } from "jsserve:shared";
+            const kept = [], shared = map("t");
+            const lengths = (o) => Object.keys(o).map((key) => key.length).join();
+            export default { async fetch(request) {
+                const given = await request.json();
+                kept.push(given);
+                shared.set("k", given);
+                const pattern = new URLPattern({ pathname: "/:é" }).exec({ pathname: "/1" });
+                return new Response([lengths(shared.get("k")), lengths(structuredClone(given)), lengths(pattern.pathname.groups)].join(" "));
+            } };"#);
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let mut client = Connection::open(server.addr());
+        for (body, lengths) in [
+            (r#"{"é":1}"#, "1 1 1"),
+            (r#"{"Ã©":1}"#, "2 2 1"),
+            (r#"{"é":1}"#, "1 1 1"),
+            (r#"{"é":1,"Ã©":2}"#, "1,2 1,2 1"),
+        ] {
+            assert_eq!(client.post("/", body.as_bytes()).text(), lengths, "{body}");
+        }
+    }
+
+    fn a_client_cannot_rename_what_is_imported_later(io) {
+        let source = "export default { é: 1 }; export const read = (o) => o.é";
+        let app = App::with_files("app.js", &[
+            ("app.js", r#"
+                const kept = [];
+                export default { async fetch(request) {
+                    kept.push(await request.json());
+                    const later = await import("./later.js");
+                    const required = await import("./required.cjs");
+                    return Response.json([later.read({ "\u00e9": 2 }), Object.keys(later.default)[0].length, required.default({ "\u00e9": 3 })]);
+                } };"#),
+            ("later.js", source),
+            ("required.cjs", "module.exports = (o) => o.é"),
+        ]);
+        let server = Server::spawn(&["--io", io, "--workers", "1", "--no-cache"], app.path());
+        let mut client = Connection::open(server.addr());
+        assert_eq!(client.post("/", "{\"Ã©\":1}".as_bytes()).text(), "[2,1,3]");
+    }
+
+    fn a_heap_that_is_full_in_a_promise_job_is_503_at_once(io) {
+        let app = app!(r#"
+            let count = 0;
+            export default { async fetch(request) {
+                if (request.url.endsWith("/count")) return new Response(String(count));
+                count++;
+                let promise = new Promise((go) => setTimeout(go, 1));
+                for (let i = 0; i < 200_000; i++) { const inner = promise; promise = new Promise((go) => go(inner)); }
+                await promise;
+                return new Response("done");
+            } };"#);
+        let flags = ["--io", io, "--workers", "1", "--heap-max", "64M", "--cpu-max", "60s", "--request-timeout", "120s"];
+        let server = Server::spawn(&flags, app.path());
+        let began = std::time::Instant::now();
+        assert_eq!(Connection::open(server.addr()).get("/").status, 503);
+        assert!(began.elapsed().as_secs() < 60, "by the request's time limit only");
+        server.await_log("--heap-max");
+        server.await_log("the JavaScript context is replaced: OutOfMemory");
+        assert_eq!(Connection::open(server.addr()).get("/count").text(), "0", "a fresh context");
+    }
+}
+
+#[test]
+fn what_the_compiler_asserted_on_is_an_exception() {
+    for program in [
+        "for(;;){for(;;)break;for(;;)break;for(;;)break}",
+        "for(;;){l:break l;l:break l;l:break l}",
+        "for(;;){do{break}while(0);do{break}while(0);do{break}while(0)}",
+    ] {
+        let (body, function) = (format!("{program:?}"), format!("(function () {{ {program} }})()"));
+        let source = format!(
+            "let n = 0;
+            try {{ (0, eval)({function:?}); }} catch {{ n++; }}
+            try {{ new Function({body})(); }} catch {{ n++; }}
+            print('alive', n);"
+        );
+        let ended = run(&source);
+        lives(&ended);
+        assert_eq!(ended.stdout, "alive 2\n", "{program}: {}", ended.stderr);
+        let app = App::new(&format!("export default {{ fetch() {{ {program} }} }}"));
+        lives(&run_to_end(&["--no-cache", "check", app.path().to_str().expect("path")]));
+        let app = App::new(&format!("export default {{ fetch() {{ new Function({body})(); }} }}"));
+        let server = Server::spawn(&["--workers", "1", "--cpu-max", "100ms"], app.path());
+        for _ in 0..2 {
+            assert_eq!(Connection::open(server.addr()).get("/").status, 500, "{program}");
+        }
+    }
+}
+
+#[test]
+fn a_stack_may_be_assigned_anything_and_deleted() {
+    let source = r#"
+        "use strict";
+        for (const value of ["mine", undefined, null, 5]) {
+            const error = new Error("m");
+            error.stack = value;
+            print(error.stack === value, Object.keys(error).join());
+        }
+        class Hidden extends Error { constructor(m) { super(m); this.stack = undefined; } }
+        print(new Hidden("m").message, delete new Error("m").stack);
+        for (const target of [Object.freeze(new Error("m")), Error.prototype])
+            try { target.stack = undefined; print("assigned"); } catch (error) { print(error.name); }
+    "#;
+    let expected = "true stack\n".repeat(4) + "m true\nTypeError\nTypeError\n";
+    assert_eq!(run(source).stdout, expected);
+}
+
+/// What is printed of the error that `statement` throws, with some names around.
+fn said(statement: &str) -> String {
+    let source = format!(
+        "const o = {{ a: {{}} }}, u = undefined, n = null; let x = 1, f = () => 5;
+        try {{ (function () {{
+            {statement}
+        }})(); }} catch (error) {{ print(String(error)); }}"
+    );
+    let ended = run(&source);
+    assert_eq!(ended.code, Some(0), "{statement}: {}", ended.stderr);
+    ended.stdout.trim_end().to_owned()
+}
+
+#[test]
+fn errors_name_what_failed() {
+    for (statement, expected) in [
+        ("o.save()", "o.save is not a function"),
+        ("o.save(x)", "o.save is not a function"),
+        ("o.a.save(o.y, { z: 1 })", "o.a.save is not a function"),
+        ("return print(o.save(x))", "o.save is not a function"),
+        ("x()", "x is not a function"),
+        ("f()()", "f() is not a function"),
+        ("o[x](2)", "o[x] is not a function"),
+        ("o.tag`a${x}`", "o.tag is not a function"),
+        ("o?.a.save(1 + x)", "o?.a.save is not a function"),
+        ("JSON.stringify([o.save('a', [x])])", "o.save is not a function"),
+        ("new x()", "x is not a constructor"),
+        ("new o.Thing(x)", "o.Thing is not a constructor"),
+        ("new f()", "f is not a constructor"),
+        ("for (const y of o.a) ;", "o.a is not iterable"),
+        ("[...o]", "o is not iterable"),
+        ("for (const y of o.items) ;", "o.items is not iterable: it is undefined"),
+        ("x; const [y] = o.a;", "o.a is not iterable"),
+        ("o.b.c", "Cannot read properties of undefined (reading 'c'): o.b is undefined"),
+        ("n.c.d", "Cannot read properties of null (reading 'c'): n is null"),
+        ("u.m()", "Cannot read properties of undefined (reading 'm'): u is undefined"),
+        ("o.b.c = x", "Cannot set properties of undefined (setting 'c'): o.b is undefined"),
+        ("x; const { y } = o.b;", "Cannot destructure property 'y' of o.b: it is undefined or null"),
+        ("(({ y }) => y)(u)", "Cannot destructure property 'y' of what was passed: it is undefined or null"),
+    ] {
+        assert_eq!(said(statement), format!("TypeError: {expected}"), "{statement}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_keeps_the_engines_words() {
+    for (statement, expected) in [
+        ("throw new TypeError('not a function')", "not a function"),
+        ("throw TypeError('not a function')", "not a function"),
+        ("const E = TypeError; throw E('not a function')", "not a function"),
+        ("eval('o.save()')", "not a function"),
+        ("new Function('x', 'x.save()')(1)", "not a function"),
+        ("[1].map(u)", "not a function"),
+        ("(x ? o.b : o.c)()", "not a function"),
+        ("x; const { q: { y } } = o;", "Cannot convert undefined or null to object"),
+        ("x; const [[y]] = o.list;", "cannot read property 'Symbol.iterator' of undefined"),
+    ] {
+        assert_eq!(said(statement), format!("TypeError: {expected}"), "{statement}");
+    }
+    assert_eq!(
+        said("o.save(o.g(x))"),
+        "TypeError: o.g or o.save is not a function",
+        "one place for two calls"
+    );
+}
+
+#[test]
+fn errors_of_typescript_and_of_commonjs_name_what_failed_in_their_own_text() {
+    let source = "type T = { save(): void };\nconst o = {} as T;\n\n(o as T).save();\n";
+    let ended = run_as("script.ts", source);
+    assert!(ended.stderr.contains("TypeError: o.save is not a function"), "{}", ended.stderr);
+    let ended = run_as("script.cjs", "const o = {}; o.save(exports);");
+    assert!(ended.stderr.contains("TypeError: o.save is not a function"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_log_and_the_page_of_an_app_name_what_failed() {
+    let app = app!("const o = {}; export default { fetch: () => o.save(1) }");
+    let server = Server::spawn(&["--workers", "1", "--dev"], app.path());
+    let page = Connection::open(server.addr()).get("/");
+    assert!(page.text().contains("o.save is not a function"), "{}", page.text());
+    server.await_log("o.save is not a function");
+}
+
+#[test]
+fn an_endless_loop_is_named_by_its_own_line() {
+    let source = "const a = 1;\nexport default {\n  fetch(request) {\n    let n = a;\n\n    while (true) {\n    }\n  } };\n";
+    let app = app!(source);
+    let server = Server::spawn(&["--workers", "1", "--cpu-max", "100ms"], app.path());
+    assert_eq!(Connection::open(server.addr()).get("/").status, 503);
+    server.await_log("app.js:6:5");
+}
