@@ -30,7 +30,16 @@ pub fn serve(config: Config) -> Result<ExitCode> {
         let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));
         let config = file.as_ref().map(|file| file.display().to_string());
         logging::print(|| {
-            tracing::info!(version, app, addresses = addresses.join(" "), workers, io, config, heap, "serving");
+            tracing::info!(
+                version,
+                app,
+                addresses = addresses.join(" "),
+                workers,
+                io,
+                config,
+                heap,
+                "serving"
+            );
         });
     } else if !quiet {
         let mut line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());

@@ -68,7 +68,7 @@ fn given_seconds() -> Option<u64> {
 
 /// How long anybody may wait.
 fn wait_max() -> Duration {
-    if given_seconds().is_some() { WATCHDOG } else { Duration::from_secs(60) }
+    if given_seconds().is_some() { WATCHDOG } else { Duration::from_secs(180) }
 }
 
 /// Between two requests of one that does its worst: a debug build on a busy machine has enough of fewer.

@@ -73,11 +73,11 @@ both_backends! {
                 if (request.url.endsWith("/count")) return new Response(String(count));
                 count++;
                 let promise = new Promise((go) => setTimeout(go, 1));
-                for (let i = 0; i < 200_000; i++) { const inner = promise; promise = new Promise((go) => go(inner)); }
+                for (let i = 0; i < 15_000; i++) { const inner = promise; promise = new Promise((go) => go(inner)); }
                 await promise;
                 return new Response("done");
             } };"#);
-        let flags = ["--io", io, "--workers", "1", "--heap-max", "64M", "--cpu-max", "60s", "--request-timeout", "120s"];
+        let flags = ["--io", io, "--workers", "1", "--heap-max", "8M", "--cpu-max", "60s", "--request-timeout", "120s"];
         let server = Server::spawn(&flags, app.path());
         let began = std::time::Instant::now();
         assert_eq!(Connection::open(server.addr()).get("/").status, 503);

@@ -53,7 +53,7 @@ fn decorators_run_in_plain_javascript_too() {
 fn an_at_sign_that_is_no_decorator_changes_nothing() {
     let source = "// @ts-check\n/**\n * @type {string}\n */\nvar css = `\n  @media (x) { accessor y }\n`, email = 'a@b.c';\n\
         with ({ sloppy: 1 }) print(css.length, email, sloppy, this === globalThis)";
-    prints("main.js", source, "31 a@b.c 1 true");
+    prints("main.js", source, "29 a@b.c 1 true");
 }
 
 #[test]

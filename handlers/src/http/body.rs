@@ -7,9 +7,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use runtime::app::fetch::{BodyError, IncomingBody, Progress};
 use runtime::connection::{Phase, Stopped};
 use runtime::io::Chunk;
-use runtime::app::fetch::{BodyError, IncomingBody, Progress};
 
 use super::h1::{BodyDecoder, BodyFraming, Exchange, Rejection, RequestHead};
 use super::limit::Limit;

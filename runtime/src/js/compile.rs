@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
-use super::{commonjs, data_module, exception, isolated, loader, value};
+use super::{commonjs, data_module, exception, isolated, loader};
 use crate::source::cache::{self, Key};
 use crate::source::importing;
 use crate::source::names::{self, Kind};

@@ -180,6 +180,14 @@ impl State {
         }
     }
 
+    /// Notes a rejection with the `null` that the engine throws at the heap limit. While it happens: later
+    /// on the heap may be free again, and `null` tells nothing.
+    fn note_null(&self, reason: &Value<'_>, handled: bool) {
+        if !handled && reason.is_null() && self.heap_is_full() {
+            self.health.set(Health::OutOfMemory);
+        }
+    }
+
     /// Has `f` called after the unhandled rejections of a turn were reported.
     pub fn set_after_rejections(&self, f: Rc<dyn Fn()>) {
         *self.after_rejections.borrow_mut() = Some(f);
@@ -311,10 +319,7 @@ impl Engine {
         let tracked = Rc::downgrade(&state);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |_ctx, promise, reason, handled| {
             let Some(state) = tracked.upgrade() else { return };
-            // Now: later on the heap may be free again, and `null` tells nothing.
-            if !handled && reason.is_null() {
-                state.note_thrown(&reason);
-            }
+            state.note_null(&reason, handled);
             // What is let go of is dropped outside of the borrow: a finaliser may come back here.
             let gone = match handled {
                 true => state.rejections.borrow_mut().remove(&promise),

@@ -7,7 +7,6 @@ use super::super::promise::{self, Observer};
 use super::super::{compile::Code, value};
 use super::*;
 
-
 fn engine() -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
     engine_with(16 << 20)
 }

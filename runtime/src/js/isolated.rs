@@ -40,7 +40,11 @@ pub(super) fn script(ctx: &Ctx<'_>, source: &str, name: &std::ffi::CStr) -> Opti
     with_parser(ctx, Rc::default(), |ctx| script::compile(ctx, source, name, 0, 0))
 }
 
-fn with_parser<T>(ctx: &Ctx<'_>, with_attributes: Rc<Cell<bool>>, f: impl FnOnce(&Ctx<'_>) -> Result<T>) -> Option<T> {
+fn with_parser<T>(
+    ctx: &Ctx<'_>,
+    with_attributes: Rc<Cell<bool>>,
+    f: impl FnOnce(&Ctx<'_>) -> Result<T>,
+) -> Option<T> {
     let runtime = Runtime::new().ok()?;
     runtime.set_memory_limit(State::of(ctx).heap_bytes_max());
     runtime.set_max_stack_size(STACK_BYTES);

@@ -162,12 +162,15 @@ impl Channel {
         }
     }
 
-use crate::config::Linger;
-use crate::io::{Socket, WaitingRecv, WaitingSend};
-use crate::tls::TlsStream;
-
-/// Bytes of one receive, where the reader does not say how many it wants.
-pub(crate) const RECV_BYTES: usize = 64 << 10;
+    /// Throws away what comes until the peer's end, within bounds; one that takes nothing of what was sent
+    /// has `stall`.
+    pub(crate) async fn discard(&self, stall: Duration) {
+        let (bounds, stall_ms) = (Linger::default(), stall.as_millis() as u64);
+        match self {
+            Channel::Plain(socket) => socket.linger(&bounds, stall_ms).await,
+            Channel::Tls(stream) => {
+                let discard = |cx: &mut Context<'_>| stream.poll_recv(cx).map_ok(|bytes| bytes.len());
+                stream.stream().linger(&bounds, stall_ms, discard).await;
             }
         }
     }

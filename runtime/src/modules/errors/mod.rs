@@ -49,7 +49,7 @@ fn class<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let class = promise::call(ctx, &main, None, &[host.into_value(), parent])?;
         let object = Object::from_js(ctx, class.clone())?;
         reflect::as_interface(ctx, &object, "QuotaExceededError")?;
-        console::keep(ctx, &object, "QuotaExceededError")?;
+        console::keep(ctx, &object, "QuotaExceededError", &[("QuotaExceededError", &["quota", "requested"])])?;
         Ok(class)
     })
 }
