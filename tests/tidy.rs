@@ -88,9 +88,9 @@ const CIRCLES: &[(&str, &str)] = &[
         "block charge class clone commonjs compile display engine exception function loader promise pump \
          reflect reuse script stack value",
     ),
-    ("runtime/src/modules/crypto", "algorithm dictionary ec form jwk key secret"),
-    ("runtime/src/modules/fetch", "body consume"),
-    ("runtime/src/modules/os", "receives table transfer"),
+    ("runtime/src/modules/web/crypto", "algorithm dictionary ec form jwk key secret"),
+    ("runtime/src/modules/web/fetch", "body consume"),
+    ("runtime/src/modules/qjs/os", "receives table transfer"),
     ("runtime/src/source", "commonjs entry prepare transform"),
     ("runtime/src/source", "packages resolve"),
     ("handlers/src/http", "exchange session streamed"),
@@ -98,15 +98,16 @@ const CIRCLES: &[(&str, &str)] = &[
 ];
 
 /// Folders with an order: each room imports only those that stand before it.
-const ORDERS: &[(&str, &str)] = &[(
-    "runtime/src/modules",
-    // What browsers have.
-    "clock report embed iterate date console encoding structured_clone timers crypto url_pattern abort \
-     events messaging performance locks navigator streams blob url form_data fetch \
-     host os std print \
-     shared sockets \
-     types",
-)];
+const ORDERS: &[(&str, &str)] = &[
+    ("runtime/src/modules", "web qjs own types"),
+    (
+        "runtime/src/modules/web",
+        "clock report embed iterate date console encoding structured_clone timers crypto url_pattern \
+         abort events messaging performance locks navigator streams errors locale blob url form_data fetch",
+    ),
+    ("runtime/src/modules/qjs", "host os std print"),
+    ("runtime/src/modules/own", "shared sockets"),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

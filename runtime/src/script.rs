@@ -23,11 +23,12 @@ use crate::js::eval::{self, Options};
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
-use crate::modules::events;
-use crate::modules::host::{self, Host, Role};
-use crate::modules::os::table::Descriptors;
-use crate::modules::std::standard::{self, Number};
-use crate::modules::{TABLE, print};
+use crate::modules::TABLE;
+use crate::modules::qjs::host::{self, Host, Role};
+use crate::modules::qjs::os::table::Descriptors;
+use crate::modules::qjs::print;
+use crate::modules::qjs::std::standard::{self, Number};
+use crate::modules::web::events;
 use crate::source::prepare;
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's

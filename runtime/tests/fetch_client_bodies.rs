@@ -19,9 +19,9 @@ use runtime::app::fetch::{self, Called, Fields, OwnedReply};
 use runtime::client::ClientOptions;
 use runtime::io::sleep;
 use runtime::js::Value;
-use runtime::modules::fetch::header_list::HeaderList;
-use runtime::modules::fetch::incoming::{Head, Incoming, IncomingBody, Progress};
-use runtime::modules::fetch::outgoing::Outgoing;
+use runtime::modules::web::fetch::header_list::HeaderList;
+use runtime::modules::web::fetch::incoming::{Head, Incoming, IncomingBody, Progress};
+use runtime::modules::web::fetch::outgoing::Outgoing;
 
 on_both!(
     streams_and_iterables_are_sent_in_chunks,

@@ -1,7 +1,7 @@
 //! `blob:` URLs (File API, section 8) and their fetch (Fetch, section 4.2).
 
 use crate::driver::{self, check_async};
-use runtime::modules::blob;
+use runtime::modules::web::blob;
 
 #[test]
 fn object_urls_stand_for_blobs_until_they_are_revoked() {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::driver::{self, Driver};
 use runtime::js::Value;
-use runtime::modules::console::{self, Level, Output};
+use runtime::modules::web::console::{self, Level, Output};
 
 type Lines = Rc<RefCell<Vec<(Level, String)>>>;
 

@@ -3,8 +3,8 @@
 use crate::driver::{self, Driver, check, check_async};
 use runtime::js::exception::Thrown;
 use runtime::js::{Value, class};
-use runtime::modules::fetch::content_type;
-use runtime::modules::form_data::{self, FormData};
+use runtime::modules::web::fetch::content_type;
+use runtime::modules::web::form_data::{self, FormData};
 
 #[test]
 fn entries_are_strings_and_files_in_order() {

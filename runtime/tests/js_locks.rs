@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::modules::locks::{self, manager::Manager};
+use runtime::modules::web::locks::{self, manager::Manager};
 
 use crate::driver::{Driver, check, check_async, new, on_worker};
 use crate::os_workers;

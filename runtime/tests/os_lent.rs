@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::io_harness::{client, join, listen, within};
 use runtime::config::Linger;
 use runtime::io::{self, Socket};
-use runtime::modules::os::lent::Lent;
+use runtime::modules::qjs::os::lent::Lent;
 
 on_both!(
     unread_bytes_do_not_cost_the_peer_its_answer,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::driver::{self, Driver};
 use crate::os_harness::{check, run};
 use runtime::io::{self, Backend, Socket};
-use runtime::modules::os::table::Descriptors;
+use runtime::modules::qjs::os::table::Descriptors;
 
 /// Runs `test` on both backends with an engine of its own.
 fn on_both<F: Future<Output = ()> + 'static>(test: fn(Driver) -> F) {

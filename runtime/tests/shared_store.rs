@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
-use runtime::modules::shared::store::{Clock, Full, IncrError, Map, OnFull, Options, Stored, cost};
+use runtime::modules::own::shared::store::{Clock, Full, IncrError, Map, OnFull, Options, Stored, cost};
 
 fn map(bytes_max: u64, on_full: OnFull) -> Map {
     Map::new(Options { bytes_max, on_full, ttl_ms: None })

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::client_tls_server::{Authority, Terms};
 use runtime::io::{self, Stream};
-use runtime::modules::sockets::Trust;
+use runtime::modules::own::sockets::Trust;
 use runtime::tls::TlsStream;
 use rustls::ServerConfig;
 

@@ -12,8 +12,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use runtime::io::Backend;
-use runtime::modules::host::{self, Host, Role};
-use runtime::modules::std::standard::{self, Number};
+use runtime::modules::qjs::host::{self, Host, Role};
+use runtime::modules::qjs::std::standard::{self, Number};
 
 /// What the child finds its script in.
 const SCRIPT: &str = "STD_EXIT_SCRIPT";

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use runtime::io::Backend;
-use runtime::modules::os::table::Descriptors;
+use runtime::modules::qjs::os::table::Descriptors;
 
 /// A folder of the test's own, removed when it ends.
 struct Folder(PathBuf);

@@ -161,7 +161,10 @@ fn short_operations_do_not_wait_behind_long_ones() {
 fn an_operation_ends_with_the_time_of_a_request() {
     on_worker(|| async {
         let driver = driver::new();
-        runtime::modules::crypto::set_time_max(driver.engine.state(), std::time::Duration::from_millis(50));
+        runtime::modules::web::crypto::set_time_max(
+            driver.engine.state(),
+            std::time::Duration::from_millis(50),
+        );
         let body = "const base = await crypto.subtle.importKey('raw', new Uint8Array(4), 'PBKDF2', false, ['deriveBits']); \
                     const long = crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-1', salt: new Uint8Array(8), iterations: 2 ** 32 - 1 }, base, 256); \
                     await rejects(long, 'OperationError', '--request-timeout')";

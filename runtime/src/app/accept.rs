@@ -14,7 +14,7 @@ use super::context;
 use crate::js::engine::Engine;
 use crate::js::exception::Thrown;
 use crate::js::promise::Outcome;
-pub use crate::modules::os::lent::Lent;
+pub use crate::modules::qjs::os::lent::Lent;
 
 /// Calls the handler with the descriptor of an accepted connection and waits for its end.
 ///

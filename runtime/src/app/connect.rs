@@ -12,8 +12,8 @@ use crate::io::Stream;
 use crate::js::engine::Engine;
 use crate::js::exception::Thrown;
 use crate::js::promise::Outcome;
-use crate::modules::sockets::inbound::Inbound;
-pub use crate::modules::sockets::inbound::Patience;
+use crate::modules::own::sockets::inbound::Inbound;
+pub use crate::modules::own::sockets::inbound::Patience;
 
 /// Calls the handler with an accepted connection, waits for its end and that of all it gave to
 /// `ctx.waitUntil`, and closes: what was written goes out first. If the handler failed, the client gets

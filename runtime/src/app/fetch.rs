@@ -15,14 +15,14 @@ use crate::js::engine::{Engine, Health, State};
 use crate::js::exception::{Cause, Thrown, code_frame};
 use crate::js::promise::{self, Observer, Outcome};
 use crate::log::Kind;
-use crate::modules::fetch::body::Begun;
-pub use crate::modules::fetch::header_list::HeaderList;
-pub use crate::modules::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
-pub use crate::modules::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
-use crate::modules::fetch::passing;
-use crate::modules::fetch::request::Request;
-use crate::modules::fetch::response::Response;
-use crate::modules::streams::bridge::StreamReader;
+use crate::modules::web::fetch::body::Begun;
+pub use crate::modules::web::fetch::header_list::HeaderList;
+pub use crate::modules::web::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
+pub use crate::modules::web::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
+use crate::modules::web::fetch::passing;
+use crate::modules::web::fetch::request::Request;
+use crate::modules::web::fetch::response::Response;
+use crate::modules::web::streams::bridge::StreamReader;
 
 /// A Response, lent while it is written.
 pub struct Reply<'a> {
@@ -301,7 +301,7 @@ fn lend<'js>(
     if response.is_error() {
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
-    let list = response.headers.get().map(crate::modules::fetch::headers::SharedHeaders::list);
+    let list = response.headers.get().map(crate::modules::web::fetch::headers::SharedHeaders::list);
     let of_decoded = list.as_ref().and_then(|list| list.of_decoded());
     let mut lend = |body: Option<&[u8]>, outgoing: Option<&Outgoing>, passed: &Option<HeaderList>| {
         sink(Reply {

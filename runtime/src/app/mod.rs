@@ -37,11 +37,11 @@ use crate::js::reflect;
 use crate::js::{Ctx, Held};
 use crate::log;
 use crate::modules::TABLE;
-use crate::modules::console::{Level, Output};
-use crate::modules::locale;
-use crate::modules::locks::{self, manager::Manager};
-use crate::modules::os::table::Descriptors;
-use crate::modules::sockets;
+use crate::modules::own::sockets;
+use crate::modules::qjs::os::table::Descriptors;
+use crate::modules::web::console::{Level, Output};
+use crate::modules::web::locale;
+use crate::modules::web::locks::{self, manager::Manager};
 
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
@@ -118,7 +118,7 @@ impl Blueprint {
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
         locks::share(engine.state(), self.locks.clone(), generation);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
-        crate::modules::crypto::set_time_max(engine.state(), time_max);
+        crate::modules::web::crypto::set_time_max(engine.state(), time_max);
         if self.config.dev {
             engine.turn(|ctx| locale::install(ctx).map_err(|error| Thrown::of(ctx, &error)))?;
         }

@@ -3,71 +3,44 @@
 //! Owns: [`TABLE`]. Must not know: workers, protocols.
 #![forbid(unsafe_code)]
 
-pub mod abort;
-pub mod blob;
-mod clock;
-pub mod console;
-pub mod crypto;
-pub mod date;
-pub mod embed;
-pub mod encoding;
-pub mod errors;
-pub mod events;
-pub mod fetch;
-pub mod form_data;
-pub mod host;
-pub mod iterate;
-pub mod locale;
-pub mod locks;
-pub mod messaging;
-pub mod navigator;
-pub mod os;
-pub mod performance;
-pub mod print;
-pub mod report;
-pub mod shared;
-pub mod sockets;
-pub mod std;
-pub mod streams;
-pub mod structured_clone;
-pub mod timers;
+pub mod own;
+pub mod qjs;
 pub mod types;
-pub mod url;
-pub mod url_pattern;
+pub mod web;
 
 use crate::js::loader::Table;
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
     modules: &[
-        (&["jsserve:shared"], shared::declare),
-        (&["os", "qjs:os"], os::declare),
-        (&["sockets", "cloudflare:sockets"], sockets::declare),
-        (&["std", "qjs:std"], self::std::declare),
+        (&["jsserve:shared"], own::shared::declare),
+        (&["os", "qjs:os"], qjs::os::declare),
+        (&["sockets", "cloudflare:sockets"], own::sockets::declare),
+        (&["std", "qjs:std"], qjs::std::declare),
     ],
     globals: &[
-        date::install,
-        errors::install,
+        web::date::install,
+        web::errors::install,
         crate::js::json::install,
-        structured_clone::install,
-        url::install,
-        url_pattern::install,
-        encoding::install,
-        fetch::install,
-        performance::install,
-        timers::install,
-        crypto::install,
-        navigator::install,
-        locks::install,
-        report::install,
-        abort::install,
-        events::install,
-        messaging::install,
-        streams::install,
-        blob::install,
-        form_data::install,
-        console::install,
+        web::structured_clone::install,
+        web::url::install,
+        web::url_pattern::install,
+        web::encoding::install,
+        web::fetch::install,
+        web::performance::install,
+        web::timers::install,
+        web::crypto::install,
+        web::navigator::install,
+        web::locks::install,
+        web::report::install,
+        web::abort::install,
+        web::events::install,
+        web::messaging::install,
+        web::streams::install,
+        web::blob::install,
+        web::form_data::install,
+        web::console::install,
         crate::js::stack::install,
     ],
-    thread_of_script: print::thread_of_script,
+    thread_of_script: qjs::print::thread_of_script,
 };

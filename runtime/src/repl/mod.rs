@@ -22,8 +22,8 @@ use crate::js::eval::{self, Options};
 use crate::js::exception::{Cause, Thrown};
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Held, function};
-use crate::modules::console::{DEPTH, inspect};
-use crate::modules::std::standard;
+use crate::modules::qjs::std::standard;
+use crate::modules::web::console::{DEPTH, inspect};
 use crate::source::prepare;
 
 /// What stack traces call the lines.

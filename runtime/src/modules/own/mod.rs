@@ -1,0 +1,6 @@
+//! Modules of our own, and those that servers share: `jsserve:shared`, `sockets`.
+//!
+//! Owns: the rooms. Must not know: workers, protocols.
+
+pub mod shared;
+pub mod sockets;

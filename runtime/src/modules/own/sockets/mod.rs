@@ -1,0 +1,150 @@
+//! `sockets`, alias `cloudflare:sockets`: TCP connections as streams, TLS included (WinterTC Sockets
+//! API draft), both those that `connect(address)` opens and those that an app's `connect(socket)` is
+//! given.
+//!
+//! Owns: the module, the handles by which `socket.js` holds its connections. Must not know: how bytes
+//! move (`link`), how connections are accepted. The interface is described in `sockets.d.ts`.
+#![forbid(unsafe_code)]
+
+mod address;
+mod calls;
+mod failure;
+pub mod inbound;
+mod open;
+mod pipe;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::rc::{Rc, Weak};
+
+use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
+use rquickjs::{Ctx, FromJs, Module, Object, Result, Value};
+
+pub use open::Trust;
+
+use crate::io::budget;
+use crate::js::class::{self, Class, Member};
+use crate::js::engine::{Engine, State};
+use crate::js::function;
+use crate::js::held::Slot;
+use crate::js::script::Script;
+use crate::modules::web::streams;
+use crate::net::link::Link;
+
+use failure::Failure;
+use open::{Plan, Terms};
+
+static SCRIPT: Script = Script::new(c"jsserve:sockets/socket", include_str!("socket.js"));
+
+/// Operations in a row that may end inside of their calls: then the others have their turns.
+const QUICK_MAX: u8 = 16;
+
+/// Makes the native module.
+///
+/// # Errors
+/// Out of memory.
+pub fn declare<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
+    Module::declare_def::<Sockets, _>(ctx.clone(), name)
+}
+
+struct Sockets;
+
+const EXPORTS: [&str; 3] = ["Socket", "SocketError", "connect"];
+
+impl ModuleDef for Sockets {
+    fn declare(declarations: &Declarations<'_>) -> Result<()> {
+        declarations.declare("default")?;
+        EXPORTS.iter().try_for_each(|name| declarations.declare(*name).map(drop))
+    }
+
+    fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
+        let (kit, all) = (kit(ctx)?, Object::new(ctx.clone())?);
+        for name in EXPORTS {
+            let export: Value = kit.get(name)?;
+            exports.export(name, export.clone())?;
+            all.set(name, export)?;
+        }
+        exports.export("default", all)?;
+        Ok(())
+    }
+}
+
+/// What `socket.js` gave, once it is loaded.
+#[derive(Default)]
+struct Loaded(Slot);
+
+/// What `socket.js` gives; loaded the first time.
+fn kit<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
+        class::register::<Handle>(ctx)?;
+        let host = Object::new(ctx.clone())?;
+        function::install::<calls::Host>(ctx, &host)?;
+        let kit: Object = streams::build_upon(ctx, &SCRIPT, host)?.get()?;
+        crate::js::reflect::as_interface(ctx, &kit.get("Socket")?, "Socket")?;
+        Ok(kit.into_value())
+    })?;
+    Object::from_js(ctx, made)
+}
+
+/// A link as `socket.js` holds it.
+struct Handle {
+    link: Rc<Link>,
+    /// How to open it; taken by that.
+    plan: RefCell<Option<Plan>>,
+    /// The name and the protocols for TLS that begins later.
+    later: RefCell<Option<Terms>>,
+    quick: Cell<u8>,
+}
+
+/// The links of an engine: for the end of its worker.
+#[derive(Default)]
+struct Links(RefCell<Vec<Weak<Link>>>);
+
+impl Links {
+    fn add(&self, link: &Rc<Link>) {
+        let mut all = self.0.borrow_mut();
+        // Those that are gone leave in bulk, before the list would grow.
+        if all.len() == all.capacity() {
+            all.retain(|link| link.strong_count() > 0);
+        }
+        all.push(Rc::downgrade(link));
+    }
+}
+
+/// Ends all sockets of an engine whose worker ends: what waits on them fails.
+pub fn shut_down(engine: &Engine) {
+    let all = engine.state().extension::<Links>().0.take();
+    for link in all.iter().filter_map(Weak::upgrade) {
+        link.lose(Failure::new("ECONNABORTED", "the worker ends"));
+    }
+}
+
+impl Handle {
+    fn new(ctx: &Ctx<'_>, link: Rc<Link>, plan: Option<Plan>, later: Option<Terms>) -> Handle {
+        State::of(ctx).extension::<Links>().add(&link);
+        Handle { link, plan: RefCell::new(plan), later: RefCell::new(later), quick: Cell::new(0) }
+    }
+
+    /// Whether the next operation may be tried inside of its call.
+    fn may_try(&self) -> bool {
+        let count = self.quick.get();
+        self.quick.set(if count < QUICK_MAX { count + 1 } else { 0 });
+        if count == QUICK_MAX {
+            budget::give_way();
+        }
+        count < QUICK_MAX
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.link.forget();
+    }
+}
+
+impl Class for Handle {
+    const ID: u32 = 146;
+    const NAME: &'static CStr = c"SocketHandle";
+    const GLOBAL: bool = false;
+    const MEMBERS: &'static [Member<Self>] = &[];
+}

@@ -1,0 +1,125 @@
+//! The body of an answer that comes in pieces, and the client that may leave before its end.
+//!
+//! Owns: [`Outgoing`], what a request's signal and stream hear of a client that is gone. Must not
+//! know: how a body is sent.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use rquickjs::{Ctx, Value};
+
+use super::request::Request;
+use crate::js::class;
+use crate::js::engine::Engine;
+use crate::js::exception;
+use crate::js::held::Held;
+use crate::modules::web::streams::bridge::StreamReader;
+use crate::modules::web::streams::source::ByteSource;
+
+/// A body in pieces. Who sends it asks for a piece only when there is room for it.
+pub enum Outgoing {
+    /// All of it is here, and so long in bytes: its app has nothing more to do with it.
+    Memory(Rc<dyn ByteSource>, u64),
+    /// From native code to native code.
+    Native(Rc<dyn ByteSource>),
+    /// From the app's stream.
+    Stream(StreamReader),
+}
+
+/// Why a body has no end.
+pub struct Broken {
+    /// What the app should read in the log.
+    pub text: String,
+    /// The stack, if there is one.
+    pub stack: String,
+    /// Whether the app's own stream failed; else what it passes on did.
+    pub by_app: bool,
+}
+
+/// Why nobody wants the rest of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// The answer has no body on the wire (HEAD, 204, 304): no reason is given.
+    NoBody,
+    /// The client is gone.
+    ClientGone,
+    /// The request took longer than it may.
+    TimedOut,
+    /// It is longer than its Content-Length.
+    TooLong,
+}
+
+impl Outgoing {
+    /// Its bytes in all, where it is in memory.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Outgoing::Memory(_, length) => Some(*length),
+            Outgoing::Native(_) | Outgoing::Stream(_) => None,
+        }
+    }
+
+    /// The next piece, which may be empty; `None` at the end. Enters JavaScript: not from inside a
+    /// turn.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        match self {
+            Outgoing::Memory(source, _) | Outgoing::Native(source) => source.poll_bytes(cx).map(|next| {
+                next.map(|piece| piece.map_err(|text| Broken { text, stack: String::new(), by_app: false }))
+            }),
+            Outgoing::Stream(reader) => reader.poll_chunk(cx).map(|next| {
+                next.map(|piece| {
+                    piece.map_err(|thrown| Broken { text: thrown.text, stack: thrown.stack, by_app: true })
+                })
+            }),
+        }
+    }
+
+    /// Gives up what is left. Enters JavaScript: not from inside a turn.
+    pub fn cancel(&self, why: Unwanted) {
+        match self {
+            Outgoing::Memory(source, _) | Outgoing::Native(source) => source.cancel(),
+            Outgoing::Stream(reader) => reader.cancel(|ctx| reason(ctx, why)),
+        }
+    }
+}
+
+fn reason<'js>(ctx: &Ctx<'js>, why: Unwanted) -> Value<'js> {
+    let (name, message) = match why {
+        Unwanted::NoBody => return Value::new_undefined(ctx.clone()),
+        Unwanted::ClientGone => ("AbortError", "The client is gone"),
+        Unwanted::TimedOut => {
+            ("TimeoutError", "The response took longer than a request may (--request-timeout)")
+        }
+        Unwanted::TooLong => {
+            let _ = exception::type_error(ctx, "The body is longer than its Content-Length");
+            return ctx.catch();
+        }
+    };
+    let _ = exception::dom_exception(ctx, name, message);
+    ctx.catch()
+}
+
+/// The request that an answer belongs to.
+pub struct Caller {
+    request: Held,
+    engine: Rc<Engine>,
+}
+
+impl Caller {
+    /// Keeps `request` and its engine.
+    pub fn new(engine: Rc<Engine>, request: Value<'_>) -> Self {
+        Caller { request: Held::new(request), engine }
+    }
+
+    /// The client is gone: the request's signal aborts. Enters JavaScript: not from inside a turn.
+    pub fn gone(&self) {
+        self.engine.turn(|ctx| {
+            let request = self.request.get(ctx);
+            if let Some(native) = class::get::<Request>(&request)
+                && native.abandon(ctx).is_err()
+            {
+                drop(ctx.catch());
+            }
+        });
+    }
+}
