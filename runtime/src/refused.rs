@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 /// One list for all workers.
 #[derive(Default)]
-pub struct Refused {
+pub struct RefusedRoutes {
     any: AtomicBool,
     until: RwLock<HashMap<String, Instant>>,
 }
 
-impl Refused {
+impl RefusedRoutes {
     /// Whether there is any route to ask about: no more than a load.
     pub fn is_any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_route_is_refused_for_its_span_and_others_are_not() {
-        let refused = Refused::default();
+        let refused = RefusedRoutes::default();
         assert!(!refused.is_any());
         refused.add("GET /a", Duration::from_secs(60));
         refused.add("GET /b", Duration::ZERO);

@@ -24,11 +24,11 @@ use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer, Outcome};
 use crate::js::{Ctx, Value, goal};
 use crate::modules::TABLE;
-use crate::modules::qjs::host::{self, Host, Role};
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::qjs::print;
 use crate::modules::qjs::std::standard::{self, Number};
 use crate::modules::web::events;
+use crate::modules::web::host::{self, Host, Role};
 use crate::source::prepare;
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
 use crate::log;
-use crate::refused::Refused;
+use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
@@ -76,7 +76,7 @@ pub struct Seed {
     /// Its engines, for the server.
     pub engines: Engines,
     /// Routes that are refused.
-    pub refused: Arc<Refused>,
+    pub refused: Arc<RefusedRoutes>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -96,7 +96,7 @@ pub struct Worker {
     /// What it serves now, for the watch.
     pub serving: Arc<Serving>,
     /// Routes that are refused for now.
-    pub refused: Arc<Refused>,
+    pub refused: Arc<RefusedRoutes>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
-use crate::io_harness::{client, descriptors, join, listen, within, worker};
+use crate::io_harness::{client, descriptors, in_own_process, join, listen, within, worker};
 use runtime::io::{self, Backend};
 
 on_both!(
@@ -107,11 +107,6 @@ async fn paused_listener_accepts_nothing() {
     listener.accept().await.expect("accept");
 }
 
-/// Whether this process runs one test only.
-fn alone() -> bool {
-    std::env::var_os("IO_LISTENER_ALONE").is_some()
-}
-
 async fn close_hands_over_what_was_accepted() {
     let (listener, addr) = listen();
     let first = client(addr);
@@ -166,21 +161,6 @@ async fn connections_come_and_go() {
         }
     })
     .await;
-}
-
-/// Counts descriptors, so it runs this binary again with nothing beside it.
-fn in_own_process(name: &str) -> bool {
-    if alone() {
-        return true;
-    }
-    let this = std::env::current_exe().expect("path");
-    let args = ["--exact", name, "--nocapture", "--test-threads=1"];
-    let output =
-        std::process::Command::new(this).args(args).env("IO_LISTENER_ALONE", "1").output().expect("run");
-    let text = String::from_utf8_lossy(&output.stderr);
-    let out = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && out.contains("1 passed"), "{name}: {out}{text}");
-    false
 }
 
 #[test]

@@ -118,8 +118,8 @@ fn a_callback_that_can_never_settle_releases_its_lock() {
 /// Two engines that share their locks, as the workers of a server do.
 fn two() -> (Driver, Driver) {
     let (one, two, manager) = (new(), new(), Arc::new(Manager::default()));
-    locks::share(one.engine.state(), manager.clone());
-    locks::share(two.engine.state(), manager);
+    locks::share(one.engine.state(), manager.clone(), 1);
+    locks::share(two.engine.state(), manager, 2);
     (one, two)
 }
 

@@ -3,11 +3,8 @@
 //!
 //! Owns: the limit. Must not know: how accept waits.
 
-mod driver;
-mod io_harness;
-mod os_harness;
-
-use os_harness::run;
+use crate::os_harness::run;
+use crate::{driver, io_harness};
 use runtime::io::Backend;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -21,6 +18,9 @@ fn none_left() -> Rlimit {
 
 #[test]
 fn accept_rejects_with_emfile_and_the_listener_goes_on() {
+    if !io_harness::in_own_process("os_emfile::accept_rejects_with_emfile_and_the_listener_goes_on") {
+        return;
+    }
     for backend in [Backend::Uring, Backend::Epoll] {
         io_harness::worker(backend, move || async move {
             let driver = driver::new();

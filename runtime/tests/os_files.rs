@@ -8,7 +8,7 @@ mod os_harness;
 mod os_script;
 
 use os_script::{check, check_as};
-use runtime::modules::qjs::host::Role;
+use runtime::modules::web::host::Role;
 
 #[test]
 fn files_are_written_sought_and_read() {

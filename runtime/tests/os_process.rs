@@ -3,7 +3,7 @@
 //! Owns: what each call does and how it fails. Must not know: processes that are not its children.
 
 use crate::os_script::{check, check_as};
-use runtime::modules::qjs::host::Role;
+use runtime::modules::web::host::Role;
 
 #[test]
 fn a_program_that_is_waited_for_gives_its_status() {

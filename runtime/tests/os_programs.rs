@@ -7,7 +7,7 @@ use crate::io_harness;
 
 use crate::os_harness::run;
 use runtime::io::Backend;
-use runtime::modules::qjs::host::{Host, Role};
+use runtime::modules::web::host::{Host, Role};
 
 /// Runs a program as a script on both backends; it may leave nothing pending.
 fn check(body: &'static str) {

@@ -9,7 +9,7 @@ mod os_harness;
 mod os_script;
 
 use os_script::check_as;
-use runtime::modules::qjs::host::Role;
+use runtime::modules::web::host::Role;
 
 #[test]
 fn random_arguments_do_no_harm() {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::os_harness::run;
 use runtime::io::Backend;
-use runtime::modules::qjs::host::{Host, Role};
 use runtime::modules::qjs::os;
+use runtime::modules::web::host::{Host, Role};
 
 /// Runs `body` on both backends with names from a server of the test.
 fn check(role: Role, body: &'static str) {

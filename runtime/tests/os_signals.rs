@@ -8,7 +8,7 @@ mod os_harness;
 mod os_script;
 
 use os_script::{check, check_as};
-use runtime::modules::qjs::host::Role;
+use runtime::modules::web::host::Role;
 
 fn action(signal: i32) -> &'static str {
     let status = std::fs::read_to_string("/proc/self/status").expect("proc");
@@ -72,7 +72,7 @@ fn handlers_run_in_turns_of_their_own_and_are_undone_with_the_engine() {
 
 fn exceptions_are_reported() {
     use runtime::io::{self, Backend, IoOptions};
-    use runtime::modules::qjs::host::Host;
+    use runtime::modules::web::host::Host;
     io::run(Backend::Epoll, &IoOptions::default(), || async {
         let driver = driver::new();
         Host::set(driver.engine.state(), Role::Script);

@@ -12,6 +12,9 @@ use runtime::modules::TABLE;
 
 #[test]
 fn the_number_of_maps_is_bounded() {
+    if !crate::io_harness::in_own_process("shared_limit::the_number_of_maps_is_bounded") {
+        return;
+    }
     let limits = EngineLimits {
         heap_bytes_max: 64 << 20,
         stack_bytes_max: 256 << 10,

@@ -12,8 +12,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use runtime::io::Backend;
-use runtime::modules::qjs::host::{self, Host, Role};
 use runtime::modules::qjs::std::standard::{self, Number};
+use runtime::modules::web::host::{self, Host, Role};
 
 /// What the child finds its script in.
 const SCRIPT: &str = "STD_EXIT_SCRIPT";
@@ -35,7 +35,7 @@ fn child() {
 
 fn start(script: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "child", "--nocapture", "--quiet"]).env(SCRIPT, script);
+    command.args(["--exact", "std_exit::child", "--nocapture", "--quiet"]).env(SCRIPT, script);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

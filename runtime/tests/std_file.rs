@@ -2,9 +2,10 @@
 //!
 //! Owns: scripts on files in a folder of the test. Must not know: buffers.
 
-use crate::driver;
-use crate::io_harness;
-use crate::os_harness;
+#[macro_use]
+mod io_harness;
+mod driver;
+mod os_harness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

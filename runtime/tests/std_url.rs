@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::thread;
 
 use runtime::io::Backend;
-use runtime::modules::qjs::host::{Host, Role};
+use runtime::modules::web::host::{Host, Role};
 
 fn answer(path: &str) -> Option<Vec<u8>> {
     let body = |status: &str, headers: &str, body: &[u8]| {

@@ -334,6 +334,9 @@ mod tests {
             stuck_turns_max: 20,
             refuse_ms: 21,
             stuck_threads_max: 22,
+            // No flags: bounds on what is read only to be dropped.
+            linger: Limits::default().linger,
+            unread_bytes_max: Limits::default().unread_bytes_max,
         };
         assert_eq!(format!("{limits:?}"), format!("{expected:?}"));
     }

@@ -19,8 +19,8 @@ use std::thread;
 use runtime::config::ScriptConfig;
 use runtime::error::{Error, Result};
 use runtime::io::Notifier;
-use runtime::modules::qjs::host;
 use runtime::modules::qjs::std::standard::{Number, Standard};
+use runtime::modules::web::host;
 use runtime::repl::{Answer, Session};
 use runtime::script::{self, Script};
 

@@ -33,7 +33,7 @@ const REPEATED: &[(&str, usize)] = &[
     ("Pair", 3),
     ("Parser", 3),
     ("Parts", 3),
-    ("Place", 4),
+    ("Place", 5),
     ("Program", 3),
     ("Refusal", 4),
     ("Request", 3),

@@ -14,7 +14,7 @@ const FOOT: &str = "Shown because the server runs with --dev.";
 
 /// What an answer can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum AnswerForm {
     Text,
     Json,
     Html,
@@ -24,7 +24,7 @@ enum Form {
 pub fn answer(failure: &Failure, head: &RequestHead) -> (&'static str, String) {
     let accept = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"accept"));
     let accept: Vec<String> = accept.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect();
-    let shown = Shown {
+    let shown = ShownError {
         status: failure.status,
         reason: h1::reason_phrase(failure.status),
         request: format!("{} {}", head.method(), head.target()),
@@ -33,38 +33,38 @@ pub fn answer(failure: &Failure, head: &RequestHead) -> (&'static str, String) {
         stack: &failure.stack,
     };
     match wanted(&accept.join(",")) {
-        Form::Text => ("text/plain;charset=utf-8", shown.text()),
-        Form::Json => ("application/json", shown.json()),
-        Form::Html => ("text/html;charset=utf-8", shown.html()),
+        AnswerForm::Text => ("text/plain;charset=utf-8", shown.text()),
+        AnswerForm::Json => ("application/json", shown.json()),
+        AnswerForm::Html => ("text/html;charset=utf-8", shown.html()),
     }
 }
 
 /// The form that `accept` likes best: the highest quality, then the most exact range, then the first.
-fn wanted(accept: &str) -> Form {
-    let mut best = (0.0, 0, Form::Text);
+fn wanted(accept: &str) -> AnswerForm {
+    let mut best = (0.0, 0, AnswerForm::Text);
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
         let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
         let quality: f32 = quality.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
         let (exact, form) = match kind.as_str() {
-            "text/html" | "application/xhtml+xml" => (3, Form::Html),
-            "application/json" => (3, Form::Json),
-            "text/plain" => (3, Form::Text),
-            kind if kind.ends_with("+json") => (3, Form::Json),
-            "application/*" => (2, Form::Json),
-            "text/*" => (2, Form::Text),
-            "*/*" => (1, Form::Text),
+            "text/html" | "application/xhtml+xml" => (3, AnswerForm::Html),
+            "application/json" => (3, AnswerForm::Json),
+            "text/plain" => (3, AnswerForm::Text),
+            kind if kind.ends_with("+json") => (3, AnswerForm::Json),
+            "application/*" => (2, AnswerForm::Json),
+            "text/*" => (2, AnswerForm::Text),
+            "*/*" => (1, AnswerForm::Text),
             _ => continue,
         };
-        if (quality, exact) > (best.0, best.1) {
+        if quality > 0.0 && (quality, exact) > (best.0, best.1) {
             best = (quality, exact, form);
         }
     }
     best.2
 }
 
-struct Shown<'a> {
+struct ShownError<'a> {
     status: u16,
     reason: &'static str,
     request: String,
@@ -74,7 +74,7 @@ struct Shown<'a> {
     stack: &'a str,
 }
 
-impl Shown<'_> {
+impl ShownError<'_> {
     fn text(&self) -> String {
         let mut text = format!("{} {}: {}\n\n{}\n", self.status, self.reason, self.request, self.text);
         for part in [self.frame.as_deref().unwrap_or_default(), self.stack] {
@@ -240,22 +240,22 @@ mod tests {
     #[test]
     fn the_form_is_the_one_that_accept_likes_best() {
         for (accept, form) in [
-            ("", Form::Text),
-            ("*/*", Form::Text),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", Form::Html),
-            ("application/json", Form::Json),
-            ("application/json, text/plain, */*", Form::Json),
-            ("text/plain, application/json", Form::Text),
-            ("application/json;q=0.5, text/html;q=0.4", Form::Json),
-            ("application/problem+json", Form::Json),
-            ("text/html;q=0", Form::Text),
-            ("text/html;q=0, application/json;q=0.1", Form::Json),
-            ("*/*, text/html", Form::Html),
-            ("text/*", Form::Text),
-            ("application/*", Form::Json),
-            ("image/png", Form::Text),
-            ("TEXT/HTML; Q=0.3", Form::Html),
-            (";;,,q=", Form::Text),
+            ("", AnswerForm::Text),
+            ("*/*", AnswerForm::Text),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", AnswerForm::Html),
+            ("application/json", AnswerForm::Json),
+            ("application/json, text/plain, */*", AnswerForm::Json),
+            ("text/plain, application/json", AnswerForm::Text),
+            ("application/json;q=0.5, text/html;q=0.4", AnswerForm::Json),
+            ("application/problem+json", AnswerForm::Json),
+            ("text/html;q=0", AnswerForm::Text),
+            ("text/html;q=0, application/json;q=0.1", AnswerForm::Json),
+            ("*/*, text/html", AnswerForm::Html),
+            ("text/*", AnswerForm::Text),
+            ("application/*", AnswerForm::Json),
+            ("image/png", AnswerForm::Text),
+            ("TEXT/HTML; Q=0.3", AnswerForm::Html),
+            (";;,,q=", AnswerForm::Text),
         ] {
             assert_eq!(wanted(accept), form, "{accept:?}");
         }
@@ -263,8 +263,8 @@ mod tests {
 
     const EVIL: &str = "Error: </title><script>alert(1)</script>\"'&";
 
-    fn shown() -> Shown<'static> {
-        Shown {
+    fn shown() -> ShownError<'static> {
+        ShownError {
             status: 500,
             reason: "Internal Server Error",
             request: "GET /<script>'".into(),

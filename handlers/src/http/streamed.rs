@@ -111,50 +111,56 @@ pub async fn send(
         streamed.session.drop_spare();
         return if streamed.unclear { Err(End::Answered) } else { Ok(()) };
     };
-    let (method, target) = (head.method(), head.target());
-    let log = |text: &str, stack: &str| {
-        let newline = if stack.is_empty() { "" } else { "\n" };
-        if log::admits(Kind::Broken) {
-            tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
-        }
-    };
-    match cut {
-        Cut::Gone => {
-            caller.gone();
-            streamed.outgoing.cancel(Unwanted::ClientGone);
-            return Err(End::Lost);
-        }
-        Cut::TimedOut => {
-            if let Some(more) = log::admits_limit(Kind::RequestTime) {
-                let number = worker.number;
-                tracing::error!(
-                    worker = number,
-                    "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
-                );
-            }
-            streamed.outgoing.cancel(Unwanted::TimedOut);
-        }
-        Cut::Broken(broken) if broken.by_app => {
-            log(&format!("the body's stream failed: {}", broken.text), &broken.stack)
-        }
-        Cut::Broken(broken) => {
-            if log::admits(Kind::Gone) {
-                tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text);
-            }
-        }
-        Cut::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
-        Cut::TooLong => {
-            log("the body is longer than the Content-Length that the handler set", "");
-            streamed.outgoing.cancel(Unwanted::TooLong);
-        }
-    }
     // Only a reset tells an end that comes too early from the end of a body that the end of the
     // connection ends.
     let until_close = streamed.mode == BodyMode::Plain && encoded.length.is_none();
-    Err(if until_close { End::Lost } else { End::Answered })
+    let is_gone = matches!(cut, Cut::Gone);
+    streamed.account_for(cut, head, caller);
+    Err(if until_close || is_gone { End::Lost } else { End::Answered })
 }
 
 impl Streamed<'_> {
+    /// Logs why a body was not sent to its end, and has its stream hear of it.
+    fn account_for(&self, cut: Cut, head: &RequestHead, caller: &Caller) {
+        let worker = self.session.connection.worker();
+        let (method, target, ms) = (head.method(), head.target(), worker.config.limits.request_ms_max);
+        let log = |text: &str, stack: &str| {
+            let newline = if stack.is_empty() { "" } else { "\n" };
+            if log::admits(Kind::Broken) {
+                tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
+            }
+        };
+        match cut {
+            Cut::Gone => {
+                caller.gone();
+                self.outgoing.cancel(Unwanted::ClientGone);
+            }
+            Cut::TimedOut => {
+                if let Some(more) = log::admits_limit(Kind::RequestTime) {
+                    let number = worker.number;
+                    tracing::error!(
+                        worker = number,
+                        "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
+                    );
+                }
+                self.outgoing.cancel(Unwanted::TimedOut);
+            }
+            Cut::Broken(broken) if broken.by_app => {
+                log(&format!("the body's stream failed: {}", broken.text), &broken.stack)
+            }
+            Cut::Broken(broken) => {
+                if log::admits(Kind::Gone) {
+                    tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text);
+                }
+            }
+            Cut::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
+            Cut::TooLong => {
+                log("the body is longer than the Content-Length that the handler set", "");
+                self.outgoing.cancel(Unwanted::TooLong);
+            }
+        }
+    }
+
     async fn run(&mut self) -> Result<(), Cut> {
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {

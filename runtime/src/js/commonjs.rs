@@ -47,8 +47,9 @@ pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<
         return Ok(bytecode.into());
     }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
-    let apart =
-        isolated::is_needed(source.as_bytes()).then(|| isolated::script(ctx, &source, &name)).flatten();
+    let apart = isolated::is_needed(source.as_bytes(), false)
+        .then(|| isolated::script(ctx, &source, &name))
+        .flatten();
     let bytecode = match apart {
         Some(bytecode) => bytecode,
         None => script::compile(ctx, &source, &name, 0, 0)?,

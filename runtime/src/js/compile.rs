@@ -217,7 +217,8 @@ impl Code {
                 Err(_) => drop(ctx.catch()),
             }
         }
-        let apart = isolated::is_needed(&source).then(|| isolated::module(ctx, name, &source)).flatten();
+        let apart =
+            isolated::is_needed(&source, true).then(|| isolated::module(ctx, name, &source)).flatten();
         let (module, bytecode) = match apart {
             // SAFETY: bytes of `JS_WriteObject` of this very program.
             Some(bytecode) => (unsafe { Module::load(ctx.clone(), &bytecode)? }, bytecode),

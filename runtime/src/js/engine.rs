@@ -92,6 +92,12 @@ impl State {
         unsafe { &*qjs::JS_GetContextOpaque(ctx.as_raw().as_ptr()).cast::<State>() }
     }
 
+    /// The state behind a context; none behind one that only parses.
+    pub(super) fn find<'a>(ctx: &'a Ctx<'_>) -> Option<&'a State> {
+        // SAFETY: as in `of`; a context that no engine made has a null pointer there.
+        unsafe { qjs::JS_GetContextOpaque(ctx.as_raw().as_ptr()).cast::<State>().as_ref() }
+    }
+
     /// The engine, to enter it later; empty once it is gone.
     pub fn engine(&self) -> Weak<Engine> {
         self.engine.borrow().clone()
@@ -151,8 +157,9 @@ impl State {
     /// Whether less than a quarter of the heap is free.
     pub(crate) fn heap_is_full(&self) -> bool {
         let Some(engine) = self.engine().upgrade() else { return false };
-        if self.heap_bytes_max == 0 {
-            return false;
+        // Asking would give the memory back.
+        if self.heap_bytes_max == 0 || self.reach.is_taken() {
+            return self.reach.is_taken();
         }
         let limit = self.heap_bytes_max + if self.lifted.get() { INTERRUPT_BYTES } else { 0 };
         // SAFETY: a live runtime; the few bytes are given back at once, the limit is what it was.

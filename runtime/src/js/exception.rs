@@ -156,15 +156,15 @@ impl Thrown {
     pub fn from_value(value: &Value<'_>) -> Thrown {
         let Some(object) = value.as_object() else {
             // Out of memory while making the out-of-memory error throws null.
-            let state = State::of(value.ctx());
-            let full = value.is_null() && (state.health() == Health::OutOfMemory || state.heap_is_full());
+            let state = State::find(value.ctx()).filter(|_| value.is_null());
+            let full = state.filter(|it| it.health() == Health::OutOfMemory || it.heap_is_full());
             let (cause, text) = match full {
-                true => (Cause::OutOfMemory, out_of_memory(state)),
+                Some(state) => (Cause::OutOfMemory, out_of_memory(state)),
                 // Quoted, an empty one is seen.
-                false if value.is_string() && !primitive(value).trim().is_empty() => {
+                None if value.is_string() && !primitive(value).trim().is_empty() => {
                     (Cause::Exception, cut(primitive(value)))
                 }
-                false => (Cause::Exception, cut(described(value).unwrap_or_else(|| primitive(value)))),
+                None => (Cause::Exception, cut(described(value).unwrap_or_else(|| primitive(value)))),
             };
             return Thrown { cause, text, stack: String::new() };
         };
@@ -326,7 +326,7 @@ fn cut(mut text: String) -> String {
 
 /// `value` as the console shows it, where there is one.
 fn described(value: &Value<'_>) -> Option<String> {
-    let describe = State::of(value.ctx()).extension::<Describer>().0.get()?;
+    let describe = State::find(value.ctx())?.extension::<Describer>().0.get()?;
     Some(describe(value))
 }
 

@@ -13,16 +13,18 @@ use rquickjs::{Context, Ctx, Module, Result, Runtime, context::intrinsic};
 
 use super::engine::State;
 use super::script;
+use crate::source::identifiers;
 
 /// What the engine needs to compile and not to run.
-type Parser = (intrinsic::Eval, intrinsic::RegExpCompiler);
+type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
 /// Stack of the parser: it stands on that of whoever imports.
 const STACK_BYTES: usize = 128 << 10;
 
-/// Whether the names of `source` may be taken for others.
-pub(super) fn is_needed(source: &[u8]) -> bool {
+/// Whether the names of `source`, a module or else a classic script, may be taken for others.
+pub(super) fn is_needed(source: &[u8], is_module: bool) -> bool {
     !source.is_ascii()
+        && std::str::from_utf8(source).is_ok_and(|source| identifiers::beyond_ascii(source, is_module))
 }
 
 /// The bytecode of the module `name`; none for what does not compile here, of which the app's engine says why,
@@ -48,17 +50,17 @@ fn with_parser<T>(
     let runtime = Runtime::new().ok()?;
     runtime.set_memory_limit(State::of(ctx).heap_bytes_max());
     runtime.set_max_stack_size(STACK_BYTES);
-    runtime.set_loader(Names { with_attributes }, Nothing);
-    let context = Context::custom::<Parser>(&runtime).ok()?;
+    runtime.set_loader(PlainNames { with_attributes }, Nothing);
+    let context = Context::custom::<ParserIntrinsics>(&runtime).ok()?;
     context.with(|ctx| f(&ctx)).ok()
 }
 
 /// Names stay as they are.
-struct Names {
+struct PlainNames {
     with_attributes: Rc<Cell<bool>>,
 }
 
-impl Resolver for Names {
+impl Resolver for PlainNames {
     fn resolve<'js>(
         &mut self,
         _ctx: &Ctx<'js>,

@@ -70,8 +70,6 @@ mod tests {
     use super::super::engine::{Engine, EngineLimits, Health, Pulse};
     use super::super::loader::Table;
 
-    static TABLE: Table = Table { modules: &[], globals: &[] };
-
     #[test]
     fn a_built_in_that_no_interrupt_reaches_ends_when_the_memory_is_taken() {
         let limits = EngineLimits {
@@ -87,7 +85,7 @@ mod tests {
             "eval(Array.from({ length: 200_000 }, (_, n) => `let a${n};`).join(''))",
         ] {
             let code = Arc::new(Code::new("/app.js".into()));
-            let engine = Engine::new(&limits, &TABLE, code, Pulse::default(), Box::new(|_, _| {}));
+            let engine = Engine::new(&limits, &Table::EMPTY, code, Pulse::default(), Box::new(|_, _| {}));
             let engine = engine.expect("an engine");
             let reach = engine.state().reach.clone();
             let taker = std::thread::spawn(move || {

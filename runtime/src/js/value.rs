@@ -403,13 +403,25 @@ fn empty<'a>(ctx: &Ctx<'_>) -> Bytes<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::compile::Code;
+    use super::super::engine::{Engine, EngineLimits, Pulse};
+    use super::super::loader::Table;
     use super::*;
 
     fn with_value(source: &str, f: impl FnOnce(&Ctx<'_>, &Value<'_>)) {
-        let runtime = rquickjs::Runtime::new().expect("a runtime");
-        rquickjs::Context::full(&runtime).expect("a context").with(|ctx| {
+        let limits = EngineLimits {
+            heap_bytes_max: 16 << 20,
+            stack_bytes_max: 256 << 10,
+            turn_cpu_max: Duration::from_secs(10),
+        };
+        let code = Arc::new(Code::new("/app.js".into()));
+        let engine = Engine::new(&limits, &Table::EMPTY, code, Pulse::default(), Box::new(|_, _| {}));
+        engine.expect("an engine").turn(|ctx| {
             let value: Value = ctx.eval(source).expect("a buffer");
-            f(&ctx, &value);
+            f(ctx, &value);
         });
     }
 

@@ -47,7 +47,8 @@ pub fn improve(error: &Object<'_>) {
     let Some(act) = Meant::of(&message) else { return };
     let Some(frames) = stack::raw(error) else { return };
     let Some(frame) = frames.lines().next().map(str::trim) else { return };
-    let places = State::of(ctx).extension::<Places>();
+    let Some(state) = State::find(ctx) else { return };
+    let places = state.extension::<Places>();
     let better = places.known(&message, frame, || explained(ctx, &act, frame));
     let Some(better) = better else { return };
     let done = value::string(ctx, &better)
@@ -106,11 +107,17 @@ impl<'a> Meant<'a> {
             Act::Iterate if empty.is_empty() => format!("{} is not iterable", named?),
             Act::Iterate => format!("{} is not iterable: it is {empty}", named?),
             Act::Read(name) => {
-                let why = named.map(|named| format!(": {named} is {empty}")).unwrap_or_default();
+                let why = named
+                    .filter(|named| *named != *empty)
+                    .map(|named| format!(": {named} is {empty}"))
+                    .unwrap_or_default();
                 format!("Cannot read properties of {empty} (reading '{name}'){why}")
             }
             Act::Write(name) => {
-                let why = named.map(|named| format!(": {named} is {empty}")).unwrap_or_default();
+                let why = named
+                    .filter(|named| *named != *empty)
+                    .map(|named| format!(": {named} is {empty}"))
+                    .unwrap_or_default();
                 format!("Cannot set properties of {empty} (setting '{name}'){why}")
             }
             Act::Loop => return None,

@@ -266,10 +266,10 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::pin::Pin;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::super::Server;
+    use crate::app::methods::Method;
     use crate::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
     use crate::connection::{Connection, Phase};
     use crate::handler::{Protocol, Protocols};
@@ -334,7 +334,7 @@ mod tests {
         }
         let app = std::env::temp_dir().join(format!("jsserve-ring-{}.mjs", std::process::id()));
         std::fs::write(&app, "export default { accept() {} }").expect("an app");
-        let protocols = Protocols { http: Arc::new(Answer), tcp: Arc::new(Answer) };
+        let protocols = Protocols::default().with(Method::Accept, Answer);
         let server = Server::start(config(app.clone()), protocols).expect("a server");
         let addr = server.addresses[0].1;
         let thread = std::thread::spawn(move || server.run());

@@ -112,7 +112,7 @@ impl Edits {
 
 /// What was kept of the old text.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct KeptText {
     /// Where it stands now.
     now: usize,
     /// Where it stood.
@@ -126,13 +126,13 @@ pub(super) struct Edited {
     /// It.
     pub(super) text: String,
     /// In the new order.
-    kept: Vec<Kept>,
+    kept: Vec<KeptText>,
 }
 
 impl Edited {
     fn keep(&mut self, source: &str, range: Range<usize>) {
         if range.start < range.end {
-            self.kept.push(Kept { now: self.text.len(), was: range.start, bytes: range.len() });
+            self.kept.push(KeptText { now: self.text.len(), was: range.start, bytes: range.len() });
             self.text.push_str(&source[range]);
         }
     }
@@ -158,7 +158,7 @@ impl Edited {
 
 /// Where places of the old text went.
 #[derive(Debug)]
-pub(super) struct Moves(Vec<Kept>);
+pub(super) struct Moves(Vec<KeptText>);
 
 impl Moves {
     /// Where the byte at `was` stands now; none where it is gone.

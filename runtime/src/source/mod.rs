@@ -10,6 +10,7 @@ pub mod commonjs;
 mod decorators;
 mod edits;
 mod entry;
+pub mod identifiers;
 mod import_equals;
 pub mod import_map;
 pub mod importing;

@@ -160,7 +160,7 @@ fn undecorated(name: &str, source: &[u8]) -> Work {
         _ if !contains(source, b"exports") && !contains(source, b"require(") => match is_in_package(name) {
             // One that only does something, without a word of a module.
             true if !contains(source, b"import") && !contains(source, b"export") => Work::Analyse,
-            _ => Work::Nothing,
+            _ => module(source),
         },
         _ => Work::Analyse,
     }

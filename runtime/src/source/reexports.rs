@@ -129,7 +129,7 @@ mod tests {
         let source = "import D, { a, b as c, 'x y' as z } from './m.js' with { type: 'json' };\nimport * as ns from './n.js';\n\
                       const own = 1; export { a, /* , */ c as e,\n  own, D, z, ns, };\nexport { q } from './q.js'; use(a) // }";
         let expected = "import D, { a, b as c, 'x y' as z } from './m.js' with { type: 'json' };\nimport * as ns from './n.js';\n\
-                        const own = 1; export {                    \n  own,      ns, };\nexport { q } from './q.js'; use(a) // }\n\
+                        const own = 1; export {                   \n  own,       ns, };\nexport { q } from './q.js'; use(a) // }\n\
                         export { a as a } from './m.js' with { type: 'json' };\n\
                         export { b as e } from './m.js' with { type: 'json' };\n\
                         export { default as D } from './m.js' with { type: 'json' };\n\

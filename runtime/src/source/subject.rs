@@ -138,7 +138,7 @@ pub fn loop_behind(source: &str, at: u32) -> Option<u32> {
 
 /// A place as the engine counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ErrorPlace {
     At(u32),
     /// Somewhere before this byte, in the same line.
     Before(u32),
@@ -161,7 +161,7 @@ struct Walk<'a> {
     at: u32,
     act: Act<'a>,
     /// The place that the engine gives an operation that comes now; none at the start of a function.
-    now: Option<Place>,
+    now: Option<ErrorPlace>,
     /// Something else may be meant: nothing has a name.
     doubt: bool,
     /// String literals so far.
@@ -193,11 +193,11 @@ impl Walk<'_> {
 
     fn note(&mut self, subject: impl FnOnce() -> Subject, callee: Path) {
         match self.now {
-            Some(Place::At(now)) if now == self.at => {
+            Some(ErrorPlace::At(now)) if now == self.at => {
                 self.found.push(subject());
                 self.callees.push(callee);
             }
-            Some(Place::Before(token)) if token > self.at => {
+            Some(ErrorPlace::Before(token)) if token > self.at => {
                 let between = self.source.get(self.at as usize..token as usize);
                 self.doubt |= between.is_some_and(|between| !between.contains('\n'));
             }
@@ -208,12 +208,12 @@ impl Walk<'_> {
     /// The token at byte `token` gives its place to what comes now.
     fn pass(&mut self, token: u32) {
         let place = marked(self.source.as_bytes(), token, &self.literals);
-        self.now = Some(place.map_or(Place::Before(token), Place::At));
+        self.now = Some(place.map_or(ErrorPlace::Before(token), ErrorPlace::At));
     }
 
     /// An error may be made here that has the engine's words.
     fn made(&mut self) {
-        self.doubt |= self.now == Some(Place::At(self.at));
+        self.doubt |= self.now == Some(ErrorPlace::At(self.at));
     }
 
     fn about(&mut self, expression: &Expression<'_>) {
@@ -264,13 +264,13 @@ impl Walk<'_> {
     }
 
     fn goes_round(&mut self, span: Span) {
-        if self.act == Act::Loop && self.now == Some(Place::At(self.at)) {
+        if self.act == Act::Loop && self.now == Some(ErrorPlace::At(self.at)) {
             self.loops.push(span.start);
         }
     }
 
     /// Something of a function of its own: the places begin anew, and go on as they were.
-    fn inside(&mut self, start: Option<Place>, f: impl FnOnce(&mut Self)) {
+    fn inside(&mut self, start: Option<ErrorPlace>, f: impl FnOnce(&mut Self)) {
         let outside = std::mem::replace(&mut self.now, start);
         f(self);
         self.now = outside;
@@ -561,7 +561,7 @@ impl<'a> Visit<'a> for Walk<'_> {
     }
 
     fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
-        let start = marked(self.source.as_bytes(), it.span.start, &self.literals).map(Place::At);
+        let start = marked(self.source.as_bytes(), it.span.start, &self.literals).map(ErrorPlace::At);
         self.inside(start, |walk| {
             walk.parameters(&it.params);
             walk::walk_arrow_function_expression(walk, it);

@@ -168,7 +168,7 @@ pub fn transform(name: &str, source: &str, options: &Options) -> Result<(String,
 }
 
 /// Line and column in the code, line and column in the source; columns in bytes, all from 0.
-type Token = [u32; 4];
+type TokenPlace = [u32; 4];
 
 fn parse<'a>(
     name: &str,
@@ -191,7 +191,7 @@ fn generate<'a>(
     scoping: Scoping,
     options: &Options,
     allocator: &'a Allocator,
-) -> Result<(String, Vec<Token>), Located> {
+) -> Result<(String, Vec<TokenPlace>), Located> {
     let path = Path::new(name);
     let transformer = Transformer::new(allocator, path, &options.for_oxc());
     let transformed = transformer.build_with_scoping(scoping, &mut program);
@@ -254,7 +254,11 @@ fn no_module(program: &Program<'_>) -> Result<(), Located> {
 }
 
 /// What neither the transformer nor the engine has, and the helpers that the code calls.
-fn finish(code: String, mut tokens: Vec<Token>, kind: SourceType) -> Result<(String, Positions), Refusal> {
+fn finish(
+    code: String,
+    mut tokens: Vec<TokenPlace>,
+    kind: SourceType,
+) -> Result<(String, Positions), Refusal> {
     let script = SourceType::mjs().with_module(kind.is_module());
     let edited = decorators::lower(&code, script).map_err(|error| {
         let (line, column) = Lines::of(&code).place(error.at);

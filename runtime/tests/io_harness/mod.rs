@@ -94,3 +94,19 @@ pub async fn join<T: Send + 'static>(thread: std::thread::JoinHandle<T>) -> T {
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("proc").count()
 }
+
+/// Whether this process runs one test only: else it starts one that runs the test `name` and nothing beside it,
+/// which must pass. For tests that count descriptors, or set what is the whole process's.
+pub fn in_own_process(name: &str) -> bool {
+    const ALONE: &str = "JSSERVE_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let this = std::env::current_exe().expect("path");
+    let args = ["--exact", name, "--nocapture", "--test-threads=1"];
+    let output = std::process::Command::new(this).args(args).env(ALONE, "1").output().expect("run");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && out.contains("1 passed"), "{name}: {out}{text}");
+    false
+}

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use runtime::io::Backend;
-use runtime::modules::qjs::host::{Host, Role};
 use runtime::modules::qjs::os::table::Descriptors;
+use runtime::modules::web::host::{Host, Role};
 
 use crate::driver;
 use crate::io_harness;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use runtime::io::{self, Backend};
-use runtime::modules::qjs::host::{Host, Role};
+use runtime::modules::web::host::{Host, Role};
 
 use crate::driver::{self, Driver};
 use crate::{io_harness, os_harness};

@@ -201,6 +201,8 @@ impl Queues {
     }
 }
 
+const _: () = assert!(size_of::<libc::timespec>() == 16, "io_uring takes 64-bit timespecs");
+
 /// Failures of the ring on purpose, for the unit tests of this crate.
 #[cfg(test)]
 pub(crate) mod fault {
@@ -225,5 +227,3 @@ pub(crate) mod fault {
         }
     }
 }
-
-const _: () = assert!(size_of::<libc::timespec>() == 16, "io_uring takes 64-bit timespecs");

@@ -2,7 +2,6 @@
 //!
 //! Owns: the rooms; `tests/tidy.rs` has their order. Must not know: the modules of our own.
 
-pub mod host;
 pub mod os;
 pub mod print;
 pub mod std;

@@ -9,13 +9,13 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Result};
 
-use super::host;
 use super::std::standard::{self, Number};
 use crate::js::class::Static;
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::value;
 use crate::modules::web::console::{Level, Output};
+use crate::modules::web::host;
 
 struct Globals;
 

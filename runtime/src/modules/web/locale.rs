@@ -28,11 +28,11 @@ const METHODS: [(&str, &CStr, usize); 8] = [
 
 /// The engine's own methods.
 #[derive(Default)]
-struct Kept([Slot; METHODS.len()]);
+struct KeptFunctions([Slot; METHODS.len()]);
 
-struct Ours;
+struct OurFunctions;
 
-impl Functions for Ours {
+impl Functions for OurFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (METHODS[0].1, 1, |scope| call(scope, 0)),
         (METHODS[1].1, 0, |scope| call(scope, 1)),
@@ -50,11 +50,11 @@ impl Functions for Ours {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    let kept = State::of(ctx).extension::<Kept>();
+    let kept = State::of(ctx).extension::<KeptFunctions>();
     for (index, (class, method, _)) in METHODS.iter().enumerate() {
         let prototype: Object = ctx.globals().get::<_, Object>(*class)?.get("prototype")?;
         kept.0[index].set(Some(prototype.get(method.to_string_lossy().as_ref())?));
-        function::define(ctx, &prototype, method, function::make::<Ours>(ctx, index)?, false)?;
+        function::define(ctx, &prototype, method, function::make::<OurFunctions>(ctx, index)?, false)?;
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ fn call<'js>(scope: &Scope<'_, 'js>, index: usize) -> Result<Value<'js>> {
             "{class}.prototype.{method} does not heed its locale: there is no Intl yet (this is said once)"
         );
     }
-    let Some(method) = State::of(scope.ctx).extension::<Kept>().0[index].get(scope.ctx) else {
+    let Some(method) = State::of(scope.ctx).extension::<KeptFunctions>().0[index].get(scope.ctx) else {
         return Ok(scope.undefined());
     };
     let arguments: Vec<Value> = (0..scope.len()).map(|index| scope.arg(index)).collect();

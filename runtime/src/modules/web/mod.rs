@@ -14,6 +14,7 @@ pub mod errors;
 pub mod events;
 pub mod fetch;
 pub mod form_data;
+pub mod host;
 pub mod iterate;
 pub mod locale;
 pub mod locks;

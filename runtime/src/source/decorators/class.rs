@@ -8,11 +8,11 @@ use oxc::ast_visit::Visit;
 use oxc::span::GetSpan;
 
 use super::element::{self, Elements};
-use super::{Lowering, Place, Stops, YIELD};
+use super::{ClassPlace, Lowering, Stops, YIELD};
 use crate::source::edits::Piece;
 
 /// Makes plain JavaScript of `class`, if it is not.
-pub(super) fn lower(lowering: &mut Lowering<'_>, class: &Class<'_>, place: Place) {
+pub(super) fn lower(lowering: &mut Lowering<'_>, class: &Class<'_>, place: ClassPlace) {
     let decorated = !class.decorators.is_empty();
     let elements = &class.body.body;
     if !decorated && !elements.iter().any(|element| element.has_decorator() || element::is_accessor(element))
@@ -62,25 +62,25 @@ struct Around {
 }
 
 impl Around {
-    fn of(lowering: &mut Lowering<'_>, class: &Class<'_>, place: Place, state: &str) -> Around {
+    fn of(lowering: &mut Lowering<'_>, class: &Class<'_>, place: ClassPlace, state: &str) -> Around {
         let helper = lowering.name.clone();
         let start = class.span.start as usize;
         let first = class.decorators.first().map_or(start, |one| (one.span.start as usize).min(start));
         let statement = match place {
-            Place::Exported(start) | Place::Default(start) => first.min(start),
-            Place::Declared | Place::Expression => first,
+            ClassPlace::Exported(start) | ClassPlace::Default(start) => first.min(start),
+            ClassPlace::Declared | ClassPlace::Expression => first,
         };
         let after = class.decorators.last().map_or(start, |one| one.span.end as usize).max(start);
         let limit = class.heritage.as_ref().map_or(class.body.span.start, |it| it.expression.span().start);
         let keyword = lowering.source[after..limit as usize].find("class").map_or(after, |at| after + at);
         let id = class.id.as_ref().map(|id| id.name.to_string());
         let end = class.span.end as usize;
-        if class.decorators.is_empty() && place != Place::Expression {
+        if class.decorators.is_empty() && place != ClassPlace::Expression {
             let before = vec![format!("const {state} = {helper}(); ").into()];
             return Around { head: statement..statement, before, end, behind: String::new() };
         }
         let named = id.clone().or_else(|| match place {
-            Place::Default(_) => Some("default".to_owned()),
+            ClassPlace::Default(_) => Some("default".to_owned()),
             _ => lowering.name_of(class.span.start).map(str::to_owned),
         });
         let (call, arrow) = wrapped(lowering, class);
@@ -97,12 +97,12 @@ impl Around {
         }
         let variable = binding(class, state);
         let (lead, tail) = match place {
-            Place::Declared => (format!("let {variable} = "), ";".to_owned()),
-            Place::Exported(_) => (format!("export let {variable} = "), ";".to_owned()),
-            Place::Default(_) => {
+            ClassPlace::Declared => (format!("let {variable} = "), ";".to_owned()),
+            ClassPlace::Exported(_) => (format!("export let {variable} = "), ";".to_owned()),
+            ClassPlace::Default(_) => {
                 (format!("let {variable} = "), format!("; export {{ {variable} as default }};"))
             }
-            Place::Expression => ("(".to_owned(), ")".to_owned()),
+            ClassPlace::Expression => ("(".to_owned(), ")".to_owned()),
         };
         let mut before: Vec<Piece> =
             vec![format!("{lead}{call}({arrow} {{ const {state} = {helper}(").into()];

@@ -22,7 +22,7 @@ use super::edits::{Edited, Edits, Piece};
 
 /// Why a class cannot be made plain JavaScript, and the byte where that stands.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct DecoratorRefusal {
     pub(super) message: &'static str,
     pub(super) at: usize,
 }
@@ -84,7 +84,7 @@ pub(super) fn are_in(program: &Program<'_>) -> bool {
 ///
 /// # Errors
 /// What has no counterpart.
-pub(super) fn lower(source: &str, kind: SourceType) -> Result<Option<Edited>, Refusal> {
+pub(super) fn lower(source: &str, kind: SourceType) -> Result<Option<Edited>, DecoratorRefusal> {
     if !may_be_in(source.as_bytes()) {
         return Ok(None);
     }
@@ -117,7 +117,7 @@ const HELPER: &str = include_str!("helper.js");
 
 /// The statement that a class declaration is, or is exported by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ClassPlace {
     /// A declaration of its own.
     Declared,
     /// `export class`; where the statement starts.
@@ -139,10 +139,10 @@ struct Lowering<'s> {
     /// Storage of accessors.
     stores: usize,
     /// What the class that is visited next is in.
-    place: Option<Place>,
+    place: Option<ClassPlace>,
     /// Names that anonymous classes get from what they are assigned to, by where the class starts.
     names: Vec<(u32, String)>,
-    refusal: Option<Refusal>,
+    refusal: Option<DecoratorRefusal>,
 }
 
 impl<'s> Lowering<'s> {
@@ -164,7 +164,7 @@ impl<'s> Lowering<'s> {
     }
 
     fn refuse(&mut self, message: &'static str, span: Span) {
-        self.refusal.get_or_insert(Refusal { message, at: span.start as usize });
+        self.refusal.get_or_insert(DecoratorRefusal { message, at: span.start as usize });
     }
 
     /// Notes the name that `value` gets if it is an anonymous class.
@@ -212,14 +212,14 @@ impl<'s> Lowering<'s> {
 
 impl<'a> Visit<'a> for Lowering<'_> {
     fn visit_export_declaration(&mut self, it: &ExportDeclaration<'a>) {
-        self.place = Some(Place::Exported(it.span.start as usize));
+        self.place = Some(ClassPlace::Exported(it.span.start as usize));
         walk::walk_export_declaration(self, it);
         self.place = None;
     }
 
     fn visit_export_default_declaration(&mut self, it: &ExportDefaultDeclaration<'a>) {
         if let ExportDefaultDeclarationKind::ClassDeclaration(_) = &it.declaration {
-            self.place = Some(Place::Default(it.span.start as usize));
+            self.place = Some(ClassPlace::Default(it.span.start as usize));
         }
         self.names(it.declaration.as_expression(), Some("default"));
         walk::walk_export_default_declaration(self, it);
@@ -229,8 +229,8 @@ impl<'a> Visit<'a> for Lowering<'_> {
     fn visit_class(&mut self, it: &Class<'a>) {
         let place = self.place.take();
         let place = match it.is_expression() {
-            true => Place::Expression,
-            false => place.unwrap_or(Place::Declared),
+            true => ClassPlace::Expression,
+            false => place.unwrap_or(ClassPlace::Declared),
         };
         class::lower(self, it, place);
         walk::walk_class(self, it);

@@ -19,7 +19,7 @@ use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
-use crate::modules::qjs::host::Host;
+use crate::modules::web::host::Host;
 
 /// Bytes of an option that `getsockopt(fd, level, name, length)` may ask for.
 const OPTION_BYTES_MAX: usize = 4_096;

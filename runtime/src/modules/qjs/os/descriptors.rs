@@ -15,7 +15,7 @@ use super::table::Descriptors;
 use crate::io::Socket;
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::modules::qjs::host::Host;
+use crate::modules::web::host::Host;
 use crate::modules::web::iterate;
 
 /// The calls.

@@ -18,7 +18,7 @@ use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 use crate::modules::web::iterate;
 
 /// What a pattern of a temporary name ends in, six of them; replaced by as many random letters.

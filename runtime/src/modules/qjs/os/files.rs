@@ -20,7 +20,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::exception;
 use crate::js::function::Functions;
 use crate::js::value::{self, Bytes};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 
 /// Bytes that a pipe takes without waiting when it is ready at all (pipe(7), PIPE_BUF).
 const READY_WRITE_BYTES: usize = 4_096;

@@ -19,7 +19,7 @@ use crate::io::process::{self, Program};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, value};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 
 /// Arguments of a program, and supplementary groups of a child.
 const ARGUMENTS_MAX: u32 = 65_535;

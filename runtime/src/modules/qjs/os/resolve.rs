@@ -17,7 +17,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{exception, promise};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 use crate::modules::web::iterate;
 
 /// The calls.

@@ -20,7 +20,7 @@ use crate::js::exception::{self, Thrown};
 use crate::js::function::Functions;
 use crate::js::held::Held;
 use crate::js::promise;
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 use crate::modules::web::report;
 
 /// The call.

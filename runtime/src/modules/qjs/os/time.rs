@@ -16,7 +16,7 @@ use crate::io::{sleep, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{exception, promise};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 
 /// A delay that is as good as for ever: more than a hundred years.
 const DELAY_MS_MAX: u64 = 4_000_000_000_000;

@@ -19,7 +19,7 @@ use crate::js::class::{self, Class, Member, Scope};
 use crate::js::engine::State;
 use crate::js::value::Bytes;
 use crate::js::{convert, exception, value};
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 
 /// Bytes that are read at once for a buffer of JavaScript.
 const PART_BYTES: usize = 256 << 10;

@@ -16,7 +16,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, eval, exception, value};
-use crate::modules::qjs::host::{self, Host, Role};
+use crate::modules::web::host::{self, Host, Role};
 
 /// The calls.
 pub struct Calls;

@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard};
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
 use crate::js::engine::State;
-use crate::modules::qjs::host::{self, Host, Role};
 use crate::modules::qjs::os::table::{Descriptors, Entry};
+use crate::modules::web::host::{self, Host, Role};
 
 const READ: Access = Access { read: true, write: false, append: false };
 const WRITE: Access = Access { read: false, write: true, append: false };

@@ -21,7 +21,7 @@ static SCRIPT: Script = Script::new(c"jsserve:quota", include_str!("quota.js"));
 
 /// The class once it is loaded, and its parent as it was before any script ran.
 #[derive(Default)]
-struct Loaded {
+struct ErrorClasses {
     class: Slot,
     parent: Slot,
 }
@@ -32,7 +32,7 @@ struct Loaded {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     let globals = ctx.globals();
-    State::of(ctx).extension::<Loaded>().parent.set(Some(globals.get("DOMException")?));
+    State::of(ctx).extension::<ErrorClasses>().parent.set(Some(globals.get("DOMException")?));
     embed::lazy_globals(ctx, &["QuotaExceededError"], |ctx, _| class(ctx))?;
     // The engine's own knows one class of objects.
     let error: Object = globals.get("Error")?;
@@ -40,11 +40,11 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 }
 
 fn class<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
-    let loaded = State::of(ctx).extension::<Loaded>();
+    let loaded = State::of(ctx).extension::<ErrorClasses>();
     loaded.class.get_or(ctx, || {
         let main = Held::new(SCRIPT.run(ctx)?);
         let host = Object::new(ctx.clone())?;
-        function::install::<Host>(ctx, &host)?;
+        function::install::<ErrorFunctions>(ctx, &host)?;
         let parent = loaded.parent.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone()));
         let class = promise::call(ctx, &main, None, &[host.into_value(), parent])?;
         let object = Object::from_js(ctx, class.clone())?;
@@ -86,9 +86,9 @@ impl Functions for Statics {
 }
 
 /// What `quota.js` calls.
-struct Host;
+struct ErrorFunctions;
 
-impl Functions for Host {
+impl Functions for ErrorFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"typeError", 1, |scope| thrown(scope, exception::type_error)),
         (c"rangeError", 1, |scope| thrown(scope, exception::range_error)),

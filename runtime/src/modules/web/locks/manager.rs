@@ -305,7 +305,9 @@ mod tests {
     fn who_waits_at_the_front_and_gives_up_lets_those_behind_it_through() {
         let (manager, one) = (Manager::default(), Arc::new(Mailbox::default()));
         let ask = |wish| manager.request("a", wish, &one).unwrap();
-        (ask(SHARED), ask(EXCLUSIVE), ask(SHARED));
+        ask(SHARED);
+        ask(EXCLUSIVE);
+        ask(SHARED);
         assert!(manager.abort("a", 2));
         assert_eq!(news(&one), [News::Granted(3)]);
     }

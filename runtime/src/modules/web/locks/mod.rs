@@ -76,12 +76,12 @@ impl Drop for Client {
 
 /// The engine's one client, once it has asked for a lock.
 #[derive(Default)]
-struct Ours(RefCell<Option<Rc<Client>>>);
+struct OurClient(RefCell<Option<Rc<Client>>>);
 
 /// The engine's client; the first time, it begins to listen.
 fn client(ctx: &Ctx<'_>) -> Result<Rc<Client>> {
     let state = State::of(ctx);
-    let ours = state.extension::<Ours>();
+    let ours = state.extension::<OurClient>();
     if let Some(client) = &*ours.0.borrow() {
         return Ok(client.clone());
     }

@@ -95,8 +95,8 @@ impl Functions for Host {
         (c"decoderEncoding", 1, |scope| encoding::name(scope.ctx, &scope.arg(0))),
         (c"newCompressor", 1, compression::compressor),
         (c"newDecompressor", 1, compression::decompressor),
-        (c"feed", 3, compression::feed),
-        (c"code", 1, compression::code),
+        (c"feedCoder", 3, compression::feed),
+        (c"takeCoded", 1, compression::code),
     ];
 }
 

@@ -261,7 +261,7 @@
         for (;;) {
           if (stream.writable.state === 'erroring') throw stream.writable.storedError;
           if (!s.defaultCanEnqueue(stream.readable.controller)) return resolved(undefined);
-          const bytes = host.code(native);
+          const bytes = host.takeCoded(native);
           if (bytes === undefined) return resolved(undefined);
           enqueue(c, bytes);
           if (stream.backpressure) return then(stream.change.promise, pieces);
@@ -272,7 +272,7 @@
     };
     const run = (chunk, last) => {
       try {
-        host.feed(native, chunk, last);
+        host.feedCoder(native, chunk, last);
       } catch (error) {
         return rejected(error);
       }

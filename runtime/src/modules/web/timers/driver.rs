@@ -18,7 +18,7 @@ use super::{NESTED_MIN, clamped};
 use crate::io;
 use crate::js::engine::{Engine, State};
 use crate::js::exception;
-use crate::modules::qjs::host::{Host, Role};
+use crate::modules::web::host::{Host, Role};
 use crate::modules::web::report;
 
 /// Callbacks of one wake; the rest of the worker has its turn before the next ones.

@@ -50,7 +50,7 @@ type Due = Reverse<(Instant, u64, u64)>;
 
 /// One order of timers.
 #[derive(Default)]
-struct Line {
+struct TimerQueue {
     heap: RefCell<BinaryHeap<Due>>,
     /// Entries of timers that are gone.
     stale: Cell<usize>,
@@ -61,9 +61,9 @@ struct Line {
 pub(super) struct Timers {
     entries: RefCell<HashMap<u64, Entry>>,
     /// Those set by the app's other work.
-    single: Line,
+    single: TimerQueue,
     /// Those that come again and again.
-    nested: Line,
+    nested: TimerQueue,
     /// While set, those wait.
     pub resting: Cell<bool>,
     last_id: Cell<u64>,
@@ -113,7 +113,7 @@ impl Timers {
         }
     }
 
-    fn line(&self, timer: &Timer) -> &Line {
+    fn line(&self, timer: &Timer) -> &TimerQueue {
         if timer.is_nested() { &self.nested } else { &self.single }
     }
 
@@ -123,7 +123,7 @@ impl Timers {
         self.line(&timer).heap.borrow_mut().push(Reverse((at, sequence, id)));
         self.entries.borrow_mut().insert(id, Entry { timer, sequence, _pending: pending });
         // An earlier time than the driver waits for.
-        let first = |line: &Line| line.heap.borrow().peek().map(|Reverse(due)| *due);
+        let first = |line: &TimerQueue| line.heap.borrow().peek().map(|Reverse(due)| *due);
         let nested = if self.resting.get() { None } else { first(&self.nested) };
         let earliest = first(&self.single).into_iter().chain(nested).min();
         if earliest.is_some_and(|(_, first, _)| first == sequence)
@@ -149,7 +149,7 @@ impl Timers {
         Some(entry.timer)
     }
 
-    fn first_of(&self, line: &Line) -> Option<(Instant, u64)> {
+    fn first_of(&self, line: &TimerQueue) -> Option<(Instant, u64)> {
         let entries = self.entries.borrow();
         let mut heap = line.heap.borrow_mut();
         loop {
@@ -163,7 +163,7 @@ impl Timers {
     }
 
     /// The line whose turn is next, and when; while those of the second one rest, the first.
-    fn first(&self) -> Option<(&Line, Instant)> {
+    fn first(&self) -> Option<(&TimerQueue, Instant)> {
         let single = self.first_of(&self.single);
         let nested = if self.resting.get() { None } else { self.first_of(&self.nested) };
         match (single, nested) {

@@ -28,7 +28,7 @@ use crate::js::exception::{self, Thrown};
 use crate::js::function;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{promise, value};
-use crate::modules::qjs::host::Host;
+use crate::modules::web::host::Host;
 use crate::modules::web::{locks, report};
 
 /// Frames that are searched for the module that calls `new os.Worker`.

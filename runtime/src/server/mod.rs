@@ -22,7 +22,7 @@ use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier, Pulse};
 use crate::listeners;
 use crate::log;
-use crate::refused::Refused;
+use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
 use crate::worker::{self, Control, Event, Seed};
@@ -83,7 +83,7 @@ pub struct Server {
     seats_max: usize,
     /// Workers started so far.
     lives: u64,
-    refused_routes: Arc<Refused>,
+    refused_routes: Arc<RefusedRoutes>,
     watched: watch::Watched,
 }
 
