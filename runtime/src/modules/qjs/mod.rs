@@ -1,4 +1,4 @@
-//! QuickJS's modules `std` and `os`, `print`, and for whom an engine runs.
+//! QuickJS's modules `std` and `os`, and `print`.
 //!
 //! Owns: the rooms; `tests/tidy.rs` has their order. Must not know: the modules of our own.
 
