@@ -52,7 +52,8 @@ pub(super) fn may_be_in(source: &[u8]) -> bool {
 fn in_comment(source: &[u8], at: usize) -> bool {
     let start = memchr::memrchr(b'\n', &source[..at]).map_or(0, |end| end + 1);
     let line = source[start..at].trim_ascii_start();
-    line.starts_with(b"*") && !line.ends_with(b"*/") || line.starts_with(b"//")
+    let in_block = line.starts_with(b"*") || line.starts_with(b"/*");
+    in_block && memchr::memmem::find(line, b"*/").is_none() || line.starts_with(b"//")
 }
 
 /// Whether JavaScript has any; not where it does not parse, which the engine tells in its words.
@@ -294,4 +295,23 @@ impl<'a> Visit<'a> for Stops {
     fn visit_function(&mut self, _: &Function<'a>, _: ScopeFlags) {}
 
     fn visit_arrow_function_expression(&mut self, _: &oxc::ast::ast::ArrowFunctionExpression<'a>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_in;
+
+    #[test]
+    fn comments_with_an_at_sign_need_no_parser_and_code_behind_them_does() {
+        for (source, may) in [
+            ("/** @type {App} */\nexport default {}", false),
+            ("/*\n * @param a\n */\n// @ts-check\nf('@a')", false),
+            ("/** @a */ @dec class A {}", true),
+            (" * a */ @dec class A {}", true),
+            ("class A { @dec method() {} }", true),
+            ("class A { accessor a = 1 }", true),
+        ] {
+            assert_eq!(may_be_in(source.as_bytes()), may, "{source}");
+        }
+    }
 }
