@@ -92,10 +92,7 @@ const CIRCLES: &[(&str, &str)] = &[
     ("runtime/src/modules/web/crypto", "hash mac"),
     ("runtime/src/modules/web/fetch", "body consume"),
     ("runtime/src/modules/qjs/os", "receives table transfer"),
-    ("runtime/src/source", "commonjs entry prepare transform"),
-    ("runtime/src/source", "packages resolve"),
     ("handlers/src/http", "body exchange session streamed"),
-    ("src/cli", "project resolve script"),
 ];
 
 /// Folders with an order: each room imports only those that stand before it.

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::compile::without_mark;
 use crate::js::goal;
-use crate::source::prepare;
+use crate::source::{Sources, prepare};
 
 /// What there is to say of an app that loads.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub fn check(config: Config) -> Result<Checked> {
     let load = move || {
         let path = config.app.clone();
         let blueprint = Arc::new(Blueprint::compile(Arc::new(config))?);
-        if !is_app(&path) {
+        if !is_app(blueprint.cluster().sources(), &path) {
             let text = format!("{}: it has no default export, so there is nothing to serve", path.display());
             return Err(Error::new(ErrorKind::App, text).remedy("A script runs once: jsserve SCRIPT"));
         }
@@ -61,8 +61,9 @@ pub fn check(config: Config) -> Result<Checked> {
 }
 
 /// Whether the file, which compiles, exports a default: a script is not run to find out.
-fn is_app(path: &Path) -> bool {
+fn is_app(sources: &Sources, path: &Path) -> bool {
     let name = std::fs::canonicalize(path).unwrap_or_default();
     let source = without_mark(std::fs::read(path).unwrap_or_default());
-    prepare::prepare(&name.to_string_lossy(), source).is_ok_and(|source| goal::is_app(&source))
+    prepare::prepare(sources, &name.to_string_lossy(), source)
+        .is_ok_and(|source| goal::is_app(sources, &source))
 }

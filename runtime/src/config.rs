@@ -55,6 +55,15 @@ pub enum Goal {
     Module,
 }
 
+/// Where sources come from, beside their files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// A file that is looked into before anything else; read when the app or the script is loaded.
+    pub import_map: Option<PathBuf>,
+    /// Transformed sources and bytecode are neither read from the cache folder nor written there.
+    pub no_cache: bool,
+}
+
 /// What a script run is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -75,6 +84,8 @@ pub enum Program {
 pub struct ScriptConfig {
     /// The script.
     pub program: Program,
+    /// Where it and its modules come from.
+    pub sources: SourceOptions,
     /// How it is parsed; `None`: as its text says.
     pub goal: Option<Goal>,
     /// Whether the value of its last expression is printed.
@@ -211,6 +222,8 @@ impl Default for Limits {
 pub struct Config {
     /// The app's main module, as named on the command line.
     pub app: PathBuf,
+    /// Where it and its modules come from.
+    pub sources: SourceOptions,
     /// Arguments after the app.
     pub args: Vec<String>,
     /// The file of settings that was read, if any.

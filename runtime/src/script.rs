@@ -15,8 +15,10 @@ use std::time::Duration;
 use rquickjs::Module;
 
 use crate::config::{Goal, NATIVE_STACK_BYTES, Program, ScriptConfig};
+use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
+use crate::js::cluster::Cluster;
 use crate::js::compile::{Code, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::eval::{self, Options};
@@ -29,7 +31,7 @@ use crate::modules::qjs::print;
 use crate::modules::qjs::std::standard::{self, Number};
 use crate::modules::web::events;
 use crate::modules::web::host::{self, Host, Role};
-use crate::source::prepare;
+use crate::source::{Sources, prepare};
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's
 /// connections, and should start at once.
@@ -170,7 +172,8 @@ impl Script {
             Program::Stream(path) => stream_name(path),
             Program::Text(_) | Program::Prompt => "<cmdline>".into(),
         };
-        let code = Arc::new(Code::new(main));
+        let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::default());
+        let code = Arc::new(Code::within(Arc::new(cluster), main));
         // A prompt goes on, whatever is thrown.
         let goes_on = config.program == Program::Prompt;
         let reporter: Rc<OnceCell<Weak<Engine>>> = Rc::default();
@@ -373,7 +376,9 @@ fn as_typescript(ctx: &Ctx<'_>, error: &rquickjs::Error, source: &Source) -> rqu
     if source.name.starts_with('<') && is_here && told.text.starts_with("SyntaxError") {
         let text = String::from_utf8_lossy(&source.text);
         if let Ok(prepared) = prepare::typed(&source.name, &text) {
-            prepare::remember(&source.name, &prepared);
+            if let Some(positions) = &prepared.positions {
+                State::of(ctx).code().note_positions(&source.name, positions);
+            }
             return Ok(prepared.text);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use runtime::modules::web::locks::{self, manager::Manager};
+use runtime::js::cluster::Cluster;
+use runtime::modules::web::locks;
 
-use crate::driver::{Driver, check, check_async, new, on_worker};
+use crate::driver::{self, Driver, check, check_async, new, on_worker};
 use crate::os_workers;
 
 #[test]
@@ -117,9 +118,10 @@ fn a_callback_that_can_never_settle_releases_its_lock() {
 
 /// Two engines that share their locks, as the workers of a server do.
 fn two() -> (Driver, Driver) {
-    let (one, two, manager) = (new(), new(), Arc::new(Manager::default()));
-    locks::share(one.engine.state(), manager.clone(), 1);
-    locks::share(two.engine.state(), manager, 2);
+    let cluster = Arc::new(Cluster::default());
+    let (one, two) = (driver::within(cluster.clone()), driver::within(cluster));
+    locks::set_generation(one.engine.state(), 1);
+    locks::set_generation(two.engine.state(), 2);
     (one, two)
 }
 

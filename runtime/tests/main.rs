@@ -89,3 +89,4 @@ mod std_url;
 mod subtle_pair;
 mod subtle_rules;
 mod subtle_secret;
+mod two_apps;

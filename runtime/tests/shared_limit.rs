@@ -1,4 +1,4 @@
-//! The bound on the number of shared maps: in a process of its own, because it uses them up.
+//! The bound on the number of shared maps of an app.
 //!
 //! Owns: one engine. Must not know: the store.
 
@@ -12,9 +12,6 @@ use runtime::modules::TABLE;
 
 #[test]
 fn the_number_of_maps_is_bounded() {
-    if !crate::io_harness::in_own_process("shared_limit::the_number_of_maps_is_bounded") {
-        return;
-    }
     let limits = EngineLimits {
         heap_bytes_max: 64 << 20,
         stack_bytes_max: 256 << 10,

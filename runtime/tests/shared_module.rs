@@ -1,6 +1,6 @@
 //! `jsserve:shared` as JavaScript sees it, on one engine and on several threads.
 //!
-//! Owns: one engine per thread; every test has map names of its own. Must not know: the store.
+//! Owns: one engine per thread, all of one app where they are to share. Must not know: the store.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use rquickjs::{Module, Value};
+use runtime::js::cluster::Cluster;
 use runtime::js::compile::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::js::exception::Thrown;
@@ -16,12 +17,17 @@ use runtime::modules::TABLE;
 
 /// An engine with `globalThis.shared`, and `fails(f)`: what `f` throws, in words.
 fn engine() -> Rc<Engine> {
+    engine_of(Arc::default())
+}
+
+/// Such an engine of the app that `cluster` is of.
+fn engine_of(cluster: Arc<Cluster>) -> Rc<Engine> {
     let limits = EngineLimits {
         heap_bytes_max: 64 << 20,
         stack_bytes_max: 256 << 10,
         turn_cpu_max: Duration::from_secs(60),
     };
-    let code = Arc::new(Code::new("/app.js".into()));
+    let code = Arc::new(Code::within(cluster, "/app.js".into()));
     let engine =
         Engine::new(&limits, &TABLE, code, Pulse::default(), Box::new(|_, _| {})).expect("an engine");
     let source = r#"
@@ -221,10 +227,12 @@ fn patched_prototypes_are_not_seen() {
 
 #[test]
 fn four_workers_count_and_update_exactly() {
+    let cluster: Arc<Cluster> = Arc::default();
     let threads: Vec<_> = (0..4)
         .map(|worker| {
+            let cluster = cluster.clone();
             thread::spawn(move || {
-                let engine = engine();
+                let engine = engine_of(cluster);
                 let source = format!(
                     "const m = shared.map('contended'); for (let i = 0; i < 2000; i++) {{
                         m.incr('n');
@@ -239,7 +247,7 @@ fn four_workers_count_and_update_exactly() {
     for thread in threads {
         assert_eq!(thread.join().expect("no panic"), "done");
     }
-    let engine = engine();
+    let engine = engine_of(cluster);
     run(&engine, "globalThis.m = shared.map('contended')");
     assert_eq!(run(&engine, "m.get('n')"), "8000");
     assert_eq!(

@@ -27,8 +27,10 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use runtime::config::{Config, Goal, Program, ScriptConfig};
 use runtime::error::{Error, Result};
 use runtime::js::goal::{exports, is_app};
+use runtime::source::Sources;
 use runtime::source::prepare::exported_names;
 
+use environment::Variables;
 use flags::Flags;
 use project::Project;
 use words::Words;
@@ -104,7 +106,8 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
         return serve();
     };
     let (flags, given) = parse(&head)?;
-    runtime::source::set(resolve::sources(&flags)?);
+    // A map that is none is told before anything else.
+    let sources = Sources::read(&resolve::source_options(&flags))?;
     let config = |program, name: Option<OsString>| {
         script::resolve(&flags, &given, program, name.into_iter().chain(rest.clone()), words).map(Box::new)
     };
@@ -151,12 +154,12 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
             let path = Path::new(&file);
             resolve::check_app(path)?;
             let goal = script::goal(&flags);
-            let source = resolve::javascript(path);
-            if goal != Some(Goal::Script) && is_app(&source) {
+            let source = resolve::javascript(&sources, path);
+            if goal != Some(Goal::Script) && is_app(&sources, &source) {
                 script::refuse_for_app(&given, &file)?;
                 return serve();
             }
-            let warning = warn(&name(&file)).or_else(|| forgotten(&name(&file), &source.text));
+            let warning = warn(&name(&file)).or_else(|| forgotten(&sources, &name(&file), &source.text));
             let program = Program::File(path.to_owned());
             Ok(Request::Script(config(program, Some(file.clone()))?, warning))
         }
@@ -179,20 +182,25 @@ fn is_project(flags: &Flags) -> Result<bool> {
 }
 
 fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
-    runtime::source::set(resolve::sources(&flags)?);
-    resolve::resolve(flags, project)
+    // A map that is none is told as the command line is read, and at its place in the file.
+    Sources::read(&resolve::source_options(&flags))?;
+    let mut variables = Variables::default();
+    if let Some(project) = project {
+        project.add_variables(&mut variables)?;
+    }
+    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables)
 }
 
 /// A warning for a handler that is exported under its own name only, and for one that listens to events as
 /// service workers do: the usual slips in a first app.
-fn forgotten(file: &str, source: &[u8]) -> Option<String> {
+fn forgotten(sources: &Sources, file: &str, source: &[u8]) -> Option<String> {
     if listens(source) {
         return Some(format!(
             "nothing is served: {file} listens for the event fetch\n  \
              An app has: export default {{ fetch(request) {{ return new Response(\"hello\") }} }}"
         ));
     }
-    let handler = ["fetch", "accept"].into_iter().find(|handler| exports(source, handler))?;
+    let handler = ["fetch", "accept"].into_iter().find(|handler| exports(sources, source, handler))?;
     // What exports more than handlers is imported elsewhere, and has them for its own.
     if !exported_names(source).iter().all(|name| HANDLERS.contains(&name.as_str())) {
         return None;

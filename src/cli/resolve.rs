@@ -6,25 +6,25 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
+use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions};
 use runtime::error::{Error, ErrorKind, Result};
-use runtime::source::Settings;
-use runtime::source::import_map::ImportMap;
+use runtime::source::Sources;
 use runtime::source::prepare::{self, Prepared};
 
 use super::address;
 use super::cgroup;
 use super::environment::Variables;
 use super::flags::{Flags, Io, Log, Serving};
-use super::project::Project;
 use super::values::Size;
 
-/// What a server is told to do.
+/// What a server is told to do; `file` is the file of settings, and `variables` what it says of the app's `env`:
+/// what flags say comes after.
 ///
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
-pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
-    let (limits, io, log, env) = (limits(&flags)?, io(&flags), log(&flags), env(&flags, project)?);
+pub fn resolve(flags: Flags, file: Option<PathBuf>, mut variables: Variables) -> Result<Config> {
+    let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
+    variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
     let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
         return Err(Error::new(ErrorKind::Usage, "no app given")
             .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -35,9 +35,10 @@ pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
     Ok(Config {
         heap_from_cgroup,
         app,
+        sources,
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
-        file: project.map(|project| project.path().to_owned()),
-        env,
+        file,
+        env: variables.into_pairs(),
         listen: listen(&flags.serving)?,
         workers: flags.serving.workers.count(),
         io,
@@ -46,16 +47,6 @@ pub fn resolve(flags: Flags, project: Option<&Project>) -> Result<Config> {
         log,
         limits,
     })
-}
-
-/// The app's `env`; what flags say comes after the file.
-fn env(flags: &Flags, project: Option<&Project>) -> Result<Vec<(String, String)>> {
-    let mut variables = Variables::default();
-    if let Some(project) = project {
-        project.add_variables(&mut variables)?;
-    }
-    variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
-    Ok(variables.into_pairs())
 }
 
 /// The backend asked for.
@@ -188,25 +179,18 @@ pub fn argument(word: OsString) -> Result<String> {
 }
 
 /// Where sources come from.
-///
-/// # Errors
-/// `Usage` for an import map that is none.
-pub fn sources(flags: &Flags) -> Result<Settings> {
-    let read = |path: &OsString| {
-        ImportMap::read(Path::new(path)).map_err(|reason| {
-            Error::of_flag("import-map", reason)
-                .remedy(r#"An import map is JSON: { "imports": { "name": "./file.js" } }"#)
-        })
-    };
-    let import_map = flags.javascript.import_map.as_ref().map(read).transpose()?;
-    Ok(Settings { no_cache: flags.javascript.no_cache, import_map })
+pub fn source_options(flags: &Flags) -> SourceOptions {
+    SourceOptions {
+        import_map: flags.javascript.import_map.as_ref().map(PathBuf::from),
+        no_cache: flags.javascript.no_cache,
+    }
 }
 
 /// The file's text as JavaScript; what cannot be read, or does not parse, is told later.
-pub fn javascript(path: &Path) -> Prepared {
+pub fn javascript(sources: &Sources, path: &Path) -> Prepared {
     let name = std::fs::canonicalize(path).unwrap_or_default();
     let source = std::fs::read(path).unwrap_or_default();
-    prepare::prepare(&name.to_string_lossy(), source).unwrap_or_default()
+    prepare::prepare(sources, &name.to_string_lossy(), source).unwrap_or_default()
 }
 
 /// Whether the file can be read but once: a pipe, a terminal.
@@ -275,7 +259,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config> {
         let words = std::iter::once("jsserve").chain(words.iter().copied());
-        resolve(Flags::try_parse_from(words).expect("flags parse"), None)
+        resolve(Flags::try_parse_from(words).expect("flags parse"), None, Variables::default())
     }
 
     #[test]

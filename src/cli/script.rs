@@ -50,6 +50,7 @@ pub fn resolve(
     let stack = resolve::stack_bytes(flags)?;
     Ok(ScriptConfig {
         program,
+        sources: resolve::source_options(flags),
         goal: goal(flags),
         print: flags.script.print.is_some(),
         args: args.into_iter().map(resolve::argument).collect::<Result<_>>()?,

@@ -38,7 +38,6 @@ const REPEATED: &[(&str, usize)] = &[
     ("Refusal", 4),
     ("Request", 3),
     ("Script", 4),
-    ("Settings", 3),
     ("Shared", 5),
     ("Sink", 3),
     ("Slot", 4),

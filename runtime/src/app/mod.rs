@@ -25,9 +25,10 @@ pub use self::callee::Callee;
 use self::context::Background;
 use self::methods::{METHODS, Method, Methods};
 use crate::config::{Config, NATIVE_STACK_BYTES};
-use crate::environment;
+use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
+use crate::js::cluster::Cluster;
 use crate::js::compile::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::exception::{Cause, Thrown};
@@ -41,7 +42,8 @@ use crate::modules::own::sockets;
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::console::{Level, Output};
 use crate::modules::web::locale;
-use crate::modules::web::locks::{self, manager::Manager};
+use crate::modules::web::locks;
+use crate::source::Sources;
 
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
@@ -56,21 +58,19 @@ const A_FUNCTION: &str =
 pub struct Blueprint {
     code: Arc<Code>,
     config: Arc<Config>,
-    /// What `navigator.locks` of all workers share.
-    locks: Arc<Manager>,
 }
 
 impl Blueprint {
     /// Reads and compiles the app with all that it imports, without running it.
     ///
     /// # Errors
-    /// A missing file or module, a syntax error with its place in the source.
+    /// A missing file or module, a syntax error with its place in the source, an import map that is none.
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
         let path = std::fs::canonicalize(&config.app)
             .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
-        environment::replace(&config.env);
-        let code = Arc::new(Code::new(path.to_string_lossy().into_owned()));
-        let blueprint = Blueprint { code, config, locks: Arc::default() };
+        let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::of(&config.env));
+        let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
+        let blueprint = Blueprint { code, config };
         let (result, loaded) = mpsc::channel();
         let compiled = blueprint.clone();
         // With the stack that a worker's engine has; and nobody waits until this one is taken down.
@@ -94,9 +94,14 @@ impl Blueprint {
         })
     }
 
+    /// What all workers share.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        self.code.cluster()
+    }
+
     /// Releases what the worker of this generation shares with others: another has taken its place.
     pub fn give_up(&self, generation: u64) {
-        self.locks.give_up(generation);
+        locks::give_up(self.cluster(), generation);
     }
 
     /// How many modules are compiled so far.
@@ -116,7 +121,7 @@ impl Blueprint {
             }
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
-        locks::share(engine.state(), self.locks.clone(), generation);
+        locks::set_generation(engine.state(), generation);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
         crate::modules::web::crypto::set_time_max(engine.state(), time_max);
         if self.config.dev {

@@ -3,9 +3,7 @@
 //! Owns: the natives behind commonjs.js, the face's text. Must not know: how names of exports are
 //! found, what a package is.
 
-use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
 
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Object, Result, Value};
@@ -17,10 +15,11 @@ use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::script::{self, Script};
 use super::{exception, isolated, loader, promise, value};
-use crate::source::cache;
-use crate::source::commonjs;
+use crate::source::Sources;
+use crate::source::commonjs_names;
 use crate::source::names;
-use crate::source::positions::{self, Positions};
+use crate::source::paths;
+use crate::source::positions::Positions;
 use crate::source::prepare::{Exports, Prepared};
 use crate::source::resolve::{self, By};
 use crate::source::running::{self, COMMONJS_BEFORE};
@@ -30,20 +29,20 @@ static SCRIPT: Script = Script::new(c"jsserve:commonjs", include_str!("commonjs.
 /// The CommonJS modules of one engine.
 #[derive(Default)]
 struct CommonJs {
-    code: RefCell<Option<Arc<Code>>>,
     /// The function `load` of commonjs.js.
     load: Slot,
 }
 
 /// The body of the module `name`, as a script whose value is its function.
-pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<Box<[u8]>> {
+pub(super) fn compile(ctx: &Ctx<'_>, code: &Code, name: &str, prepared: &Prepared) -> Result<Box<[u8]>> {
     if !prepared.is_transformed() {
-        positions::remember(name, Positions::Before(COMMONJS_BEFORE.len() as u32));
+        code.note_positions(name, &Positions::Before(COMMONJS_BEFORE.len() as u32));
     }
     let source = running::commonjs(&prepared.text);
-    running::remember(name, source.as_bytes());
+    code.note_text(name, source.as_bytes());
+    let cache = code.cluster().sources().cache();
     let key = compile::key("function", name, source.as_bytes());
-    if let Some(bytecode) = key.as_ref().and_then(cache::load) {
+    if let Some(bytecode) = key.as_ref().and_then(|key| cache.load(key)) {
         return Ok(bytecode.into());
     }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
@@ -55,21 +54,23 @@ pub(super) fn compile(ctx: &Ctx<'_>, name: &str, prepared: &Prepared) -> Result<
         None => script::compile(ctx, &source, &name, 0, 0)?,
     };
     if let Some(key) = key {
-        cache::store(&key, &bytecode);
+        cache.store(&key, &bytecode);
     }
     Ok(bytecode)
 }
 
 /// The text of the module that `import` of `name` gives: `module.exports` is the default export, and
 /// those of its properties that its text tells have names (Node.js, "CommonJS Namespaces").
-pub(super) fn face(ctx: &Ctx<'_>, name: &str, exports: &Exports) -> Result<Vec<u8>> {
+pub(super) fn face(ctx: &Ctx<'_>, sources: &Sources, name: &str, exports: &Exports) -> Result<Vec<u8>> {
     let quoted = |text: &str| {
         let text = ctx.json_stringify(value::string(ctx, text)?)?.ok_or(Error::Unknown)?;
         text.to_string()
     };
     let mut text = format!("const all = import.meta.load({});\nexport default all;\n", quoted(name)?);
-    for (number, name) in
-        commonjs::names(name, exports).into_iter().filter(|name| name != "module.exports").enumerate()
+    for (number, name) in commonjs_names::names(sources, name, exports)
+        .into_iter()
+        .filter(|name| name != "module.exports")
+        .enumerate()
     {
         let name = quoted(&name)?;
         text.push_str(&format!("const e{number} = all?.[{name}]; export {{ e{number} as {name} }};\n"));
@@ -79,9 +80,8 @@ pub(super) fn face(ctx: &Ctx<'_>, name: &str, exports: &Exports) -> Result<Vec<u
 }
 
 /// Gives a face what it loads its module with.
-pub(super) fn set_meta(module: &Module<'_, Declared>, code: &Arc<Code>) -> Result<()> {
+pub(super) fn set_meta(module: &Module<'_, Declared>) -> Result<()> {
     let meta = module.meta()?;
-    State::of(meta.ctx()).extension::<CommonJs>().code.borrow_mut().get_or_insert_with(|| code.clone());
     function::install::<Face>(meta.ctx(), &meta)
 }
 
@@ -110,15 +110,15 @@ impl Functions for Natives {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"resolve", 2, |scope| {
             let (base, name) = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
-            if let Some((first, _)) = code(scope.ctx)?.table().and_then(|table| table.find(&name)) {
+            if let Some((first, _)) = State::of(scope.ctx).table.find(&name) {
                 return value::string(scope.ctx, first);
             }
-            let found = resolve::resolve(&base, &name, By::Require)
+            let found = resolve::resolve(State::of(scope.ctx).cluster().sources(), &base, &name, By::Require)
                 .map_err(|message| loader::not_found(scope.ctx, &message, &base, &name))?;
             value::string(scope.ctx, &found)
         }),
         (c"folder", 1, |scope| {
-            let folder = resolve::folder(&value::to_string(&scope.arg(0))?);
+            let folder = paths::folder(&value::to_string(&scope.arg(0))?);
             value::string(scope.ctx, &folder.to_string_lossy())
         }),
         (c"isJson", 1, |scope| {
@@ -131,7 +131,7 @@ impl Functions for Natives {
             if !name.starts_with('/') {
                 return undefined();
             }
-            match code(scope.ctx)?.function(scope.ctx, &name)? {
+            match State::of(scope.ctx).code().function(scope.ctx, &name)? {
                 Some(bytecode) => script::run(scope.ctx, &bytecode),
                 None => undefined(),
             }
@@ -146,16 +146,10 @@ impl Functions for Natives {
     ];
 }
 
-fn code(ctx: &Ctx<'_>) -> Result<Arc<Code>> {
-    let state = State::of(ctx).extension::<CommonJs>();
-    let code = state.code.borrow().clone();
-    code.ok_or(Error::Unknown)
-}
-
 /// The namespace of the ECMAScript or built-in module `name`, evaluated now (Node.js, "Loading
 /// ECMAScript modules using require()").
 fn namespace<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
-    let name = match code(ctx)?.table().and_then(|table| table.find(name)) {
+    let name = match State::of(ctx).table.find(name) {
         Some(_) => name.into(),
         None => names::specifier(name),
     };

@@ -1,8 +1,8 @@
 //! Compiled code: each module of the app read and compiled once, its bytecode shared by all
 //! workers, and by later starts through the cache on disk.
 //!
-//! Owns: the bytecode. Must not know: workers, TypeScript. Bytecode is only ever what this very
-//! program compiled itself: the cache gives nothing else.
+//! Owns: the bytecode, the texts and places that belong to it. Must not know: workers, TypeScript. Bytecode is
+//! only ever what this very program compiled itself: the cache gives nothing else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -10,13 +10,15 @@ use std::sync::{Arc, OnceLock, RwLock};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
+use super::cluster::Cluster;
 use super::{commonjs, data_module, exception, isolated, loader};
-use crate::source::cache::{self, Key};
-use crate::source::importing;
+use crate::source::cache::Key;
 use crate::source::names::{self, Kind};
+use crate::source::positions::{FilePositions, Positions};
 use crate::source::prepare::{self, Format, Prepared};
 use crate::source::resolve::{self, By};
-use crate::source::running;
+use crate::source::running::RunningTexts;
+use crate::source::{Sources, importing};
 
 /// What bundlers put in the place of a module that a package does without: an empty object.
 const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing as 'module.exports' };";
@@ -24,13 +26,18 @@ const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing 
 /// Specifiers of one file that are remembered: there is no end to those of `import()`.
 const RESOLVED_MAX: usize = 10_000;
 
-/// Modules of one process that are remembered: there is no end to those of `import()` with queries.
+/// Modules of one app that are remembered: there is no end to those of `import()` with queries.
 const MODULES_MAX: usize = 10_000;
 
 /// The app's modules in bytecode, by name.
 #[derive(Default)]
 pub struct Code {
     main: String,
+    cluster: Arc<Cluster>,
+    /// The texts that were compiled.
+    texts: RunningTexts,
+    /// Where those have their places in the files.
+    positions: FilePositions,
     modules: RwLock<HashMap<String, Compiled>>,
     /// The files of modules that are no code, by path.
     data: RwLock<HashMap<String, Arc<[u8]>>>,
@@ -55,10 +62,44 @@ enum Compiled {
 }
 
 impl Code {
-    /// An empty cache for the app whose main module is the file `main` (an absolute path, or a name in
+    /// An empty cache for an app of its own whose main module is the file `main` (an absolute path, or a name in
     /// angle brackets for what is no file).
     pub fn new(main: String) -> Self {
-        Code { main, ..Code::default() }
+        Code::within(Arc::default(), main)
+    }
+
+    /// An empty cache for the app that `cluster` is of.
+    pub fn within(cluster: Arc<Cluster>, main: String) -> Self {
+        Code { main, cluster, ..Code::default() }
+    }
+
+    /// What all code of the app shares.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    fn sources(&self) -> &Sources {
+        self.cluster.sources()
+    }
+
+    /// Notes that the engine runs `text` for the file `name`, or for what is called so.
+    pub(super) fn note_text(&self, name: &str, text: &[u8]) {
+        self.texts.remember(name, text);
+    }
+
+    /// The text that runs for `name`; none where the file is another by now.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.texts.text(self.sources(), name)
+    }
+
+    /// Notes the places of what runs for the file `name`.
+    pub(crate) fn note_positions(&self, name: &str, positions: &Positions) {
+        self.positions.remember(name, positions.clone());
+    }
+
+    /// The places in files of what was compiled here.
+    pub(super) fn positions(&self) -> &FilePositions {
+        &self.positions
     }
 
     /// The main module's absolute path.
@@ -97,7 +138,7 @@ impl Code {
             return Ok(path.clone());
         }
         drop(known);
-        let path = resolve::resolve(base, specifier, By::Import)?;
+        let path = resolve::resolve(self.sources(), base, specifier, By::Import)?;
         if let Ok(mut all) = self.resolved.write() {
             let of_base = all.entry(base.to_owned()).or_default();
             if of_base.len() < RESOLVED_MAX {
@@ -157,7 +198,7 @@ impl Code {
             None => self.compile(ctx, name)?,
         };
         match commonjs {
-            true => commonjs::set_meta(&module, self)?,
+            true => commonjs::set_meta(&module)?,
             false => loader::set_meta(&module, name, self)?,
         }
         Ok(module)
@@ -181,13 +222,15 @@ impl Code {
             resolve::NOTHING => NOTHING.into(),
             _ => read(ctx, &names::path(name))?,
         };
-        let prepared = prepared(ctx, name, source)?;
+        let prepared = self.prepared(ctx, name, source)?;
         let (source, commonjs) = match &prepared.format {
             Format::Module => (prepared.text, false),
-            Format::CommonJs(exports) => (commonjs::face(ctx, &names::path(name), exports)?, true),
+            Format::CommonJs(exports) => {
+                (commonjs::face(ctx, self.sources(), &names::path(name), exports)?, true)
+            }
         };
         if !commonjs {
-            running::remember(name, &source);
+            self.note_text(name, &source);
         }
         let (module, compiled) = self.declare(ctx, name, source, commonjs)?;
         if let Ok(mut all) = self.modules.write()
@@ -208,7 +251,7 @@ impl Code {
     ) -> Result<(Module<'js, Declared>, Compiled)> {
         let keep = if commonjs { Compiled::Face } else { Compiled::Module };
         let key = key("module", name, &source);
-        if let Some(bytecode) = key.as_ref().and_then(cache::load) {
+        if let Some(bytecode) = key.as_ref().and_then(|key| self.sources().cache().load(key)) {
             // SAFETY: the cache gives only what this very program stored for a module of this source: bytes
             // of `JS_WriteObject`, below.
             match unsafe { Module::load(ctx.clone(), &bytecode) } {
@@ -232,9 +275,23 @@ impl Code {
             }
         };
         if let Some(key) = key {
-            cache::store(&key, &bytecode);
+            self.sources().cache().store(&key, &bytecode);
         }
         Ok((module, keep(bytecode.into())))
+    }
+
+    /// The source of the file `name` as plain JavaScript.
+    ///
+    /// # Errors
+    /// SyntaxError with its place.
+    fn prepared(&self, ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Prepared> {
+        let prepared = prepare::prepare(self.sources(), name, source).map_err(|refusal| {
+            exception::syntax_error(ctx, &refusal.message, (name, refusal.line, refusal.column))
+        })?;
+        if let Some(positions) = &prepared.positions {
+            self.note_positions(name, positions);
+        }
+        Ok(prepared)
     }
 
     /// The body of the CommonJS module `name` in bytecode; none for an ECMAScript module.
@@ -246,11 +303,11 @@ impl Code {
         if known.is_some() {
             return Ok(known);
         }
-        let prepared = prepared(ctx, name, read(ctx, name)?)?;
+        let prepared = self.prepared(ctx, name, read(ctx, name)?)?;
         if prepared.format == Format::Module {
             return Ok(None);
         }
-        let bytecode: Arc<[u8]> = commonjs::compile(ctx, name, &prepared)?.into();
+        let bytecode: Arc<[u8]> = commonjs::compile(ctx, self, name, &prepared)?.into();
         if let Ok(mut all) = self.functions.write() {
             all.insert(name.to_owned(), bytecode.clone());
         }
@@ -267,7 +324,7 @@ impl Code {
         ctx: &Ctx<'js>,
         source: &[u8],
     ) -> Result<Module<'js, Declared>> {
-        running::remember(&self.main, source);
+        self.note_text(&self.main, source);
         let module = Module::declare(ctx.clone(), self.main.as_str(), source)?;
         loader::set_meta(&module, &self.main, self)?;
         Ok(module)
@@ -297,16 +354,6 @@ pub(super) fn key(kind: &str, name: &str, source: &[u8]) -> Option<Key> {
 pub(super) fn read(ctx: &Ctx<'_>, name: &str) -> Result<Vec<u8>> {
     let source = std::fs::read(name).map_err(|error| loader::unreadable(ctx, name, &error))?;
     Ok(without_mark(source))
-}
-
-/// The source of the file `name` as plain JavaScript.
-///
-/// # Errors
-/// SyntaxError with its place.
-fn prepared(ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<Prepared> {
-    prepare::prepare(name, source).map_err(|refusal| {
-        exception::syntax_error(ctx, &refusal.message, (name, refusal.line, refusal.column))
-    })
 }
 
 /// `source` without the byte order mark that some editors put first.

@@ -13,6 +13,7 @@ use rquickjs::{Context, Ctx, Runtime, Value, qjs};
 
 use super::alive::Alive;
 use super::clock::thread_cpu;
+use super::cluster::Cluster;
 use super::exception::{Cause, Thrown};
 use super::extensions::Extensions;
 use super::loader::{AppLoader, AppResolver, Table};
@@ -58,6 +59,8 @@ const GC_FIRST_BYTES: usize = 2 << 20;
 /// What native code reaches from a context.
 pub struct State {
     engine: RefCell<Weak<Engine>>,
+    /// What its modules come from.
+    code: Arc<compile::Code>,
     /// The modules and globals that the engine was made with.
     pub(crate) table: &'static Table,
     pub(crate) turn_cpu_max: Cell<Duration>,
@@ -96,6 +99,16 @@ impl State {
     pub(super) fn find<'a>(ctx: &'a Ctx<'_>) -> Option<&'a State> {
         // SAFETY: as in `of`; a context that no engine made has a null pointer there.
         unsafe { qjs::JS_GetContextOpaque(ctx.as_raw().as_ptr()).cast::<State>().as_ref() }
+    }
+
+    /// What the engine's modules come from.
+    pub fn code(&self) -> &Arc<compile::Code> {
+        &self.code
+    }
+
+    /// What the engine shares with the others of its app.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        self.code.cluster()
     }
 
     /// The engine, to enter it later; empty once it is gone.
@@ -293,6 +306,7 @@ impl Engine {
         let context = Context::full(&runtime).map_err(failed)?;
         let state = Rc::new(State {
             engine: RefCell::new(Weak::new()),
+            code: code.clone(),
             table,
             turn_cpu_max: Cell::new(limits.turn_cpu_max),
             turn_started: Cell::new(None),

@@ -10,7 +10,6 @@ use rquickjs::{Ctx, Error, Exception, Object, Value, qjs};
 use super::engine::{Health, State};
 use super::{hints, loader, stack};
 use crate::source::names;
-use crate::source::positions::map_stack;
 
 /// Throws a TypeError.
 pub fn type_error(ctx: &Ctx<'_>, message: &str) -> Error {
@@ -389,10 +388,10 @@ fn stack_of(object: &Object<'_>) -> String {
         && let Some(stack) =
             stack::raw(object).and_then(|frames| super::words::at_its_loop(object.ctx(), &frames))
     {
-        return map_stack(stack).trim_end().to_owned();
+        return stack::map_stack(object.ctx(), stack).trim_end().to_owned();
     }
     let stack = property(object, "stack").unwrap_or_default().trim_end().to_owned();
-    if stack::is_raw(object) { map_stack(stack) } else { stack }
+    if stack::is_raw(object) { stack::map_stack(object.ctx(), stack) } else { stack }
 }
 
 fn property(object: &Object<'_>, name: &str) -> Option<String> {

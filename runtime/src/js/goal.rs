@@ -6,11 +6,12 @@
 use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, context::intrinsic, qjs};
 
+use super::engine::State;
 use super::exception::{self, Thrown};
 use super::{compile, value};
 use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
+use crate::source::Sources;
 use crate::source::prepare::{Format, Prepared};
-use crate::source::{cache, running};
 
 /// A compiled program that has not run yet.
 pub enum Program<'js> {
@@ -35,7 +36,9 @@ impl<'js> Program<'js> {
         goal: Option<Goal>,
         module: impl FnOnce() -> Result<Module<'js, Declared>>,
     ) -> Result<Program<'js>> {
-        running::remember(name, source);
+        if let Some(state) = State::find(ctx) {
+            state.code().note_text(name, source);
+        }
         match goal {
             Some(Goal::Script) => {
                 let (script, waits) = script(ctx, source, name)?;
@@ -114,9 +117,9 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<(Value<'js>,
 
 /// Whether a program is an app: it has a default export, which for CommonJS is what `module.exports` becomes
 /// where that looks like an app.
-pub fn is_app(program: &Prepared) -> bool {
+pub fn is_app(sources: &Sources, program: &Prepared) -> bool {
     match &program.format {
-        Format::Module => exports(&program.text, "default"),
+        Format::Module => exports(sources, &program.text, "default"),
         Format::CommonJs(exports) => exports.serves,
     }
 }
@@ -129,14 +132,14 @@ const SHORT_STACK_BYTES: usize = 512 << 10;
 
 /// Whether `source` is a module that exports something as `name`, `export { x as name } from` and its
 /// like included. A source that does not compile exports nothing.
-pub fn exports(source: &[u8], name: &str) -> bool {
+pub fn exports(sources: &Sources, source: &[u8], name: &str) -> bool {
     if !contains(source, b"export") || !contains(source, name.as_bytes()) {
         return false;
     }
     let Some(key) = compile::key("exports", name, source) else {
         return parsed_exports(source, name, SHORT_STACK_BYTES).unwrap_or(false);
     };
-    if let Some(known) = cache::load(&key) {
+    if let Some(known) = sources.cache().load(&key) {
         return known == [1];
     }
     // It may nest as deep as a script may: with the stack that scripts have, whoever asks.
@@ -151,7 +154,7 @@ pub fn exports(source: &[u8], name: &str) -> bool {
         }
     });
     if let Some(exports) = exports {
-        cache::store(&key, &[u8::from(exports)]);
+        sources.cache().store(&key, &[u8::from(exports)]);
     }
     exports.unwrap_or(false)
 }
@@ -183,6 +186,7 @@ mod tests {
 
     #[test]
     fn a_default_export_is_found_in_all_its_forms() {
+        let sources = Sources::default();
         for source in [
             "export default {}",
             "#!/usr/bin/env jsserve\nexport default function () {}",
@@ -193,7 +197,7 @@ mod tests {
             "export { x as 'default' } from './nowhere.js'",
             "const re = /a'b/u; await 1; export default class {} // end",
         ] {
-            assert!(exports(source.as_bytes(), "default"), "{source}");
+            assert!(exports(&sources, source.as_bytes(), "default"), "{source}");
         }
         for source in [
             "",
@@ -206,7 +210,7 @@ mod tests {
             "export default {",
             "with (a) { export default }",
         ] {
-            assert!(!exports(source.as_bytes(), "default"), "{source}");
+            assert!(!exports(&sources, source.as_bytes(), "default"), "{source}");
         }
     }
 
@@ -214,7 +218,9 @@ mod tests {
     fn a_deep_source_is_told_as_scripts_would_read_it_whoever_asks() {
         let deep = |n| format!("const a = {}{}; export default a", "[".repeat(n), "]".repeat(n));
         let small = std::thread::Builder::new().stack_size(1 << 20);
-        let asked = small.spawn(move || [1500, 1_000_000].map(|n| exports(deep(n).as_bytes(), "default")));
+        let asked = small.spawn(move || {
+            [1500, 1_000_000].map(|n| exports(&Sources::default(), deep(n).as_bytes(), "default"))
+        });
         assert_eq!(asked.expect("a thread").join().expect("no overflow"), [true, false]);
     }
 

@@ -16,7 +16,7 @@ use super::compile::Code;
 use super::engine::State;
 use super::{exception, value};
 use crate::source::names::{self, Kind};
-use crate::source::{importing, resolve};
+use crate::source::{importing, paths, resolve};
 
 /// Makes a native module under the name it was imported by.
 pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
@@ -151,7 +151,7 @@ pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, code: &Arc<Cod
     let meta = module.meta()?;
     let main = name == code.main();
     // What is no file counts as one of the current folder.
-    let place = resolve::folder(name).join(name).to_string_lossy().into_owned();
+    let place = paths::folder(name).join(name).to_string_lossy().into_owned();
     let name = if name.starts_with('<') { place } else { name.to_owned() };
     let path = names::path(&name);
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -170,15 +170,15 @@ fn resolver<'js>(ctx: &Ctx<'js>, base: String, code: Arc<Code>) -> Result<Functi
         if let Some(name) = code.table().and_then(|table| table.url(&specifier)) {
             return Ok(name.to_owned());
         }
-        resolve::resolve_url(&base, &specifier).map_err(|message| exception::type_error(&ctx, &message))
+        resolve::resolve_url(code.cluster().sources(), &base, &specifier)
+            .map_err(|message| exception::type_error(&ctx, &message))
     };
     Function::new(ctx.clone(), resolve)?.with_name("resolve")?.with_length(1)
 }
 
-/// The code that an engine's modules come from, and what came of loading them.
+/// What came of loading an engine's modules.
 #[derive(Default)]
 struct Loads {
-    code: RefCell<Option<Arc<Code>>>,
     /// How many are being loaded, each for the one before.
     depth: Cell<usize>,
     /// Those that are loaded since the outermost of them began.
@@ -191,7 +191,6 @@ struct Loads {
 /// module that failed, and others may point at it where they import each other in a circle.
 fn load<'js>(ctx: &Ctx<'js>, code: &Arc<Code>, name: &str) -> Result<Module<'js, Declared>> {
     let loads = State::of(ctx).extension::<Loads>();
-    loads.code.borrow_mut().get_or_insert_with(|| code.clone());
     if names::kind(name) != Kind::Script {
         // It imports nothing.
         return code.module(ctx, name);
@@ -235,8 +234,7 @@ pub(super) fn importing_place(ctx: &Ctx<'_>, text: &str) -> Option<String> {
     }
     let mut quoted = message.split('\'').skip(1).step_by(2);
     let (name, module) = (quoted.next()?, quoted.next()?);
-    let code = State::of(ctx).extension::<Loads>().code.borrow().clone()?;
-    code.importer(module, name)
+    State::of(ctx).code().importer(module, name)
 }
 
 /// An error for a module that cannot be read.

@@ -13,6 +13,7 @@ pub mod charge;
 pub mod class;
 mod clock;
 pub mod clone;
+pub mod cluster;
 mod commonjs;
 pub mod compile;
 pub mod convert;

@@ -14,7 +14,6 @@ use super::engine::State;
 use super::function::{self, Functions};
 use super::held::{Held, Slot};
 use super::{promise, reflect, value, words};
-use crate::source::positions::map_stack;
 
 /// The engine's own functions, and ours that is called by the same name.
 #[derive(Default)]
@@ -60,13 +59,21 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     function::define(ctx, &error, c"captureStackTrace", ours, false)
 }
 
+/// A stack, one frame a line, with the places of the sources.
+pub fn map_stack(ctx: &Ctx<'_>, stack: String) -> String {
+    match State::find(ctx) {
+        Some(state) => state.code().positions().map_stack(stack),
+        None => stack,
+    }
+}
+
 /// A stack as the engine writes it, with the places of the sources; what is no string stays.
 ///
 /// # Errors
 /// Out of memory.
 pub fn mapped(stack: Value<'_>) -> Result<Value<'_>> {
     match stack.is_string() {
-        true => value::string(stack.ctx(), &map_stack(value::to_string(&stack)?)),
+        true => value::string(stack.ctx(), &map_stack(stack.ctx(), value::to_string(&stack)?)),
         false => Ok(stack),
     }
 }
@@ -160,7 +167,7 @@ fn capture<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let raw = value::to_string(&stack)?;
         // A function that no frame is of leaves the frame of this one.
         let frames = raw.strip_prefix("    at captureStackTrace (native)\n").unwrap_or(&raw);
-        let stack = map_stack(frames.to_owned());
+        let stack = map_stack(ctx, frames.to_owned());
         if stack != raw
             && function::define(ctx, object, c"stack", value::string(ctx, &stack)?, false).is_err()
         {

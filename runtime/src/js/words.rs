@@ -12,7 +12,6 @@ use rquickjs::{Ctx, Object, Value};
 use super::engine::State;
 use super::{reflect, stack, value};
 use crate::source::subject::{self, Act, How, Subject};
-use crate::source::{positions, running};
 
 /// Places that are remembered, with what is said of them.
 const PLACES_MAX: usize = 512;
@@ -136,13 +135,13 @@ impl<'a> Meant<'a> {
 /// last thing before it that has a place.
 pub(super) fn at_its_loop(ctx: &Ctx<'_>, frames: &str) -> Option<String> {
     let (first, rest) = frames.split_once('\n').unwrap_or((frames, ""));
-    let real = State::of(ctx).extension::<Places>().known("", first, || loop_frame(first))?;
+    let real = State::of(ctx).extension::<Places>().known("", first, || loop_frame(ctx, first))?;
     Some(format!("{real}\n{rest}"))
 }
 
-fn loop_frame(frame: &str) -> Option<String> {
+fn loop_frame(ctx: &Ctx<'_>, frame: &str) -> Option<String> {
     let (name, line, column) = place(frame.trim())?;
-    let text = running::text(name)?;
+    let text = State::of(ctx).code().text(name)?;
     let at = subject::loop_behind(&text, offset(&text, line, column)?)? as usize;
     let before = &text[..at];
     let start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -153,14 +152,15 @@ fn loop_frame(frame: &str) -> Option<String> {
 /// The message for what went wrong in the innermost frame.
 fn explained(ctx: &Ctx<'_>, meant: &Meant<'_>, frame: &str) -> Option<String> {
     let (name, line, column) = place(frame)?;
-    let text = running::text(name)?;
+    let code = State::of(ctx).code();
+    let text = code.text(name)?;
     let at = offset(&text, line, column)?;
     let is_function = |path: &[&str]| is_function(ctx, path).unwrap_or(false);
     let found = subject::find(&text, at, meant.act, &is_function);
     let mut said = found.iter().map(|about| meant.said(about)).collect::<Option<Vec<_>>>()?;
     said.dedup();
     let texts = found.iter().filter_map(|about| about.text.as_deref());
-    if positions::is_known(name) && !texts.into_iter().all(|text| is_in_file(name, text)) {
+    if code.positions().has(name) && !texts.into_iter().all(|text| is_in_file(name, text)) {
         return None;
     }
     match &said[..] {

@@ -302,6 +302,7 @@ mod tests {
     fn config(app: std::path::PathBuf) -> Config {
         Config {
             app,
+            sources: Default::default(),
             args: Vec::new(),
             file: None,
             env: Vec::new(),

@@ -18,7 +18,7 @@ use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 const FOLDER_BYTES_MAX: u64 = 64 << 20;
 /// A larger entry is not stored.
 const ENTRY_BYTES_MAX: usize = 8 << 20;
-/// Bytes stored by this process between two sweeps.
+/// Bytes stored for one app between two sweeps.
 const SWEEP_BYTES: u64 = 16 << 20;
 /// The first bytes of an entry; the number is that of this form.
 const MARK: &[u8; 16] = b"jsserve cached 2";
@@ -58,31 +58,73 @@ fn build() -> Option<&'static str> {
     known.as_deref()
 }
 
-/// What was stored for `key`.
-pub fn load(key: &Key) -> Option<Vec<u8>> {
-    load_from(folder()?, key)
+/// The cache as one app uses it.
+#[derive(Default)]
+pub struct Cache {
+    /// Nothing is read from the folder nor written there.
+    is_off: bool,
+    /// Looked for when it is first asked for.
+    folder: OnceLock<Option<PathBuf>>,
+    /// Bytes that were stored.
+    stored: AtomicU64,
 }
 
-/// Stores `body` for `key`. Where that does not work (a disk that is full, a folder that went away), the
-/// next start does the work again.
-pub fn store(key: &Key, body: &[u8]) {
-    if let Some(folder) = folder() {
-        let _ = store_in(folder, key, body);
+impl Cache {
+    /// A cache that is not used at all where `is_off`.
+    pub fn new(is_off: bool) -> Cache {
+        Cache { is_off, ..Cache::default() }
     }
-}
 
-/// The cache's folder (XDG Base Directory Specification): ours alone, or none.
-fn folder() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    if super::settings().no_cache || build().is_none() {
-        return None;
+    /// What was stored for `key`.
+    pub fn load(&self, key: &Key) -> Option<Vec<u8>> {
+        load_from(self.folder()?, key)
     }
-    let found = FOLDER.get_or_init(|| {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        make_folder(&base.join("jsserve"))
-    });
-    found.as_deref()
+
+    /// Stores `body` for `key`. Where that does not work (a disk that is full, a folder that went away), the
+    /// next start does the work again.
+    pub fn store(&self, key: &Key, body: &[u8]) {
+        if let Some(folder) = self.folder() {
+            let _ = self.store_in(folder, key, body);
+        }
+    }
+
+    /// The cache's folder (XDG Base Directory Specification): ours alone, or none.
+    fn folder(&self) -> Option<&Path> {
+        if self.is_off || build().is_none() {
+            return None;
+        }
+        let found = self.folder.get_or_init(|| {
+            let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+            make_folder(&base.join("jsserve"))
+        });
+        found.as_deref()
+    }
+
+    /// Writes an entry beside the others and gives it its name when it is whole.
+    fn store_in(&self, folder: &Path, key: &Key, body: &[u8]) -> std::io::Result<()> {
+        // One for all caches of the process: drafts have its number in their names.
+        static DRAFTS: AtomicU64 = AtomicU64::new(0);
+        if body.len() > ENTRY_BYTES_MAX - MARK.len() - SHA256_OUTPUT_LEN {
+            return Ok(());
+        }
+        let draft = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let draft = folder.join(format!("draft-{}-{draft}", std::process::id()));
+        let written =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
+                file.write_all(&[&MARK[..], &seal(key, body), body].concat())?;
+                fs::rename(&draft, folder.join(key.name()))
+            });
+        if written.is_err() {
+            let _ = fs::remove_file(&draft);
+        }
+        written?;
+        let before = self.stored.fetch_add(body.len() as u64, Ordering::Relaxed);
+        if before == 0 || before / SWEEP_BYTES != (before + body.len() as u64) / SWEEP_BYTES {
+            sweep(folder, FOLDER_BYTES_MAX);
+        }
+        Ok(())
+    }
 }
 
 /// Makes the folder; none where others may write to it.
@@ -123,31 +165,6 @@ fn seal(key: &Key, body: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
     context.update(body);
     sum.copy_from_slice(context.finish().as_ref());
     sum
-}
-
-/// Writes an entry beside the others and gives it its name when it is whole.
-fn store_in(folder: &Path, key: &Key, body: &[u8]) -> std::io::Result<()> {
-    static STORED: AtomicU64 = AtomicU64::new(0);
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    if body.len() > ENTRY_BYTES_MAX - MARK.len() - SHA256_OUTPUT_LEN {
-        return Ok(());
-    }
-    let draft =
-        folder.join(format!("draft-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-            file.write_all(&[&MARK[..], &seal(key, body), body].concat())?;
-            fs::rename(&draft, folder.join(key.name()))
-        });
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written?;
-    let before = STORED.fetch_add(body.len() as u64, Ordering::Relaxed);
-    if before == 0 || before / SWEEP_BYTES != (before + body.len() as u64) / SWEEP_BYTES {
-        sweep(folder, FOLDER_BYTES_MAX);
-    }
-    Ok(())
 }
 
 /// Removes the oldest entries until half of `bytes_max` is free, where it is exceeded; and drafts that
@@ -202,12 +219,14 @@ mod tests {
         let scratch = Scratch::new("hit");
         let key = Key::of(&[b"x", b"y"]);
         assert_eq!(load_from(&scratch.0, &key), None);
-        store_in(&scratch.0, &key, b"made").expect("stored");
+        Cache::default().store_in(&scratch.0, &key, b"made").expect("stored");
         assert_eq!(load_from(&scratch.0, &key).as_deref(), Some(&b"made"[..]));
         assert_eq!(load_from(&scratch.0, &Key::of(&[b"xy", b""])), None);
-        store_in(&scratch.0, &key, b"").expect("stored again");
+        Cache::default().store_in(&scratch.0, &key, b"").expect("stored again");
         assert_eq!(load_from(&scratch.0, &key), Some(Vec::new()));
-        store_in(&scratch.0, &key, &vec![0; ENTRY_BYTES_MAX]).expect("not stored, being too large");
+        Cache::default()
+            .store_in(&scratch.0, &key, &vec![0; ENTRY_BYTES_MAX])
+            .expect("not stored, being too large");
         assert_eq!(load_from(&scratch.0, &key), Some(Vec::new()));
     }
 
@@ -215,7 +234,7 @@ mod tests {
     fn an_entry_that_was_changed_is_none() {
         let scratch = Scratch::new("damage");
         let (key, file) = (Key::of(&[b"x"]), scratch.0.join(Key::of(&[b"x"]).name()));
-        store_in(&scratch.0, &key, b"an example").expect("stored");
+        Cache::default().store_in(&scratch.0, &key, b"an example").expect("stored");
         let whole = fs::read(&file).expect("an entry");
         assert_eq!(fs::metadata(&file).expect("an entry").mode() & 0o777, 0o600);
         for at in 0..whole.len() {
@@ -228,10 +247,10 @@ mod tests {
         }
         // Another one's entry under this name.
         let other = Key::of(&[b"y"]);
-        store_in(&scratch.0, &other, b"an example").expect("stored");
+        Cache::default().store_in(&scratch.0, &other, b"an example").expect("stored");
         fs::rename(scratch.0.join(other.name()), &file).expect("renamed");
         assert_eq!(load_from(&scratch.0, &key), None);
-        store_in(&scratch.0, &key, b"an example").expect("mended");
+        Cache::default().store_in(&scratch.0, &key, b"an example").expect("mended");
         assert_eq!(load_from(&scratch.0, &key).as_deref(), Some(&b"an example"[..]));
     }
 
@@ -240,7 +259,7 @@ mod tests {
         let scratch = Scratch::new("entry");
         let (key, other) = (Key::of(&[b"x"]), Key::of(&[b"y"]));
         let file = scratch.0.join(key.name());
-        store_in(&scratch.0, &key, b"an example").expect("stored");
+        Cache::default().store_in(&scratch.0, &key, b"an example").expect("stored");
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o620)).expect("opened");
         assert_eq!(load_from(&scratch.0, &key), None);
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("closed");

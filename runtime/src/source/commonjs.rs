@@ -14,15 +14,12 @@ use oxc::ast_visit::{Visit, walk};
 use oxc::parser::{ParseOptions, Parser};
 use oxc::span::{GetSpan, SourceType};
 
-use super::prepare::{self, Exports, Format, Prepared};
+use super::paths::is_in_package;
+use super::prepared::{Exports, Format, Prepared};
 use super::reexports;
-use super::resolve::{self, By, is_in_package};
 
 /// What code for bundlers asks for; there is no `process`.
 pub const NODE_ENV: &str = "process.env.NODE_ENV";
-
-/// How many modules are looked into for the names that one takes over.
-const MODULES_MAX: usize = 256;
 
 /// What stands for [`NODE_ENV`]: the variable's value, else "production".
 pub(super) fn node_env() -> String {
@@ -54,35 +51,6 @@ pub(super) fn analyse(name: &str, source: &str) -> Prepared {
         false => (text, Format::CommonJs(scan.exports())),
     };
     Prepared { text: text.into_bytes(), format, positions: None }
-}
-
-/// The names that the CommonJS module `name` exports, those of the modules that it takes over
-/// included; `default` is not one of them.
-pub fn names(name: &str, exports: &Exports) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = exports.names.iter().cloned().collect();
-    let mut seen = BTreeSet::from([name.to_owned()]);
-    let mut rest: Vec<(String, String)> = from(name, exports);
-    while let Some((base, specifier)) = rest.pop() {
-        let Ok(path) = resolve::resolve(&base, &specifier, By::Require) else { continue };
-        if seen.len() >= MODULES_MAX || !seen.insert(path.clone()) || path.ends_with(".json") {
-            continue;
-        }
-        let Some(prepared) =
-            std::fs::read(&path).ok().and_then(|source| prepare::prepare(&path, source).ok())
-        else {
-            continue;
-        };
-        if let Format::CommonJs(exports) = prepared.format {
-            names.extend(exports.names.iter().cloned());
-            rest.extend(from(&path, &exports));
-        }
-    }
-    names.remove("default");
-    names
-}
-
-fn from(base: &str, exports: &Exports) -> Vec<(String, String)> {
-    exports.from.iter().map(|specifier| (base.to_owned(), specifier.clone())).collect()
 }
 
 /// What is found in one text.

@@ -3,7 +3,7 @@
 //! Owns: their form. Must not know: where they are kept.
 
 use super::positions::Positions;
-use super::prepare::{Exports, Format, Prepared};
+use super::prepared::{Exports, Format, Prepared};
 
 /// The prepared source that [`write`] wrote; none where the bytes are not of that form.
 pub fn read(bytes: &[u8]) -> Option<Prepared> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::resolve::normalise;
+use super::paths::{folder, normalise};
 
 /// A parsed import map; addresses are absolute paths, or names of packages.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl ImportMap {
     /// What `specifier` means in the file `base`, where the map says something about it.
     pub fn resolve(&self, base: &str, specifier: &str) -> Option<String> {
         let full = match specifier.starts_with("./") || specifier.starts_with("../") {
-            true => normalise(&super::resolve::folder(base).join(specifier)).to_string_lossy().into_owned(),
+            true => normalise(&folder(base).join(specifier)).to_string_lossy().into_owned(),
             false => specifier.to_owned(),
         };
         let inside = |prefix: &str| base == prefix || prefix.ends_with('/') && base.starts_with(prefix);

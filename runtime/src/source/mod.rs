@@ -3,10 +3,11 @@
 //!
 //! Owns: resolution, TypeScript and JSX, what CommonJS exports, the cache of all that on disk, places
 //! in the source for places in what runs. Must not know: the JavaScript engine, whose bytecode is kept in
-//! the cache, too.
+//! the cache, too. What is remembered from one source to the next is in values of an app.
 
 pub(crate) mod cache;
-pub mod commonjs;
+mod commonjs;
+pub mod commonjs_names;
 mod decorators;
 mod edits;
 mod entry;
@@ -18,38 +19,16 @@ mod marks;
 pub mod names;
 mod namespaces;
 mod packages;
+pub mod paths;
 pub mod positions;
 pub mod prepare;
+mod prepared;
 mod reexports;
 pub mod resolve;
 pub mod running;
 mod shown;
+mod sources;
 pub mod subject;
 mod transform;
 
-use std::sync::{PoisonError, RwLock};
-
-use import_map::ImportMap;
-
-/// What holds for all sources of this process.
-#[derive(Debug, Default)]
-pub struct Settings {
-    /// Transformed sources and bytecode are neither read from the cache folder nor written there.
-    pub no_cache: bool,
-    /// What is looked up before anything else.
-    pub import_map: Option<ImportMap>,
-}
-
-static NONE: Settings = Settings { no_cache: false, import_map: None };
-static SETTINGS: RwLock<&'static Settings> = RwLock::new(&NONE);
-
-/// Sets what holds for this process from now on. They are kept until its end: to be called while the
-/// command line is read, not later.
-pub fn set(settings: Settings) {
-    *SETTINGS.write().unwrap_or_else(PoisonError::into_inner) = Box::leak(Box::new(settings));
-}
-
-/// What holds for this process.
-fn settings() -> &'static Settings {
-    *SETTINGS.read().unwrap_or_else(PoisonError::into_inner)
-}
+pub use sources::Sources;

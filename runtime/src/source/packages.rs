@@ -1,6 +1,6 @@
 //! Packages: Node's resolution from node_modules, and tsconfig.json (crate oxc_resolver).
 //!
-//! Owns: the conditions, the resolvers, made when a package is first asked for. Must not know:
+//! Owns: the conditions, an app's resolvers, made when a package is first asked for. Must not know:
 //! messages, relative files that are there.
 
 use std::collections::HashMap;
@@ -10,7 +10,16 @@ use std::sync::{Arc, OnceLock, RwLock};
 use oxc_resolver::{ResolveError, ResolveOptions, Resolver, TsConfig, TsconfigDiscovery};
 
 use super::names;
-use super::resolve::{By, is_in_package};
+use super::paths::{MODULES, is_in_package};
+
+/// How a module is asked for: it decides which conditions of a package hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `import`, or `import()`.
+    Import,
+    /// `require` of a CommonJS module.
+    Require,
+}
 
 /// Why a specifier names no file.
 pub enum Refusal {
@@ -20,10 +29,7 @@ pub enum Refusal {
     Other(String),
 }
 
-/// What the path of a file in a package has.
-const MODULES: &str = "/node_modules/";
-
-struct Packages {
+struct Resolvers {
     /// For files of the app: TypeScript goes first where the extension is left out.
     app: Resolver,
     /// For files of packages.
@@ -39,9 +45,16 @@ pub const NOTHING: &str = "<nothing>";
 /// Node's modules; `esbuild` and `wrangler` take it for workers, too. The package's order decides.
 const CONDITIONS: [&str; 3] = ["workerd", "worker", "browser"];
 
-fn packages() -> &'static Packages {
-    static PACKAGES: OnceLock<Packages> = OnceLock::new();
-    PACKAGES.get_or_init(|| {
+/// The packages of one app, as far as it has asked for them.
+#[derive(Default)]
+pub struct Packages {
+    resolvers: OnceLock<Resolvers>,
+    /// Whether a package has the field `browser`, by its folder.
+    replacing: RwLock<HashMap<PathBuf, bool>>,
+}
+
+impl Resolvers {
+    fn new() -> Resolvers {
         let list = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         let options = |by: &str, extensions: &[&str]| ResolveOptions {
             condition_names: list(&[&CONDITIONS[..], &[by, "default"]].concat()),
@@ -67,84 +80,94 @@ fn packages() -> &'static Packages {
         let mut require = options("require", &built);
         require.main_fields = list(&["browser", "main"]);
         let require = app.clone_with_options(require);
-        Packages { app, package, require }
-    })
-}
-
-/// The module that `specifier` names for `file`.
-pub fn resolve(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
-    if by == By::Require || specifier.starts_with('/') {
-        return find(file, specifier, by);
+        Resolvers { app, package, require }
     }
-    // A package's name and what is behind it become a URL (Node.js, PACKAGE_RESOLVE).
-    let end = specifier.char_indices().skip(1).find(|(_, c)| matches!(c, '?' | '#'));
-    let (path, rest) = specifier.split_at(end.map_or(specifier.len(), |(at, _)| at));
-    let hidden = || Refusal::Other("it has an encoded '/', '\\' or NUL".into());
-    let path = if path.contains('%') { names::decoded(path).ok_or_else(hidden)? } else { path.to_owned() };
-    let found = find(file, &path, by)?;
-    Ok(if found == NOTHING { found } else { names::file(&found, rest) })
 }
 
-/// The file that `specifier` names for `file`.
-fn find(file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
-    let all = packages();
-    let resolver = match by {
-        By::Require => &all.require,
-        By::Import if is_in_package(&file.to_string_lossy()) => &all.package,
-        By::Import => &all.app,
-    };
-    let error = match resolver.resolve_file(file, specifier) {
-        Ok(found) => return Ok(found.path().to_string_lossy().into_owned()),
-        // `"browser": { "fs": false }`: there is nothing in its place.
-        Err(ResolveError::Ignored(_)) => return Ok(NOTHING.to_owned()),
-        Err(error) => error,
-    };
-    // Who tries again may have installed it by then.
-    resolver.clear_cache();
-    Err(match error {
-        ResolveError::NotFound(_) | ResolveError::MatchedAliasNotFound(..) => Refusal::Missing,
-        ResolveError::ExtensionAlias(..) => Refusal::Missing,
-        ResolveError::PackageImportNotDefined(..) => Refusal::Missing,
-        ResolveError::PackagePathNotExported { subpath, package_json_path, .. } => Refusal::Other(format!(
-            "\"exports\" in {} has no '{subpath}' for the conditions {}, {} and default",
-            package_json_path.display(),
-            CONDITIONS.join(", "),
-            if by == By::Require { "require" } else { "import" },
-        )),
-        ResolveError::Json(error) => Refusal::Other(format!("{}: {}", error.path.display(), error.message)),
-        other => Refusal::Other(other.to_string()),
-    })
-}
+impl Packages {
+    fn resolvers(&self) -> &Resolvers {
+        self.resolvers.get_or_init(Resolvers::new)
+    }
 
-/// Whether the package of `file` may name other files for its own in places without Node's modules (the field
-/// `browser`, <https://github.com/defunctzombie/package-browser-field-spec>).
-pub fn replaces(file: &str) -> bool {
-    static KNOWN: RwLock<Option<HashMap<PathBuf, bool>>> = RwLock::new(None);
-    let Some(inside) = file.rfind(MODULES).map(|at| at + MODULES.len()) else { return false };
-    let root = Path::new(&file[..inside]).join(name(&file[inside..]));
-    let known = KNOWN.read().ok().and_then(|all| all.as_ref()?.get(&root).copied());
-    known.unwrap_or_else(|| {
-        let text = std::fs::read(root.join("package.json")).unwrap_or_default();
-        let replaces = memchr::memmem::find(&text, b"\"browser\"").is_some();
-        if let Ok(mut all) = KNOWN.write() {
-            all.get_or_insert_default().insert(root, replaces);
+    /// The module that `specifier` names for `file`.
+    pub fn resolve(&self, file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+        if by == By::Require || specifier.starts_with('/') {
+            return self.find(file, specifier, by);
         }
-        replaces
-    })
-}
+        // A package's name and what is behind it become a URL (Node.js, PACKAGE_RESOLVE).
+        let end = specifier.char_indices().skip(1).find(|(_, c)| matches!(c, '?' | '#'));
+        let (path, rest) = specifier.split_at(end.map_or(specifier.len(), |(at, _)| at));
+        let hidden = || Refusal::Other("it has an encoded '/', '\\' or NUL".into());
+        let path =
+            if path.contains('%') { names::decoded(path).ok_or_else(hidden)? } else { path.to_owned() };
+        let found = self.find(file, &path, by)?;
+        Ok(if found == NOTHING { found } else { names::file(&found, rest) })
+    }
 
-/// The tsconfig.json that `file` belongs to, those that it extends included.
-///
-/// # Errors
-/// Which file is not as it should be.
-pub fn tsconfig(file: &Path) -> Result<Option<Arc<TsConfig>>, String> {
-    packages().app.find_tsconfig(file).map_err(|error| {
-        packages().app.clear_cache();
-        match error {
-            ResolveError::TsconfigLoadFailed { path, source } => format!("{}: {source}", path.display()),
-            other => other.to_string(),
-        }
-    })
+    /// The file that `specifier` names for `file`.
+    fn find(&self, file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+        let all = self.resolvers();
+        let resolver = match by {
+            By::Require => &all.require,
+            By::Import if is_in_package(&file.to_string_lossy()) => &all.package,
+            By::Import => &all.app,
+        };
+        let error = match resolver.resolve_file(file, specifier) {
+            Ok(found) => return Ok(found.path().to_string_lossy().into_owned()),
+            // `"browser": { "fs": false }`: there is nothing in its place.
+            Err(ResolveError::Ignored(_)) => return Ok(NOTHING.to_owned()),
+            Err(error) => error,
+        };
+        // Who tries again may have installed it by then.
+        resolver.clear_cache();
+        Err(match error {
+            ResolveError::NotFound(_) | ResolveError::MatchedAliasNotFound(..) => Refusal::Missing,
+            ResolveError::ExtensionAlias(..) => Refusal::Missing,
+            ResolveError::PackageImportNotDefined(..) => Refusal::Missing,
+            ResolveError::PackagePathNotExported { subpath, package_json_path, .. } => {
+                Refusal::Other(format!(
+                    "\"exports\" in {} has no '{subpath}' for the conditions {}, {} and default",
+                    package_json_path.display(),
+                    CONDITIONS.join(", "),
+                    if by == By::Require { "require" } else { "import" },
+                ))
+            }
+            ResolveError::Json(error) => {
+                Refusal::Other(format!("{}: {}", error.path.display(), error.message))
+            }
+            other => Refusal::Other(other.to_string()),
+        })
+    }
+
+    /// Whether the package of `file` may name other files for its own in places without Node's modules (the field
+    /// `browser`, <https://github.com/defunctzombie/package-browser-field-spec>).
+    pub fn replaces(&self, file: &str) -> bool {
+        let Some(inside) = file.rfind(MODULES).map(|at| at + MODULES.len()) else { return false };
+        let root = Path::new(&file[..inside]).join(name(&file[inside..]));
+        let known = self.replacing.read().ok().and_then(|all| all.get(&root).copied());
+        known.unwrap_or_else(|| {
+            let text = std::fs::read(root.join("package.json")).unwrap_or_default();
+            let replaces = memchr::memmem::find(&text, b"\"browser\"").is_some();
+            if let Ok(mut all) = self.replacing.write() {
+                all.insert(root, replaces);
+            }
+            replaces
+        })
+    }
+
+    /// The tsconfig.json that `file` belongs to, those that it extends included.
+    ///
+    /// # Errors
+    /// Which file is not as it should be.
+    pub fn tsconfig(&self, file: &Path) -> Result<Option<Arc<TsConfig>>, String> {
+        self.resolvers().app.find_tsconfig(file).map_err(|error| {
+            self.resolvers().app.clear_cache();
+            match error {
+                ResolveError::TsconfigLoadFailed { path, source } => format!("{}: {source}", path.display()),
+                other => other.to_string(),
+            }
+        })
+    }
 }
 
 /// The package that `specifier` names, without the path inside of it.

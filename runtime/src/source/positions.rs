@@ -1,10 +1,10 @@
 //! Places in a source for places in the code that runs in its stead.
 //!
-//! Owns: their compact form, those of this process by the file's name, stacks rewritten by them. Must
+//! Owns: their compact form, those of a program by the file's name, stacks rewritten by them. Must
 //! not know: who shows a stack. A stack is rewritten only when it is shown.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// The places of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,50 +86,55 @@ fn take(bytes: &mut &[u8]) -> Option<i32> {
     None
 }
 
-static KNOWN: LazyLock<RwLock<HashMap<String, Arc<Positions>>>> = LazyLock::new(RwLock::default);
+/// The places of the files that run, by name.
+#[derive(Default)]
+pub struct FilePositions(RwLock<HashMap<String, Arc<Positions>>>);
 
-/// Remembers the places of the file `name`, for stacks.
-pub fn remember(name: &str, positions: Positions) {
-    if let Ok(mut known) = KNOWN.write() {
-        known.insert(name.to_owned(), Arc::new(positions));
-    }
-}
-
-/// Whether what runs for the file `name` is not its text.
-pub fn is_known(name: &str) -> bool {
-    KNOWN.read().is_ok_and(|known| known.contains_key(name))
-}
-
-/// Whether some file of this process is not what runs.
-fn any() -> bool {
-    KNOWN.read().is_ok_and(|known| !known.is_empty())
-}
-
-/// A stack, one frame a line, with the places of the sources.
-pub fn map_stack(stack: String) -> String {
-    if !any() {
-        return stack;
-    }
-    let mut mapped = String::with_capacity(stack.len());
-    for line in stack.split_inclusive('\n') {
-        match map_line(line) {
-            Some(line) => mapped.push_str(&line),
-            None => mapped.push_str(line),
+impl FilePositions {
+    /// Remembers the places of the file `name`, for stacks.
+    pub fn remember(&self, name: &str, positions: Positions) {
+        if let Ok(mut known) = self.0.write() {
+            known.insert(name.to_owned(), Arc::new(positions));
         }
     }
-    mapped
-}
 
-/// One line of a stack, `at name (file:line:column)` or `at file:line:column`.
-fn map_line(line: &str) -> Option<String> {
-    let frame = line.trim_end();
-    let end = frame.len() - usize::from(frame.ends_with(')'));
-    let (rest, column) = frame[..end].rsplit_once(':')?;
-    let (rest, row) = rest.rsplit_once(':')?;
-    let start = rest.rfind('(').map(|at| at + 1).or_else(|| rest.find("at ").map(|at| at + 3)).unwrap_or(0);
-    let positions = KNOWN.read().ok()?.get(&rest[start..]).cloned()?;
-    let (row, column) = positions.find(row.parse().ok()?, column.parse().ok()?)?;
-    Some(format!("{rest}:{row}:{column}{}", &line[end..]))
+    /// Whether what runs for the file `name` is not its text.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.read().is_ok_and(|known| known.contains_key(name))
+    }
+
+    /// Whether there is no file whose text is not what runs.
+    fn is_empty(&self) -> bool {
+        self.0.read().map_or(true, |known| known.is_empty())
+    }
+
+    /// A stack, one frame a line, with the places of the sources.
+    pub fn map_stack(&self, stack: String) -> String {
+        if self.is_empty() {
+            return stack;
+        }
+        let mut mapped = String::with_capacity(stack.len());
+        for line in stack.split_inclusive('\n') {
+            match self.map_line(line) {
+                Some(line) => mapped.push_str(&line),
+                None => mapped.push_str(line),
+            }
+        }
+        mapped
+    }
+
+    /// One line of a stack, `at name (file:line:column)` or `at file:line:column`.
+    fn map_line(&self, line: &str) -> Option<String> {
+        let frame = line.trim_end();
+        let end = frame.len() - usize::from(frame.ends_with(')'));
+        let (rest, column) = frame[..end].rsplit_once(':')?;
+        let (rest, row) = rest.rsplit_once(':')?;
+        let start =
+            rest.rfind('(').map(|at| at + 1).or_else(|| rest.find("at ").map(|at| at + 3)).unwrap_or(0);
+        let positions = self.0.read().ok()?.get(&rest[start..]).cloned()?;
+        let (row, column) = positions.find(row.parse().ok()?, column.parse().ok()?)?;
+        Some(format!("{rest}:{row}:{column}{}", &line[end..]))
+    }
 }
 
 #[cfg(test)]
@@ -168,13 +173,14 @@ mod tests {
 
     #[test]
     fn stacks_keep_what_is_not_known() {
-        remember("/positions/a.ts", Positions::of([[0, 0, 9, 0]].into_iter()));
-        remember("/positions/b.ts", Positions::Before(10));
+        let files = FilePositions::default();
+        files.remember("/positions/a.ts", Positions::of([[0, 0, 9, 0]].into_iter()));
+        files.remember("/positions/b.ts", Positions::Before(10));
         let stack = "    at f (/positions/b.ts:1:12)\n    at /positions/b.ts:2:3\n    at native\n    at g (/other.js:1:1)";
         let mapped = "    at f (/positions/b.ts:1:2)\n    at /positions/b.ts:2:3\n    at native\n    at g (/other.js:1:1)";
-        assert_eq!(map_stack(stack.into()), mapped);
+        assert_eq!(files.map_stack(stack.into()), mapped);
         assert_eq!(
-            map_stack("    at <anonymous> (/positions/b.ts:1:99)\n".into()),
+            files.map_stack("    at <anonymous> (/positions/b.ts:1:99)\n".into()),
             "    at <anonymous> (/positions/b.ts:1:89)\n"
         );
     }

@@ -3,77 +3,21 @@
 //! Owns: what is done with which file, and that the result is cached. Must not know: how it is done,
 //! the engine.
 
-use std::fmt;
 use std::path::Path;
 
 use oxc::allocator::Allocator;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
 
-use super::cache;
+use super::cache::{Cache, Key};
 use super::commonjs;
 use super::decorators;
 use super::entry;
-use super::positions::{self, Positions};
+use super::paths::is_in_package;
+pub use super::prepared::{Exports, Format, Prepared, Refusal};
 use super::reexports;
-use super::resolve::is_in_package;
+use super::sources::Sources;
 use super::transform::{self, Options};
-
-/// What a source is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// An ECMAScript module, or a classic script.
-    #[default]
-    Module,
-    /// A CommonJS module.
-    CommonJs(Exports),
-}
-
-/// What a CommonJS module exports, as far as its text tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Exports {
-    /// Names that it sets.
-    pub names: Vec<String>,
-    /// Modules whose names it takes over.
-    pub from: Vec<String>,
-    /// Whether what it exports looks like an app: an object with a handler, or one that is made by `new`.
-    pub serves: bool,
-}
-
-/// A source that the engine can compile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prepared {
-    /// JavaScript.
-    pub text: Vec<u8>,
-    /// What it is.
-    pub format: Format,
-    /// Its places in the file, where they differ.
-    pub(super) positions: Option<Positions>,
-}
-
-impl Prepared {
-    /// Whether it is not the file's text.
-    pub fn is_transformed(&self) -> bool {
-        self.positions.is_some()
-    }
-}
-
-/// A source that is none: why, and where in the file, from 1; 0 where there is no place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// One sentence.
-    pub message: String,
-    /// Line.
-    pub line: u32,
-    /// Column in bytes.
-    pub column: u32,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
 
 /// The longest source that is looked into.
 pub const SOURCE_BYTES_MAX: usize = 64 << 20;
@@ -83,26 +27,21 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// What TypeScript or JSX does not parse.
-pub fn prepare(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+pub fn prepare(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let path = &*super::names::path(name);
-    let prepared = match work(path, &source) {
-        Work::Nothing => return Ok(Prepared { text: source, ..Prepared::default() }),
-        Work::Transform => transformed(path, source)?,
-        Work::Decorated => match decorated(path, &source)? {
-            Some(prepared) => prepared,
-            None => match undecorated(path, &source) {
-                Work::Analyse => analysed(path, source)?,
-                Work::Relink => relinked(path, source)?,
-                _ => return Ok(Prepared { text: source, ..Prepared::default() }),
-            },
-        },
-        Work::Analyse => analysed(path, source)?,
-        Work::Relink => relinked(path, source)?,
-    };
-    if let Some(positions) = &prepared.positions {
-        positions::remember(name, positions.clone());
+    let mut work = work(path, &source);
+    if work == Work::Decorated {
+        if let Some(prepared) = decorated(sources, path, &source)? {
+            return Ok(prepared);
+        }
+        work = undecorated(path, &source);
     }
-    Ok(prepared)
+    match work {
+        Work::Transform => transformed(sources, path, source),
+        Work::Analyse => analysed(sources.cache(), path, source),
+        Work::Relink => relinked(sources.cache(), path, source),
+        Work::Nothing | Work::Decorated => Ok(Prepared { text: source, ..Prepared::default() }),
+    }
 }
 
 /// Whether the file at `path`, which has `text`, can be a classic script: TypeScript, JSX, CommonJS and what has
@@ -183,11 +122,11 @@ pub(super) fn text(name: &str, source: Vec<u8>) -> Result<String, Refusal> {
     })
 }
 
-fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn transformed(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let source = text(name, source)?;
-    let options = Options::of(name)?;
-    let key = cache::Key::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
-    get_or(&key, || {
+    let options = Options::of(sources.packages(), name)?;
+    let key = Key::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
+    get_or(sources.cache(), &key, || {
         apart(|| {
             let rewritten = options.without_import_equals(name, &source);
             let source = rewritten.as_deref().unwrap_or(&source);
@@ -204,14 +143,14 @@ fn transformed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
 }
 
 /// JavaScript without its decorators; none where it has none, or is not UTF-8.
-fn decorated(name: &str, source: &[u8]) -> Result<Option<Prepared>, Refusal> {
+fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prepared>, Refusal> {
     let Ok(source) = std::str::from_utf8(source) else { return Ok(None) };
     let is_commonjs = name.ends_with(".cjs");
     if !apart(|| decorators::are_in_text(source, is_commonjs)) {
         return Ok(None);
     }
-    let options = Options::of(name)?;
-    let key = cache::Key::of(&[b"decorated", options.to_string().as_bytes(), source.as_bytes()]);
+    let options = Options::of(sources.packages(), name)?;
+    let key = Key::of(&[b"decorated", options.to_string().as_bytes(), source.as_bytes()]);
     let make = || {
         let (code, positions) = transform::transform(name, source, &options)?;
         let positions = Some(positions);
@@ -221,14 +160,7 @@ fn decorated(name: &str, source: &[u8]) -> Result<Option<Prepared>, Refusal> {
         let code = reexports::rewrite(code);
         Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions })
     };
-    get_or(&key, || apart(make)).map(Some)
-}
-
-/// Remembers the places of what [`typed`] made, for stacks.
-pub fn remember(name: &str, prepared: &Prepared) {
-    if let Some(positions) = &prepared.positions {
-        positions::remember(name, positions.clone());
-    }
+    get_or(sources.cache(), &key, || apart(make)).map(Some)
 }
 
 /// TypeScript, or JavaScript with decorators, that stands in no file: `name` is in angle brackets. For what does not
@@ -259,27 +191,31 @@ pub(super) fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
 }
 
 /// What the cache holds for `key`, else what `make` makes, which is stored then.
-fn get_or(key: &cache::Key, make: impl FnOnce() -> Result<Prepared, Refusal>) -> Result<Prepared, Refusal> {
-    if let Some(known) = cache::load(key).and_then(|bytes| entry::read(&bytes)) {
+fn get_or(
+    cache: &Cache,
+    key: &Key,
+    make: impl FnOnce() -> Result<Prepared, Refusal>,
+) -> Result<Prepared, Refusal> {
+    if let Some(known) = cache.load(key).and_then(|bytes| entry::read(&bytes)) {
         return Ok(known);
     }
     let made = make()?;
-    cache::store(key, &entry::write(&made));
+    cache.store(key, &entry::write(&made));
     Ok(made)
 }
 
-fn analysed(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn analysed(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let source = text(name, source)?;
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let place = if is_in_package(name) { "package" } else { "app" };
     let node_env = commonjs::node_env();
     let parts = ["analyse", &extension, place, &node_env, &source].map(str::as_bytes);
-    get_or(&cache::Key::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
+    get_or(cache, &Key::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
 }
 
-fn relinked(name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn relinked(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
     let source = text(name, source)?;
-    get_or(&cache::Key::of(&[b"relink", source.as_bytes()]), || {
+    get_or(cache, &Key::of(&[b"relink", source.as_bytes()]), || {
         apart(|| {
             Ok(Prepared { text: reexports::rewrite(source.clone()).into_bytes(), ..Prepared::default() })
         })
@@ -323,7 +259,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_refused() {
-        let refusal = prepare("/app/a.ts", b"let a = '\xff'".to_vec()).expect_err("not UTF-8");
+        let refusal =
+            prepare(&Sources::default(), "/app/a.ts", b"let a = '\xff'".to_vec()).expect_err("not UTF-8");
         assert!(refusal.message.contains("/app/a.ts") && refusal.message.contains("byte 9"), "{refusal}");
     }
 }

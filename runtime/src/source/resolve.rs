@@ -4,44 +4,37 @@
 //! Owns: relative, absolute and file: specifiers, the order in which places are asked. Must not
 //! know: how a module is read.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use url::{Position, Url};
 
-pub use super::packages::NOTHING;
+pub use super::packages::{By, NOTHING};
+use super::paths::{file, folder, is_in_package, normalise};
+use super::sources::Sources;
 use super::{names, packages};
-
-/// How a module is asked for: it decides which conditions of a package hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// `import`, or `import()`.
-    Import,
-    /// `require` of a CommonJS module.
-    Require,
-}
 
 /// Resolves `specifier` against the module that imports it.
 ///
 /// # Errors
 /// One sentence that names what was imported, and by whom.
-pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
+pub fn resolve(sources: &Sources, base: &str, specifier: &str, by: By) -> Result<String, String> {
     if specifier == packages::NOTHING {
         return Ok(specifier.to_owned());
     }
     let base = &*names::path(base);
-    let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(base, specifier));
+    let mapped = sources.mapped(base, specifier);
     let asked = mapped.as_deref().unwrap_or(specifier);
     if is_relative(asked)
-        && packages::replaces(base)
-        && let Ok(found) = packages::resolve(&file(base), asked, by)
+        && sources.packages().replaces(base)
+        && let Ok(found) = sources.packages().resolve(&file(base), asked, by)
     {
         return Ok(found);
     }
     let (path, rest) = match place(base, asked, by, mapped.is_some())? {
         Some(place) => place,
         None => {
-            return packages::resolve(&file(base), asked, by)
-                .map_err(|error| not_a_package(base, specifier, error));
+            let found = sources.packages().resolve(&file(base), asked, by);
+            return found.map_err(|error| not_a_package(base, specifier, error));
         }
     };
     let path = normalise(&path);
@@ -51,7 +44,7 @@ pub fn resolve(base: &str, specifier: &str, by: By) -> Result<String, String> {
     }
     if by == By::Require || may_leave_out_extensions(base) {
         let full = path.to_string_lossy();
-        if let Ok(found) = packages::resolve(&file(base), &full, by) {
+        if let Ok(found) = sources.packages().resolve(&file(base), &full, by) {
             return Ok(names::file(&found, &rest));
         }
     }
@@ -92,14 +85,14 @@ fn from_url(base: &str, asked: &str) -> Result<(PathBuf, String), String> {
 ///
 /// # Errors
 /// One sentence: no package of that name, no URL.
-pub fn resolve_url(base: &str, specifier: &str) -> Result<String, String> {
-    let file_is_there = resolve(base, specifier, By::Import);
+pub fn resolve_url(sources: &Sources, base: &str, specifier: &str) -> Result<String, String> {
+    let file_is_there = resolve(sources, base, specifier, By::Import);
     let error = match file_is_there {
         Ok(found) => return Ok(names::url(&found)),
         Err(error) => error,
     };
     let path = &*names::path(base);
-    let mapped = super::settings().import_map.as_ref().and_then(|map| map.resolve(path, specifier));
+    let mapped = sources.mapped(path, specifier);
     let asked = mapped.as_deref().unwrap_or(specifier);
     let is_path = asked.starts_with('/') || is_relative(asked);
     let url = match is_path {
@@ -118,11 +111,6 @@ fn is_relative(specifier: &str) -> bool {
 /// is TypeScript with `moduleResolution` `bundler`.
 fn may_leave_out_extensions(base: &str) -> bool {
     is_in_package(base) || [".ts", ".tsx", ".mts", ".cts", ".jsx"].iter().any(|e| base.ends_with(e))
-}
-
-/// Whether the file belongs to an installed package.
-pub fn is_in_package(path: &str) -> bool {
-    path.contains("/node_modules/")
 }
 
 /// TypeScript's habit: `./x.js` means the source x.ts where there is no x.js.
@@ -211,23 +199,6 @@ fn instead_of_node(module: &str) -> &'static str {
     }
 }
 
-/// The folder that relative specifiers in `base` start from: the current one where `base` is no file
-/// but, as `<cmdline>`, the name of another source.
-pub fn folder(base: &str) -> PathBuf {
-    match base.starts_with('<') {
-        true => std::env::current_dir().unwrap_or_else(|_| "/".into()),
-        false => Path::new(base).parent().unwrap_or(Path::new("/")).to_owned(),
-    }
-}
-
-/// The file that `base` stands for.
-fn file(base: &str) -> PathBuf {
-    match base.starts_with('<') {
-        true => folder(base).join("source.js"),
-        false => PathBuf::from(base),
-    }
-}
-
 fn with_extension(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -235,33 +206,13 @@ fn with_extension(path: &Path, extension: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes `.` and `..` without asking the file system, as URLs do.
-pub(super) fn normalise(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn dots_are_removed_as_in_urls() {
-        assert_eq!(normalise(Path::new("/a/b/../c/./d")), Path::new("/a/c/d"));
-        assert_eq!(normalise(Path::new("/../a")), Path::new("/a"));
-    }
-
-    #[test]
     fn a_specifier_is_a_url_and_a_required_name_is_a_path() {
+        let sources = Sources::default();
         let folder = std::env::temp_dir().join(format!("jsserve-resolve-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let folder = folder.to_string_lossy().into_owned();
@@ -281,36 +232,41 @@ mod tests {
             ("./..%2Fa.js", None),
             ("./a.js%00", None),
         ] {
-            assert_eq!(resolve(&base, specifier, By::Import).ok(), found, "{specifier}");
+            assert_eq!(resolve(&sources, &base, specifier, By::Import).ok(), found, "{specifier}");
             let url = format!("file://{folder}/{}", specifier.trim_start_matches("./"));
-            assert_eq!(resolve("/elsewhere.js", &url, By::Import).ok(), found, "{url}");
+            assert_eq!(resolve(&sources, "/elsewhere.js", &url, By::Import).ok(), found, "{url}");
         }
         let as_base = format!("file://{folder}/a.js?x=1");
-        assert_eq!(resolve(&as_base, "./a.js", By::Import), Ok(format!("{folder}/a.js")));
-        assert_eq!(resolve(&base, "./q?x.js", By::Require), Ok(format!("{folder}/q?x.js")));
-        assert!(resolve(&base, "./a%20b.js", By::Require).is_err());
+        assert_eq!(resolve(&sources, &as_base, "./a.js", By::Import), Ok(format!("{folder}/a.js")));
+        assert_eq!(resolve(&sources, &base, "./q?x.js", By::Require), Ok(format!("{folder}/q?x.js")));
+        assert!(resolve(&sources, &base, "./a%20b.js", By::Require).is_err());
         for (specifier, url) in [
             ("./a b.js?1", format!("file://{folder}/a%20b.js?1")),
             ("./not there.js", format!("file://{folder}/not%20there.js")),
             ("https://example.org/x", "https://example.org/x".into()),
         ] {
-            assert_eq!(resolve_url(&base, specifier), Ok(url));
+            assert_eq!(resolve_url(&sources, &base, specifier), Ok(url));
         }
-        assert!(resolve_url(&base, "no-such-package").is_err() && resolve_url(&base, "node:fs").is_err());
+        assert!(
+            resolve_url(&sources, &base, "no-such-package").is_err()
+                && resolve_url(&sources, &base, "node:fs").is_err()
+        );
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
     #[test]
     fn a_bare_name_says_who_imported_it() {
-        let message = resolve("/app/main.js", "left-pad", By::Import).unwrap_err();
+        let sources = Sources::default();
+        let message = resolve(&sources, "/app/main.js", "left-pad", By::Import).unwrap_err();
         assert!(message.contains("'left-pad'") && message.contains("/app/main.js"), "{message}");
         assert!(message.contains("npm install left-pad"), "{message}");
-        let message = resolve("/app/main.js", "@a/b/c", By::Import).unwrap_err();
+        let message = resolve(&sources, "/app/main.js", "@a/b/c", By::Import).unwrap_err();
         assert!(message.contains("npm install @a/b)"), "{message}");
     }
 
     #[test]
     fn what_cannot_be_there_is_told_as_what_it_is() {
+        let sources = Sources::default();
         for (specifier, part) in [
             ("node:fs", "node:fs is not there yet"),
             ("fs/promises", "not there yet"),
@@ -318,7 +274,7 @@ mod tests {
             ("https://example.org/a.js", "not from the network"),
             ("#inner", "\"imports\""),
         ] {
-            let message = resolve("/app/main.js", specifier, By::Import).unwrap_err();
+            let message = resolve(&sources, "/app/main.js", specifier, By::Import).unwrap_err();
             assert!(message.contains(part) && message.contains(specifier), "{message}");
         }
     }

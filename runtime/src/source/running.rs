@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{LazyLock, RwLock};
+use std::sync::RwLock;
 
 use super::prepare::{self, Format};
+use super::sources::Sources;
 
 /// The longest file that is read again: a parser's time for it is what the first error at a place costs.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -15,14 +16,13 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// The longest text without a file that is kept.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
+/// What is known of one such text.
 #[derive(Clone)]
-struct Known {
+struct RunningText {
     fingerprint: u64,
     /// For what is no file.
     text: Option<String>,
 }
-
-static KNOWN: LazyLock<RwLock<HashMap<String, Known>>> = LazyLock::new(RwLock::default);
 
 fn fingerprint(text: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -42,39 +42,45 @@ pub fn commonjs(text: &[u8]) -> String {
     format!("{COMMONJS_BEFORE}{text}\n}})")
 }
 
-/// Remembers that the engine runs `text` for the file `name`, or for what is called so.
-pub fn remember(name: &str, text: &[u8]) {
-    let kept = (!name.starts_with('/') && text.len() <= TEXT_BYTES_MAX)
-        .then(|| String::from_utf8_lossy(text).into_owned());
-    if let Ok(mut known) = KNOWN.write() {
-        known.insert(name.to_owned(), Known { fingerprint: fingerprint(text), text: kept });
-    }
-}
+/// The texts of one program, by the names of their files.
+#[derive(Default)]
+pub struct RunningTexts(RwLock<HashMap<String, RunningText>>);
 
-/// The text that runs for `name`.
-pub fn text(name: &str) -> Option<String> {
-    let known = KNOWN.read().ok()?.get(name).cloned()?;
-    if known.text.is_some() {
-        return known.text;
-    }
-    let about = std::fs::metadata(name).ok()?;
-    if !about.is_file() || about.len() > FILE_BYTES_MAX {
-        return None;
-    }
-    let file = std::fs::read(name).ok()?;
-    let is_it = |text: &[u8]| fingerprint(text) == known.fingerprint;
-    let plain = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file);
-    for text in [&file[..], plain] {
-        if is_it(text) {
-            return String::from_utf8(text.to_vec()).ok();
+impl RunningTexts {
+    /// Remembers that the engine runs `text` for the file `name`, or for what is called so.
+    pub fn remember(&self, name: &str, text: &[u8]) {
+        let kept = (!name.starts_with('/') && text.len() <= TEXT_BYTES_MAX)
+            .then(|| String::from_utf8_lossy(text).into_owned());
+        if let Ok(mut known) = self.0.write() {
+            known.insert(name.to_owned(), RunningText { fingerprint: fingerprint(text), text: kept });
         }
     }
-    let prepared = prepare::prepare(name, plain.to_vec()).ok()?;
-    let text = match prepared.format {
-        Format::Module => String::from_utf8(prepared.text).ok()?,
-        Format::CommonJs(_) => commonjs(&prepared.text),
-    };
-    is_it(text.as_bytes()).then_some(text)
+
+    /// The text that runs for `name`.
+    pub fn text(&self, sources: &Sources, name: &str) -> Option<String> {
+        let known = self.0.read().ok()?.get(name).cloned()?;
+        if known.text.is_some() {
+            return known.text;
+        }
+        let about = std::fs::metadata(name).ok()?;
+        if !about.is_file() || about.len() > FILE_BYTES_MAX {
+            return None;
+        }
+        let file = std::fs::read(name).ok()?;
+        let is_it = |text: &[u8]| fingerprint(text) == known.fingerprint;
+        let plain = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file);
+        for text in [&file[..], plain] {
+            if is_it(text) {
+                return String::from_utf8(text.to_vec()).ok();
+            }
+        }
+        let prepared = prepare::prepare(sources, name, plain.to_vec()).ok()?;
+        let text = match prepared.format {
+            Format::Module => String::from_utf8(prepared.text).ok()?,
+            Format::CommonJs(_) => commonjs(&prepared.text),
+        };
+        is_it(text.as_bytes()).then_some(text)
+    }
 }
 
 #[cfg(test)]
@@ -86,11 +92,12 @@ mod tests {
         let file = std::env::temp_dir().join(format!("jsserve-running-{}.js", std::process::id()));
         let name = file.to_str().expect("a name in UTF-8");
         std::fs::write(&file, "a.b()").expect("a file");
-        assert_eq!(text(name), None, "never compiled");
-        remember(name, b"a.b()");
-        assert_eq!(text(name).as_deref(), Some("a.b()"));
+        let (texts, sources) = (RunningTexts::default(), Sources::default());
+        assert_eq!(texts.text(&sources, name), None, "never compiled");
+        texts.remember(name, b"a.b()");
+        assert_eq!(texts.text(&sources, name).as_deref(), Some("a.b()"));
         std::fs::write(&file, "c.d()").expect("a file");
-        assert_eq!(text(name), None);
+        assert_eq!(texts.text(&sources, name), None);
         std::fs::remove_file(&file).expect("it is there");
     }
 }

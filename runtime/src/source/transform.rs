@@ -19,9 +19,9 @@ use oxc::transformer::{HelperLoaderMode, JsxRuntime, TransformOptions, Transform
 use super::decorators;
 use super::import_equals;
 use super::namespaces;
-use super::packages;
+use super::packages::Packages;
 use super::positions::Positions;
-use super::prepare::Refusal;
+use super::prepared::Refusal;
 
 /// What tsconfig.json says about code, and the kind of file.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +54,10 @@ impl Options {
     ///
     /// # Errors
     /// A tsconfig.json that cannot be read.
-    pub fn of(name: &str) -> Result<Options, Refusal> {
+    pub fn of(packages: &Packages, name: &str) -> Result<Options, Refusal> {
         let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy().into_owned();
         let mut options = Options { extension, ..Options::default() };
-        let config = packages::tsconfig(Path::new(name)).map_err(|reason| Refusal {
+        let config = packages.tsconfig(Path::new(name)).map_err(|reason| Refusal {
             message: format!("cannot read the tsconfig.json that '{name}' belongs to: {reason}"),
             line: 0,
             column: 0,

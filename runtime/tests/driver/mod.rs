@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use runtime::io::{self, Backend, IoOptions};
+use runtime::js::cluster::Cluster;
 use runtime::js::compile::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::js::exception::Thrown;
@@ -52,6 +53,15 @@ pub struct Driver {
 
 /// An engine with `table` and the assertions.
 pub fn with_table(table: &'static Table) -> Driver {
+    with_code(table, Code::new("/app.js".into()))
+}
+
+/// An engine with the real table, of the app that `cluster` is of.
+pub fn within(cluster: Arc<Cluster>) -> Driver {
+    with_code(&runtime::modules::TABLE, Code::within(cluster, "/app.js".into()))
+}
+
+fn with_code(table: &'static Table, code: Code) -> Driver {
     let limits = EngineLimits {
         heap_bytes_max: 64 << 20,
         stack_bytes_max: 256 << 10,
@@ -62,8 +72,7 @@ pub fn with_table(table: &'static Table) -> Driver {
     let report = Box::new(move |thrown: &Thrown, place: &str| {
         log.borrow_mut().push(format!("{place}: {thrown}"));
     });
-    let code = Arc::new(Code::new("/app.js".into()));
-    let engine = Engine::new(&limits, table, code, Pulse::default(), report).expect("an engine");
+    let engine = Engine::new(&limits, table, Arc::new(code), Pulse::default(), report).expect("an engine");
     let driver = Driver { engine, reports };
     driver.run(PRELUDE);
     driver

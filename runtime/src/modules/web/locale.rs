@@ -59,10 +59,14 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether an app was told.
+#[derive(Default)]
+struct Warned(AtomicBool);
+
 fn call<'js>(scope: &Scope<'_, 'js>, index: usize) -> Result<Value<'js>> {
-    static SAID: AtomicBool = AtomicBool::new(false);
     let (class, method, locale) = METHODS[index];
-    if scope.has(locale) && !SAID.swap(true, Ordering::Relaxed) {
+    if scope.has(locale) && !State::of(scope.ctx).cluster().shared::<Warned>().0.swap(true, Ordering::Relaxed)
+    {
         let method = method.to_string_lossy();
         tracing::warn!(
             "{class}.prototype.{method} does not heed its locale: there is no Intl yet (this is said once)"

@@ -1,4 +1,4 @@
-//! `jsserve:shared`: maps that all workers of the process share, for JavaScript.
+//! `jsserve:shared`: maps that all workers of an app share, for JavaScript.
 //!
 //! Owns: opening maps by name, arguments and errors, the `update` loop. Must not know: how the store
 //! keeps things. No lock is held while JavaScript runs. The interface is described in `shared.d.ts`.
@@ -8,20 +8,21 @@ pub mod store;
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Module, Object, Result, Value};
 
 use crate::js::class::{Class, Member, Scope, Static};
+use crate::js::engine::State;
 use crate::js::{class, clone, exception, function, value};
 use crate::modules::web::iterate;
 use store::{Full, IncrError, Map, OnFull, Options, Stored};
 
 /// Bytes of a key in UTF-8, and of a map's name.
 pub const KEY_BYTES_MAX: usize = 1_024;
-/// Maps of one process.
+/// Maps of one app.
 pub const MAPS_MAX: usize = 1_000;
 /// `bytesMax` of a map that is opened without.
 pub const BYTES_MAX_DEFAULT: u64 = 64 << 20;
@@ -30,7 +31,9 @@ pub const UPDATE_TRIES_MAX: usize = 1_000;
 /// 2^53 - 1, the largest exact integer.
 const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 
-static MAPS: LazyLock<RwLock<HashMap<String, Arc<Map>>>> = LazyLock::new(RwLock::default);
+/// The maps of one app, by name.
+#[derive(Default)]
+struct AppMaps(RwLock<HashMap<String, Arc<Map>>>);
 
 /// Makes the native module.
 ///
@@ -68,11 +71,12 @@ fn open<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let wish = Wish::read(ctx, &scope.arg(1))?;
     let name = key(ctx, &scope.arg(0), "the name of a shared map", str::to_owned)?;
-    let known = MAPS.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+    let maps = State::of(ctx).cluster().shared::<AppMaps>();
+    let known = maps.0.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
     let map = match known {
         Some(map) => map,
         None => {
-            let mut all = MAPS.write().unwrap_or_else(PoisonError::into_inner);
+            let mut all = maps.0.write().unwrap_or_else(PoisonError::into_inner);
             if all.len() >= MAPS_MAX && !all.contains_key(&name) {
                 let text = format!("There are {MAPS_MAX} shared maps, no more can be opened");
                 return Err(coded(ctx, &text, "SharedMapsError", "ERR_SHARED_MAPS"));

@@ -1,5 +1,5 @@
 /*
- * Maps that all workers of the process share. Module variables are one per worker; what must be one
+ * Maps that all workers of an app share. Module variables are one per worker; what must be one
  * for the whole app lives here. Everything is synchronous and atomic per key.
  *
  *     import shared from "jsserve:shared"

@@ -13,10 +13,11 @@ use rquickjs::{Coerced, Ctx, FromJs, Object, Result, Value};
 
 use super::table::Descriptors;
 use super::{coerce, errno};
-use crate::environment;
+use crate::environment::Environment;
 use crate::io::errno::number;
 use crate::io::process::{self, Program};
 use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{exception, value};
 use crate::modules::web::host::{Host, Role};
@@ -51,7 +52,7 @@ fn exec<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         return Err(exception::type_error(ctx, text));
     }
     let block = options.block;
-    let done = options.program(&Descriptors::of(ctx), arguments).and_then(process::spawn);
+    let done = options.program(ctx, arguments).and_then(process::spawn);
     let pid = done.map_err(|error| errno::throw(ctx, "exec", &error))?;
     let result = if block { process::wait_for(pid) } else { Ok(pid) };
     let result = result.map_err(|error| errno::throw(ctx, "exec", &error))?;
@@ -119,8 +120,9 @@ impl Options {
         })
     }
 
-    /// EBADF where a number of `stdin`, `stdout` or `stderr` is not in `descriptors`.
-    fn program(self, descriptors: &Descriptors, arguments: Vec<CString>) -> io::Result<Program> {
+    /// EBADF where a number of `stdin`, `stdout` or `stderr` is not one of the engine's descriptors.
+    fn program(self, ctx: &Ctx<'_>, arguments: Vec<CString>) -> io::Result<Program> {
+        let (descriptors, inherited) = (Descriptors::of(ctx), State::of(ctx).cluster().environment());
         let copy = |fd: Option<i32>| -> io::Result<Option<OwnedFd>> {
             let Some(fd) = fd else { return Ok(None) };
             descriptors.get(fd)?.socket.with_fd(|fd| fd.try_clone_to_owned()).map(Some)
@@ -128,13 +130,13 @@ impl Options {
         let [stdin, stdout, stderr] = self.stdio;
         let file = self.file.unwrap_or_else(|| arguments.first().cloned().unwrap_or_default());
         let files = match self.use_path {
-            true => process::candidates(&file, &search_path()),
+            true => process::candidates(&file, &search_path(inherited)),
             false => vec![file],
         };
         Ok(Program {
             files,
             arguments,
-            environment: self.environment.unwrap_or_else(inherited_environment),
+            environment: self.environment.unwrap_or_else(|| pairs(inherited)),
             folder: self.folder,
             stdio: [copy(stdin)?, copy(stdout)?, copy(stderr)?],
             groups: self.groups,
@@ -172,13 +174,13 @@ fn groups(ctx: &Ctx<'_>, given: &Value<'_>, what: &str) -> Result<Vec<u32>> {
 }
 
 /// The environment as `std.setenv` left it.
-fn inherited_environment() -> Vec<CString> {
+fn pairs(environment: &Environment) -> Vec<CString> {
     let pair = |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
-    environment::snapshot().into_iter().filter_map(|entry| CString::new(pair(entry)).ok()).collect()
+    environment.snapshot().into_iter().filter_map(|entry| CString::new(pair(entry)).ok()).collect()
 }
 
-fn search_path() -> Vec<u8> {
-    environment::get(OsStr::new("PATH")).map_or_else(|| PATH.to_vec(), OsStringExt::into_vec)
+fn search_path(environment: &Environment) -> Vec<u8> {
+    environment.get(OsStr::new("PATH")).map_or_else(|| PATH.to_vec(), OsStringExt::into_vec)
 }
 
 /// `waitpid(pid, options = 0)`: `[pid, status]`, `[0, 0]` with WNOHANG where nothing has ended, or

@@ -1,14 +1,15 @@
 //! `std.getenv` and its kin.
 //!
-//! Owns: the calls. Must not know: where variables are kept (`environment` of the crate does).
+//! Owns: the calls. Must not know: how variables are kept (`environment` of the crate does, for each app).
 
 use std::ffi::{CStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rquickjs::{Atom, Object, Result, Value};
 
-use crate::environment::{get, set, snapshot};
+use crate::environment::Environment;
 use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, value};
 use rquickjs::object::Property;
@@ -29,9 +30,14 @@ fn text(scope: &Scope<'_, '_>, index: usize) -> Result<OsString> {
     Ok(OsString::from_vec(value::to_string(&scope.arg(index))?.into_bytes()))
 }
 
+/// The variables of the app.
+fn variables<'a>(scope: &'a Scope<'_, '_>) -> &'a Environment {
+    State::of(scope.ctx).cluster().environment()
+}
+
 /// `getenv(name)`: the value, or `undefined`.
 fn getenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    match get(&text(scope, 0)?) {
+    match variables(scope).get(&text(scope, 0)?) {
         Some(found) => convert::text(scope.ctx, found.as_bytes()),
         None => Ok(scope.undefined()),
     }
@@ -40,20 +46,20 @@ fn getenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// `setenv(name, value)`.
 fn setenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let (name, value) = (text(scope, 0)?, text(scope, 1)?);
-    set(&name, Some(&value));
+    variables(scope).set(&name, Some(&value));
     Ok(scope.undefined())
 }
 
 /// `unsetenv(name)`.
 fn unsetenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    set(&text(scope, 0)?, None);
+    variables(scope).set(&text(scope, 0)?, None);
     Ok(scope.undefined())
 }
 
 /// `getenviron()`: an object of all variables.
 fn all<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let object = Object::new(scope.ctx.clone())?;
-    for (name, value) in snapshot() {
+    for (name, value) in variables(scope).snapshot() {
         let name = Atom::from_value(scope.ctx.clone(), &convert::text(scope.ctx, name.as_bytes())?)?;
         let value = convert::text(scope.ctx, value.as_bytes())?;
         object.prop(name, Property::from(value).writable().configurable().enumerable())?;

@@ -15,7 +15,6 @@ use super::file::File;
 use super::open_file::OpenFile;
 use super::standard;
 use super::stream::{Access, Stream};
-use crate::environment;
 use crate::io::Socket;
 use crate::io::errno;
 use crate::js::class::{Scope, Static};
@@ -176,7 +175,7 @@ fn popen<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn start(ctx: &Ctx<'_>, command: &str, reads: bool) -> io::Result<OpenFile> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(std::ffi::OsStr::from_bytes(command.as_bytes()));
-    shell.env_clear().envs(environment::snapshot());
+    shell.env_clear().envs(State::of(ctx).cluster().environment().snapshot());
     match reads {
         true => shell.stdout(Stdio::piped()),
         false => shell.stdin(Stdio::piped()),

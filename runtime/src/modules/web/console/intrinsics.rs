@@ -8,7 +8,6 @@ use crate::js::engine::State;
 use crate::js::held::{Held, Slot};
 use crate::js::reflect::{self, Slot as Property};
 use crate::js::{promise, stack, value};
-use crate::source::positions::map_stack;
 
 /// The methods.
 #[derive(Default)]
@@ -136,7 +135,7 @@ impl Intrinsics {
             }
         });
         let text = text(found.filter(Value::is_string))?;
-        Some(if raw { map_stack(text) } else { text })
+        Some(if raw { stack::map_stack(error.ctx(), text) } else { text })
     }
 
     /// The `name` or the `message` of a DOMException.

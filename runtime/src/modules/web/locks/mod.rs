@@ -1,12 +1,12 @@
 //! `navigator.locks` (Web Locks API): classes written in JavaScript (`locks.js`), loaded when an app first
 //! names one.
 //!
-//! Owns: loading them, an engine's part of the process's locks, when its callbacks run. Must not know: the
+//! Owns: loading them, an engine's part of its app's locks, when its callbacks run. Must not know: the
 //! order of requests.
 
 pub mod manager;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::{Rc, Weak};
@@ -18,6 +18,7 @@ use self::manager::{Answer, Full, Info, LOCKS_MAX, Mailbox, Manager, News, Wish}
 use crate::io;
 use crate::js::alive::Hold;
 use crate::js::class::{Scope, Static};
+use crate::js::cluster::Cluster;
 use crate::js::engine::{Engine, State};
 use crate::js::function::{self, Functions};
 use crate::js::held::{Held, Slot};
@@ -41,22 +42,18 @@ pub const NAME_BYTES_MAX: usize = 1_024;
 #[derive(Default)]
 struct LockClasses(Slot);
 
-/// The locks that an engine shares with others; its own, where nobody gave it any.
+/// The generation of the worker that an engine belongs to; 0 for one that no other takes the place of.
 #[derive(Default)]
-struct SharedManager(RefCell<Option<(Arc<Manager>, u64)>>);
+struct Generation(Cell<u64>);
 
-/// Has the engine, which belongs to the worker of that `generation`, share `manager` with the others that do.
-pub fn share(state: &State, manager: Arc<Manager>, generation: u64) {
-    *state.extension::<SharedManager>().0.borrow_mut() = Some((manager, generation));
+/// Says that the engine belongs to the worker of that `generation`.
+pub fn set_generation(state: &State, generation: u64) {
+    state.extension::<Generation>().0.set(generation);
 }
 
-/// The locks that the engine shares.
-pub fn shared(state: &State) -> Arc<Manager> {
-    share_of(state).0
-}
-
-fn share_of(state: &State) -> (Arc<Manager>, u64) {
-    state.extension::<SharedManager>().0.borrow_mut().get_or_insert_default().clone()
+/// Releases what the worker of this generation holds: another has taken its place.
+pub fn give_up(cluster: &Cluster, generation: u64) {
+    cluster.shared::<Manager>().give_up(generation);
 }
 
 /// An engine's part: what it holds and waits for is released when it ends.
@@ -85,7 +82,8 @@ fn client(ctx: &Ctx<'_>) -> Result<Rc<Client>> {
     if let Some(client) = &*ours.0.borrow() {
         return Ok(client.clone());
     }
-    let (manager, generation) = share_of(state);
+    let manager = state.cluster().shared::<Manager>();
+    let generation = state.extension::<Generation>().0.get();
     let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?, generation));
     let client = Client { manager, mailbox: mailbox.clone(), holds: RefCell::default() };
     drop(io::spawn(listen(state.engine(), mailbox)));

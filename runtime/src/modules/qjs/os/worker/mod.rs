@@ -29,7 +29,7 @@ use crate::js::function;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{promise, value};
 use crate::modules::web::host::Host;
-use crate::modules::web::{locks, report};
+use crate::modules::web::report;
 
 /// Frames that are searched for the module that calls `new os.Worker`.
 const FRAMES_MAX: isize = 8;
@@ -108,11 +108,11 @@ impl Class for Worker {
         let ctx = scope.ctx;
         scope.require(1, "Worker")?;
         let specifier = value::to_string(&scope.arg(0))?;
-        let Some(place) = Place::take() else {
+        let state = State::of(ctx);
+        let Some(place) = Place::take(state.cluster()) else {
             let text = format!("more than {} Workers are running", thread::WORKERS_MAX);
             return Err(exception::range_error(ctx, &text));
         };
-        let state = State::of(ctx);
         let (end, theirs) = port::pair();
         let leash = Arc::new(Leash::default());
         let on = Arc::downgrade(&leash);
@@ -124,7 +124,7 @@ impl Class for Worker {
             limits: state.limits(),
             backend: io::backend().unwrap_or(Backend::Epoll),
             parent: Host::role(ctx),
-            locks: locks::shared(state),
+            cluster: state.cluster().clone(),
             leash,
             place,
         };

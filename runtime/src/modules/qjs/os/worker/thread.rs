@@ -19,41 +19,45 @@ use super::ParentEnd;
 use super::port::End;
 use crate::config::NATIVE_STACK_BYTES;
 use crate::io::{self, Backend, IoOptions, Notifier};
+use crate::js::cluster::Cluster;
 use crate::js::compile::Code;
-use crate::js::engine::{Engine, EngineLimits, Pulse};
+use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::exception::{self, Thrown};
 use crate::js::loader::Table;
 use crate::js::promise::{self, Observer};
 use crate::log;
 use crate::modules::web::console::{Level, Output};
 use crate::modules::web::host::{self, Host, Role};
-use crate::modules::web::locks::{self, manager::Manager};
 use crate::source::names;
 use crate::source::resolve::{By, resolve};
 
-/// Threads of Workers in the process.
+/// Threads of Workers of one app.
 pub(super) const WORKERS_MAX: usize = 256;
 /// A Worker's sockets are few: the ring is small.
 const RING_ENTRIES: u32 = 64;
 /// Receive buffers of that ring.
 const RECV_BUFFER_BYTES: usize = 64 << 10;
 
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+/// How many run for an app.
+#[derive(Default)]
+struct Running(AtomicUsize);
 
 /// One of the threads there may be; free again when dropped.
-pub(super) struct Place(());
+pub(super) struct Place(Arc<Running>);
 
 impl Place {
     /// `None` when all are taken.
-    pub(super) fn take() -> Option<Place> {
+    pub(super) fn take(cluster: &Cluster) -> Option<Place> {
+        let running = cluster.shared::<Running>();
         let more = |running| (running < WORKERS_MAX).then_some(running + 1);
-        RUNNING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Place(()))
+        let taken = running.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Place(running))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -102,8 +106,8 @@ pub(super) struct Seed {
     pub(super) backend: Backend,
     /// What that engine runs for.
     pub(super) parent: Role,
-    /// The locks that it shares with that engine.
-    pub(super) locks: Arc<Manager>,
+    /// What it shares with that engine, and with all of its app.
+    pub(super) cluster: Arc<Cluster>,
     /// What ends it early.
     pub(super) leash: Arc<Leash>,
     /// Its place among all.
@@ -178,7 +182,7 @@ fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
 }
 
 async fn live(seed: Seed) -> Result<(), Thrown> {
-    let Seed { base, specifier, end, table, limits, parent, locks, leash, place, .. } = seed;
+    let Seed { base, specifier, end, table, limits, parent, cluster, leash, place, .. } = seed;
     let name: Rc<str> = specifier.as_str().into();
     let report = {
         let name = name.clone();
@@ -186,7 +190,9 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     };
     // It has the thread to itself: a turn may take as long as it likes.
     let limits = EngineLimits { turn_cpu_max: Duration::MAX, ..limits };
-    let engine = Engine::new(&limits, table, Arc::new(Code::default()), Pulse::default(), report)?;
+    // Its files are read when it starts, whatever they were when the app was loaded.
+    let code = Arc::new(Code::within(cluster, String::new()));
+    let engine = Engine::new(&limits, table, code, Pulse::default(), report)?;
     // Nothing of an app may end the process, nor of its Workers.
     let role = if parent == Role::App { Role::App } else { Role::Worker };
     Host::set(engine.state(), role);
@@ -198,7 +204,6 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
             engine.turn(|ctx| (table.thread_of_script)(ctx).map_err(|error| Thrown::of(ctx, &error)))?
         }
     }
-    locks::share(engine.state(), locks, 0);
     engine.state().extension::<ParentEnd>().put(end);
     leash.hold(&engine);
     engine.turn(|ctx| import(ctx, &base, &specifier, parent));
@@ -246,7 +251,7 @@ impl Observer for Loaded {
 
 fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
     let load = || {
-        let name = find(base, specifier).map_err(|message| exception::type_error(ctx, &message))?;
+        let name = find(ctx, base, specifier).map_err(|message| exception::type_error(ctx, &message))?;
         let evaluated = Module::import(ctx, &*names::specifier(&name))?;
         let observer = Loaded { parent, specifier: specifier.to_owned() };
         promise::observe(ctx, evaluated.as_value(), Box::new(observer))
@@ -258,7 +263,7 @@ fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
 
 /// The absolute path of the module. A name that begins with no dot starts from the working directory,
 /// as in qjs; failing that, from the folder of who asks.
-fn find(base: &str, specifier: &str) -> Result<String, String> {
+fn find(ctx: &Ctx<'_>, base: &str, specifier: &str) -> Result<String, String> {
     let bare = !specifier.starts_with(['.', '/']) && !specifier.starts_with("file:");
     let here = std::env::current_dir().unwrap_or_default();
     if bare && here.join(specifier).is_file() {
@@ -267,5 +272,5 @@ fn find(base: &str, specifier: &str) -> Result<String, String> {
     // What is evaluated from no file has a name like "<evalScript>".
     let base = here.join(if base.is_empty() { "<script>" } else { base });
     let specifier = if bare { format!("./{specifier}") } else { specifier.to_owned() };
-    resolve(&base.to_string_lossy(), &specifier, By::Import)
+    resolve(State::of(ctx).cluster().sources(), &base.to_string_lossy(), &specifier, By::Import)
 }

@@ -1,0 +1,54 @@
+//! What the engines of one app share, whatever thread they are on: its agent cluster (ECMA-262, section 9.7).
+//!
+//! Owns: the app's sources and environment, one value of each type that modules keep for it. Must not know:
+//! those types, engines.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::environment::Environment;
+use crate::source::Sources;
+
+type AnyShared = Arc<dyn Any + Send + Sync>;
+
+/// The value of one app: its workers and the threads that it starts have it, another app has another.
+#[derive(Default)]
+pub struct Cluster {
+    sources: Sources,
+    environment: Environment,
+    shared: RwLock<HashMap<TypeId, AnyShared>>,
+}
+
+impl Cluster {
+    /// The cluster of an app with these sources, in this environment.
+    pub fn new(sources: Sources, environment: Environment) -> Cluster {
+        Cluster { sources, environment, shared: RwLock::default() }
+    }
+
+    /// Where its modules come from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Its variables.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The app's one `T`, made when first asked for: to be kept by who needs it often.
+    pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let known = |all: &HashMap<TypeId, AnyShared>| {
+            all.get(&TypeId::of::<T>()).and_then(|any| any.clone().downcast::<T>().ok())
+        };
+        if let Some(found) = known(&self.shared.read().unwrap_or_else(PoisonError::into_inner)) {
+            return found;
+        }
+        let mut all = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        known(&all).unwrap_or_else(|| {
+            let made = Arc::new(T::default());
+            all.insert(TypeId::of::<T>(), made.clone());
+            made
+        })
+    }
+}
