@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 mod imports;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/statics.rs"]
+mod statics;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
