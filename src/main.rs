@@ -12,7 +12,7 @@ mod types;
 use std::io::Write;
 use std::process::ExitCode;
 
-use cli::Request;
+use cli::Invocation;
 use runtime::config::{LogFormat, ScriptConfig};
 
 fn main() -> ExitCode {
@@ -23,27 +23,27 @@ fn main() -> ExitCode {
         logging::start(false, LogFormat::Json);
     }
     match cli::read(words) {
-        Ok(Request::Serve(config)) => {
+        Ok(Invocation::Serve(config)) => {
             logging::start(config.quiet, config.log);
             serve::serve(*config).unwrap_or_else(|error| failure::report(&error))
         }
-        Ok(Request::Script(config, warning)) => {
+        Ok(Invocation::Script(config, warning)) => {
             if let Some(warning) = warning {
                 failure::complain(&warning);
             }
             run(ScriptConfig { descriptors, ..*config })
         }
-        Ok(Request::Repl(config)) => {
+        Ok(Invocation::Repl(config)) => {
             logging::start(true, config.log);
             let ended = repl::run(ScriptConfig { descriptors, ..*config });
             ended.unwrap_or_else(|error| failure::report(&error))
         }
-        Ok(Request::Check(config)) => {
+        Ok(Invocation::Check(config)) => {
             logging::start(config.quiet, config.log);
             serve::check(*config).unwrap_or_else(|error| failure::report(&error))
         }
-        Ok(Request::Types) => print(&types::text()),
-        Ok(Request::Print(text)) => print(&text),
+        Ok(Invocation::Types) => print(&types::text()),
+        Ok(Invocation::Print(text)) => print(&text),
         Err(error) => failure::report(&error),
     }
 }

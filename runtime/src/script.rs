@@ -255,7 +255,7 @@ impl Script {
         if self.config.std {
             let start = |ctx: &Ctx<'_>| {
                 let module = Module::declare(ctx.clone(), "<std>", STD)?;
-                Ok(goal::Program::Module(module).start(ctx)?.map(crate::js::Held::new))
+                Ok(goal::CompiledProgram::Module(module).start(ctx)?.map(crate::js::Held::new))
             };
             self.settle(start).await;
         }
@@ -300,11 +300,11 @@ impl Script {
                 true => self.code.main_module(ctx, &source.text),
                 false => self.code.script(ctx, &source.name),
             };
-            let first = goal::Program::compile(ctx, &source.text, &source.name, source.goal, module);
+            let first = goal::CompiledProgram::compile(ctx, &source.text, &source.name, source.goal, module);
             let program = first.or_else(|error| {
                 let text = as_typescript(ctx, &error, source)?;
                 let module = || self.code.main_module(ctx, &text);
-                goal::Program::compile(ctx, &text, &source.name, source.goal, module)
+                goal::CompiledProgram::compile(ctx, &text, &source.name, source.goal, module)
             })?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))
         };

@@ -53,7 +53,7 @@ pub struct Flags {
     pub settings: Settings,
 
     #[command(flatten)]
-    pub script: Script,
+    pub script: ScriptFlags,
 
     #[command(flatten)]
     pub serving: Serving,
@@ -127,7 +127,7 @@ pub struct Settings {
 /// How a script is run. These stand before the file.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Scripts")]
-pub struct Script {
+pub struct ScriptFlags {
     /// Run this text instead of a file
     #[arg(long, short = 'e', value_name = "EXPR", allow_hyphen_values = true)]
     pub eval: Option<String>,

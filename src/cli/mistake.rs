@@ -6,7 +6,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
 use runtime::error::{Error, ErrorKind};
 
-use super::values::Refusal;
+use super::values::ValueError;
 
 const HELP: &str = "All flags: jsserve --help";
 
@@ -33,7 +33,7 @@ pub fn explain(error: &clap::Error) -> Error {
         }
         Kind::ValueValidation => {
             let cause = std::error::Error::source(error);
-            let refusal = cause.and_then(|cause| cause.downcast_ref::<Refusal>());
+            let refusal = cause.and_then(|cause| cause.downcast_ref::<ValueError>());
             let other = || (cause.map(ToString::to_string).unwrap_or_default(), HELP.to_string());
             let (why, how) = refusal.map_or_else(other, |one| (one.why.to_owned(), one.how.clone()));
             return of_flag(&flag, format!("{value}: {why}"), how);

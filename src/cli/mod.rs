@@ -37,7 +37,7 @@ use words::Words;
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub enum Request {
+pub enum Invocation {
     /// Serve with this configuration.
     Serve(Box<Config>),
     /// Run this script; the second is a warning to print before.
@@ -56,33 +56,33 @@ pub enum Request {
 ///
 /// # Errors
 /// `Usage` for mistakes in flags, `App` when the file cannot be read.
-pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request> {
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Invocation> {
     let words: Vec<OsString> = words.into_iter().collect();
     match understand(&words) {
         Ok(request) => Ok(request),
-        Err(Refusal::Ours(error)) => Err(error),
-        Err(Refusal::Flags(error)) if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) => {
-            Ok(Request::Print(error.to_string()))
+        Err(CliError::Ours(error)) => Err(error),
+        Err(CliError::Flags(error)) if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) => {
+            Ok(Invocation::Print(error.to_string()))
         }
-        Err(Refusal::Flags(error)) => Err(mistake::explain(&error)),
+        Err(CliError::Flags(error)) => Err(mistake::explain(&error)),
     }
 }
 
 /// Why there is nothing to do.
-enum Refusal {
+enum CliError {
     Flags(clap::Error),
     Ours(Error),
 }
 
-impl From<clap::Error> for Refusal {
+impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
-        Refusal::Flags(error)
+        CliError::Flags(error)
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for CliError {
     fn from(error: Error) -> Self {
-        Refusal::Ours(error)
+        CliError::Ours(error)
     }
 }
 
@@ -99,8 +99,8 @@ fn parse(words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::E
     Ok((Flags::from_arg_matches(&matches)?, matches))
 }
 
-fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
-    let serve = || Ok(Request::Serve(Box::new(served(words)?)));
+fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
+    let serve = || Ok(Invocation::Serve(Box::new(served(words)?)));
     let Some(Words { head, file, rest }) = Words::cut(&Flags::command(), words) else {
         // An unknown flag: the error says which.
         return serve();
@@ -119,36 +119,38 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
     if let Some(text) = flags.script.eval.clone().or_else(|| flags.script.print.clone()) {
         // The first word that is no flag is an argument like the others.
         let flag = if flags.script.print.is_some() { "-p" } else { "-e" };
-        return Ok(Request::Script(config(Program::Text(text), file)?, warn(flag)));
+        return Ok(Invocation::Script(config(Program::Text(text), file)?, warn(flag)));
     }
     if flags.script.interactive {
         let mut prompt = config(Program::Prompt, file.clone())?;
         prompt.includes.extend(file.map(PathBuf::from));
-        return Ok(Request::Repl(prompt));
+        return Ok(Invocation::Repl(prompt));
     }
     let file = match file {
         Some(file) => file,
         None if !script::is_meant(&given) && is_project(&flags)? => return serve(),
-        None if std::io::stdin().is_terminal() => return Ok(Request::Repl(config(Program::Prompt, None)?)),
+        None if std::io::stdin().is_terminal() => {
+            return Ok(Invocation::Repl(config(Program::Prompt, None)?));
+        }
         None => "-".into(),
     };
     if let Some(text) = file.to_str().and_then(|word| commands::answer(word, &rest)) {
-        return text.map(Request::Print).map_err(Refusal::from);
+        return text.map(Invocation::Print).map_err(CliError::from);
     }
     match file.to_str() {
         Some("-") => {
-            Ok(Request::Script(config(Program::Stdin, Some(file))?, warn("the program on standard input")))
+            Ok(Invocation::Script(config(Program::Stdin, Some(file))?, warn("the program on standard input")))
         }
-        Some("repl") => Ok(Request::Repl(config(Program::Prompt, None)?)),
-        Some("types") if rest.is_empty() => Ok(Request::Types),
+        Some("repl") => Ok(Invocation::Repl(config(Program::Prompt, None)?)),
+        Some("types") if rest.is_empty() => Ok(Invocation::Types),
         Some("check") if !rest.is_empty() || is_project(&flags)? => {
             let at = words.len() - rest.len() - 1;
             let serving = [&words[..at], &words[at + 1..]].concat();
-            Ok(Request::Check(Box::new(served(&serving)?)))
+            Ok(Invocation::Check(Box::new(served(&serving)?)))
         }
         _ if resolve::is_stream(Path::new(&file)) => {
             let program = Program::Stream(PathBuf::from(&file));
-            Ok(Request::Script(config(program, Some(file.clone()))?, warn(&name(&file))))
+            Ok(Invocation::Script(config(program, Some(file.clone()))?, warn(&name(&file))))
         }
         _ => {
             let path = Path::new(&file);
@@ -161,13 +163,13 @@ fn understand(words: &[OsString]) -> std::result::Result<Request, Refusal> {
             }
             let warning = warn(&name(&file)).or_else(|| forgotten(&sources, &name(&file), &source.text));
             let program = Program::File(path.to_owned());
-            Ok(Request::Script(config(program, Some(file.clone()))?, warning))
+            Ok(Invocation::Script(config(program, Some(file.clone()))?, warning))
         }
     }
 }
 
 /// What is to be served, as words and a file of settings say together.
-fn served(words: &[OsString]) -> std::result::Result<Config, Refusal> {
+fn served(words: &[OsString]) -> std::result::Result<Config, CliError> {
     let (flags, given) = parse(words)?;
     let Some(mut project) = Project::find(&flags)? else { return Ok(complete(flags, None)?) };
     let mut merged = parse(&project.complete(words, &given))?.0;

@@ -8,15 +8,15 @@ use runtime::error::{Error, ErrorKind};
 
 /// A file's name and its text.
 #[derive(Debug)]
-pub struct Source {
+pub struct SettingsText {
     path: PathBuf,
     text: String,
 }
 
-impl Source {
+impl SettingsText {
     /// The text of the file at `path`.
-    pub fn new(path: PathBuf, text: String) -> Source {
-        Source { path, text }
+    pub fn new(path: PathBuf, text: String) -> SettingsText {
+        SettingsText { path, text }
     }
 
     /// The file.
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn lines_and_columns_count_characters_from_1() {
-        let source = Source::new("a.toml".into(), "ä = 1\nbö = 2".into());
+        let source = SettingsText::new("a.toml".into(), "ä = 1\nbö = 2".into());
         for (offset, place) in [(0, "1:1"), (2, "1:2"), (7, "2:1"), (10, "2:3"), (99, "2:7")] {
             let error = source.error(offset, "wrong", "Right.").to_string();
             assert_eq!(error, format!("a.toml:{place}: wrong\n  Right."));

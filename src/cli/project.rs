@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use super::environment::{Setting, Variables};
 use super::flags::{Flags, is_switch};
 use super::mistake;
-use super::places::Source;
+use super::places::SettingsText;
 use super::resolve;
 use super::script::ONLY_SCRIPTS;
 
@@ -31,7 +31,7 @@ const ONLY_KEYS: [&str; 2] = ["app", "args"];
 /// What stands in a file of settings.
 #[derive(Debug)]
 pub struct Project {
-    source: Source,
+    source: SettingsText,
     app: Option<PathBuf>,
     args: Vec<OsString>,
     /// Names, what they are set to, byte offsets of that.
@@ -69,7 +69,7 @@ impl Project {
     /// # Errors
     /// `Usage`, with the place in the file: no TOML, an unknown key, a value that the flag would refuse.
     fn read(path: PathBuf, text: String) -> Result<Project> {
-        let source = Source::new(path, text);
+        let source = SettingsText::new(path, text);
         let mut project = Project {
             source,
             app: None,

@@ -9,26 +9,26 @@ use std::str::FromStr;
 
 /// Why a value was refused, and how to write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ValueError {
     /// What it is not.
     pub why: &'static str,
     /// What is right.
     pub how: String,
 }
 
-impl Refusal {
-    fn new(why: &'static str, how: impl Into<String>) -> Refusal {
-        Refusal { why, how: how.into() }
+impl ValueError {
+    fn new(why: &'static str, how: impl Into<String>) -> ValueError {
+        ValueError { why, how: how.into() }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  {}", self.why, self.how)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ValueError {}
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -39,11 +39,11 @@ const GIB: usize = 1 << 30;
 pub struct Size(pub usize);
 
 impl FromStr for Size {
-    type Err = Refusal;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, Refusal> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let refusal =
-            || Refusal::new("not a size", "Write bytes as a whole number, or with a unit: 16K, 1M, 2G.");
+            || ValueError::new("not a size", "Write bytes as a whole number, or with a unit: 16K, 1M, 2G.");
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -76,11 +76,11 @@ pub struct Span(pub u64);
 const SPAN_MS_MAX: f64 = 86_400_000.0;
 
 impl FromStr for Span {
-    type Err = Refusal;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, Refusal> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let refusal = || {
-            Refusal::new(
+            ValueError::new(
                 "not a duration",
                 "Write 250ms, 10s or 2m, from 1ms to 24 hours; a plain number is seconds.",
             )
@@ -134,15 +134,15 @@ impl Workers {
 }
 
 impl FromStr for Workers {
-    type Err = Refusal;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, Refusal> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         if text == "auto" {
             return Ok(Workers::Auto);
         }
         match text.parse::<NonZeroUsize>() {
             Ok(count) if count.get() <= WORKERS_MAX => Ok(Workers::Exactly(count)),
-            _ => Err(Refusal::new(
+            _ => Err(ValueError::new(
                 "not a number of workers",
                 format!("Write a whole number from 1 to {WORKERS_MAX}, or auto for one per core."),
             )),
@@ -160,17 +160,20 @@ impl fmt::Display for Workers {
 }
 
 /// A TCP port.
-pub fn port(text: &str) -> Result<u16, Refusal> {
+pub fn port(text: &str) -> Result<u16, ValueError> {
     text.parse().map_err(|_| {
-        Refusal::new("not a port", "Ports are whole numbers from 0 to 65535; 0 lets the kernel choose one.")
+        ValueError::new(
+            "not a port",
+            "Ports are whole numbers from 0 to 65535; 0 lets the kernel choose one.",
+        )
     })
 }
 
 /// A count of at least one.
-pub fn count(text: &str) -> Result<usize, Refusal> {
+pub fn count(text: &str) -> Result<usize, ValueError> {
     text.parse::<NonZeroUsize>()
         .map(NonZeroUsize::get)
-        .map_err(|_| Refusal::new("not a count", "Write a whole number of at least 1."))
+        .map_err(|_| ValueError::new("not a count", "Write a whole number of at least 1."))
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use rquickjs::{Ctx, Error, Module, Result};
 
 use super::cluster::Cluster;
 use super::{commonjs, data_module, exception, isolated, loader};
-use crate::source::cache::Key;
+use crate::source::cache::CacheKey;
 use crate::source::names::{self, Kind};
 use crate::source::positions::{FilePositions, Positions};
-use crate::source::prepare::{self, Format, Prepared};
+use crate::source::prepare::{self, ModuleFormat, Prepared};
 use crate::source::resolve::{self, By};
 use crate::source::running::RunningTexts;
 use crate::source::{Sources, importing};
@@ -224,8 +224,8 @@ impl Code {
         };
         let prepared = self.prepared(ctx, name, source)?;
         let (source, commonjs) = match &prepared.format {
-            Format::Module => (prepared.text, false),
-            Format::CommonJs(exports) => {
+            ModuleFormat::Module => (prepared.text, false),
+            ModuleFormat::CommonJs(exports) => {
                 (commonjs::face(ctx, self.sources(), &names::path(name), exports)?, true)
             }
         };
@@ -304,7 +304,7 @@ impl Code {
             return Ok(known);
         }
         let prepared = self.prepared(ctx, name, read(ctx, name)?)?;
-        if prepared.format == Format::Module {
+        if prepared.format == ModuleFormat::Module {
             return Ok(None);
         }
         let bytecode: Arc<[u8]> = commonjs::compile(ctx, self, name, &prepared)?.into();
@@ -346,8 +346,8 @@ impl Code {
 const CACHED_BYTES_MIN: usize = 1 << 10;
 
 /// What the bytecode of the `source` of the file `name` as a `kind` is kept as; none where it is not kept.
-pub(super) fn key(kind: &str, name: &str, source: &[u8]) -> Option<Key> {
-    (source.len() >= CACHED_BYTES_MIN).then(|| Key::of(&[kind.as_bytes(), name.as_bytes(), source]))
+pub(super) fn key(kind: &str, name: &str, source: &[u8]) -> Option<CacheKey> {
+    (source.len() >= CACHED_BYTES_MIN).then(|| CacheKey::of(&[kind.as_bytes(), name.as_bytes(), source]))
 }
 
 /// A module's file.

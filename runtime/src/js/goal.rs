@@ -4,24 +4,25 @@
 //! Owns: compiling for either goal. Must not know: where sources come from, what they are run for.
 
 use rquickjs::module::Declared;
-use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, context::intrinsic, qjs};
+use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, qjs};
 
 use super::engine::State;
 use super::exception::{self, Thrown};
+use super::isolated::ParserIntrinsics;
 use super::{compile, value};
 use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
 use crate::source::Sources;
-use crate::source::prepare::{Format, Prepared};
+use crate::source::prepare::{ModuleFormat, Prepared};
 
 /// A compiled program that has not run yet.
-pub enum Program<'js> {
+pub enum CompiledProgram<'js> {
     /// A classic script, and whether it may wait: its value is the promise of its end then.
     Script(Value<'js>, bool),
     /// A module, linked to all that it imports.
     Module(Module<'js, Declared>),
 }
 
-impl<'js> Program<'js> {
+impl<'js> CompiledProgram<'js> {
     /// Compiles `source`, called `name` in stack traces, for `goal`. Without one a script is what
     /// compiles as a script, all else is a module: `import`, `export`, `import.meta` and most uses of
     /// `await` outside of functions are syntax errors in scripts. `module` declares it as a module.
@@ -35,24 +36,24 @@ impl<'js> Program<'js> {
         name: &str,
         goal: Option<Goal>,
         module: impl FnOnce() -> Result<Module<'js, Declared>>,
-    ) -> Result<Program<'js>> {
+    ) -> Result<CompiledProgram<'js>> {
         if let Some(state) = State::find(ctx) {
             state.code().note_text(name, source);
         }
         match goal {
             Some(Goal::Script) => {
                 let (script, waits) = script(ctx, source, name)?;
-                return Ok(Program::Script(script, waits));
+                return Ok(CompiledProgram::Script(script, waits));
             }
-            Some(Goal::Module) => return Ok(Program::Module(module()?)),
+            Some(Goal::Module) => return Ok(CompiledProgram::Module(module()?)),
             None => {}
         }
         if let Ok((script, waits)) = script(ctx, source, name) {
-            return Ok(Program::Script(script, waits));
+            return Ok(CompiledProgram::Script(script, waits));
         }
         let as_script = ctx.catch();
         let error = match module() {
-            Ok(module) => return Ok(Program::Module(module)),
+            Ok(module) => return Ok(CompiledProgram::Module(module)),
             Err(error) => error,
         };
         exception::raise(ctx, &error);
@@ -74,8 +75,8 @@ impl<'js> Program<'js> {
     /// What a classic script throws. A module rejects its promise.
     pub fn start(self, ctx: &Ctx<'js>) -> Result<Option<Value<'js>>> {
         let (script, waits) = match self {
-            Program::Module(module) => return Ok(Some(module.eval()?.1.into_value())),
-            Program::Script(script, waits) => (script, waits),
+            CompiledProgram::Module(module) => return Ok(Some(module.eval()?.1.into_value())),
+            CompiledProgram::Script(script, waits) => (script, waits),
         };
         // SAFETY: a compiled script; the engine takes over the reference made here.
         let value = unsafe {
@@ -119,13 +120,10 @@ fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<(Value<'js>,
 /// where that looks like an app.
 pub fn is_app(sources: &Sources, program: &Prepared) -> bool {
     match &program.format {
-        Format::Module => exports(sources, &program.text, "default"),
-        Format::CommonJs(exports) => exports.serves,
+        ModuleFormat::Module => exports(sources, &program.text, "default"),
+        ModuleFormat::CommonJs(exports) => exports.serves,
     }
 }
-
-/// What the engine needs to compile and not to run.
-type Parser = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
 /// Stack for a source that is too short for the cache.
 const SHORT_STACK_BYTES: usize = 512 << 10;
@@ -163,7 +161,7 @@ pub fn exports(sources: &Sources, source: &[u8], name: &str) -> bool {
 fn parsed_exports(source: &[u8], name: &str, stack_bytes: usize) -> Option<bool> {
     let runtime = Runtime::new().ok()?;
     runtime.set_max_stack_size(stack_bytes);
-    let context = Context::custom::<Parser>(&runtime).ok()?;
+    let context = Context::custom::<ParserIntrinsics>(&runtime).ok()?;
     Some(context.with(|ctx| {
         // The parser refuses a second export of that name, before any import is looked at.
         let second = format!("\n;let jsserve_second; export {{ jsserve_second as {name} }};");
@@ -229,10 +227,10 @@ mod tests {
         let context = Context::full(&runtime).expect("a context");
         context.with(|ctx| {
             let module = || Module::declare(ctx.clone(), "a.js", source);
-            let compiled = Program::compile(&ctx, source.as_bytes(), "a.js", None, module);
+            let compiled = CompiledProgram::compile(&ctx, source.as_bytes(), "a.js", None, module);
             match compiled {
-                Ok(Program::Script(..)) => Ok("script"),
-                Ok(Program::Module(_)) => Ok("module"),
+                Ok(CompiledProgram::Script(..)) => Ok("script"),
+                Ok(CompiledProgram::Module(_)) => Ok("module"),
                 Err(_) => Err(Thrown::take(&ctx).stack),
             }
         })

@@ -16,7 +16,7 @@ use super::script;
 use crate::source::identifiers;
 
 /// What the engine needs to compile and not to run.
-type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
+pub(super) type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
 /// Stack of the parser: it stands on that of whoever imports.
 const STACK_BYTES: usize = 128 << 10;

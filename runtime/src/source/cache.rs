@@ -25,11 +25,11 @@ const MARK: &[u8; 16] = b"jsserve cached 2";
 
 /// What an entry is found by: a digest of this build and of all that the result depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key([u8; SHA256_OUTPUT_LEN]);
+pub struct CacheKey([u8; SHA256_OUTPUT_LEN]);
 
-impl Key {
+impl CacheKey {
     /// The key for what is made of `parts`.
-    pub fn of(parts: &[&[u8]]) -> Key {
+    pub fn of(parts: &[&[u8]]) -> CacheKey {
         let mut context = Context::new(&SHA256);
         context.update(build().unwrap_or_default().as_bytes());
         for part in parts {
@@ -38,7 +38,7 @@ impl Key {
         }
         let mut key = [0; SHA256_OUTPUT_LEN];
         key.copy_from_slice(context.finish().as_ref());
-        Key(key)
+        CacheKey(key)
     }
 
     fn name(&self) -> String {
@@ -76,13 +76,13 @@ impl Cache {
     }
 
     /// What was stored for `key`.
-    pub fn load(&self, key: &Key) -> Option<Vec<u8>> {
+    pub fn load(&self, key: &CacheKey) -> Option<Vec<u8>> {
         load_from(self.folder()?, key)
     }
 
     /// Stores `body` for `key`. Where that does not work (a disk that is full, a folder that went away), the
     /// next start does the work again.
-    pub fn store(&self, key: &Key, body: &[u8]) {
+    pub fn store(&self, key: &CacheKey, body: &[u8]) {
         if let Some(folder) = self.folder() {
             let _ = self.store_in(folder, key, body);
         }
@@ -102,7 +102,7 @@ impl Cache {
     }
 
     /// Writes an entry beside the others and gives it its name when it is whole.
-    fn store_in(&self, folder: &Path, key: &Key, body: &[u8]) -> std::io::Result<()> {
+    fn store_in(&self, folder: &Path, key: &CacheKey, body: &[u8]) -> std::io::Result<()> {
         // One for all caches of the process: drafts have its number in their names.
         static DRAFTS: AtomicU64 = AtomicU64::new(0);
         if body.len() > ENTRY_BYTES_MAX - MARK.len() - SHA256_OUTPUT_LEN {
@@ -140,7 +140,7 @@ fn is_ours(found: &Metadata) -> bool {
 }
 
 /// The entry for `key`, if it is whole.
-fn load_from(folder: &Path, key: &Key) -> Option<Vec<u8>> {
+fn load_from(folder: &Path, key: &CacheKey) -> Option<Vec<u8>> {
     let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(folder.join(key.name())).ok()?;
     let found = file.metadata().ok()?;
@@ -158,7 +158,7 @@ fn load_from(folder: &Path, key: &Key) -> Option<Vec<u8>> {
 }
 
 /// A digest over all that an entry says, and what it is for.
-fn seal(key: &Key, body: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
+fn seal(key: &CacheKey, body: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
     let mut sum = [0; SHA256_OUTPUT_LEN];
     let mut context = Context::new(&SHA256);
     context.update(&key.0);
@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn what_was_stored_is_found_by_its_key_alone() {
         let scratch = Scratch::new("hit");
-        let key = Key::of(&[b"x", b"y"]);
+        let key = CacheKey::of(&[b"x", b"y"]);
         assert_eq!(load_from(&scratch.0, &key), None);
         Cache::default().store_in(&scratch.0, &key, b"made").expect("stored");
         assert_eq!(load_from(&scratch.0, &key).as_deref(), Some(&b"made"[..]));
-        assert_eq!(load_from(&scratch.0, &Key::of(&[b"xy", b""])), None);
+        assert_eq!(load_from(&scratch.0, &CacheKey::of(&[b"xy", b""])), None);
         Cache::default().store_in(&scratch.0, &key, b"").expect("stored again");
         assert_eq!(load_from(&scratch.0, &key), Some(Vec::new()));
         Cache::default()
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn an_entry_that_was_changed_is_none() {
         let scratch = Scratch::new("damage");
-        let (key, file) = (Key::of(&[b"x"]), scratch.0.join(Key::of(&[b"x"]).name()));
+        let (key, file) = (CacheKey::of(&[b"x"]), scratch.0.join(CacheKey::of(&[b"x"]).name()));
         Cache::default().store_in(&scratch.0, &key, b"an example").expect("stored");
         let whole = fs::read(&file).expect("an entry");
         assert_eq!(fs::metadata(&file).expect("an entry").mode() & 0o777, 0o600);
@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(load_from(&scratch.0, &key), None, "{at} bytes");
         }
         // Another one's entry under this name.
-        let other = Key::of(&[b"y"]);
+        let other = CacheKey::of(&[b"y"]);
         Cache::default().store_in(&scratch.0, &other, b"an example").expect("stored");
         fs::rename(scratch.0.join(other.name()), &file).expect("renamed");
         assert_eq!(load_from(&scratch.0, &key), None);
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn an_entry_that_others_may_write_to_is_none() {
         let scratch = Scratch::new("entry");
-        let (key, other) = (Key::of(&[b"x"]), Key::of(&[b"y"]));
+        let (key, other) = (CacheKey::of(&[b"x"]), CacheKey::of(&[b"y"]));
         let file = scratch.0.join(key.name());
         Cache::default().store_in(&scratch.0, &key, b"an example").expect("stored");
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o620)).expect("opened");

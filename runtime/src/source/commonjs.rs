@@ -15,7 +15,7 @@ use oxc::parser::{ParseOptions, Parser};
 use oxc::span::{GetSpan, SourceType};
 
 use super::paths::is_in_package;
-use super::prepared::{Exports, Format, Prepared};
+use super::prepared::{Exports, ModuleFormat, Prepared};
 use super::reexports;
 
 /// What code for bundlers asks for; there is no `process`.
@@ -47,8 +47,8 @@ pub(super) fn analyse(name: &str, source: &str) -> Prepared {
         || name.ends_with(".mjs")
         || !(kind.is_commonjs() || is_in_package(name) || scan.touches);
     let (text, format) = match module && !kind.is_commonjs() {
-        true => (reexports::rewrite(text), Format::Module),
-        false => (text, Format::CommonJs(scan.exports())),
+        true => (reexports::rewrite(text), ModuleFormat::Module),
+        false => (text, ModuleFormat::CommonJs(scan.exports())),
     };
     Prepared { text: text.into_bytes(), format, positions: None }
 }
@@ -254,8 +254,8 @@ mod tests {
     fn found(source: &str) -> (Vec<String>, Vec<String>) {
         let prepared = analyse("/a/node_modules/p/a.js", source);
         match prepared.format {
-            Format::CommonJs(exports) => (exports.names, exports.from),
-            Format::Module => panic!("a module: {source}"),
+            ModuleFormat::CommonJs(exports) => (exports.names, exports.from),
+            ModuleFormat::Module => panic!("a module: {source}"),
         }
     }
 
@@ -302,8 +302,8 @@ mod tests {
             ("const fs = require('x'); fs.fetch()", false),
         ] {
             match analyse("/a/a.cjs", source).format {
-                Format::CommonJs(exports) => assert_eq!(exports.serves, serves, "{source}"),
-                Format::Module => panic!("a module: {source}"),
+                ModuleFormat::CommonJs(exports) => assert_eq!(exports.serves, serves, "{source}"),
+                ModuleFormat::Module => panic!("a module: {source}"),
             }
         }
     }
@@ -336,7 +336,7 @@ mod tests {
             ("/a/a.cjs", "1", false),
         ] {
             let prepared = analyse(name, source);
-            assert_eq!(prepared.format == Format::Module, module, "{name}: {source}");
+            assert_eq!(prepared.format == ModuleFormat::Module, module, "{name}: {source}");
         }
     }
 

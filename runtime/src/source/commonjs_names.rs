@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::prepare;
-use super::prepared::{Exports, Format};
+use super::prepared::{Exports, ModuleFormat};
 use super::resolve::{self, By};
 use super::sources::Sources;
 
@@ -28,7 +28,7 @@ pub fn names(sources: &Sources, name: &str, exports: &Exports) -> BTreeSet<Strin
         else {
             continue;
         };
-        if let Format::CommonJs(exports) = prepared.format {
+        if let ModuleFormat::CommonJs(exports) = prepared.format {
             names.extend(exports.names.iter().cloned());
             rest.extend(from(&path, &exports));
         }

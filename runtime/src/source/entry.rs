@@ -3,7 +3,7 @@
 //! Owns: their form. Must not know: where they are kept.
 
 use super::positions::Positions;
-use super::prepared::{Exports, Format, Prepared};
+use super::prepared::{Exports, ModuleFormat, Prepared};
 
 /// The prepared source that [`write`] wrote; none where the bytes are not of that form.
 pub fn read(bytes: &[u8]) -> Option<Prepared> {
@@ -16,8 +16,8 @@ pub fn read(bytes: &[u8]) -> Option<Prepared> {
     };
     let (names, from) = (reader.list()?, reader.list()?);
     let format = match kind {
-        0 => Format::Module,
-        _ => Format::CommonJs(Exports { names, from, serves: kind == 2 }),
+        0 => ModuleFormat::Module,
+        _ => ModuleFormat::CommonJs(Exports { names, from, serves: kind == 2 }),
     };
     Some(Prepared { text: reader.0.to_vec(), format, positions })
 }
@@ -54,8 +54,8 @@ pub fn write(prepared: &Prepared) -> Vec<u8> {
     };
     let none = Exports::default();
     let (kind, exports) = match &prepared.format {
-        Format::Module => (0, &none),
-        Format::CommonJs(exports) => (1 + usize::from(exports.serves), exports),
+        ModuleFormat::Module => (0, &none),
+        ModuleFormat::CommonJs(exports) => (1 + usize::from(exports.serves), exports),
     };
     number(&mut body, kind);
     match &prepared.positions {
@@ -87,7 +87,7 @@ mod tests {
     fn what_was_written_is_read() {
         let exports =
             Exports { names: vec!["a".into(), "\u{e9}-b".into()], from: vec!["./c".into()], serves: true };
-        let commonjs = Format::CommonJs(exports);
+        let commonjs = ModuleFormat::CommonJs(exports);
         let tokens = Some(Positions::of([[0, 0, 3, 1]].into_iter()));
         for prepared in [
             Prepared { text: b"exports.a = 1".to_vec(), format: commonjs, positions: tokens },

@@ -22,7 +22,7 @@ pub enum By {
 }
 
 /// Why a specifier names no file.
-pub enum Refusal {
+pub enum PackageError {
     /// There is nothing of that name.
     Missing,
     /// A reason in words.
@@ -90,14 +90,14 @@ impl Packages {
     }
 
     /// The module that `specifier` names for `file`.
-    pub fn resolve(&self, file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+    pub fn resolve(&self, file: &Path, specifier: &str, by: By) -> Result<String, PackageError> {
         if by == By::Require || specifier.starts_with('/') {
             return self.find(file, specifier, by);
         }
         // A package's name and what is behind it become a URL (Node.js, PACKAGE_RESOLVE).
         let end = specifier.char_indices().skip(1).find(|(_, c)| matches!(c, '?' | '#'));
         let (path, rest) = specifier.split_at(end.map_or(specifier.len(), |(at, _)| at));
-        let hidden = || Refusal::Other("it has an encoded '/', '\\' or NUL".into());
+        let hidden = || PackageError::Other("it has an encoded '/', '\\' or NUL".into());
         let path =
             if path.contains('%') { names::decoded(path).ok_or_else(hidden)? } else { path.to_owned() };
         let found = self.find(file, &path, by)?;
@@ -105,7 +105,7 @@ impl Packages {
     }
 
     /// The file that `specifier` names for `file`.
-    fn find(&self, file: &Path, specifier: &str, by: By) -> Result<String, Refusal> {
+    fn find(&self, file: &Path, specifier: &str, by: By) -> Result<String, PackageError> {
         let all = self.resolvers();
         let resolver = match by {
             By::Require => &all.require,
@@ -121,11 +121,11 @@ impl Packages {
         // Who tries again may have installed it by then.
         resolver.clear_cache();
         Err(match error {
-            ResolveError::NotFound(_) | ResolveError::MatchedAliasNotFound(..) => Refusal::Missing,
-            ResolveError::ExtensionAlias(..) => Refusal::Missing,
-            ResolveError::PackageImportNotDefined(..) => Refusal::Missing,
+            ResolveError::NotFound(_) | ResolveError::MatchedAliasNotFound(..) => PackageError::Missing,
+            ResolveError::ExtensionAlias(..) => PackageError::Missing,
+            ResolveError::PackageImportNotDefined(..) => PackageError::Missing,
             ResolveError::PackagePathNotExported { subpath, package_json_path, .. } => {
-                Refusal::Other(format!(
+                PackageError::Other(format!(
                     "\"exports\" in {} has no '{subpath}' for the conditions {}, {} and default",
                     package_json_path.display(),
                     CONDITIONS.join(", "),
@@ -133,9 +133,9 @@ impl Packages {
                 ))
             }
             ResolveError::Json(error) => {
-                Refusal::Other(format!("{}: {}", error.path.display(), error.message))
+                PackageError::Other(format!("{}: {}", error.path.display(), error.message))
             }
-            other => Refusal::Other(other.to_string()),
+            other => PackageError::Other(other.to_string()),
         })
     }
 

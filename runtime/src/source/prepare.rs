@@ -9,12 +9,12 @@ use oxc::allocator::Allocator;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
 
-use super::cache::{Cache, Key};
+use super::cache::{Cache, CacheKey};
 use super::commonjs;
 use super::decorators;
 use super::entry;
 use super::paths::is_in_package;
-pub use super::prepared::{Exports, Format, Prepared, Refusal};
+pub use super::prepared::{Exports, ModuleFormat, Prepared, SourceError};
 use super::reexports;
 use super::sources::Sources;
 use super::transform::{self, Options};
@@ -27,7 +27,7 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// What TypeScript or JSX does not parse.
-pub fn prepare(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+pub fn prepare(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
     let path = &*super::names::path(name);
     let mut work = work(path, &source);
     if work == Work::Decorated {
@@ -114,18 +114,18 @@ fn contains(source: &[u8], word: &[u8]) -> bool {
 }
 
 /// A source as text.
-pub(super) fn text(name: &str, source: Vec<u8>) -> Result<String, Refusal> {
-    String::from_utf8(source).map_err(|error| Refusal {
+pub(super) fn text(name: &str, source: Vec<u8>) -> Result<String, SourceError> {
+    String::from_utf8(source).map_err(|error| SourceError {
         message: format!("'{name}' is not UTF-8 (byte {})", error.utf8_error().valid_up_to()),
         line: 0,
         column: 0,
     })
 }
 
-fn transformed(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn transformed(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
     let source = text(name, source)?;
     let options = Options::of(sources.packages(), name)?;
-    let key = Key::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
+    let key = CacheKey::of(&[b"transform", options.to_string().as_bytes(), source.as_bytes()]);
     get_or(sources.cache(), &key, || {
         apart(|| {
             let rewritten = options.without_import_equals(name, &source);
@@ -134,7 +134,7 @@ fn transformed(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepare
             let positions = Some(positions);
             if !name.ends_with(".cts") {
                 let code = reexports::rewrite(code);
-                return Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions });
+                return Ok(Prepared { text: code.into_bytes(), format: ModuleFormat::Module, positions });
             }
             let analysed = commonjs::analyse(name, &code);
             Ok(Prepared { positions, ..analysed })
@@ -143,14 +143,14 @@ fn transformed(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepare
 }
 
 /// JavaScript without its decorators; none where it has none, or is not UTF-8.
-fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prepared>, Refusal> {
+fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prepared>, SourceError> {
     let Ok(source) = std::str::from_utf8(source) else { return Ok(None) };
     let is_commonjs = name.ends_with(".cjs");
     if !apart(|| decorators::are_in_text(source, is_commonjs)) {
         return Ok(None);
     }
     let options = Options::of(sources.packages(), name)?;
-    let key = Key::of(&[b"decorated", options.to_string().as_bytes(), source.as_bytes()]);
+    let key = CacheKey::of(&[b"decorated", options.to_string().as_bytes(), source.as_bytes()]);
     let make = || {
         let (code, positions) = transform::transform(name, source, &options)?;
         let positions = Some(positions);
@@ -158,7 +158,7 @@ fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prep
             return Ok(Prepared { positions, ..commonjs::analyse(name, &code) });
         }
         let code = reexports::rewrite(code);
-        Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions })
+        Ok(Prepared { text: code.into_bytes(), format: ModuleFormat::Module, positions })
     };
     get_or(sources.cache(), &key, || apart(make)).map(Some)
 }
@@ -168,10 +168,10 @@ fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prep
 ///
 /// # Errors
 /// What is not TypeScript either.
-pub fn typed(name: &str, source: &str) -> Result<Prepared, Refusal> {
+pub fn typed(name: &str, source: &str) -> Result<Prepared, SourceError> {
     let options = Options::typed();
     let (code, positions) = apart(|| transform::transform(name, source, &options))?;
-    Ok(Prepared { text: code.into_bytes(), format: Format::Module, positions: Some(positions) })
+    Ok(Prepared { text: code.into_bytes(), format: ModuleFormat::Module, positions: Some(positions) })
 }
 
 /// Stack for the parser, which goes as deep as the source: what is not used of it costs nothing.
@@ -193,9 +193,9 @@ pub(super) fn apart<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
 /// What the cache holds for `key`, else what `make` makes, which is stored then.
 fn get_or(
     cache: &Cache,
-    key: &Key,
-    make: impl FnOnce() -> Result<Prepared, Refusal>,
-) -> Result<Prepared, Refusal> {
+    key: &CacheKey,
+    make: impl FnOnce() -> Result<Prepared, SourceError>,
+) -> Result<Prepared, SourceError> {
     if let Some(known) = cache.load(key).and_then(|bytes| entry::read(&bytes)) {
         return Ok(known);
     }
@@ -204,18 +204,18 @@ fn get_or(
     Ok(made)
 }
 
-fn analysed(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn analysed(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
     let source = text(name, source)?;
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let place = if is_in_package(name) { "package" } else { "app" };
     let node_env = commonjs::node_env();
     let parts = ["analyse", &extension, place, &node_env, &source].map(str::as_bytes);
-    get_or(cache, &Key::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
+    get_or(cache, &CacheKey::of(&parts), || apart(|| Ok(commonjs::analyse(name, &source))))
 }
 
-fn relinked(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, Refusal> {
+fn relinked(cache: &Cache, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
     let source = text(name, source)?;
-    get_or(cache, &Key::of(&[b"relink", source.as_bytes()]), || {
+    get_or(cache, &CacheKey::of(&[b"relink", source.as_bytes()]), || {
         apart(|| {
             Ok(Prepared { text: reexports::rewrite(source.clone()).into_bytes(), ..Prepared::default() })
         })

@@ -8,7 +8,7 @@ use super::positions::Positions;
 
 /// What a source is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum ModuleFormat {
     /// An ECMAScript module, or a classic script.
     #[default]
     Module,
@@ -33,7 +33,7 @@ pub struct Prepared {
     /// JavaScript.
     pub text: Vec<u8>,
     /// What it is.
-    pub format: Format,
+    pub format: ModuleFormat,
     /// Its places in the file, where they differ.
     pub positions: Option<Positions>,
 }
@@ -47,7 +47,7 @@ impl Prepared {
 
 /// A source that is none: why, and where in the file, from 1; 0 where there is no place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct SourceError {
     /// One sentence.
     pub message: String,
     /// Line.
@@ -56,7 +56,7 @@ pub struct Refusal {
     pub column: u32,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }

@@ -140,24 +140,24 @@ fn missing(base: &str, specifier: &str, path: &Path) -> String {
 }
 
 /// The message for what is neither a file's name nor found in a package.
-fn not_a_package(base: &str, specifier: &str, error: packages::Refusal) -> String {
+fn not_a_package(base: &str, specifier: &str, error: packages::PackageError) -> String {
     let place = format!("'{specifier}' imported from {base}");
     let name = packages::name(specifier);
     match error {
-        packages::Refusal::Missing if specifier.starts_with("node:") || packages::is_node(specifier) => {
+        packages::PackageError::Missing if specifier.starts_with("node:") || packages::is_node(specifier) => {
             let module = specifier.strip_prefix("node:").unwrap_or(specifier);
             let instead = instead_of_node(module);
             format!(
                 "Cannot find module {place}: node:{module} is not there yet, nor are others of Node.js; {instead}"
             )
         }
-        packages::Refusal::Missing if is_url(specifier) => {
+        packages::PackageError::Missing if is_url(specifier) => {
             format!("Cannot find module {place}: modules come from files, not from the network")
         }
-        packages::Refusal::Missing if specifier.starts_with('#') => {
+        packages::PackageError::Missing if specifier.starts_with('#') => {
             format!("Cannot find module {place}: the nearest package.json has no such entry in \"imports\"")
         }
-        packages::Refusal::Missing => {
+        packages::PackageError::Missing => {
             let mut message = format!("Cannot find package {place}: ");
             match packages::folder(&folder(base), name) {
                 Some(found) => message.push_str(&format!("{} has no such file", found.display())),
@@ -168,7 +168,7 @@ fn not_a_package(base: &str, specifier: &str, error: packages::Refusal) -> Strin
             }
             message
         }
-        packages::Refusal::Other(reason) => format!("Cannot resolve {place}: {reason}"),
+        packages::PackageError::Other(reason) => format!("Cannot resolve {place}: {reason}"),
     }
 }
 

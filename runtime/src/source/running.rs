@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::RwLock;
 
-use super::prepare::{self, Format};
+use super::prepare::{self, ModuleFormat};
 use super::sources::Sources;
 
 /// The longest file that is read again: a parser's time for it is what the first error at a place costs.
@@ -76,8 +76,8 @@ impl RunningTexts {
         }
         let prepared = prepare::prepare(sources, name, plain.to_vec()).ok()?;
         let text = match prepared.format {
-            Format::Module => String::from_utf8(prepared.text).ok()?,
-            Format::CommonJs(_) => commonjs(&prepared.text),
+            ModuleFormat::Module => String::from_utf8(prepared.text).ok()?,
+            ModuleFormat::CommonJs(_) => commonjs(&prepared.text),
         };
         is_it(text.as_bytes()).then_some(text)
     }

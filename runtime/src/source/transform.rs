@@ -21,7 +21,7 @@ use super::import_equals;
 use super::namespaces;
 use super::packages::Packages;
 use super::positions::Positions;
-use super::prepared::Refusal;
+use super::prepared::SourceError;
 
 /// What tsconfig.json says about code, and the kind of file.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +54,10 @@ impl Options {
     ///
     /// # Errors
     /// A tsconfig.json that cannot be read.
-    pub fn of(packages: &Packages, name: &str) -> Result<Options, Refusal> {
+    pub fn of(packages: &Packages, name: &str) -> Result<Options, SourceError> {
         let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy().into_owned();
         let mut options = Options { extension, ..Options::default() };
-        let config = packages.tsconfig(Path::new(name)).map_err(|reason| Refusal {
+        let config = packages.tsconfig(Path::new(name)).map_err(|reason| SourceError {
             message: format!("cannot read the tsconfig.json that '{name}' belongs to: {reason}"),
             line: 0,
             column: 0,
@@ -130,7 +130,7 @@ impl Options {
 ///
 /// # Errors
 /// The first thing that the parser or the transformer refuses.
-pub fn transform(name: &str, source: &str, options: &Options) -> Result<(String, Positions), Refusal> {
+pub fn transform(name: &str, source: &str, options: &Options) -> Result<(String, Positions), SourceError> {
     let kind = options.kind(name);
     let allocator = Allocator::default();
     let program = parse(name, &allocator, source, kind).map_err(|error| refusal(source, &error))?;
@@ -258,13 +258,13 @@ fn finish(
     code: String,
     mut tokens: Vec<TokenPlace>,
     kind: SourceType,
-) -> Result<(String, Positions), Refusal> {
+) -> Result<(String, Positions), SourceError> {
     let script = SourceType::mjs().with_module(kind.is_module());
     let edited = decorators::lower(&code, script).map_err(|error| {
         let (line, column) = Lines::of(&code).place(error.at);
         let place = Positions::of(tokens.iter().copied()).find(line + 1, column + 1);
         let (line, column) = place.unwrap_or_default();
-        Refusal { message: error.message.to_owned(), line, column }
+        SourceError { message: error.message.to_owned(), line, column }
     })?;
     let code = match edited {
         None => code,
@@ -359,15 +359,15 @@ fn located(diagnostic: Option<&OxcDiagnostic>) -> Result<(), Located> {
     Err(Located { message, at: diagnostic.labels.first().map(|label| label.offset() as usize) })
 }
 
-fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), Refusal> {
+fn refuse(source: &str, diagnostic: Option<&OxcDiagnostic>) -> Result<(), SourceError> {
     located(diagnostic).map_err(|error| refusal(source, &error))
 }
 
-fn refusal(source: &str, error: &Located) -> Refusal {
+fn refusal(source: &str, error: &Located) -> SourceError {
     let message = error.message.clone();
-    let Some(at) = error.at else { return Refusal { message, line: 0, column: 0 } };
+    let Some(at) = error.at else { return SourceError { message, line: 0, column: 0 } };
     let (line, column) = Lines::of(source).place(at.min(source.len()));
-    Refusal { message, line: line + 1, column: column + 1 }
+    SourceError { message, line: line + 1, column: column + 1 }
 }
 
 #[cfg(test)]

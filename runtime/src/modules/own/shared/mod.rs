@@ -40,12 +40,12 @@ struct AppMaps(RwLock<HashMap<String, Arc<Map>>>);
 /// # Errors
 /// Out of memory.
 pub fn declare<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
-    Module::declare_def::<Shared, _>(ctx.clone(), name)
+    Module::declare_def::<SharedModule, _>(ctx.clone(), name)
 }
 
-struct Shared;
+struct SharedModule;
 
-impl ModuleDef for Shared {
+impl ModuleDef for SharedModule {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
         declarations.declare("default")?;
         declarations.declare("map")?;
@@ -55,14 +55,14 @@ impl ModuleDef for Shared {
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         class::register::<SharedMap>(ctx)?;
         let shared = Object::new(ctx.clone())?;
-        function::install::<Shared>(ctx, &shared)?;
+        function::install::<SharedModule>(ctx, &shared)?;
         exports.export("map", shared.get::<_, Value>("map")?)?;
         exports.export("default", shared)?;
         Ok(())
     }
 }
 
-impl function::Functions for Shared {
+impl function::Functions for SharedModule {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"map", 1, open)];
 }
 

@@ -94,7 +94,7 @@ impl Clock {
     }
 }
 
-struct Entry {
+struct MapEntry {
     key: Box<str>,
     value: Stored,
     version: u64,
@@ -104,7 +104,7 @@ struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: HashTable<Entry>,
+    entries: HashTable<MapEntry>,
     /// The version of its latest write: grows for ever, so no version comes twice to a key.
     version: u64,
 }
@@ -193,7 +193,7 @@ impl Map {
         &self.shards[(hash >> 40) as usize % SHARDS]
     }
 
-    fn expired(&self, entry: &Entry) -> bool {
+    fn expired(&self, entry: &MapEntry) -> bool {
         entry.expires != NEVER && entry.expires <= self.clock.now()
     }
 
@@ -204,7 +204,7 @@ impl Map {
         }
     }
 
-    fn look<R>(&self, key: &str, f: impl FnOnce(&Entry) -> R) -> Option<R> {
+    fn look<R>(&self, key: &str, f: impl FnOnce(&MapEntry) -> R) -> Option<R> {
         let hash = self.hasher.hash_one(key);
         let shard = self.shard(hash);
         let table = shard.read();
@@ -341,7 +341,7 @@ impl Map {
     fn change<R, E: From<Full>>(
         &self,
         key: &str,
-        mut decide: impl FnMut(Option<&Entry>) -> Result<(Change, R), E>,
+        mut decide: impl FnMut(Option<&MapEntry>) -> Result<(Change, R), E>,
     ) -> Result<R, E> {
         let hash = self.hasher.hash_one(key);
         let shard = self.shard(hash);
@@ -386,7 +386,7 @@ impl Map {
     ) {
         table.version += 1;
         let (version, used) = (table.version, self.stamp());
-        let rehash = |entry: &Entry| self.hasher.hash_one(&*entry.key);
+        let rehash = |entry: &MapEntry| self.hasher.hash_one(&*entry.key);
         match table.entries.entry(hash, |entry| *entry.key == *key, rehash) {
             Place::Occupied(mut place) => {
                 let entry = place.get_mut();
@@ -396,7 +396,7 @@ impl Map {
             }
             Place::Vacant(place) => {
                 let expires = expires.unwrap_or(NEVER);
-                place.insert(Entry { key: key.into(), value, version, expires, used: used.into() });
+                place.insert(MapEntry { key: key.into(), value, version, expires, used: used.into() });
             }
         }
         // Under the lock, so that no sweep forgets it.
@@ -411,7 +411,7 @@ impl Map {
         }
     }
 
-    fn release(&self, entry: &Entry) {
+    fn release(&self, entry: &MapEntry) {
         self.bytes.fetch_sub(cost(&entry.key, &entry.value), Relaxed);
     }
 

@@ -15,9 +15,9 @@ use crate::js::{convert, value};
 use rquickjs::object::Property;
 
 /// The calls.
-pub struct Calls;
+pub struct EnvironmentCalls;
 
-impl Functions for Calls {
+impl Functions for EnvironmentCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"getenv", 1, getenv),
         (c"setenv", 1, setenv),

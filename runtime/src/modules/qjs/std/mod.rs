@@ -63,7 +63,7 @@ impl ModuleDef for Std {
         for list in [
             load::Calls::LIST,
             open::Calls::LIST,
-            environment::Calls::LIST,
+            environment::EnvironmentCalls::LIST,
             url_get::Calls::LIST,
             Parse::LIST,
             text::Calls::LIST,
@@ -85,7 +85,7 @@ impl ModuleDef for Std {
         }
         export::<load::Calls>(ctx, exports)?;
         export::<open::Calls>(ctx, exports)?;
-        export::<environment::Calls>(ctx, exports)?;
+        export::<environment::EnvironmentCalls>(ctx, exports)?;
         export::<url_get::Calls>(ctx, exports)?;
         export::<Parse>(ctx, exports)?;
         export::<text::Calls>(ctx, exports)?;
