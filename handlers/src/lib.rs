@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use runtime::app::methods::Method;
-use runtime::handler::Protocols;
+use runtime::worker::Protocols;
 
 pub mod http;
 pub mod raw;

@@ -3,7 +3,7 @@
 //!
 //! Must not know: how either of them parses.
 
-use handlers::http::h1::{BodyDecoder, HeadLimits, HeadParser, Progress, RequestHead};
+use handlers::http::h1::{BodyDecoder, HeadLimits, HeadParser, HeadProgress, RequestHead};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::cell::RefCell;
@@ -123,7 +123,7 @@ fn next_request(rest: &mut &[u8]) -> Result<Option<(Seen, bool)>, u16> {
     let limits = HeadLimits::new(16 << 10, 100, 8 << 10);
     let mut head = RequestHead::default();
     let progress = HeadParser::new(limits).parse(rest, &mut head).map_err(|rejection| rejection.status)?;
-    let Progress::Complete { consumed } = progress else { return Ok(None) };
+    let HeadProgress::Complete { consumed } = progress else { return Ok(None) };
     *rest = &rest[consumed..];
     let mut decoder =
         BodyDecoder::new(head.framing(), 1 << 20, &limits).map_err(|rejection| rejection.status)?;
@@ -283,7 +283,7 @@ fn we_accept_what_hyper_refuses() {
         let mut head = RequestHead::default();
         let parsed = HeadParser::new(HeadLimits::new(1000, 10, 1000)).parse(bytes.as_bytes(), &mut head);
         assert!(
-            matches!(parsed, Ok(Progress::Complete { .. })),
+            matches!(parsed, Ok(HeadProgress::Complete { .. })),
             "the app's URL parser escapes them: {target}"
         );
         assert!(hyper_sees(bytes.as_bytes()).is_empty());

@@ -1,7 +1,7 @@
 //! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! 8 `check connection handler listeners refused repl script server serving shutdown worker` over 7 `app`
+//! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
 //! 6 `modules`, what JavaScript imports
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
@@ -12,10 +12,8 @@ mod causes;
 pub mod check;
 pub mod client;
 pub mod config;
-pub mod connection;
 mod environment;
 pub mod error;
-pub mod handler;
 pub mod io;
 pub mod js;
 mod listeners;

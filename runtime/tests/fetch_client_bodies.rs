@@ -278,7 +278,8 @@ fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>
         Callee::find(&app, "fetch", &Value::new_undefined(ctx.clone())).expect("memory").expect("a function")
     });
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-    let incoming = Incoming { head: Rc::new(asked), body, peer: addr, local: addr, worker: 0 };
+    let head = Rc::new(asked);
+    let incoming = Incoming { head, scheme: "http", body, peer: addr, local: addr, worker: 0 };
     match fetch::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
         Called::Pending(pending) => pending,
         Called::Failed(failure) => panic!("{failure:?}"),

@@ -12,12 +12,10 @@ const COMMON: &[&str] = &["Error", "Kind", "Options", "Result", "State"];
 /// Names of types that stand in more than two files yet, and in how many. The list may only get shorter.
 const REPEATED: &[(&str, usize)] = &[
     ("Backend", 3),
-    ("Body", 3),
     ("Calls", 17),
     ("Copied", 3),
-    ("End", 6),
+    ("End", 5),
     ("Entry", 3),
-    ("Failed", 3),
     ("Failure", 5),
     ("Frame", 3),
     ("Global", 4),
@@ -29,14 +27,12 @@ const REPEATED: &[(&str, usize)] = &[
     ("Loaded", 9),
     ("Memory", 3),
     ("Pair", 3),
-    ("Parts", 3),
     ("Place", 5),
     ("Script", 3),
     ("Shared", 4),
     ("Sink", 3),
     ("Slot", 4),
     ("Source", 5),
-    ("Turn", 3),
     ("Waiting", 3),
     ("Watch", 3),
 ];

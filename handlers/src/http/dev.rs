@@ -6,9 +6,9 @@
 
 use std::fmt::Write;
 
-use runtime::app::fetch::Failure;
+use runtime::app::fetch::{Failure, Head};
 
-use super::h1::{self, RequestHead};
+use super::status::reason_phrase;
 
 const FOOT: &str = "Shown because the server runs with --dev.";
 
@@ -20,14 +20,18 @@ enum AnswerForm {
     Html,
 }
 
-/// The answer for `failure` of the request with `head`: its content type and its text.
-pub fn answer(failure: &Failure, head: &RequestHead) -> (&'static str, String) {
-    let accept = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"accept"));
-    let accept: Vec<String> = accept.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect();
+/// The answer for `failure` of `request`, a method and a target, with `head`: its content type and its text.
+pub fn answer(failure: &Failure, head: &dyn Head, request: &str) -> (&'static str, String) {
+    let mut accept = Vec::new();
+    head.fields(&mut |name, value| {
+        if name.eq_ignore_ascii_case(b"accept") {
+            accept.push(String::from_utf8_lossy(value).into_owned());
+        }
+    });
     let shown = ShownError {
         status: failure.status,
-        reason: h1::reason_phrase(failure.status),
-        request: format!("{} {}", head.method(), head.target()),
+        reason: reason_phrase(failure.status),
+        request: request.to_owned(),
         text: &failure.text,
         frame: failure.code_frame(),
         stack: &failure.stack,

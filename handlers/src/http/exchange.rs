@@ -1,23 +1,24 @@
-//! One request and its answer.
+//! One request and its answer, whatever carries them.
 //!
-//! Owns: the call of the app, the time that an answer may take. Must not know: heads on the wire, other
-//! requests, how a body is received.
+//! Owns: the call of the app, the time that an answer may take, what becomes of both when the client leaves.
+//! Must not know: how heads and bodies look on the wire, other requests, connections.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use runtime::app::fetch::{self, Called, Failure, Head, Incoming, OwnedReply, Pending, Reply};
+use runtime::app::fetch::{self, Called, Failure, Incoming, OwnedReply, Pending, Reply};
 use runtime::app::methods::Method;
-use runtime::connection::{Phase, Stopped};
-use runtime::io::Chunk;
 use runtime::log::{self, Kind};
 use runtime::serving;
+use runtime::worker::Worker;
 
-use super::body::{self, Body, Failed};
-use super::h1::{BodyFraming, BodyMode, CONTINUE, Encoded, Exchange, Rejection, RequestHead};
-use super::session::{End, Session};
-use super::{failure, reply, streamed};
+use super::body::{BodyEvent, BodyReceiver};
+use super::peer::{Peer, PeerEvent};
+use super::rejection::Rejection;
+use super::timeouts::Timeouts;
+use super::wire::{AnswerBody, BodyFailure, Departure, Ending, RequestRest, Wire};
+use super::{failure, streamed};
 
 /// The app has no `fetch`, though the listener speaks HTTP.
 const NO_FETCH: Rejection = Rejection::new(501, "the app has no fetch");
@@ -25,214 +26,164 @@ const NO_FETCH: Rejection = Rejection::new(501, "the app has no fetch");
 /// Turns of the route got stuck too often.
 const STUCK: Rejection = Rejection::new(503, "the route is refused for a while");
 
-/// Later requests received while one is with the app; beyond, they wait in the kernel.
-pub const EARLY_BYTES_MAX: usize = 16 << 10;
-
-impl Head for RequestHead {
-    fn method(&self) -> &str {
-        RequestHead::method(self)
-    }
-
-    fn authority(&self) -> &str {
-        RequestHead::authority(self)
-    }
-
-    fn path_and_query(&self) -> &str {
-        RequestHead::path_and_query(self)
-    }
-
-    fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
-        for (name, value) in RequestHead::fields(self) {
-            f(name, value);
-        }
-    }
+/// Serves one request: how it ended.
+pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
+    let mut peer = Peer { wire, worker, timeouts, body: None, is_watched: false };
+    let ended = serve(&mut peer).await;
+    timeouts.clear();
+    ended.err().unwrap_or(Ending::Complete)
 }
 
-/// Serves one request.
-///
-/// # Errors
-/// How the connection ends, where it does.
-pub async fn run(session: &mut Session, head: &Rc<RequestHead>) -> Result<(), End> {
-    let worker = session.connection.worker().clone();
+async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
+    let worker = peer.worker;
+    let (method, target) = peer.wire.method_and_target();
     if worker.refused.is_any()
-        && serving::route_of(head.method_bytes(), head.target_bytes())
-            .is_some_and(|route| worker.refused.has(&route))
+        && serving::route_of(method, target).is_some_and(|route| worker.refused.has(&route))
     {
-        return Err(session.refuse(&STUCK, Exchange::of(head, false)));
+        return Err(refuse(peer, &STUCK));
     }
-    let mut body = match head.framing() {
-        BodyFraming::None => None,
-        _ => Some(Body::begin(session, head)?),
-    };
-    session.connection.set_phase(Phase::Handling);
-    worker.serving.note(head.method_bytes(), head.target_bytes());
-    let draining = worker.is_draining();
-    let exchange = later(session, head, &body);
+    match BodyReceiver::begin(peer.wire, worker.config.limits.body_bytes_max as u64) {
+        Ok(body) => peer.body = body,
+        Err(rejection) => return Err(refuse(peer, &rejection)),
+    }
+    let (method, target) = peer.wire.method_and_target();
+    worker.serving.note(method, target);
+    let (client, local) = peer.wire.addresses();
     let incoming = Incoming {
-        head: head.clone(),
-        body: body.as_ref().map(|body| body.script.clone()),
-        peer: session.connection.peer(),
-        local: session.connection.local(),
+        head: peer.wire.head(),
+        scheme: peer.wire.scheme(),
+        body: peer.body.as_ref().map(|body| body.script.clone()),
+        peer: client,
+        local,
         worker: worker.number,
     };
     let app = worker.app.current();
     let Some(handler) = app.callee(Method::Fetch) else {
-        return Err(session.refuse(&NO_FETCH, Exchange::of(head, false)));
+        return Err(refuse(peer, &NO_FETCH));
     };
-    let mut encoded = Encoded { body: BodyMode::Omit, length: None, keep_alive: false };
-    let out = &mut session.out;
-    let called = fetch::fetch(app.engine(), handler, incoming, &mut |lent| {
-        encoded = write_reply(out, head, &mut body, exchange, draining, &lent);
+    let mut announced = AnswerBody::default();
+    let called = fetch::fetch(app.engine(), handler, incoming, &mut |reply| {
+        announced = write_reply(peer, &reply);
     });
     drop(app);
-    let (stream, failed) = match called {
-        Called::Done => (None, None),
-        Called::Streaming(outgoing, caller) => (Some((outgoing, caller)), None),
-        Called::Failed(failure) => (None, Some(failure)),
-        Called::Pending(pending) => match wait(session, &pending, &mut body).await? {
+    let stream = match called {
+        Called::Done => None,
+        Called::Streaming(outgoing, caller) => Some((outgoing, caller)),
+        Called::Failed(failure) => {
+            fail(peer, &failure);
+            None
+        }
+        Called::Pending(pending) => match wait(peer, &pending).await? {
             Ok(mut owned) => {
-                let exchange = later(session, head, &body);
-                let (lent, draining) = (owned.lend(), worker.is_draining());
-                encoded = write_reply(&mut session.out, head, &mut body, exchange, draining, &lent);
-                (owned.take_stream().map(|outgoing| (outgoing, pending.caller)), None)
+                announced = write_reply(peer, &owned.lend());
+                owned.take_stream().map(|outgoing| (outgoing, pending.caller))
             }
-            Err(failure) => (None, Some(failure)),
+            Err(failure) => {
+                fail(peer, &failure);
+                None
+            }
         },
     };
     if let Some((outgoing, caller)) = stream {
         // Boxed: requests with a whole body pay nothing for it.
-        Box::pin(streamed::send(session, head, outgoing, &caller, encoded, &mut body)).await?;
+        Box::pin(streamed::send(peer, outgoing, &caller, announced)).await?;
     }
-    let mut persists = encoded.keep_alive;
-    if let Some(failure) = failed {
-        let mut exchange = later(session, head, &body);
-        // A client that has not sent its body in that time gets no more of it.
-        exchange.keep_alive &=
-            failure.kind != Kind::RequestTime || body.as_ref().is_none_or(|body| body.ended);
-        persists = failure::answer(&mut session.out, &failure, head, exchange, &session.connection);
-    }
-    match body {
-        Some(body) if !body.ended => body::finish(session, body, persists).await,
-        _ if persists => Ok(()),
-        _ => Err(End::Answered),
-    }
+    peer.receive_rest().await
 }
 
-/// What shapes an answer that came after its turn: what the connection can do by now.
-fn later(session: &Session, head: &RequestHead, body: &Option<Body>) -> Exchange {
-    let worker = session.connection.worker();
-    let unread_bytes_max = worker.config.limits.unread_bytes_max;
-    Exchange::of(head, !worker.is_draining() && body.as_ref().is_none_or(|b| b.can_persist(unread_bytes_max)))
+/// Answers a request that the app does not get, or no longer.
+fn refuse<W: Wire>(peer: &mut Peer<'_, W>, rejection: &Rejection) -> Ending {
+    failure::refuse(peer.wire, peer.worker, rejection);
+    Ending::Unread
 }
 
 /// Writes an answer. A script may read on in the request's body: a client that waits for 100 Continue gets
-/// it before, and such a body is no reason to close.
-fn write_reply(
-    out: &mut Vec<u8>,
-    head: &RequestHead,
-    body: &mut Option<Body>,
-    mut exchange: Exchange,
-    draining: bool,
-    reply: &Reply<'_>,
-) -> Encoded {
-    if let Some(body) = body.as_mut().filter(|body| body.is_wanted(reply.streamed)) {
-        if body.take_held_back() {
-            out.extend_from_slice(CONTINUE);
+/// it before, and such a body is no reason to refuse the rest.
+fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> AnswerBody {
+    let mut rest = RequestRest::Taken;
+    if let Some(body) = &mut peer.body {
+        if body.is_wanted(reply.streamed) {
+            if body.take_held_back() {
+                peer.wire.write_continue();
+            }
+        } else {
+            rest = body.take_rest();
         }
-        exchange = Exchange::of(head, !draining);
     }
-    reply::write(out, reply, exchange)
+    peer.wire.write_head(reply, rest)
 }
 
-enum Turn {
+/// Answers for a handler that failed.
+fn fail<W: Wire>(peer: &mut Peer<'_, W>, failure: &Failure) {
+    let rest = match peer.body.as_mut().map_or(RequestRest::Taken, BodyReceiver::take_rest) {
+        // A client that has not sent its body in that time gets no more of it.
+        RequestRest::Unread if failure.kind == Kind::RequestTime => RequestRest::Refused,
+        rest => rest,
+    };
+    failure::answer(peer.wire, peer.worker, failure, rest);
+}
+
+enum WaitEvent {
     Settled(Result<OwnedReply, Failure>),
-    Received(Result<Chunk, Stopped>),
-    /// What came after the request: its connection's end, or later requests.
-    Early(std::io::Result<Chunk>),
-    Wanted,
-    TimedOut,
+    Peer(PeerEvent),
 }
 
 /// Waits for an answer, and receives the body if the script asks for it. A client that resets the
 /// connection meanwhile wants no answer.
-async fn wait(
-    session: &mut Session,
+async fn wait<W: Wire>(
+    peer: &mut Peer<'_, W>,
     pending: &Pending,
-    body: &mut Option<Body>,
-) -> Result<Result<OwnedReply, Failure>, End> {
-    session.flush().await?;
-    session.connection.set_phase(Phase::Handling);
-    let limits = session.connection.worker().config.limits.clone();
-    session.connection.request_deadline().set(limits.request_ms_max);
-    let (mut receiving, mut watching, mut left) = (false, true, false);
+) -> Result<Result<OwnedReply, Failure>, Ending> {
+    peer.wire.flush().await.map_err(|_| Ending::Lost)?;
+    let limits = &peer.worker.config.limits;
+    peer.timeouts.request.set(limits.request_ms_max);
+    peer.is_watched = true;
+    let mut has_left = false;
     loop {
-        let connection = &session.connection;
-        let open = body.as_ref().filter(|body| !body.ended);
-        let turn = poll_fn(|cx| {
+        let event = poll_fn(|cx| {
             if let Poll::Ready(outcome) = pending.poll(cx) {
-                return Poll::Ready(Turn::Settled(outcome));
+                return Poll::Ready(WaitEvent::Settled(outcome));
             }
-            if connection.request_deadline().poll_expired(cx).is_ready() {
-                return Poll::Ready(Turn::TimedOut);
-            }
-            match open {
-                Some(body) => match body.script.poll_wanted(cx) {
-                    Poll::Ready(()) if receiving => connection.poll_recv(cx).map(Turn::Received),
-                    wanted => wanted.map(|()| Turn::Wanted),
-                },
-                None if watching => connection.stream().poll_recv(cx).map(Turn::Early),
-                None => Poll::Pending,
-            }
+            peer.poll_event(cx).map(WaitEvent::Peer)
         })
         .await;
-        match turn {
-            Turn::Settled(outcome) => {
-                connection.request_deadline().clear();
-                return if left { answer_to_none(outcome) } else { Ok(outcome) };
+        match event {
+            WaitEvent::Settled(outcome) => {
+                peer.timeouts.request.clear();
+                return if has_left { answer_to_none(outcome) } else { Ok(outcome) };
             }
-            Turn::TimedOut => return Ok(Err(timed_out(pending, limits.request_ms_max))),
-            Turn::Early(Ok(chunk)) => {
-                session.keep(&chunk);
-                watching = !chunk.is_empty() && session.input().len() < EARLY_BYTES_MAX;
-                left = chunk.is_empty() && session.input().is_empty();
-                if left {
-                    // It may only be done with sending: an answer still goes out.
-                    pending.caller.gone();
-                }
+            WaitEvent::Peer(PeerEvent::TimedOut) => {
+                return Ok(Err(timed_out(pending, limits.request_ms_max)));
             }
-            Turn::Early(Err(_)) => {
+            WaitEvent::Peer(PeerEvent::Left(departure)) => {
+                // It may only be done with sending: an answer still goes out.
                 pending.caller.gone();
-                return Err(End::Lost);
-            }
-            Turn::Wanted => {
-                receiving = true;
-                if body.as_mut().is_some_and(Body::take_held_back) {
-                    session.out.extend_from_slice(CONTINUE);
-                    session.flush().await?;
-                    session.connection.set_phase(Phase::Handling);
+                if departure == Departure::Gone {
+                    return Err(Ending::Lost);
                 }
-                session.connection.set_stall(limits.body_stall_ms_max);
+                (peer.is_watched, has_left) = (false, true);
             }
-            Turn::Received(received) => {
-                receiving = false;
-                if let Some(body) = body.as_mut()
-                    && let Err(failed) = body::receive(session, body, received)
-                {
-                    return Err(cut(session, &failed, pending));
-                }
+            WaitEvent::Peer(PeerEvent::Body(BodyEvent::HeldBack)) => {
+                peer.wire.write_continue();
+                peer.wire.flush().await.map_err(|_| Ending::Lost)?;
+                peer.timeouts.body.set(limits.body_stall_ms_max);
             }
+            WaitEvent::Peer(PeerEvent::Body(BodyEvent::Failed(failed))) => {
+                return Err(cut(peer, &failed, pending));
+            }
+            WaitEvent::Peer(PeerEvent::Body(BodyEvent::Received(_) | BodyEvent::GivenUp)) => {}
         }
     }
 }
 
-/// What becomes of an answer after the client's FIN: that the handler gave up is what its signal asked
-/// for, and no error of the app's.
-fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedReply, Failure>, End> {
+/// What becomes of an answer after the client's end: that the handler gave up is what its signal asked for, and
+/// no error of the app's.
+fn answer_to_none(outcome: Result<OwnedReply, Failure>) -> Result<Result<OwnedReply, Failure>, Ending> {
     outcome.map(Ok).map_err(|failure| {
         if log::admits(Kind::Gone) {
             tracing::debug!("the client is gone: {}", failure.text);
         }
-        End::Quiet
+        Ending::Left
     })
 }
 
@@ -243,13 +194,13 @@ fn timed_out(pending: &Pending, ms: u64) -> Failure {
     Failure { status: 503, text, stack: String::new(), kind: Kind::RequestTime }
 }
 
-/// How a connection ends that has not yet answered, and whose body cannot come.
-fn cut(session: &mut Session, failed: &Failed, pending: &Pending) -> End {
-    if failed.by_client() {
+/// How an exchange ends that has no answer yet, and whose request cannot come.
+fn cut<W: Wire>(peer: &mut Peer<'_, W>, failed: &BodyFailure, pending: &Pending) -> Ending {
+    if failed.is_by_client() {
         pending.caller.gone();
     }
     match &failed.rejection {
-        Some(rejection) => session.refuse(rejection, Exchange::CLOSE),
-        None => End::Lost,
+        Some(rejection) => refuse(peer, rejection),
+        None => Ending::Lost,
     }
 }

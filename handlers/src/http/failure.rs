@@ -1,63 +1,80 @@
-//! Answers when there is no reply: to broken messages, and for failed handlers.
+//! Answers when there is no reply of the app's: to requests that are refused, and for failed handlers.
 //!
-//! Owns: the log line of a failure. Must not know: why it failed, what development mode shows.
+//! Owns: what the client reads, the log line of a failure. Must not know: why it failed, what development mode
+//! shows.
 
-use runtime::app::fetch::Failure;
-use runtime::connection::Connection;
+use std::net::SocketAddr;
+
+use runtime::app::fetch::{Failure, Fields, HeaderList, Reply};
 use runtime::log::{self, Kind};
+use runtime::worker::Worker;
 
-use super::clock;
 use super::dev;
-use super::h1::{BodyMode, BodySize, Exchange, RequestHead, ResponseHead, encode_error, encode_head};
-use super::limit::Limit;
+use super::rejection::Rejection;
+use super::status::reason_phrase;
+use super::wire::{RequestRest, Wire};
 
-/// Appends the answer to a broken message; the connection closes after it.
-pub fn refuse(out: &mut Vec<u8>, status: u16, last: Exchange) {
-    clock::with_date(|date| encode_error(out, status, last, date));
+/// The type of an answer that says only its status.
+pub const STATUS_TYPE: &str = "text/plain;charset=UTF-8";
+
+/// Answers a request that is refused; nothing more is received of its client.
+#[cold]
+pub fn refuse(wire: &mut impl Wire, worker: &Worker, rejection: &Rejection) {
+    log_limit(rejection, worker, || wire.addresses().0);
+    answer_status(wire, rejection.status, RequestRest::Refused);
 }
 
-/// Says, at most once a second, that `limit` refuses messages.
+/// Says, at most once a second, that a limit refuses requests, if one refused this.
 #[cold]
-pub fn log_limit(status: u16, limit: Limit, connection: &Connection) {
+pub fn log_limit(rejection: &Rejection, worker: &Worker, peer: impl FnOnce() -> SocketAddr) {
+    let Some(limit) = rejection.limit else { return };
     let Some(more) = log::admits_limit(limit.kind()) else { return };
-    let (worker, peer) = (connection.worker(), connection.peer());
-    let text = limit.text(&worker.config.limits);
+    let (status, peer, text) = (rejection.status, peer(), limit.text(&worker.config.limits));
     tracing::warn!(worker = worker.number, %peer, "{status}: {text}{more}");
 }
 
-/// Logs a handler's failure and appends its answer; whether the connection persists after it. The
-/// text reaches the client in development mode only.
-pub fn answer(
-    out: &mut Vec<u8>,
-    failure: &Failure,
-    head: &RequestHead,
-    exchange: Exchange,
-    connection: &Connection,
-) -> bool {
-    let worker = connection.worker();
-    log_failure(failure, head, worker.number);
-    let status = failure.status;
+/// Logs a handler's failure and answers for it. The text reaches the client in development mode only.
+#[cold]
+pub fn answer(wire: &mut impl Wire, worker: &Worker, failure: &Failure, rest: RequestRest) {
+    log_failure(wire, worker, failure);
     if !worker.config.dev {
-        return clock::with_date(|date| encode_error(out, status, exchange, date));
+        return answer_status(wire, failure.status, rest);
     }
-    let (kind, text) = dev::answer(failure, head);
-    let fields = [(&b"Content-Type"[..], kind.as_bytes()), (b"Vary", b"Accept")];
-    let response = ResponseHead { status, reason: b"", fields };
-    let size = BodySize::Known(text.len() as u64);
-    let encoded = clock::with_date(|date| encode_head(out, response, size, exchange, date));
-    if encoded.body != BodyMode::Omit {
-        out.extend_from_slice(text.as_bytes());
-    }
-    encoded.keep_alive
+    let (method, target) = request_line(wire);
+    let (kind, text) = dev::answer(failure, &*wire.head(), &format!("{method} {target}"));
+    let mut fields = HeaderList::default();
+    fields.append(b"Content-Type", kind.as_bytes());
+    fields.append(b"Vary", b"Accept");
+    let headers = Fields::List(&fields);
+    write_whole(wire, failure.status, headers, &text, rest);
 }
 
-fn log_failure(failure: &Failure, head: &RequestHead, worker: usize) {
+/// Answers with a status and its phrase.
+fn answer_status(wire: &mut impl Wire, status: u16, rest: RequestRest) {
+    let text = format!("{status} {}\n", reason_phrase(status));
+    write_whole(wire, status, Fields::ContentType(Some(STATUS_TYPE)), &text, rest);
+}
+
+fn write_whole(wire: &mut impl Wire, status: u16, headers: Fields<'_>, text: &str, rest: RequestRest) {
+    let body = Some(text.as_bytes());
+    wire.write_head(&Reply { status, reason: None, headers, body, streamed: false, length: None }, rest);
+}
+
+fn log_failure(wire: &impl Wire, worker: &Worker, failure: &Failure) {
     let more = match failure.kind {
         Kind::Failed => log::admits(Kind::Failed).then(String::new),
         limit => log::admits_limit(limit),
     };
     let Some(more) = more else { return };
-    let (method, target, status) = (head.method(), head.target(), failure.status);
+    let ((method, target), status) = (request_line(wire), failure.status);
     let newline = if failure.stack.is_empty() { "" } else { "\n" };
+    let worker = worker.number;
     tracing::error!(worker, status, "{method} {target}: {}{more}{newline}{}", failure.text, failure.stack);
+}
+
+/// Method and target as text, for the log.
+pub fn request_line(wire: &impl Wire) -> (String, String) {
+    let (method, target) = wire.method_and_target();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (text(method), text(target))
 }

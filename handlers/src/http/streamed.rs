@@ -1,28 +1,29 @@
 //! An answer whose body comes in pieces: no faster than the client takes it, with a bounded number of
 //! bytes on their way.
 //!
-//! Owns: chunks and lengths on the wire, what a client that leaves, a stream that fails and a limit
-//! that is reached come to. Must not know: how a head is written, where the pieces come from.
+//! Owns: the pace of the pieces, what a client that leaves, a stream that fails and a limit that is reached
+//! come to. Must not know: how a head or a piece is written, where the pieces come from.
 
 use std::future::poll_fn;
+use std::io::Result as IoResult;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use runtime::app::fetch::{Broken, Caller, Outgoing, Unwanted};
-use runtime::connection::{Phase, SendWatch, Stopped};
-use runtime::io::{self, Chunk, Deadline};
+use runtime::io;
 use runtime::log::{self, Kind};
+use runtime::worker::SendWatch;
 
-use super::body::{Body, receive};
-use super::exchange::EARLY_BYTES_MAX;
-use super::h1::{BodyMode, CHUNK_END, Encoded, LAST_CHUNK, RequestHead, encode_chunk_start};
-use super::session::{End, Session};
+use super::body::{BodyEvent, BodyPace};
+use super::failure;
+use super::peer::{Peer, PeerEvent};
+use super::wire::{AnswerBody, Ending, Wire};
 
 /// Bytes that wait while as many are being sent; one piece may be larger.
 const READY_BYTES_MAX: usize = 64 << 10;
 
 /// Why a body was not sent to its end.
-enum Cut {
+enum CutShort {
     /// The client is gone, or takes nothing any more.
     Gone,
     /// Its stream failed.
@@ -33,97 +34,71 @@ enum Cut {
     TooShort,
 }
 
-enum Turn {
-    Sent(Result<Vec<u8>, Stopped>),
+/// What happened next.
+enum StreamEvent {
+    Peer(PeerEvent),
+    Sent(IoResult<()>),
+    /// The client takes nothing of what is being sent.
+    Stalled,
     Piece(Option<Result<Bytes, Broken>>),
     /// The next piece lets us wait: what there is can go.
     Flush,
     Done,
-    Wanted,
-    Received(Result<Chunk, Stopped>),
-    Early(std::io::Result<Chunk>),
-    TimedOut,
 }
 
-struct Streamed<'a> {
-    session: &'a mut Session,
+struct Streamed<'s, 'a, W> {
+    peer: &'s mut Peer<'a, W>,
     outgoing: Outgoing,
-    body: &'a mut Option<Body>,
-    mode: BodyMode,
     /// Bytes that are still to come, where the app has said how many.
     left: Option<u64>,
     /// The stream has ended.
     ended: bool,
     /// A send is in flight.
     sending: Option<SendWatch>,
-    /// The client is waited for: it may send its next request, or leave.
-    watching: bool,
-    /// More of the request's body is waited for, until then.
-    receiving: bool,
-    stall: Deadline,
     /// What follows the request cannot be told from the rest of its body.
     unclear: bool,
 }
 
-/// Sends the body that follows a head in `session.out`. An end that comes too early is one that the
-/// client can see.
+/// Sends the body that follows the head of an answer. An end that comes too early is one that the client can
+/// see.
 ///
 /// # Errors
-/// How the connection ends, where it does.
-pub async fn send(
-    session: &mut Session,
-    head: &RequestHead,
+/// How the exchange ends, where that is not its completion.
+pub async fn send<W: Wire>(
+    peer: &mut Peer<'_, W>,
     outgoing: Outgoing,
     caller: &Caller,
-    encoded: Encoded,
-    body: &mut Option<Body>,
-) -> Result<(), End> {
-    if encoded.body == BodyMode::Omit {
+    announced: AnswerBody,
+) -> Result<(), Ending> {
+    if announced.is_omitted {
         outgoing.cancel(Unwanted::NoBody);
         return Ok(());
     }
-    session.connection.set_phase(Phase::Handling);
     // The app is done with a body in memory: its client may take its time, and be done with sending.
     let in_memory = outgoing.length().is_some();
-    let worker = session.connection.worker().clone();
-    let (ms, stall_ms) = (worker.config.limits.request_ms_max, worker.config.limits.write_stall_ms_max);
-    let deadline = session.connection.request_deadline();
-    if !deadline.is_set() && !in_memory {
-        deadline.set(ms);
+    let limits = &peer.worker.config.limits;
+    if !in_memory {
+        peer.timeouts.request.set(limits.request_ms_max);
     }
-    let sending = session.connection.stream().is_sending().then(|| SendWatch::new(stall_ms));
-    let mut streamed = Streamed {
-        session,
-        outgoing,
-        body,
-        mode: encoded.body,
-        left: encoded.length,
-        ended: false,
-        sending,
-        watching: !in_memory,
-        receiving: false,
-        stall: Deadline::new(),
-        unclear: false,
-    };
-    let cut = streamed.run().await;
-    streamed.session.connection.request_deadline().clear();
-    let Err(cut) = cut else {
-        streamed.session.drop_spare();
-        return if streamed.unclear { Err(End::Answered) } else { Ok(()) };
-    };
-    // Only a reset tells an end that comes too early from the end of a body that the end of the
-    // connection ends.
-    let until_close = streamed.mode == BodyMode::Plain && encoded.length.is_none();
-    let is_gone = matches!(cut, Cut::Gone);
-    streamed.account_for(cut, head, caller);
-    Err(if until_close || is_gone { End::Lost } else { End::Answered })
+    if let Some(body) = &mut peer.body {
+        body.set_pace(BodyPace::Asked);
+    }
+    peer.is_watched = !in_memory;
+    let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
+    let mut streamed =
+        Streamed { peer, outgoing, left: announced.length, ended: false, sending, unclear: false };
+    match streamed.run().await {
+        Ok(()) if streamed.unclear => Err(Ending::Unread),
+        Ok(()) => Ok(()),
+        Err(cut) => Err(streamed.account_for(cut, caller)),
+    }
 }
 
-impl Streamed<'_> {
-    /// Logs why a body was not sent to its end, and has its stream hear of it.
-    fn account_for(&self, cut: Cut, head: &RequestHead, caller: &Caller) {
-        let worker = self.session.connection.worker();
-        let (method, target, ms) = (head.method(), head.target(), worker.config.limits.request_ms_max);
+impl<W: Wire> Streamed<'_, '_, W> {
+    /// Logs why a body was not sent to its end, and has its stream hear of it; how the exchange ends.
+    fn account_for(&self, cut: CutShort, caller: &Caller) -> Ending {
+        let worker = self.peer.worker;
+        let (method, target) = failure::request_line(self.peer.wire);
         let log = |text: &str, stack: &str| {
             let newline = if stack.is_empty() { "" } else { "\n" };
             if log::admits(Kind::Broken) {
@@ -131,13 +106,14 @@ impl Streamed<'_> {
             }
         };
         match cut {
-            Cut::Gone => {
+            CutShort::Gone => {
                 caller.gone();
                 self.outgoing.cancel(Unwanted::ClientGone);
+                return Ending::Lost;
             }
-            Cut::TimedOut => {
+            CutShort::TimedOut => {
                 if let Some(more) = log::admits_limit(Kind::RequestTime) {
-                    let number = worker.number;
+                    let (number, ms) = (worker.number, worker.config.limits.request_ms_max);
                     tracing::error!(
                         worker = number,
                         "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
@@ -145,114 +121,85 @@ impl Streamed<'_> {
                 }
                 self.outgoing.cancel(Unwanted::TimedOut);
             }
-            Cut::Broken(broken) if broken.by_app => {
+            CutShort::Broken(broken) if broken.by_app => {
                 log(&format!("the body's stream failed: {}", broken.text), &broken.stack)
             }
-            Cut::Broken(broken) => {
+            CutShort::Broken(broken) => {
                 if log::admits(Kind::Gone) {
                     tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text);
                 }
             }
-            Cut::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
-            Cut::TooLong => {
+            CutShort::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
+            CutShort::TooLong => {
                 log("the body is longer than the Content-Length that the handler set", "");
                 self.outgoing.cancel(Unwanted::TooLong);
             }
         }
+        Ending::CutShort
     }
 
-    async fn run(&mut self) -> Result<(), Cut> {
+    async fn run(&mut self) -> Result<(), CutShort> {
         loop {
-            match poll_fn(|cx| self.poll_turn(cx)).await {
-                Turn::Sent(result) => {
+            match poll_fn(|cx| self.poll_event(cx)).await {
+                StreamEvent::Peer(event) => self.follow(event)?,
+                StreamEvent::Sent(result) => {
                     self.sending = None;
-                    let spare = result.map_err(|_| Cut::Gone)?;
-                    self.session.keep_spare(spare);
+                    result.map_err(|_| CutShort::Gone)?;
                 }
-                Turn::Piece(Some(Ok(piece))) => self.add(&piece)?,
-                Turn::Piece(Some(Err(broken))) => return Err(Cut::Broken(broken)),
-                Turn::Piece(None) => self.finish()?,
-                Turn::Flush => self.start_send().await,
-                Turn::Done => return Ok(()),
-                Turn::Wanted => {
-                    self.receiving = true;
-                    self.stall.set(self.session.connection.worker().config.limits.body_stall_ms_max);
-                }
-                Turn::Received(received) => {
-                    self.receiving = false;
-                    if let Some(body) = self.body.as_mut()
-                        && let Err(failed) = receive(self.session, body, received)
-                    {
-                        if failed.by_client() {
-                            return Err(Cut::Gone);
-                        }
-                        if let Some(rejection) = &failed.rejection {
-                            self.session.log_limit(rejection);
-                        }
-                        (self.unclear, self.watching) = (true, false);
-                    }
-                }
-                Turn::Early(Ok(chunk)) => {
-                    self.session.keep(&chunk);
-                    // The end of a client that waits for nothing else. It gives no other sign while
-                    // there is nothing to send to it.
-                    if chunk.is_empty() && self.session.input().is_empty() {
-                        return Err(Cut::Gone);
-                    }
-                    self.watching = !chunk.is_empty() && self.session.input().len() < EARLY_BYTES_MAX;
-                }
-                Turn::Early(Err(_)) => return Err(Cut::Gone),
-                Turn::TimedOut => return Err(Cut::TimedOut),
+                StreamEvent::Stalled => return Err(CutShort::Gone),
+                StreamEvent::Piece(Some(Ok(piece))) => self.add(&piece)?,
+                StreamEvent::Piece(Some(Err(broken))) => return Err(CutShort::Broken(broken)),
+                StreamEvent::Piece(None) => self.finish()?,
+                StreamEvent::Flush => self.start_send().await,
+                StreamEvent::Done => return Ok(()),
             }
         }
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let connection = &self.session.connection;
-        if connection.request_deadline().poll_expired(cx).is_ready() {
-            return Poll::Ready(Turn::TimedOut);
-        }
-        if let Some(watch) = &mut self.sending
-            && let Poll::Ready(sent) = connection.poll_sent(watch, cx)
-        {
-            return Poll::Ready(Turn::Sent(sent));
-        }
-        match self.body.as_ref().filter(|body| !body.ended) {
-            Some(body) => match body.script.poll_wanted(cx) {
-                Poll::Ready(()) if !self.receiving => return Poll::Ready(Turn::Wanted),
-                Poll::Ready(()) => {
-                    if let Poll::Ready(received) = connection.stream().poll_recv(cx) {
-                        return Poll::Ready(Turn::Received(received.map_err(Stopped::Failed)));
-                    }
-                    if self.stall.poll_expired(cx).is_ready() {
-                        return Poll::Ready(Turn::Received(Err(Stopped::TimedOut)));
-                    }
+    fn follow(&mut self, event: PeerEvent) -> Result<(), CutShort> {
+        match event {
+            PeerEvent::TimedOut => Err(CutShort::TimedOut),
+            // One that waits for nothing else gives no other sign while there is nothing to send to it.
+            PeerEvent::Left(_) => Err(CutShort::Gone),
+            PeerEvent::Body(BodyEvent::Failed(failure)) if failure.is_by_client() => Err(CutShort::Gone),
+            PeerEvent::Body(BodyEvent::Failed(failure)) => {
+                if let Some(rejection) = &failure.rejection {
+                    failure::log_limit(rejection, self.peer.worker, || self.peer.wire.addresses().0);
                 }
-                Poll::Pending => {}
-            },
-            None if self.watching => {
-                if let Poll::Ready(early) = connection.stream().poll_recv(cx) {
-                    return Poll::Ready(Turn::Early(early));
-                }
+                (self.unclear, self.peer.is_watched) = (true, false);
+                Ok(())
             }
-            None => {}
+            PeerEvent::Body(BodyEvent::Received(_) | BodyEvent::HeldBack | BodyEvent::GivenUp) => Ok(()),
         }
-        let waiting = self.session.out.len();
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<StreamEvent> {
+        if let Poll::Ready(event) = self.peer.poll_event(cx) {
+            return Poll::Ready(StreamEvent::Peer(event));
+        }
+        let wire = &mut *self.peer.wire;
+        if let Some(watch) = &mut self.sending {
+            if let Poll::Ready(sent) = wire.poll_sent(cx) {
+                return Poll::Ready(StreamEvent::Sent(sent));
+            }
+            let timer = self.peer.timeouts.write.deadline();
+            if watch.poll_stalled(timer, || wire.send_progress(), cx).is_ready() {
+                return Poll::Ready(StreamEvent::Stalled);
+            }
+        }
+        let waiting = wire.unsent_bytes();
         if !self.ended && waiting < READY_BYTES_MAX {
             if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
-                return Poll::Ready(Turn::Piece(piece));
+                return Poll::Ready(StreamEvent::Piece(piece));
             }
         } else if self.ended && waiting == 0 && self.sending.is_none() {
-            return Poll::Ready(Turn::Done);
+            return Poll::Ready(StreamEvent::Done);
         }
-        match self.sending.is_none() && waiting > 0 {
-            true => Poll::Ready(Turn::Flush),
-            false => Poll::Pending,
-        }
+        if self.sending.is_none() && waiting > 0 { Poll::Ready(StreamEvent::Flush) } else { Poll::Pending }
     }
 
     /// Adds a piece to what waits.
-    fn add(&mut self, piece: &[u8]) -> Result<(), Cut> {
+    fn add(&mut self, piece: &[u8]) -> Result<(), CutShort> {
         let mut piece = piece;
         let mut too_long = false;
         if let Some(left) = &mut self.left {
@@ -261,36 +208,24 @@ impl Streamed<'_> {
             piece = &piece[..fits];
             *left -= fits as u64;
         }
-        let out = &mut self.session.out;
-        match self.mode {
-            BodyMode::Chunked if !piece.is_empty() => {
-                out.reserve(piece.len() + 32);
-                encode_chunk_start(out, piece.len());
-                out.extend_from_slice(piece);
-                out.extend_from_slice(CHUNK_END);
-            }
-            BodyMode::Plain => out.extend_from_slice(piece),
-            _ => {}
+        if !piece.is_empty() {
+            self.peer.wire.write_piece(piece);
         }
-        if too_long { Err(Cut::TooLong) } else { Ok(()) }
+        if too_long { Err(CutShort::TooLong) } else { Ok(()) }
     }
 
-    fn finish(&mut self) -> Result<(), Cut> {
+    fn finish(&mut self) -> Result<(), CutShort> {
         self.ended = true;
         if self.left.is_some_and(|left| left > 0) {
-            return Err(Cut::TooShort);
+            return Err(CutShort::TooShort);
         }
-        if self.mode == BodyMode::Chunked {
-            self.session.out.extend_from_slice(LAST_CHUNK);
-        }
+        self.peer.wire.write_end();
         Ok(())
     }
 
     async fn start_send(&mut self) {
-        let stall_ms = self.session.connection.worker().config.limits.write_stall_ms_max;
-        let full = self.session.take_out();
-        self.session.connection.stream().start_send(full);
-        self.sending = Some(SendWatch::new(stall_ms));
+        self.peer.wire.start_send();
+        self.sending = Some(SendWatch::new(self.peer.worker.config.limits.write_stall_ms_max));
         // Where the kernel takes all at once, others of this worker have their turn.
         io::yield_now().await;
     }

@@ -13,11 +13,9 @@ use std::rc::Rc;
 use runtime::app::accept::{self, Lent};
 use runtime::app::connect::{self, Patience};
 use runtime::app::methods::Method;
-use runtime::connection::Connection;
-use runtime::handler::Protocol;
 use runtime::io::Socket;
 use runtime::log::{self, Kind};
-use runtime::worker::Worker;
+use runtime::worker::{Connection, Protocol, Worker};
 use tracing::error;
 
 /// Raw TCP for the app's `connect`.

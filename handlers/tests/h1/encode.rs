@@ -1,32 +1,37 @@
 //! Rules of responses: framing, persistence, Date, and whose fields win.
 
 use handlers::http::h1::{
-    BodyMode, BodySize, DateCache, Encoded, Exchange, ResponseHead, Version, encode_chunk_start,
+    BodyMode, BodySize, DateCache, Encoded, ResponseContext, ResponseHead, Version, encode_chunk_start,
     encode_error, encode_head,
 };
 
 const DATE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-const GET: Exchange = Exchange { version: Version::Http11, is_head: false, keep_alive: true };
-const HEAD: Exchange = Exchange { is_head: true, ..GET };
-const OLD: Exchange = Exchange { version: Version::Http10, ..GET };
+const GET: ResponseContext = ResponseContext { version: Version::Http11, is_head: false, keep_alive: true };
+const HEAD: ResponseContext = ResponseContext { is_head: true, ..GET };
+const OLD: ResponseContext = ResponseContext { version: Version::Http10, ..GET };
 
 fn cache() -> DateCache {
     DateCache::new(784_111_777)
 }
 
 /// The head without its Date line, and the outcome.
-fn encode(status: u16, fields: &[(&str, &str)], body: BodySize, exchange: Exchange) -> (String, Encoded) {
+fn encode(
+    status: u16,
+    fields: &[(&str, &str)],
+    body: BodySize,
+    context: ResponseContext,
+) -> (String, Encoded) {
     let mut out = Vec::new();
     let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let encoded =
-        encode_head(&mut out, ResponseHead { status, reason: b"", fields }, body, exchange, &cache());
+        encode_head(&mut out, ResponseHead { status, reason: b"", fields }, body, context, &cache());
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.matches("Date: ").count(), 1);
     (text.replacen(DATE, "", 1), encoded)
 }
 
-fn lines(status: u16, fields: &[(&str, &str)], body: BodySize, exchange: Exchange) -> String {
-    encode(status, fields, body, exchange).0
+fn lines(status: u16, fields: &[(&str, &str)], body: BodySize, context: ResponseContext) -> String {
+    encode(status, fields, body, context).0
 }
 
 #[test]
@@ -65,8 +70,8 @@ fn rfc9112_6_3_length_chunked_or_close() {
     let (text, encoded) = encode(200, &[], BodySize::Unknown, OLD);
     assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     assert_eq!(encoded, Encoded { body: BodyMode::Plain, length: None, keep_alive: false });
-    for exchange in [GET, OLD] {
-        let (text, encoded) = encode(200, &[("content-length", "12")], BodySize::Unknown, exchange);
+    for context in [GET, OLD] {
+        let (text, encoded) = encode(200, &[("content-length", "12")], BodySize::Unknown, context);
         assert!(text.contains("\r\nContent-Length: 12\r\n") && !text.contains("chunked"), "{text}");
         assert_eq!(encoded, Encoded { body: BodyMode::Plain, length: Some(12), keep_alive: true });
     }
@@ -80,7 +85,7 @@ fn rfc9112_9_3_connection_only_where_needed() {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n"
     );
     for version in [Version::Http10, Version::Http11] {
-        let (text, encoded) = encode(200, &[], known, Exchange { version, keep_alive: false, ..GET });
+        let (text, encoded) = encode(200, &[], known, ResponseContext { version, keep_alive: false, ..GET });
         assert_eq!(text, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n");
         assert!(!encoded.keep_alive);
     }
@@ -89,8 +94,8 @@ fn rfc9112_9_3_connection_only_where_needed() {
 #[test]
 fn rfc9110_15_3_5_no_content_has_neither_body_nor_length() {
     for body in [BodySize::Null, BodySize::Known(5), BodySize::Unknown] {
-        for exchange in [GET, HEAD, OLD] {
-            let (text, encoded) = encode(204, &[("content-length", "5")], body, exchange);
+        for context in [GET, HEAD, OLD] {
+            let (text, encoded) = encode(204, &[("content-length", "5")], body, context);
             assert!(!text.contains("ength") && !text.contains("chunked"), "{text}");
             assert_eq!(encoded, Encoded { body: BodyMode::Omit, length: None, keep_alive: true }, "{body:?}");
         }
@@ -120,7 +125,7 @@ fn rfc9110_9_3_2_head_has_the_length_of_get_and_no_body() {
         assert_eq!(text, format!("HTTP/1.1 200 OK\r\n{length}\r\n"), "{fields:?} {body:?}");
         assert!(encoded.body == BodyMode::Omit && encoded.keep_alive);
     }
-    let old = encode(200, &[], BodySize::Unknown, Exchange { is_head: true, ..OLD }).1;
+    let old = encode(200, &[], BodySize::Unknown, ResponseContext { is_head: true, ..OLD }).1;
     assert!(old.keep_alive, "nothing needs the connection's end");
 }
 
@@ -221,7 +226,7 @@ fn rfc9112_7_1_chunk_sizes() {
 fn errors_of_ours() {
     for status in [400, 408, 413, 414, 417, 431, 500, 501, 503, 505] {
         let mut out = Vec::new();
-        assert!(!encode_error(&mut out, status, Exchange::CLOSE, &cache()));
+        assert!(!encode_error(&mut out, status, ResponseContext::CLOSE, &cache()));
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(

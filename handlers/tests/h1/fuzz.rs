@@ -3,7 +3,7 @@
 //! Owns: a small generator with a fixed seed, so that a failure comes again.
 
 use super::{decode_all, limits};
-use handlers::http::h1::{BodyDecoder, HeadParser, Progress, RequestHead};
+use handlers::http::h1::{BodyDecoder, HeadParser, HeadProgress, RequestHead};
 
 /// xorshift64*: enough randomness for tests.
 struct Random(u64);
@@ -64,8 +64,8 @@ fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
             }
             match parser.parse(&piece[at..], &mut head) {
                 Err(rejection) => return format!("{said}{}", rejection.status),
-                Ok(Progress::NeedMore) => break,
-                Ok(Progress::Complete { consumed }) => {
+                Ok(HeadProgress::NeedMore) => break,
+                Ok(HeadProgress::Complete { consumed }) => {
                     assert!(consumed > 0 && consumed <= piece.len() - at);
                     at += consumed;
                     said += &describe(&head);

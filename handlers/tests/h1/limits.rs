@@ -1,7 +1,7 @@
 //! The limits of a head, each reached, whole and in pieces.
 
 use super::{limits, refusal};
-use handlers::http::h1::{HeadLimits, HeadParser, Progress, RequestHead};
+use handlers::http::h1::{HeadLimits, HeadParser, HeadProgress, RequestHead};
 
 /// A head of `len` bytes in all.
 fn head_of(len: usize) -> Vec<u8> {
@@ -15,8 +15,8 @@ fn feed(limits: HeadLimits, bytes: &[u8], piece: usize) -> (u16, usize) {
     for (i, chunk) in bytes.chunks(piece).enumerate() {
         let fed = (i * piece + chunk.len()).min(bytes.len());
         match parser.parse(chunk, &mut head) {
-            Ok(Progress::NeedMore) => {}
-            Ok(Progress::Complete { .. }) => return (0, fed),
+            Ok(HeadProgress::NeedMore) => {}
+            Ok(HeadProgress::Complete { .. }) => return (0, fed),
             Err(rejection) => return (rejection.status, fed),
         }
     }

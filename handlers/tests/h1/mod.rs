@@ -10,7 +10,7 @@ mod limits;
 mod request_line;
 mod syntax;
 
-use handlers::http::h1::{BodyDecoder, HeadLimits, HeadParser, Progress, Rejection, RequestHead};
+use handlers::http::h1::{BodyDecoder, HeadLimits, HeadParser, HeadProgress, Rejection, RequestHead};
 
 /// The limits of LIMITS.md.
 pub fn limits() -> HeadLimits {
@@ -21,8 +21,8 @@ pub fn limits() -> HeadLimits {
 pub fn parse(bytes: &[u8]) -> Result<(RequestHead, usize), Rejection> {
     let mut head = RequestHead::default();
     match HeadParser::new(limits()).parse(bytes, &mut head)? {
-        Progress::Complete { consumed } => Ok((head, consumed)),
-        Progress::NeedMore => panic!("incomplete: {:?}", String::from_utf8_lossy(bytes)),
+        HeadProgress::Complete { consumed } => Ok((head, consumed)),
+        HeadProgress::NeedMore => panic!("incomplete: {:?}", String::from_utf8_lossy(bytes)),
     }
 }
 

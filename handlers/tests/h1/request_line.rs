@@ -1,7 +1,7 @@
 //! Rules of the request line: method, target, version.
 
 use super::{accept, parse, refusal};
-use handlers::http::h1::{HeadParser, Progress, RequestHead, TargetForm, Version};
+use handlers::http::h1::{HeadParser, HeadProgress, RequestHead, TargetForm, Version};
 
 fn line(request_line: &str) -> Vec<u8> {
     format!("{request_line}\r\nHost: h\r\n\r\n").into_bytes()
@@ -184,7 +184,7 @@ fn rfc9110_2_5_another_minor_version_is_handled_as_1_1() {
 fn a_wrong_version_is_refused_before_the_head_ends() {
     let mut head = RequestHead::default();
     let mut parser = HeadParser::new(super::limits());
-    assert_eq!(parser.parse(b"GET / HTTP/2", &mut head).unwrap(), Progress::NeedMore);
+    assert_eq!(parser.parse(b"GET / HTTP/2", &mut head).unwrap(), HeadProgress::NeedMore);
     assert_eq!(
         parser.parse(&[b".0\r\n", &b"A: b\r\n".repeat(20)[..]].concat(), &mut head).unwrap_err().status,
         505

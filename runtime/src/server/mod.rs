@@ -18,14 +18,13 @@ use crate::app::methods::{self, Methods};
 use crate::app::{Blueprint, Engines};
 use crate::config::{Config, IoChoice, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
-use crate::handler::Protocols;
 use crate::io::{self, Backend, Notifier, Pulse};
 use crate::listeners;
 use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
-use crate::worker::{self, Control, Event, Seed};
+use crate::worker::{self, Control, Event, Protocols, Seed};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);

@@ -262,7 +262,7 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
+    use std::future::{Future, poll_fn};
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::pin::Pin;
@@ -271,9 +271,8 @@ mod tests {
     use super::super::Server;
     use crate::app::methods::Method;
     use crate::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
-    use crate::connection::{Connection, Phase};
-    use crate::handler::{Protocol, Protocols};
     use crate::io;
+    use crate::worker::{Connection, Protocol, Protocols};
 
     /// Answers each piece with the backend's name; `hold` with nothing.
     struct Answer;
@@ -281,17 +280,17 @@ mod tests {
     impl Protocol for Answer {
         fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
             Box::pin(async move {
-                while let Ok(chunk) = connection.stream().recv().await {
+                while let Ok(chunk) = poll_fn(|cx| connection.poll_recv(cx)).await {
                     let (end, holds) = (chunk.is_empty(), &*chunk == b"hold");
                     drop(chunk);
                     if end {
                         break;
                     }
-                    connection.set_phase(Phase::Handling);
+                    connection.set_busy(true);
                     let name = if holds { String::new() } else { format!("{:?}", io::backend()) };
-                    connection.stream().start_send(name.into_bytes());
+                    connection.start_send(name.into_bytes());
                     if !holds {
-                        connection.set_phase(Phase::Idle);
+                        connection.set_busy(false);
                     }
                 }
                 connection.close().await;

@@ -28,6 +28,8 @@ pub trait Head {
 pub struct Incoming {
     /// Its head.
     pub head: Rc<dyn Head>,
+    /// The scheme of its URL (RFC 9110 section 7.1): `https` where the connection is secured, else `http`.
+    pub scheme: &'static str,
     /// Its body; `None` where the framing says that there is none.
     pub body: Option<IncomingBody>,
     /// The client's address.

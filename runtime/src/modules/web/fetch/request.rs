@@ -22,8 +22,12 @@ use crate::modules::web::abort;
 use crate::modules::web::url::parse;
 
 enum Line {
-    Incoming(Rc<dyn Head>),
-    Made { method: Box<str>, url: Box<str> },
+    /// As some protocol parsed it, and the scheme of its URL.
+    Incoming(Rc<dyn Head>, &'static str),
+    Made {
+        method: Box<str>,
+        url: Box<str>,
+    },
 }
 
 /// The class. An incoming request copies nothing until the script asks for it.
@@ -42,10 +46,10 @@ pub struct Request {
 impl Request {
     /// An incoming request. GET and HEAD have no body (Fetch, section 5.4; Deno and Bun serve them so): where a
     /// client sends one, `new Request(request)` would throw.
-    pub fn incoming(head: Rc<dyn Head>, body: Option<IncomingBody>) -> Self {
+    pub fn incoming(head: Rc<dyn Head>, scheme: &'static str, body: Option<IncomingBody>) -> Self {
         let body = body.filter(|_| !matches!(head.method(), "GET" | "HEAD"));
         Request {
-            line: Line::Incoming(head),
+            line: Line::Incoming(head, scheme),
             headers: OnceCell::new(),
             body: Body::new(body.map_or(Source::Null, Source::Incoming)),
             headers_object: Slot::default(),
@@ -79,14 +83,14 @@ impl Request {
 
     pub(super) fn method(&self) -> &str {
         match &self.line {
-            Line::Incoming(head) => head.method(),
+            Line::Incoming(head, _) => head.method(),
             Line::Made { method, .. } => method,
         }
     }
 
     pub(super) fn url(&self) -> String {
         match &self.line {
-            Line::Incoming(head) => incoming_url(&**head),
+            Line::Incoming(head, scheme) => incoming_url(scheme, &**head),
             Line::Made { url, .. } => url.to_string(),
         }
     }
@@ -94,11 +98,11 @@ impl Request {
     pub(super) fn shared_headers(&self) -> &SharedHeaders {
         self.headers.get_or_init(|| {
             let mut list = HeaderList::default();
-            if let Line::Incoming(head) = &self.line {
+            if let Line::Incoming(head, _) = &self.line {
                 head.fields(&mut |name, field| list.append(name, field));
             }
             match &self.line {
-                Line::Incoming(_) => SharedHeaders::served(list),
+                Line::Incoming(..) => SharedHeaders::served(list),
                 Line::Made { .. } => SharedHeaders::new(list, true),
             }
         })
@@ -143,7 +147,7 @@ impl Request {
     /// A request like this one; a clone has the same guard on its headers, too.
     fn duplicate(&self, ctx: &Ctx<'_>, body: Body, clone: bool) -> Result<Request> {
         let line = match &self.line {
-            Line::Incoming(head) => Line::Incoming(head.clone()),
+            Line::Incoming(head, scheme) => Line::Incoming(head.clone(), scheme),
             Line::Made { method, url } => Line::Made { method: method.clone(), url: url.clone() },
         };
         let headers = match clone {
@@ -152,7 +156,7 @@ impl Request {
         };
         let signal = Slot::default();
         let own = match &self.line {
-            Line::Incoming(_) => Some(self.own_signal(ctx)?),
+            Line::Incoming(..) => Some(self.own_signal(ctx)?),
             Line::Made { .. } => self.signal.get(ctx),
         };
         if let Some(own) = own {
@@ -175,12 +179,13 @@ impl Request {
 
 /// The URL of an incoming request, serialised as the URL standard does. Most targets are in that
 /// form already; only the others pay for a parse.
-fn incoming_url(head: &dyn Head) -> String {
+fn incoming_url(scheme: &str, head: &dyn Head) -> String {
     let (authority, path) = (head.authority(), head.path_and_query());
     let authority = if authority.is_empty() { "localhost" } else { authority };
     let path = if path == "*" { "/*" } else { path };
-    let mut url = String::with_capacity(8 + authority.len() + path.len());
-    url.push_str("http://");
+    let mut url = String::with_capacity(scheme.len() + 4 + authority.len() + path.len());
+    url.push_str(scheme);
+    url.push_str("://");
     url.push_str(authority);
     if !path.starts_with('/') {
         url.push('/');
@@ -207,7 +212,7 @@ fn is_serialised_path(path: &str) -> bool {
 /// closely: upper case, numbers (but this machine's own), brackets, ports in need of a change.
 fn is_serialised_authority(authority: &str) -> bool {
     let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
-    if port.is_empty() || port.starts_with('0') || port == "80" {
+    if port.is_empty() || port.starts_with('0') || matches!(port, "80" | "443") {
         return false;
     }
     let name = host.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
@@ -412,10 +417,13 @@ mod tests {
                 "/{x}",
                 "/.well-known/x",
             ] {
-                let got = incoming_url(&Line2(authority, path));
-                let host = if authority.is_empty() { "localhost" } else { authority };
-                let full = format!("http://{host}{}{path}", if path.starts_with('/') { "" } else { "/" });
-                assert_eq!(got, parse(&full, None).unwrap().href(), "{authority} {path}");
+                for scheme in ["http", "https"] {
+                    let got = incoming_url(scheme, &Line2(authority, path));
+                    let host = if authority.is_empty() { "localhost" } else { authority };
+                    let slash = if path.starts_with('/') { "" } else { "/" };
+                    let full = format!("{scheme}://{host}{slash}{path}");
+                    assert_eq!(got, parse(&full, None).unwrap().href(), "{scheme} {authority} {path}");
+                }
             }
         }
     }

@@ -1,9 +1,12 @@
 //! One worker: a pinned thread with its ring, its engine and its connections.
 //!
-//! Owns: the accept loops, the seats, the answer to control messages, its own end. Must not know:
-//! protocols, signals, other workers.
+//! Owns: the accept loops, a task for each connection, the answer to control messages, its own end. Must not
+//! know: what is spoken, signals, other workers.
 
-use std::cell::{Cell, RefCell};
+mod connection;
+mod protocol;
+mod state;
+
 use std::future::{Future, poll_fn};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -11,17 +14,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use crossbeam_channel::{Receiver, Sender};
-use slab::Slab;
+
+pub use self::connection::{Connection, SendWatch, Stopped};
+pub use self::protocol::{Protocol, Protocols};
+pub use self::state::{Seat, Worker};
 
 use crate::app::methods::Methods;
 use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, Scheme};
-use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handler::{Protocol, Protocols};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
 use crate::log;
 use crate::refused::RefusedRoutes;
@@ -85,97 +89,6 @@ pub struct Seed {
     pub events: Sender<Event>,
 }
 
-/// What the tasks of a worker share.
-pub struct Worker {
-    /// Its number, from 0.
-    pub number: usize,
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// The app.
-    pub app: Rc<App>,
-    /// What it serves now, for the watch.
-    pub serving: Arc<Serving>,
-    /// Routes that are refused for now.
-    pub refused: Arc<RefusedRoutes>,
-    draining: Cell<bool>,
-    seats_max: usize,
-    seats: RefCell<Slab<Option<Waker>>>,
-    waiting: RefCell<Vec<Waker>>,
-}
-
-impl Worker {
-    /// Whether it ends as soon as what is in flight is done.
-    pub fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Connections open now.
-    pub fn connections(&self) -> usize {
-        self.seats.borrow().len()
-    }
-
-    fn is_full(&self) -> bool {
-        self.connections() >= self.seats_max
-    }
-
-    /// Wakes every connection and whoever waits for one to leave.
-    fn drain(&self) {
-        self.draining.set(true);
-        let seated: Vec<Waker> = self.seats.borrow_mut().iter_mut().filter_map(|(_, w)| w.take()).collect();
-        seated.into_iter().for_each(Waker::wake);
-        self.changed();
-    }
-
-    fn changed(&self) {
-        self.waiting.take().into_iter().for_each(Waker::wake);
-    }
-
-    /// Ready once `condition` holds; asked again whenever a seat is left or a drain begins.
-    async fn until(&self, condition: impl Fn(&Self) -> bool) {
-        poll_fn(|cx| match condition(self) {
-            true => Poll::Ready(()),
-            false => self.wait(cx),
-        })
-        .await;
-    }
-
-    fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-}
-
-/// A connection's place in its worker: counted, and woken by a drain. Free again when dropped.
-pub struct Seat {
-    worker: Rc<Worker>,
-    key: usize,
-}
-
-impl Seat {
-    fn take(worker: &Rc<Worker>) -> Seat {
-        let key = worker.seats.borrow_mut().insert(None);
-        worker.serving.set_connections(worker.connections());
-        Seat { worker: worker.clone(), key }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let gone = {
-            let mut seats = self.worker.seats.borrow_mut();
-            let gone = seats.try_remove(self.key);
-            io::memory::shrink(&mut seats);
-            gone
-        };
-        drop(gone);
-        self.worker.serving.set_connections(self.worker.connections());
-        self.worker.changed();
-    }
-}
-
 /// Runs a worker on this thread until it has drained or is stopped.
 pub fn run(seed: Seed) {
     let (life, events) = (seed.life, seed.events.clone());
@@ -232,17 +145,7 @@ async fn serve(seed: Seed) -> Result<()> {
     };
     let app = app?;
     let methods = app.current().methods();
-    let worker = Rc::new(Worker {
-        number,
-        config,
-        app,
-        serving,
-        refused,
-        draining: Cell::new(false),
-        seats_max,
-        seats: RefCell::default(),
-        waiting: RefCell::default(),
-    });
+    let worker = Worker::new(number, config, app, serving, refused, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));
     loop {
@@ -389,14 +292,12 @@ async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protoc
 /// Gives a connection its task.
 fn seat(worker: &Rc<Worker>, stream: Stream, protocol: &Arc<dyn Protocol>) {
     let seat = Seat::take(worker);
-    let (worker, key) = (worker.clone(), seat.key);
+    let (worker, key) = (worker.clone(), seat.key());
     let mut serving = protocol.serve(Connection::new(stream, worker.clone(), seat));
     io::spawn(poll_fn(move |cx| {
         let poll = serving.as_mut().poll(cx);
-        if poll.is_pending()
-            && let Some(waker @ None) = worker.seats.borrow_mut().get_mut(key)
-        {
-            *waker = Some(cx.waker().clone());
+        if poll.is_pending() {
+            worker.keep_waker(key, cx);
         }
         poll
     }));

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::h1::DateCache;
+use super::codec::DateCache;
 
 /// How old the clock may be.
 const FRESH: Duration = Duration::from_millis(100);

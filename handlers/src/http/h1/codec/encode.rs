@@ -7,7 +7,7 @@ use super::date::DateCache;
 use super::fields::parse_content_length;
 use super::grammar::{is_token, is_value_byte, list_members};
 use super::head::{RequestHead, Version};
-use super::status::reason_phrase;
+use super::reason_phrase;
 
 /// Asks the client for its body (RFC 9110 section 15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -18,7 +18,7 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What of the request, and of the connection's own state, shapes the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct ResponseContext {
     /// The request's version.
     pub version: Version,
     /// The request's method is HEAD.
@@ -27,13 +27,14 @@ pub struct Exchange {
     pub keep_alive: bool,
 }
 
-impl Exchange {
+impl ResponseContext {
     /// For an answer to bytes that are no request, and that ends the connection.
-    pub const CLOSE: Exchange = Exchange { version: Version::Http11, is_head: false, keep_alive: false };
+    pub const CLOSE: ResponseContext =
+        ResponseContext { version: Version::Http11, is_head: false, keep_alive: false };
 
     /// For the answer to `head`; `may_persist` is the server's side of keep-alive.
     pub fn of(head: &RequestHead, may_persist: bool) -> Self {
-        Exchange {
+        ResponseContext {
             version: head.version(),
             is_head: head.is_head(),
             keep_alive: head.keep_alive() && may_persist,
@@ -94,7 +95,7 @@ pub fn encode_head<'a, F>(
     out: &mut Vec<u8>,
     response: ResponseHead<'a, F>,
     body: BodySize,
-    exchange: Exchange,
+    context: ResponseContext,
     date: &DateCache,
 ) -> Encoded
 where
@@ -102,7 +103,7 @@ where
 {
     let ResponseHead { status, reason, fields } = response;
     let mut declared = None;
-    let mut keep_alive = exchange.keep_alive;
+    let mut keep_alive = context.keep_alive;
     status_line_and_date(out, status, reason, date);
     // A Date of the handler's is rare; it is written over ours, which has the same length.
     let after_date = out.len();
@@ -126,7 +127,7 @@ where
         }
         line(out, name, value);
     }
-    let framing = frame(status, body, exchange, declared);
+    let framing = frame(status, body, context, declared);
     match framing.length {
         Some(length) => {
             out.extend_from_slice(b"Content-Length: ");
@@ -137,7 +138,7 @@ where
         None => {}
     }
     keep_alive &= !framing.until_close;
-    out.extend_from_slice(connection_and_end(exchange.version, keep_alive));
+    out.extend_from_slice(connection_and_end(context.version, keep_alive));
     let length = if body == BodySize::Unknown { framing.length } else { None };
     Encoded { body: framing.body, length, keep_alive }
 }
@@ -200,7 +201,7 @@ struct Framing {
 }
 
 /// RFC 9112 section 6.3, seen from the sender, and RFC 9110 section 8.6.
-fn frame(status: u16, body: BodySize, exchange: Exchange, declared: Option<u64>) -> Framing {
+fn frame(status: u16, body: BodySize, context: ResponseContext, declared: Option<u64>) -> Framing {
     let headless = |length| Framing { body: BodyMode::Omit, length, until_close: false };
     if status == 204 {
         return headless(None);
@@ -208,14 +209,14 @@ fn frame(status: u16, body: BodySize, exchange: Exchange, declared: Option<u64>)
     if status == 205 {
         return headless(Some(0));
     }
-    if exchange.is_head || status == 304 {
+    if context.is_head || status == 304 {
         // The length that GET would have had. An empty body says nothing about it.
         return headless(match body {
             BodySize::Known(length) if status != 304 || length > 0 => Some(length),
             _ => declared,
         });
     }
-    match (body, exchange.version) {
+    match (body, context.version) {
         (BodySize::Null, _) => headless(Some(0)),
         (BodySize::Known(length), _) => {
             Framing { body: BodyMode::Plain, length: Some(length), until_close: false }
@@ -267,14 +268,14 @@ pub fn encode_chunk_start(out: &mut Vec<u8>, len: usize) {
 }
 
 /// Appends a whole response of ours that says only its status, such as `400 Bad Request`; whether the
-/// connection persists after it. After a [`super::Rejection`] use [`Exchange::CLOSE`].
-pub fn encode_error(out: &mut Vec<u8>, status: u16, exchange: Exchange, date: &DateCache) -> bool {
+/// connection persists after it. After a [`super::Rejection`] use [`ResponseContext::CLOSE`].
+pub fn encode_error(out: &mut Vec<u8>, status: u16, context: ResponseContext, date: &DateCache) -> bool {
     let reason = reason_phrase(status).as_bytes();
     let fields = [(&b"Content-Type"[..], &b"text/plain;charset=UTF-8"[..])];
     let response = ResponseHead { status, reason: b"", fields };
     // "400 Bad Request\n"
     let length = 3 + 1 + reason.len() + 1;
-    let encoded = encode_head(out, response, BodySize::Known(length as u64), exchange, date);
+    let encoded = encode_head(out, response, BodySize::Known(length as u64), context, date);
     if encoded.body != BodyMode::Omit {
         out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
         out.push(b' ');

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::connection::Connection;
 use crate::app::methods::{METHODS, Method};
-use crate::connection::Connection;
 
 /// A protocol that connections speak. One value serves all workers; what a worker keeps for it is
 /// thread-local.

@@ -1,15 +1,15 @@
-//! A handler's reply on the wire.
+//! A reply as HTTP/1.1 writes it.
 //!
 //! Owns: the choice of framing. Must not know: when it is sent.
 
 use runtime::app::fetch::{Fields, Reply};
 
 use super::clock;
-use super::h1::{BodyMode, BodySize, Encoded, Exchange, ResponseHead, encode_head};
+use super::codec::{BodyMode, BodySize, Encoded, ResponseContext, ResponseHead, encode_head};
 
 /// Appends a reply to `out`, without a body that comes in pieces; how the body goes on the wire, and
 /// whether the connection persists after it.
-pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> Encoded {
+pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, context: ResponseContext) -> Encoded {
     let size = match reply.body {
         Some(body) => BodySize::Known(body.len() as u64),
         None if reply.streamed => reply.length.map_or(BodySize::Unknown, BodySize::Known),
@@ -29,11 +29,11 @@ pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, exchange: Exchange) -> Encode
     let encoded: Encoded = clock::with_date(|date| match reply.headers {
         Fields::ContentType(kind) => {
             let fields = kind.map(|kind| (&b"Content-Type"[..], kind.as_bytes()));
-            encode_head(out, ResponseHead { status, reason, fields }, size, exchange, date)
+            encode_head(out, ResponseHead { status, reason, fields }, size, context, date)
         }
         Fields::List(list) => {
             let head = ResponseHead { status, reason, fields: list.iter() };
-            encode_head(out, head, size, exchange, date)
+            encode_head(out, head, size, context, date)
         }
     });
     if encoded.body != BodyMode::Omit {

@@ -5,7 +5,7 @@
 
 use super::fields::FramingFields;
 use super::grammar::trim_ows;
-use super::head::{Parts, RequestHead, Span, Version};
+use super::head::{HeadParts, RequestHead, Span, Version};
 use super::target::parse_target;
 use super::{Limit, Rejection};
 use httparse::{Error, Header, Request, Status};
@@ -58,7 +58,7 @@ impl From<&runtime::config::Limits> for HeadLimits {
 
 /// What became of the input of [`HeadParser::parse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum HeadProgress {
     /// The head is complete; what follows `consumed` bytes of the input is its body or the next request.
     Complete {
         /// Bytes of this call's input that belong to the head.
@@ -88,35 +88,35 @@ impl HeadParser {
     }
 
     /// Takes the next received bytes. `head` is empty at the first call of a message and stays the same
-    /// until [`Progress::Complete`]; a head that lies whole in `input` is copied once and never searched.
+    /// until [`HeadProgress::Complete`]; a head that lies whole in `input` is copied once and never searched.
     ///
     /// # Errors
     /// The head breaks a rule or a limit. The connection answers and closes: parser and head have no
     /// use after it.
-    pub fn parse(&mut self, input: &[u8], head: &mut RequestHead) -> Result<Progress, Rejection> {
+    pub fn parse(&mut self, input: &[u8], head: &mut RequestHead) -> Result<HeadProgress, Rejection> {
         if !head.bytes.is_empty() {
             return self.parse_rest(input, head);
         }
         let start = self.skip_empty_lines(input)?;
         let rest = &input[start..];
         if rest.is_empty() {
-            return Ok(Progress::NeedMore);
+            return Ok(HeadProgress::NeedMore);
         }
         let window = &rest[..rest.len().min(self.limits.bytes_max)];
         if let Some(len) = tokenize(window, &mut head.parts, &self.limits)? {
             head.bytes.extend_from_slice(&window[..len]);
             self.empty_lines = 0;
-            return Ok(Progress::Complete { consumed: start + len });
+            return Ok(HeadProgress::Complete { consumed: start + len });
         }
         check_incomplete(window, &self.limits)?;
         head.bytes.extend_from_slice(window);
         self.searched = window.len();
         self.check_at = (window.len() * 2).max(64);
-        Ok(Progress::NeedMore)
+        Ok(HeadProgress::NeedMore)
     }
 
     /// The head began in an earlier call.
-    fn parse_rest(&mut self, input: &[u8], head: &mut RequestHead) -> Result<Progress, Rejection> {
+    fn parse_rest(&mut self, input: &[u8], head: &mut RequestHead) -> Result<HeadProgress, Rejection> {
         let before = head.bytes.len();
         let room = self.limits.bytes_max - before;
         head.bytes.extend_from_slice(&input[..input.len().min(room)]);
@@ -124,18 +124,18 @@ impl HeadParser {
         let end = find_head_end(bytes, self.searched.saturating_sub(2));
         self.searched = bytes.len();
         if end.is_none() && bytes.len() < self.check_at && bytes.len() < self.limits.bytes_max {
-            return Ok(Progress::NeedMore);
+            return Ok(HeadProgress::NeedMore);
         }
         match tokenize(&bytes[..end.unwrap_or(bytes.len())], &mut head.parts, &self.limits)? {
             Some(len) => {
                 head.bytes.truncate(len);
                 self.empty_lines = 0;
-                Ok(Progress::Complete { consumed: len.saturating_sub(before) })
+                Ok(HeadProgress::Complete { consumed: len.saturating_sub(before) })
             }
             None => {
                 check_incomplete(bytes, &self.limits)?;
                 self.check_at = bytes.len() * 2;
-                Ok(Progress::NeedMore)
+                Ok(HeadProgress::NeedMore)
             }
         }
     }
@@ -194,7 +194,7 @@ fn check_incomplete(bytes: &[u8], limits: &HeadLimits) -> Result<(), Rejection> 
 
 /// Parses a head that begins at `bytes[0]`; its length when it is complete. On success all of `parts`
 /// is set.
-fn tokenize(bytes: &[u8], parts: &mut Parts, limits: &HeadLimits) -> Result<Option<usize>, Rejection> {
+fn tokenize(bytes: &[u8], parts: &mut HeadParts, limits: &HeadLimits) -> Result<Option<usize>, Rejection> {
     if limits.fields_max <= FIELDS_ON_STACK {
         let mut lines = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
         tokenize_with(bytes, parts, limits, &mut lines[..limits.fields_max])
@@ -205,7 +205,7 @@ fn tokenize(bytes: &[u8], parts: &mut Parts, limits: &HeadLimits) -> Result<Opti
 
 fn tokenize_with<'b>(
     bytes: &'b [u8],
-    parts: &mut Parts,
+    parts: &mut HeadParts,
     limits: &HeadLimits,
     lines: &mut [MaybeUninit<Header<'b>>],
 ) -> Result<Option<usize>, Rejection> {
@@ -225,7 +225,11 @@ fn tokenize_with<'b>(
 /// A request line with neither HTTP/1.0 nor HTTP/1.1: 505 for another major version, as 1.1 for
 /// another minor one (RFC 9110 section 2.5), 400 for what is no version.
 #[cold]
-fn other_version(bytes: &[u8], parts: &mut Parts, limits: &HeadLimits) -> Result<Option<usize>, Rejection> {
+fn other_version(
+    bytes: &[u8],
+    parts: &mut HeadParts,
+    limits: &HeadLimits,
+) -> Result<Option<usize>, Rejection> {
     let Some(line_end) = memchr::memchr(b'\n', bytes) else {
         return Ok(None);
     };
@@ -252,7 +256,7 @@ fn other_version(bytes: &[u8], parts: &mut Parts, limits: &HeadLimits) -> Result
 
 /// The checks on a complete, tokenized head, and the offsets of its parts.
 fn fill(
-    parts: &mut Parts,
+    parts: &mut HeadParts,
     request: &Request<'_, '_>,
     head: &[u8],
     limits: &HeadLimits,

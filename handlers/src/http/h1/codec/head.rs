@@ -64,7 +64,7 @@ impl Span {
 
 /// Everything about a head but its bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub(crate) struct HeadParts {
     pub(crate) method: Span,
     pub(crate) target: Span,
     pub(crate) form: TargetForm,
@@ -83,7 +83,7 @@ pub(crate) struct Parts {
 #[derive(Debug, Default)]
 pub struct RequestHead {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) parts: Parts,
+    pub(crate) parts: HeadParts,
 }
 
 impl RequestHead {
@@ -171,7 +171,7 @@ impl RequestHead {
         self.bytes.shrink_to(kept_bytes_max);
         let mut fields = std::mem::take(&mut self.parts.fields);
         fields.clear();
-        self.parts = Parts { fields, ..Parts::default() };
+        self.parts = HeadParts { fields, ..HeadParts::default() };
     }
 
     /// Whether nothing of a head has arrived since [`reuse`](Self::reuse).

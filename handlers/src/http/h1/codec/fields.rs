@@ -5,7 +5,7 @@
 
 use super::Rejection;
 use super::grammar::{is_token, list_members};
-use super::head::{BodyFraming, Parts, Span, TargetForm, Version};
+use super::head::{BodyFraming, HeadParts, Span, TargetForm, Version};
 use super::host::parse_authority;
 
 /// What the field lines said so far.
@@ -110,7 +110,7 @@ impl FramingFields {
 
     /// Holds the rules that need the whole head, and writes the outcome to `parts`, whose version,
     /// form and authority are set.
-    pub(crate) fn finish(self, parts: &mut Parts) -> Result<(), Rejection> {
+    pub(crate) fn finish(self, parts: &mut HeadParts) -> Result<(), Rejection> {
         let is_11 = parts.version == Version::Http11;
         let absolute = parts.form == TargetForm::Absolute;
         match self.host {

@@ -1,0 +1,278 @@
+//! An exchange on the wire of HTTP/1.1: one request and its answer between those before and after it.
+//!
+//! Owns: the state of the codec for both, early input, whether the connection persists. Must not know: the app,
+//! how long anything may take.
+
+use std::future::Future;
+use std::io::Result as IoResult;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use runtime::app::fetch::{BodyError, Head, Reply};
+use runtime::worker::Stopped;
+
+use super::super::rejection::Rejection;
+use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
+use super::buffered::BufferedConnection;
+use super::codec::{
+    BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, LAST_CHUNK, RequestHead,
+    ResponseContext, encode_chunk_start,
+};
+use super::reply;
+
+/// The connection ends before the body does.
+const CUT: Rejection = Rejection::bad("body: the connection ended");
+
+/// Later requests received while one is with the app; beyond, they wait in the kernel.
+const EARLY_BYTES_MAX: usize = 16 << 10;
+
+/// The scheme of all requests: listeners speak plain TCP.
+const SCHEME: &str = "http";
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// With an answer on its way, which is the last.
+    Gently,
+    /// With nothing left to say.
+    AtOnce,
+    /// With a reset: the peer is gone, does not read, or must not take what it has for all there is.
+    Reset,
+}
+
+/// One request, received to the end of its head, and its answer.
+pub struct Message<'a> {
+    buffered: &'a mut BufferedConnection,
+    head: &'a Rc<RequestHead>,
+    head_limits: &'a HeadLimits,
+    /// The request's body, once it is begun.
+    decoder: Option<BodyDecoder>,
+    /// How the answer is framed, once its head is written.
+    answer: Encoded,
+    /// The answer's body comes in pieces.
+    is_streamed: bool,
+    /// The client's end has been received, behind later requests.
+    has_finished: bool,
+}
+
+impl Head for RequestHead {
+    fn method(&self) -> &str {
+        RequestHead::method(self)
+    }
+
+    fn authority(&self) -> &str {
+        RequestHead::authority(self)
+    }
+
+    fn path_and_query(&self) -> &str {
+        RequestHead::path_and_query(self)
+    }
+
+    fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in RequestHead::fields(self) {
+            f(name, value);
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Of the request with `head`; what follows it is in the input. `head_limits` bound its trailers.
+    pub fn new(
+        buffered: &'a mut BufferedConnection,
+        head: &'a Rc<RequestHead>,
+        head_limits: &'a HeadLimits,
+    ) -> Self {
+        Message {
+            buffered,
+            head,
+            head_limits,
+            decoder: None,
+            answer: Encoded { body: BodyMode::Omit, length: None, keep_alive: false },
+            is_streamed: false,
+            has_finished: false,
+        }
+    }
+
+    /// What the end of the exchange is for the connection.
+    ///
+    /// # Errors
+    /// How it ends, where it does.
+    pub fn conclude(self, ending: Ending) -> Result<(), Closing> {
+        if self.is_streamed {
+            self.buffered.drop_spare();
+        }
+        // Only a reset tells an end that comes too early from the end of a body that the end of the
+        // connection ends.
+        let until_close = self.answer.body == BodyMode::Plain && self.answer.length.is_none();
+        match ending {
+            Ending::Complete if self.answer.keep_alive => Ok(()),
+            Ending::CutShort if until_close => Err(Closing::Reset),
+            Ending::Complete | Ending::Unread | Ending::CutShort => Err(Closing::Gently),
+            Ending::Left => Err(Closing::AtOnce),
+            Ending::Lost => Err(Closing::Reset),
+        }
+    }
+}
+
+/// Gives `sink` the content that `input` has; the bytes that belong to the body, and whether it ends there.
+fn decode(
+    decoder: &mut BodyDecoder,
+    input: &[u8],
+    sink: &mut impl FnMut(&[u8]),
+) -> Result<(usize, bool), Rejection> {
+    let mut used = 0;
+    loop {
+        let step = decoder.decode(&input[used..])?;
+        used += step.consumed;
+        if !step.data.is_empty() {
+            sink(step.data);
+        }
+        if step.end || step.consumed == 0 {
+            return Ok((used, step.end));
+        }
+    }
+}
+
+impl Wire for Message<'_> {
+    fn head(&self) -> Rc<dyn Head> {
+        self.head.clone()
+    }
+
+    fn method_and_target(&self) -> (&[u8], &[u8]) {
+        (self.head.method_bytes(), self.head.target_bytes())
+    }
+
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.buffered.connection.peer(), self.buffered.connection.local())
+    }
+
+    fn has_body(&self) -> bool {
+        self.head.framing() != BodyFraming::None
+    }
+
+    fn expects_continue(&self) -> bool {
+        self.head.expect_continue()
+    }
+
+    fn begin_body(&mut self, bytes_max: u64, sink: &mut impl FnMut(&[u8])) -> Result<Received, Rejection> {
+        let decoder = BodyDecoder::new(self.head.framing(), bytes_max, self.head_limits)?;
+        let decoder = self.decoder.insert(decoder);
+        let (used, end) = decode(decoder, self.buffered.input.unused(), sink)?;
+        self.buffered.input.consume(used);
+        Ok(Received { bytes: used as u64, end })
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Poll<Result<Received, BodyFailure>> {
+        let aborted = |rejection| Poll::Ready(Err(BodyFailure { why: BodyError::Aborted, rejection }));
+        let Some(decoder) = &mut self.decoder else { return Poll::Pending };
+        let chunk = match ready!(self.buffered.connection.poll_recv(cx)) {
+            Ok(chunk) if !chunk.is_empty() => chunk,
+            Ok(_) => return aborted(Some(CUT)),
+            Err(_) => return aborted(None),
+        };
+        match decode(decoder, &chunk, sink) {
+            Ok((used, end)) => {
+                self.buffered.input.keep(&chunk[used..]);
+                Poll::Ready(Ok(Received { bytes: chunk.len() as u64, end }))
+            }
+            Err(rejection) => {
+                let too_large = rejection.status == 413;
+                let why = if too_large { BodyError::TooLarge } else { BodyError::Malformed };
+                Poll::Ready(Err(BodyFailure { why, rejection: Some(rejection) }))
+            }
+        }
+    }
+
+    /// What comes after the request are later ones, or the connection's end.
+    fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
+        let input = &mut self.buffered.input;
+        while !self.has_finished && input.unused().len() < EARLY_BYTES_MAX {
+            match ready!(self.buffered.connection.poll_recv(cx)) {
+                Ok(chunk) if !chunk.is_empty() => input.keep(&chunk),
+                Ok(_) if input.unused().is_empty() => return Poll::Ready(Departure::Finished),
+                Ok(_) => self.has_finished = true,
+                Err(_) => return Poll::Ready(Departure::Gone),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn needs_rest(&self) -> bool {
+        self.answer.keep_alive
+    }
+
+    fn write_continue(&mut self) {
+        self.buffered.out.extend_from_slice(CONTINUE);
+    }
+
+    fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
+        let worker = self.buffered.connection.worker();
+        let unread_bytes_max = worker.config.limits.unread_bytes_max;
+        let left = || self.decoder.as_ref().and_then(BodyDecoder::remaining);
+        let may_persist = match rest {
+            RequestRest::Taken => !worker.is_draining(),
+            RequestRest::Unread => {
+                !worker.is_draining() && left().is_none_or(|left| left <= unread_bytes_max)
+            }
+            RequestRest::Refused => false,
+        };
+        let context = ResponseContext::of(self.head, may_persist);
+        self.answer = reply::write(&mut self.buffered.out, reply, context);
+        self.is_streamed = reply.streamed;
+        AnswerBody { is_omitted: self.answer.body == BodyMode::Omit, length: self.answer.length }
+    }
+
+    fn write_piece(&mut self, piece: &[u8]) {
+        let out = &mut self.buffered.out;
+        match self.answer.body {
+            // An empty chunk would be the end.
+            BodyMode::Chunked if !piece.is_empty() => {
+                out.reserve(piece.len() + 32);
+                encode_chunk_start(out, piece.len());
+                out.extend_from_slice(piece);
+                out.extend_from_slice(CHUNK_END);
+            }
+            BodyMode::Plain => out.extend_from_slice(piece),
+            BodyMode::Chunked | BodyMode::Omit => {}
+        }
+    }
+
+    fn write_end(&mut self) {
+        if self.answer.body == BodyMode::Chunked {
+            self.buffered.out.extend_from_slice(LAST_CHUNK);
+        }
+    }
+
+    fn flush(&mut self) -> impl Future<Output = Result<(), Stopped>> {
+        self.buffered.flush()
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.buffered.out.len()
+    }
+
+    fn start_send(&mut self) {
+        self.buffered.start_send();
+    }
+
+    fn is_sending(&self) -> bool {
+        self.buffered.connection.is_sending()
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        self.buffered.connection.poll_sent(cx).map_ok(|spare| self.buffered.keep_spare(spare))
+    }
+
+    fn send_progress(&self) -> u64 {
+        self.buffered.connection.send_progress()
+    }
+}

@@ -1,0 +1,166 @@
+//! What carries an exchange: a message of HTTP/1.1 on its connection, a stream of HTTP/2, a test's memory.
+//!
+//! Owns: the words between an exchange and its wire. Must not know: any of them.
+
+use std::future::Future;
+use std::io::Result as IoResult;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use runtime::app::fetch::{BodyError, Head, Reply};
+use runtime::worker::Stopped;
+
+use super::limit::Limit;
+use super::rejection::Rejection;
+
+/// One request, received to the end of its head, and the way to its client. How the exchange ends is its last
+/// word ([`Ending`]); what becomes of the connection is the wire's own matter.
+pub trait Wire {
+    /// The head of the request.
+    fn head(&self) -> Rc<dyn Head>;
+
+    /// Method and target as they were sent.
+    fn method_and_target(&self) -> (&[u8], &[u8]);
+
+    /// The scheme of the request's URL, `http` or `https`.
+    fn scheme(&self) -> &'static str;
+
+    /// The client's address, and ours.
+    fn addresses(&self) -> (SocketAddr, SocketAddr);
+
+    /// Whether a body follows the head.
+    fn has_body(&self) -> bool;
+
+    /// Whether the client waits for 100 Continue before it sends the body (RFC 9110 section 10.1.1).
+    fn expects_continue(&self) -> bool;
+
+    /// Begins to receive the body, of at most `bytes_max`: gives `sink` what has come with the head. The bytes
+    /// that it counts are those.
+    ///
+    /// # Errors
+    /// The request is refused.
+    fn begin_body(&mut self, bytes_max: u64, sink: &mut impl FnMut(&[u8])) -> Result<Received, Rejection>;
+
+    /// Gives `sink` the next bytes of the body.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Poll<Result<Received, BodyFailure>>;
+
+    /// Ready when the client leaves. Not before the body has been received to its end.
+    fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<Departure>;
+
+    /// Whether the rest of the body has to be received though nobody reads it, so that the client can send its
+    /// next request. Known once the head of the answer is written.
+    fn needs_rest(&self) -> bool;
+
+    /// Writes 100 Continue.
+    fn write_continue(&mut self);
+
+    /// Writes the head of the answer, and its body where that is whole.
+    fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody;
+
+    /// Writes the next piece of a body.
+    fn write_piece(&mut self, piece: &[u8]);
+
+    /// Writes the end of a body in pieces.
+    fn write_end(&mut self);
+
+    /// Has all that is written on its way to the client.
+    ///
+    /// # Errors
+    /// The client does not read, or is gone.
+    fn flush(&mut self) -> impl Future<Output = Result<(), Stopped>>;
+
+    /// Bytes that are written, and not being sent yet.
+    fn unsent_bytes(&self) -> usize;
+
+    /// Begins to send what is written. Not while [`Wire::is_sending`].
+    fn start_send(&mut self);
+
+    /// Whether a send is in flight.
+    fn is_sending(&self) -> bool;
+
+    /// The end of the send in flight.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<IoResult<()>>;
+
+    /// A number that grows while the client takes what is sent.
+    fn send_progress(&self) -> u64;
+}
+
+/// What came of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes received, framing included.
+    pub bytes: u64,
+    /// All of the body is here.
+    pub end: bool,
+}
+
+/// Why the rest of a body cannot come.
+#[derive(Debug)]
+pub struct BodyFailure {
+    /// What the app hears.
+    pub why: BodyError,
+    /// What it is answered with, if anything can be.
+    pub rejection: Option<Rejection>,
+}
+
+impl BodyFailure {
+    /// It pauses for too long.
+    pub const TIMED_OUT: BodyFailure = BodyFailure {
+        why: BodyError::TimedOut,
+        rejection: Some(Rejection::limit(408, "body: too slow", Limit::BodyTime)),
+    };
+
+    /// Whether the client went away in the middle of it.
+    pub fn is_by_client(&self) -> bool {
+        self.why == BodyError::Aborted
+    }
+}
+
+/// How a client leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It sends nothing more. It may still wait for the answer, or be gone.
+    Finished,
+    /// It wants no answer, or cannot get one.
+    Gone,
+}
+
+/// What is to become of the request's body once the answer is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestRest {
+    /// Nothing: it is received, or the app reads it to its end.
+    Taken,
+    /// Nobody reads what is left.
+    Unread,
+    /// Nothing more is received of this client, neither the rest nor another request where that comes after it.
+    Refused,
+}
+
+/// What follows the head of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerBody {
+    /// The answer ends with its head, whatever the app gave (HEAD, 204, 304).
+    pub is_omitted: bool,
+    /// The Content-Length that a body in pieces must keep to.
+    pub length: Option<u64>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The answer is written, and the request received to its end.
+    Complete,
+    /// The answer is written. What is left of the request is not received.
+    Unread,
+    /// Only a part of the answer is written, and the client is to see that it is not all.
+    CutShort,
+    /// The client left, and there is nothing to say.
+    Left,
+    /// The client is gone, or takes nothing any more: what is written may be lost.
+    Lost,
+}

@@ -1,0 +1,143 @@
+//! What the tasks of a worker share, and the seats of its connections.
+//!
+//! Owns: [`Worker`], who is counted, who is woken when a drain begins or a seat becomes free. Must not know:
+//! how a connection is accepted or served.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::io;
+use crate::refused::RefusedRoutes;
+use crate::serving::Serving;
+
+/// What the tasks of a worker share.
+pub struct Worker {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The app.
+    pub app: Rc<App>,
+    /// What it serves now, for the watch.
+    pub serving: Arc<Serving>,
+    /// Routes that are refused for now.
+    pub refused: Arc<RefusedRoutes>,
+    draining: Cell<bool>,
+    seats_max: usize,
+    seats: RefCell<Slab<Option<Waker>>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Worker {
+    /// The worker of that number, with the app loaded in it and `seats_max` connections at most.
+    pub fn new(
+        number: usize,
+        config: Arc<Config>,
+        app: Rc<App>,
+        serving: Arc<Serving>,
+        refused: Arc<RefusedRoutes>,
+        seats_max: usize,
+    ) -> Rc<Worker> {
+        Rc::new(Worker {
+            number,
+            config,
+            app,
+            serving,
+            refused,
+            draining: Cell::new(false),
+            seats_max,
+            seats: RefCell::default(),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// Whether it ends as soon as what is in flight is done.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.seats.borrow().len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.connections() >= self.seats_max
+    }
+
+    /// Wakes every connection and whoever waits for one to leave.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        let seated: Vec<Waker> = self.seats.borrow_mut().iter_mut().filter_map(|(_, w)| w.take()).collect();
+        seated.into_iter().for_each(Waker::wake);
+        self.changed();
+    }
+
+    /// Keeps the waker of who has the seat `key`: a drain wakes it.
+    pub(super) fn keep_waker(&self, key: usize, cx: &Context<'_>) {
+        if let Some(waker @ None) = self.seats.borrow_mut().get_mut(key) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn changed(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready once `condition` holds; asked again whenever a seat is left or a drain begins.
+    pub(super) async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        poll_fn(|cx| match condition(self) {
+            true => Poll::Ready(()),
+            false => self.wait(cx),
+        })
+        .await;
+    }
+
+    pub(super) fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// A connection's place in its worker: counted, and woken by a drain. Free again when dropped.
+pub struct Seat {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Seat {
+    pub(super) fn take(worker: &Rc<Worker>) -> Seat {
+        let key = worker.seats.borrow_mut().insert(None);
+        worker.serving.set_connections(worker.connections());
+        Seat { worker: worker.clone(), key }
+    }
+
+    /// The name of the place, by which a drain finds who has it.
+    pub(super) fn key(&self) -> usize {
+        self.key
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let gone = {
+            let mut seats = self.worker.seats.borrow_mut();
+            let gone = seats.try_remove(self.key);
+            io::memory::shrink(&mut seats);
+            gone
+        };
+        drop(gone);
+        self.worker.serving.set_connections(self.worker.connections());
+        self.worker.changed();
+    }
+}
