@@ -2,7 +2,10 @@
 //!
 //! Owns: what is measured of the process. Must not know: how the allocator works.
 
-use crate::support::{self, App, Connection, Server};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::{self, App, Connection, Server, dial};
 
 /// Resident memory comes down to `base` and a little more.
 fn comes_back(server: &Server, base: usize, more: usize, what: &str) {
@@ -52,6 +55,40 @@ both_backends! {
         let full = server.rss_bytes();
         drop(clients);
         comes_back(&server, base, (full - base).min(6 << 20), "many connections");
+    }
+
+    fn later_requests_wait_in_the_kernel_while_one_is_with_the_app_on(io) {
+        let app = app!(
+            "export default { async fetch() { await new Promise((go) => setTimeout(go)); return new Response('ok') } };"
+        );
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let mut client = dial(server.addr());
+        let mut sender = client.try_clone().expect("a second descriptor");
+        let sending = std::thread::spawn(move || {
+            // Until the connection ends, far ahead of the answers.
+            let requests = support::get("/").repeat(1000);
+            while sender.write_all(requests.as_bytes()).is_ok() {}
+        });
+        answers(&mut client, 200);
+        let base = server.rss_bytes();
+        answers(&mut client, 3000);
+        comes_back(&server, base, 6 << 20, "many requests at once");
+        drop(server);
+        sending.join().expect("the client's writer");
+    }
+}
+
+/// Reads `count` answers.
+fn answers(client: &mut TcpStream, count: usize) {
+    let (mut bytes, mut seen) = ([0; 4096], 0);
+    let mut last = Vec::new();
+    while seen < count {
+        let got = client.read(&mut bytes).expect("answers");
+        assert!(got > 0, "the connection ended after {seen} answers");
+        last.extend_from_slice(&bytes[..got]);
+        let (line, whole) = (b"HTTP/1.1 200 OK\r\n".as_slice(), last.len());
+        seen += last.windows(line.len()).filter(|part| *part == line).count();
+        last.drain(..whole - (whole.min(line.len() - 1)));
     }
 }
 

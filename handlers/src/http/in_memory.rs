@@ -1,5 +1,5 @@
-//! Exchanges over a wire of memory: a second implementation of [`Wire`], which has no connection and several
-//! exchanges at a time, as a stream of HTTP/2 does.
+//! Exchanges over a wire of memory: a second implementation of [`Wire`], without a connection, several of
+//! which are served at a time, as streams of HTTP/2 are.
 //!
 //! Owns: a client that does what a test says, what it would see. Must not know: HTTP/1.1.
 
@@ -46,6 +46,7 @@ export default {
         cancel(why) { events.push(`cancelled: ${why.name}`) },
       }))
       case "/breaks": return new Response(new ReadableStream({ pull(c) { c.error(new Error("broken")) } }))
+      case "/blob": return new Response(new Blob(["x".repeat(1 << 17)]))
       case "/later": ctx.waitUntil(request.text().then((text) => events.push(text))); return new Response("early")
     }
   }
@@ -398,5 +399,19 @@ fn exchanges_of_one_worker_have_deadlines_of_their_own() {
         }
         let answer = first.await.expect("an answer");
         assert_eq!(answer.1, seen(&["503 1 Taken  503 Service Unavailable\n"]));
+    });
+}
+
+#[test]
+fn a_request_that_timed_out_leaves_nothing_to_the_next() {
+    let limits = Limits { request_ms_max: 50, ..Limits::default() };
+    on_worker(limits, |worker| async move {
+        // Of one connection: its exchanges use the same deadlines, one after the other.
+        let timeouts = Timeouts::default();
+        let ending = exchange::run(&mut MemoryWire::new("/never", []), &worker, &timeouts).await;
+        assert_eq!(ending, Ending::Complete);
+        let mut wire = MemoryWire::new("/blob", []);
+        let ending = exchange::run(&mut wire, &worker, &timeouts).await;
+        assert_eq!((ending, wire.taken), (Ending::Complete, 1 << 17));
     });
 }
