@@ -11,8 +11,9 @@ use aes::{Aes128, Aes192, Aes256};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 
-use super::algorithm::{Name, Params};
+use super::algorithm::Params;
 use super::failure::{self, Failure, Outcome};
+use super::name::Name;
 
 /// Evaluates an expression with `$A` as the type of the cipher for a key of that length.
 macro_rules! with_aes {

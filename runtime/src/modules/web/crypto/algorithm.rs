@@ -1,7 +1,7 @@
 //! Algorithms as scripts name them, and their normalisation (Web Cryptography section 18.4).
 //!
-//! Owns: the registered names, which operations each has, the dictionaries of parameters. Must not
-//! know: how anything is computed.
+//! Owns: which operations each has, the dictionaries of parameters. Must not know: how anything is
+//! computed.
 
 use std::sync::Arc;
 
@@ -12,41 +12,7 @@ use crate::js::{exception, value};
 use super::dictionary::{big_integer, buffer, integer, key, member, required};
 use super::hash::Hash;
 use super::key::Key;
-
-/// A registered algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// RSASSA-PKCS1-v1_5
-    RsaPkcs1,
-    /// RSA-PSS
-    RsaPss,
-    /// RSA-OAEP
-    RsaOaep,
-    /// ECDSA
-    Ecdsa,
-    /// ECDH
-    Ecdh,
-    /// Ed25519
-    Ed25519,
-    /// X25519
-    X25519,
-    /// AES-CTR
-    AesCtr,
-    /// AES-CBC
-    AesCbc,
-    /// AES-GCM
-    AesGcm,
-    /// AES-KW
-    AesKw,
-    /// HMAC
-    Hmac,
-    /// A hash function.
-    Sha(Hash),
-    /// HKDF
-    Hkdf,
-    /// PBKDF2
-    Pbkdf2,
-}
+use super::name::Name;
 
 /// What is asked of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,28 +74,6 @@ pub struct Algorithm {
     pub params: Params,
 }
 
-/// Every name; looked up without regard to case.
-const NAMES: [(&str, Name); 18] = [
-    ("RSASSA-PKCS1-v1_5", Name::RsaPkcs1),
-    ("RSA-PSS", Name::RsaPss),
-    ("RSA-OAEP", Name::RsaOaep),
-    ("ECDSA", Name::Ecdsa),
-    ("ECDH", Name::Ecdh),
-    ("Ed25519", Name::Ed25519),
-    ("X25519", Name::X25519),
-    ("AES-CTR", Name::AesCtr),
-    ("AES-CBC", Name::AesCbc),
-    ("AES-GCM", Name::AesGcm),
-    ("AES-KW", Name::AesKw),
-    ("HMAC", Name::Hmac),
-    ("SHA-1", Name::Sha(Hash::Sha1)),
-    ("SHA-256", Name::Sha(Hash::Sha256)),
-    ("SHA-384", Name::Sha(Hash::Sha384)),
-    ("SHA-512", Name::Sha(Hash::Sha512)),
-    ("HKDF", Name::Hkdf),
-    ("PBKDF2", Name::Pbkdf2),
-];
-
 /// Which dictionary an operation of an algorithm takes.
 enum Shape {
     Empty,
@@ -148,48 +92,31 @@ enum Shape {
     Pbkdf2,
 }
 
-impl Name {
-    /// The name as registered.
-    pub fn text(self) -> &'static str {
-        NAMES.iter().find(|(_, name)| *name == self).map_or("", |(text, _)| text)
-    }
-
-    /// Whether it is one of AES.
-    pub fn is_aes(self) -> bool {
-        matches!(self, Name::AesCtr | Name::AesCbc | Name::AesGcm | Name::AesKw)
-    }
-
-    /// Whether it is one of RSA.
-    pub fn is_rsa(self) -> bool {
-        matches!(self, Name::RsaPkcs1 | Name::RsaPss | Name::RsaOaep)
-    }
-
-    /// The dictionary of `operation`, if the algorithm has that operation.
-    fn shape(self, operation: Operation) -> Option<Shape> {
-        use Operation as O;
-        Some(match (self, operation) {
-            (Name::RsaPkcs1, O::Sign) | (Name::Ed25519, O::Sign) | (Name::Hmac, O::Sign) => Shape::Empty,
-            (Name::RsaPss, O::Sign) => Shape::SaltLength,
-            (Name::Ecdsa, O::Sign) => Shape::Hash,
-            (Name::RsaOaep, O::Encrypt) => Shape::Label,
-            (Name::AesCtr, O::Encrypt) => Shape::Counter,
-            (Name::AesCbc, O::Encrypt) => Shape::Iv,
-            (Name::AesGcm, O::Encrypt) => Shape::Gcm,
-            (Name::AesKw, O::WrapKey) | (Name::Sha(_), O::Digest) => Shape::Empty,
-            (Name::Ecdh | Name::X25519, O::DeriveBits) => Shape::Public,
-            (Name::Hkdf, O::DeriveBits) => Shape::Hkdf,
-            (Name::Pbkdf2, O::DeriveBits) => Shape::Pbkdf2,
-            (Name::Ed25519 | Name::X25519, O::GenerateKey | O::ImportKey) => Shape::Empty,
-            (Name::Ecdsa | Name::Ecdh, O::GenerateKey | O::ImportKey) => Shape::Curve,
-            (Name::Hmac, O::GenerateKey | O::ImportKey | O::GetKeyLength) => Shape::HashAndLength,
-            (Name::Hkdf | Name::Pbkdf2, O::ImportKey | O::GetKeyLength) => Shape::Empty,
-            (name, O::GenerateKey | O::GetKeyLength) if name.is_aes() => Shape::Length,
-            (name, O::ImportKey) if name.is_aes() => Shape::Empty,
-            (name, O::GenerateKey) if name.is_rsa() => Shape::RsaKeyGen,
-            (name, O::ImportKey) if name.is_rsa() => Shape::Hash,
-            _ => return None,
-        })
-    }
+/// The dictionary of `operation`, if the algorithm `name` has that operation.
+fn shape(name: Name, operation: Operation) -> Option<Shape> {
+    use Operation as O;
+    Some(match (name, operation) {
+        (Name::RsaPkcs1, O::Sign) | (Name::Ed25519, O::Sign) | (Name::Hmac, O::Sign) => Shape::Empty,
+        (Name::RsaPss, O::Sign) => Shape::SaltLength,
+        (Name::Ecdsa, O::Sign) => Shape::Hash,
+        (Name::RsaOaep, O::Encrypt) => Shape::Label,
+        (Name::AesCtr, O::Encrypt) => Shape::Counter,
+        (Name::AesCbc, O::Encrypt) => Shape::Iv,
+        (Name::AesGcm, O::Encrypt) => Shape::Gcm,
+        (Name::AesKw, O::WrapKey) | (Name::Sha(_), O::Digest) => Shape::Empty,
+        (Name::Ecdh | Name::X25519, O::DeriveBits) => Shape::Public,
+        (Name::Hkdf, O::DeriveBits) => Shape::Hkdf,
+        (Name::Pbkdf2, O::DeriveBits) => Shape::Pbkdf2,
+        (Name::Ed25519 | Name::X25519, O::GenerateKey | O::ImportKey) => Shape::Empty,
+        (Name::Ecdsa | Name::Ecdh, O::GenerateKey | O::ImportKey) => Shape::Curve,
+        (Name::Hmac, O::GenerateKey | O::ImportKey | O::GetKeyLength) => Shape::HashAndLength,
+        (Name::Hkdf | Name::Pbkdf2, O::ImportKey | O::GetKeyLength) => Shape::Empty,
+        (name, O::GenerateKey | O::GetKeyLength) if name.is_aes() => Shape::Length,
+        (name, O::ImportKey) if name.is_aes() => Shape::Empty,
+        (name, O::GenerateKey) if name.is_rsa() => Shape::RsaKeyGen,
+        (name, O::ImportKey) if name.is_rsa() => Shape::Hash,
+        _ => return None,
+    })
 }
 
 /// An AlgorithmIdentifier: an object or a name, converted but not yet looked at.
@@ -222,8 +149,8 @@ impl<'js> Identifier<'js> {
             Identifier::Name(name) => name.clone(),
             Identifier::Object(object) => value::to_string(&required(object, "name")?)?,
         };
-        let found = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
-        let Some((name, shape)) = found.and_then(|(_, name)| Some((*name, name.shape(operation)?))) else {
+        let found = Name::registered(&text);
+        let Some((name, shape)) = found.and_then(|name| Some((name, shape(name, operation)?))) else {
             let text = format!("the algorithm '{text}' is not supported here");
             return Err(exception::dom_exception(ctx, "NotSupportedError", &text));
         };

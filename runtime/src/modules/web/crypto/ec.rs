@@ -1,4 +1,4 @@
-//! ECDSA and ECDH over P-256, P-384, P-521 (FIPS 186-5, SP 800-56A; sections 23 and 24).
+//! ECDSA and ECDH (FIPS 186-5, SP 800-56A; sections 23 and 24).
 //!
 //! Owns: making, importing and exporting the keys, the operations. Must not know: usages of others.
 
@@ -7,100 +7,21 @@ use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
 use zeroize::Zeroizing;
 
-use super::algorithm::{Name, Params};
-use super::failure::{self, Failure, Outcome};
+use super::algorithm::Params;
+use super::curve::{Curve, NO_KEY, on_curve};
+use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted, expect};
 use super::hash::Hash;
 use super::jwk::{self, Jwk};
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::name::Name;
 use super::secret::{mask, random};
 
-/// A curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Curve {
-    /// P-256
-    P256,
-    /// P-384
-    P384,
-    /// P-521
-    P521,
-}
-
-/// Evaluates an expression with `$c` as the crate of a curve.
-macro_rules! on_curve {
-    ($curve:expr, $c:ident => $body:expr) => {
-        match $curve {
-            Curve::P256 => {
-                use p256 as $c;
-                $body
-            }
-            Curve::P384 => {
-                use p384 as $c;
-                $body
-            }
-            Curve::P521 => {
-                use p521 as $c;
-                $body
-            }
-        }
-    };
-}
-
-const NO_KEY: Failure = failure::data("the data is no key of this curve");
-
-impl Curve {
-    fn named(name: &str) -> Outcome<Curve> {
-        match name {
-            "P-256" => Ok(Curve::P256),
-            "P-384" => Ok(Curve::P384),
-            "P-521" => Ok(Curve::P521),
-            _ => Err(failure::unsupported("the curve is not supported")),
-        }
-    }
-
-    fn of(params: &Params) -> Outcome<Curve> {
-        match params {
-            Params::Curve(name) => Curve::named(name),
-            _ => Err(failure::unsupported("no curve is named")),
-        }
-    }
-
-    /// Its registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Curve::P256 => "P-256",
-            Curve::P384 => "P-384",
-            Curve::P521 => "P-521",
-        }
-    }
-
-    /// Bytes of a coordinate.
-    fn bytes(self) -> usize {
-        match self {
-            Curve::P256 => 32,
-            Curve::P384 => 48,
-            Curve::P521 => 66,
-        }
-    }
-
-    /// The point in either form, uncompressed.
-    fn point(self, bytes: &[u8]) -> Outcome<Vec<u8>> {
-        // The point at infinity, and hybrid forms, are no keys.
-        if !matches!(bytes.first(), Some(2..=4)) {
-            return Err(NO_KEY);
-        }
-        on_curve!(self, c => {
-            let key = c::PublicKey::from_sec1_bytes(bytes).map_err(|_| NO_KEY)?;
-            Ok(key.to_sec1_point(false).as_bytes().to_vec())
-        })
-    }
-
-    /// The public point of a scalar.
-    fn public(self, scalar: &[u8]) -> Outcome<Vec<u8>> {
-        on_curve!(self, c => {
-            let key = c::SecretKey::from_slice(scalar).map_err(|_| NO_KEY)?;
-            Ok(key.public_key().to_sec1_point(false).as_bytes().to_vec())
-        })
+/// The curve that the parameters name.
+fn curve_of(params: &Params) -> Outcome<Curve> {
+    match params {
+        Params::Curve(name) => Curve::named(name),
+        _ => Err(failure::unsupported("no curve is named")),
     }
 }
 
@@ -138,7 +59,7 @@ fn scalar(key: &Key) -> Outcome<(Curve, &[u8])> {
 pub fn generate(params: &Params, wanted: Wanted) -> Outcome<Made> {
     let (of_public, of_private) = allowed(wanted.name);
     wanted.within(of_public.and(of_private))?;
-    let curve = Curve::of(params)?;
+    let curve = curve_of(params)?;
     // A random string that is no scalar of the curve is rare, but for P-521's seven spare bits.
     for _ in 0..100 {
         let mut scalar = random(curve.bytes())?;
@@ -166,7 +87,7 @@ pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> O
         Format::Jwk => form.jwk()?.d.is_some(),
     };
     wanted.within(if is_private { of_private } else { of_public })?;
-    let curve = Curve::of(params)?;
+    let curve = curve_of(params)?;
     let (public, private) = match format {
         Format::Raw => (curve.point(form.bytes()?)?, None),
         Format::Spki => on_curve!(curve, c => {

@@ -4,10 +4,10 @@
 
 use zeroize::Zeroizing;
 
-use super::algorithm::Name;
 use super::failure::{self, Outcome};
 use super::jwk::Jwk;
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::name::Name;
 
 /// KeyFormat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

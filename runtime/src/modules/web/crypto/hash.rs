@@ -4,8 +4,7 @@
 
 use sha2::Digest;
 
-use super::mac::PIECE_BYTES;
-use super::steps::Steps;
+use super::steps::{PIECE_BYTES, Steps};
 
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,9 +18,9 @@ use crate::js::held::{Slot, Tracer};
 use crate::js::value;
 use crate::modules::web::iterate;
 
-use super::algorithm::Name;
-use super::ec::Curve;
+use super::curve::Curve;
 use super::hash::Hash;
+use super::name::Name;
 
 /// What a key may be used for: a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

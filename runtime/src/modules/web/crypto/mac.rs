@@ -7,14 +7,12 @@ use hmac::{Hmac, KeyInit, Mac};
 
 use super::failure::{self, Outcome};
 use super::hash::{Hash, with_hash};
-use super::steps::Steps;
+use super::steps::{PIECE_BYTES, Steps};
 
 /// Most bytes that PBKDF2 puts out: far from what the hash allows, near what makes sense.
 const PBKDF2_BYTES_MAX: usize = 1 << 20;
 /// Iterations of PBKDF2 in one step: half a millisecond.
 const ITERATIONS: u32 = 1000;
-/// Bytes that are hashed in one step.
-pub(super) const PIECE_BYTES: usize = 256 << 10;
 
 /// What `finish` makes of `mac` once all of `data` has gone through it.
 fn pieces<M: Mac + Send + 'static, T: 'static>(

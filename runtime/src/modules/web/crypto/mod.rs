@@ -5,6 +5,7 @@
 
 mod aes;
 mod algorithm;
+mod curve;
 mod dictionary;
 mod ec;
 mod failure;
@@ -13,6 +14,7 @@ mod hash;
 mod jwk;
 mod key;
 mod mac;
+mod name;
 mod okp;
 mod operations;
 mod pool;

@@ -9,12 +9,12 @@ use p256::pkcs8::{ObjectIdentifier, PrivateKeyInfoRef, SubjectPublicKeyInfoRef};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::algorithm::Name;
 use super::ec::shorten;
 use super::failure::{self, Failure, Outcome};
 use super::form::{Form, Format, Made, Wanted, expect};
 use super::jwk::{self, Jwk};
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::name::Name;
 use super::secret::random;
 
 const NO_KEY: Failure = failure::data("the data is no key of this curve");

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use super::aes::{self, Way};
-use super::algorithm::{Algorithm, Name, Params};
+use super::algorithm::{Algorithm, Params};
 use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted};
 use super::hash::Hash;
 use super::key::{Detail, Key, Kind, Usages};
+use super::name::Name;
 use super::steps::{self, Steps, once};
 use super::{ec, mac, okp, rsa, secret};
 

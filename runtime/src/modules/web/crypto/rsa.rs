@@ -10,12 +10,13 @@ use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 
 use super::aes::Way;
-use super::algorithm::{Name, Params};
+use super::algorithm::Params;
 use super::failure::{self, Failure, Outcome};
 use super::form::{Form, Format, Made, Wanted, expect};
 use super::hash::{Hash, with_hash};
 use super::jwk::{self, Jwk};
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::name::Name;
 use super::primes;
 use super::steps::{self, Steps};
 

@@ -6,12 +6,13 @@ use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use zeroize::Zeroizing;
 
-use super::algorithm::{Name, Params};
+use super::algorithm::Params;
 use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted};
 use super::hash::Hash;
 use super::jwk::{self, Jwk};
 use super::key::{Detail, Key, Kind, Material, Usages};
+use super::name::Name;
 
 /// Bits of a generated HMAC key: no more can be of any use.
 const HMAC_BITS_MAX: u32 = 1 << 20;

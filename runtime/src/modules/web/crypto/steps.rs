@@ -5,6 +5,9 @@
 
 use super::failure::Outcome;
 
+/// Bytes that are hashed in one step.
+pub(super) const PIECE_BYTES: usize = 256 << 10;
+
 /// The next step of some work; what it comes to with the last one. Not to be called after that.
 pub type Steps<T> = Box<dyn FnMut() -> Option<Outcome<T>> + Send>;
 

@@ -16,12 +16,13 @@ use crate::js::engine::State;
 use crate::js::{exception, function, promise, value};
 
 use super::aes::Way;
-use super::algorithm::{Algorithm, Identifier, Name, Operation};
+use super::algorithm::{Algorithm, Identifier, Operation};
 use super::dictionary::{buffer, dictionary, key, source, usages};
 use super::failure::{self, Outcome};
 use super::form::{Form, Format, Made, Wanted};
 use super::jwk::Jwk;
 use super::key::{self as keys, Key, Usages};
+use super::name::Name;
 use super::steps::{self, Steps, once};
 use super::{operations, pool, secret};
 
