@@ -1,19 +1,17 @@
-//! The Body mixin (Fetch section 5.3): what Request and Response share.
+//! Bodies (Fetch section 2.2.4): where their bytes are, and who has begun to use them.
 //!
-//! Owns: sources of bodies, their one-time use, `body`. Must not know: who sends or received it, what
+//! Owns: sources of bodies, their one-time use, their stream. Must not know: who sends or received it, what
 //! becomes of the bytes (`consume` does). A stream is made only for a script that asks for one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use data_url::mime::Mime;
 use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Result, Value};
 
-use super::consume::Form;
-use super::content_type::{self, ContentType};
+use super::content_type::ContentType;
 use super::incoming::{IncomingBody, Pieces, Progress};
-use crate::js::class::{self, Class, Scope};
+use crate::js::class;
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{exception, value};
 use crate::modules::web::blob::Blob;
@@ -335,85 +333,6 @@ fn is_chunk_iterable(value: &Value<'_>) -> Result<bool> {
     let is_function = |atom: PredefinedAtom| object.get::<_, Value>(atom).map(|method| method.is_function());
     Ok(is_function(PredefinedAtom::SymbolAsyncIterator)?
         || is_function(PredefinedAtom::SymbolIterator)? && is_function(PredefinedAtom::Next)?)
-}
-
-/// An interface that includes the mixin.
-pub trait Bodied: Class {
-    /// Its body.
-    fn body(&self) -> &Body;
-
-    /// The combined value of its Content-Type fields.
-    fn content_type(&self) -> Option<Vec<u8>>;
-
-    /// The MIME type of its body ("get the MIME type").
-    fn mime(&self) -> Option<Mime> {
-        self.content_type().and_then(|field| content_type::extract(&field))
-    }
-}
-
-/// `bodyUsed`.
-///
-/// # Errors
-/// Out of memory.
-pub fn used<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    Ok(Value::new_bool(s.ctx.clone(), owner.body().is_used(s.ctx)?))
-}
-
-/// `body`.
-///
-/// # Errors
-/// Out of memory.
-pub fn stream<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().stream(s.ctx)
-}
-
-/// `text()`.
-///
-/// # Errors
-/// TypeError if the body is used.
-pub fn text<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().consume(s.ctx, Form::Text)
-}
-
-/// `json()`.
-///
-/// # Errors
-/// TypeError if the body is used.
-pub fn json<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().consume(s.ctx, Form::Json)
-}
-
-/// `arrayBuffer()`.
-///
-/// # Errors
-/// TypeError if the body is used.
-pub fn array_buffer<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().consume(s.ctx, Form::ArrayBuffer)
-}
-
-/// `bytes()`.
-///
-/// # Errors
-/// TypeError if the body is used.
-pub fn bytes<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().consume(s.ctx, Form::Bytes)
-}
-
-/// `blob()`.
-///
-/// # Errors
-/// TypeError if the body is used.
-pub fn blob<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let kind = owner.mime().map(|mime| mime.to_string()).unwrap_or_default();
-    owner.body().consume(s.ctx, Form::Blob(kind))
-}
-
-/// `formData()`.
-///
-/// # Errors
-/// TypeError if the body is used; the promise rejects with one if it is no form.
-pub fn form_data<'js, T: Bodied>(owner: &T, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    owner.body().consume(s.ctx, Form::FormData(owner.mime()))
 }
 
 /// The content type of strings.

@@ -9,6 +9,7 @@ pub mod content_type;
 pub mod header_list;
 pub mod headers;
 pub mod incoming;
+pub mod mixin;
 pub mod outgoing;
 pub(crate) mod passing;
 pub mod referrer;

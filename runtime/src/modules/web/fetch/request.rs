@@ -8,10 +8,11 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::body::{self, Bodied, Body, Source};
+use super::body::{Body, Source};
 use super::header_list::{self, HeaderList};
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use super::incoming::{Head, IncomingBody};
+use super::mixin::{self, Bodied};
 use super::settings::Settings;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::display::Display;
@@ -279,14 +280,14 @@ impl Class for Request {
         }),
         Member::Get(c"signal", Request::get_signal),
         Member::Get(c"duplex", |_, s| Request::constant(s, "half")),
-        Member::Get(c"body", body::stream::<Self>),
-        Member::Get(c"bodyUsed", body::used::<Self>),
-        Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
-        Member::Async(c"blob", 0, body::blob::<Self>),
-        Member::Async(c"bytes", 0, body::bytes::<Self>),
-        Member::Async(c"formData", 0, body::form_data::<Self>),
-        Member::Async(c"json", 0, body::json::<Self>),
-        Member::Async(c"text", 0, body::text::<Self>),
+        Member::Get(c"body", mixin::stream::<Self>),
+        Member::Get(c"bodyUsed", mixin::used::<Self>),
+        Member::Async(c"arrayBuffer", 0, mixin::array_buffer::<Self>),
+        Member::Async(c"blob", 0, mixin::blob::<Self>),
+        Member::Async(c"bytes", 0, mixin::bytes::<Self>),
+        Member::Async(c"formData", 0, mixin::form_data::<Self>),
+        Member::Async(c"json", 0, mixin::json::<Self>),
+        Member::Async(c"text", 0, mixin::text::<Self>),
         Member::Method(c"clone", 0, Request::clone_request),
     ];
 

@@ -8,10 +8,11 @@ use std::ffi::CStr;
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::body::{self, Bodied, Body, Source};
+use super::body::{Body, Source};
 use super::content_type::ContentType;
 use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
+use super::mixin::{self, Bodied};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
@@ -270,14 +271,14 @@ impl Class for Response {
         Member::Get(c"ok", Response::get_ok),
         Member::Get(c"statusText", Response::get_status_text),
         Member::Get(c"headers", Response::get_headers),
-        Member::Get(c"body", body::stream::<Self>),
-        Member::Get(c"bodyUsed", body::used::<Self>),
-        Member::Async(c"arrayBuffer", 0, body::array_buffer::<Self>),
-        Member::Async(c"blob", 0, body::blob::<Self>),
-        Member::Async(c"bytes", 0, body::bytes::<Self>),
-        Member::Async(c"formData", 0, body::form_data::<Self>),
-        Member::Async(c"json", 0, body::json::<Self>),
-        Member::Async(c"text", 0, body::text::<Self>),
+        Member::Get(c"body", mixin::stream::<Self>),
+        Member::Get(c"bodyUsed", mixin::used::<Self>),
+        Member::Async(c"arrayBuffer", 0, mixin::array_buffer::<Self>),
+        Member::Async(c"blob", 0, mixin::blob::<Self>),
+        Member::Async(c"bytes", 0, mixin::bytes::<Self>),
+        Member::Async(c"formData", 0, mixin::form_data::<Self>),
+        Member::Async(c"json", 0, mixin::json::<Self>),
+        Member::Async(c"text", 0, mixin::text::<Self>),
         Member::Method(c"clone", 0, Response::clone_response),
     ];
 
