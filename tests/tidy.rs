@@ -87,7 +87,6 @@ const CIRCLES: &[(&str, &str)] = &[
         "block buffer charge class clone commonjs compile data_module display engine exception function isolated \
          loader promise pump reflect reuse script stack value words",
     ),
-    ("runtime/src/modules/qjs/os", "receives table transfer"),
 ];
 
 /// Folders with an order: each room imports only those that stand before it.

@@ -13,7 +13,8 @@ use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
 use rustix::net::SendFlags;
 use rustix::time::Timespec;
 
-use super::table::{Descriptors, Entry};
+use super::pending::Descriptor;
+use super::table::Descriptors;
 use super::{arguments, coerce};
 use crate::io::Socket;
 use crate::js::class::{Scope, Static};
@@ -133,7 +134,7 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     coerce::number(ctx, written.map(|count| count as i64))
 }
 
-fn put(entry: &Entry, role: Role, bytes: &[u8]) -> io::Result<usize> {
+fn put(entry: &Descriptor, role: Role, bytes: &[u8]) -> io::Result<usize> {
     entry.socket.with_fd(|fd| {
         ready(role, fd, PollFlags::OUT)?;
         if entry.family != libc::AF_UNSPEC {

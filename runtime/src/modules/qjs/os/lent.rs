@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::table::{Descriptors, Entry};
+use super::pending::Descriptor;
+use super::table::Descriptors;
 use crate::config::Linger;
 use crate::io::Socket;
 use crate::js::engine::Engine;
@@ -20,7 +21,7 @@ use crate::js::exception::Thrown;
 /// A socket in an engine's table, taken back and closed when this is dropped.
 pub struct Lent {
     sockets: Weak<Descriptors>,
-    entry: Rc<Entry>,
+    entry: Rc<Descriptor>,
     fd: i32,
 }
 

@@ -14,8 +14,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use rquickjs::{Ctx, Result, Value};
 use slab::Slab;
 
-use super::table::{Descriptors, Pending};
-use super::transfer::{check, count, fill};
+use super::pending::Pending;
+use super::results::{check, count, fill};
 use crate::io::{Socket, WaitingRecv, budget, spawn};
 use crate::js::alive::Hold;
 use crate::js::engine::{Engine, State};
@@ -26,7 +26,7 @@ use crate::js::{Held, value};
 const SCRATCH_BYTES_MAX: usize = 64 << 10;
 
 /// One receive.
-struct Waiting {
+struct PendingRecv {
     receive: WaitingRecv,
     buffer: Held,
     wanted: usize,
@@ -39,7 +39,7 @@ struct Waiting {
 #[derive(Default)]
 pub(super) struct Receives {
     /// Empty while one is being tried.
-    slots: RefCell<Slab<Option<Waiting>>>,
+    slots: RefCell<Slab<Option<PendingRecv>>>,
     /// One for each slot, kept for its next receive.
     wakers: RefCell<Vec<Waker>>,
     inbox: Arc<Inbox>,
@@ -95,7 +95,7 @@ impl Receives {
     /// # Errors
     /// Out of memory.
     pub(super) fn begin<'js>(
-        &self,
+        self: &Rc<Self>,
         ctx: &Ctx<'js>,
         socket: &Socket,
         buffer: Value<'js>,
@@ -106,7 +106,7 @@ impl Receives {
         let state = State::of(ctx);
         // Then it is not to end inside of its call, or it would have.
         let later = socket.may_recv();
-        let waiting = Waiting {
+        let waiting = PendingRecv {
             receive: socket.wait_to_recv(),
             buffer: Held::new(buffer),
             wanted,
@@ -121,7 +121,8 @@ impl Receives {
             self.wakers.borrow_mut().push(Waker::from(waker));
         }
         if !self.pumping.replace(true) {
-            drop(spawn(pump(state.engine(), self.inbox.clone(), Pumping(self.pumping.clone()))));
+            let (engine, receives) = (state.engine(), Rc::downgrade(self));
+            drop(spawn(pump(engine, receives, self.inbox.clone(), Pumping(self.pumping.clone()))));
         }
         match later {
             true => {
@@ -142,7 +143,7 @@ impl Receives {
             Poll::Pending => self.slots.borrow_mut()[slot] = Some(waiting),
             Poll::Ready(result) => {
                 self.slots.borrow_mut().remove(slot);
-                let Waiting { receive, capability, .. } = waiting;
+                let PendingRecv { receive, capability, .. } = waiting;
                 // The next in order may be tried from now on.
                 drop(receive);
                 capability.settle(ctx, result);
@@ -151,7 +152,7 @@ impl Receives {
     }
 }
 
-impl Waiting {
+impl PendingRecv {
     fn poll<'js>(&self, ctx: &Ctx<'js>, cx: &Context<'_>) -> Poll<Result<Value<'js>>> {
         let buffer = self.buffer.get(ctx);
         let received = match value::bytes(&buffer) {
@@ -197,7 +198,7 @@ impl Drop for Pumping {
 const SLOTS_PER_LOOK: u32 = 8;
 
 /// Tries the receives whose slots are woken, until the engine is gone.
-async fn pump(engine: Weak<Engine>, inbox: Arc<Inbox>, _pumping: Pumping) {
+async fn pump(engine: Weak<Engine>, receives: Weak<Receives>, inbox: Arc<Inbox>, _pumping: Pumping) {
     let mut batch = VecDeque::new();
     poll_fn(|cx| {
         {
@@ -211,12 +212,12 @@ async fn pump(engine: Weak<Engine>, inbox: Arc<Inbox>, _pumping: Pumping) {
             batch.extend(woken.slots.drain(..));
         }
         let Some(engine) = engine.upgrade() else { return Poll::Ready(()) };
-        let descriptors = engine.state().extension::<Descriptors>();
+        let Some(receives) = receives.upgrade() else { return Poll::Ready(()) };
         let mut tried = 0;
         while let Some(slot) = batch.pop_front() {
             // Each stands for a task of its own.
             budget::refill();
-            engine.turn(|ctx| descriptors.receives.attempt(ctx, slot));
+            engine.turn(|ctx| receives.attempt(ctx, slot));
             tried += 1;
             if tried % SLOTS_PER_LOOK == 0 && budget::turn_is_long() {
                 break;

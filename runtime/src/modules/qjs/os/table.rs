@@ -1,13 +1,13 @@
 //! The descriptors of an engine: which numbers its scripts may use, sockets, files and pipes alike.
 //!
-//! Owns: the table, the bounds on pending operations, buffers of operations in flight. A number
+//! Owns: the table, buffers of operations in flight. A number
 //! that is not in the table is EBADF whatever the process has open under it. All close with the
 //! engine, but for those it inherited; the garbage collector closes none, for scripts hold numbers.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use rquickjs::{Ctx, Value};
 use slab::Slab;
@@ -17,40 +17,25 @@ use crate::io::{Socket, inherited};
 use crate::js::Held;
 use crate::js::engine::State;
 
+use super::pending::{Descriptor, Pending};
 use super::receives::Receives;
 
-/// Operations that may be pending on one descriptor; more are ENOBUFS.
-pub const PENDING_MAX: usize = 1_024;
-/// Bytes that the pending operations of one engine may hold together; what goes beyond is ENOBUFS.
-pub const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 /// Operations that may end inside the call that began them, in one turn of the engine. More would
 /// let a fast peer keep a script in one endless chain of jobs.
 const IMMEDIATE_MAX: u32 = 32;
-
-/// One descriptor in the table.
-pub struct Entry {
-    /// The socket, or another descriptor: a file, a pipe, a terminal.
-    pub socket: Socket,
-    /// Its address family (AF_INET, ...); AF_UNSPEC for what is no socket.
-    pub family: i32,
-    /// Whether it is a byte stream.
-    pub stream: bool,
-    /// Whether it is the process's, and stays open when the engine ends.
-    inherited: bool,
-    pending: Cell<usize>,
-}
 
 /// All of an engine.
 #[derive(Default)]
 pub struct Descriptors {
     /// By number: the kernel gives the lowest that is free, so there are few holes.
-    table: RefCell<Vec<Option<Rc<Entry>>>>,
+    table: RefCell<Vec<Option<Rc<Descriptor>>>>,
     buffers: RefCell<Slab<Held>>,
-    bytes: Cell<usize>,
+    /// What the pending operations hold.
+    bytes: Rc<Cell<usize>>,
     /// The turn, and how many operations ended inside of their call in it.
     immediate: Cell<(u64, u32)>,
     /// The receives that wait.
-    pub(super) receives: Receives,
+    pub(super) receives: Rc<Receives>,
 }
 
 /// Where a number stands in the table; a negative one stands nowhere.
@@ -72,7 +57,7 @@ impl Descriptors {
     ///
     /// # Errors
     /// EBADF when it is closed.
-    pub fn insert(&self, socket: Socket) -> io::Result<(i32, Rc<Entry>)> {
+    pub fn insert(&self, socket: Socket) -> io::Result<(i32, Rc<Descriptor>)> {
         self.enter(socket, false)
     }
 
@@ -85,7 +70,7 @@ impl Descriptors {
         self.enter(Socket::new(inherited(fd)?), true).map(drop)
     }
 
-    fn enter(&self, socket: Socket, inherited: bool) -> io::Result<(i32, Rc<Entry>)> {
+    fn enter(&self, socket: Socket, inherited: bool) -> io::Result<(i32, Rc<Descriptor>)> {
         let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
         let kind = socket.with_fd(|fd| {
             let socket = SockRef::from(&fd);
@@ -96,7 +81,7 @@ impl Descriptors {
         if tcp {
             socket.set_short_is_all();
         }
-        let entry = Rc::new(Entry { socket, family, stream, inherited, pending: Cell::new(0) });
+        let entry = Rc::new(Descriptor::new(socket, family, stream, inherited));
         let (mut table, at) = (self.table.borrow_mut(), place(fd));
         if table.len() <= at {
             table.resize(at + 1, None);
@@ -110,7 +95,7 @@ impl Descriptors {
     ///
     /// # Errors
     /// EBADF when it is none of this engine's.
-    pub fn get(&self, fd: i32) -> io::Result<Rc<Entry>> {
+    pub fn get(&self, fd: i32) -> io::Result<Rc<Descriptor>> {
         self.table.borrow().get(place(fd)).cloned().flatten().ok_or_else(|| error(libc::EBADF))
     }
 
@@ -122,7 +107,7 @@ impl Descriptors {
         self.take(fd)?.socket.close()
     }
 
-    fn take(&self, fd: i32) -> io::Result<Rc<Entry>> {
+    fn take(&self, fd: i32) -> io::Result<Rc<Descriptor>> {
         let entry = self.table.borrow_mut().get_mut(place(fd)).and_then(Option::take);
         entry.ok_or_else(|| error(libc::EBADF))
     }
@@ -141,7 +126,7 @@ impl Descriptors {
     }
 
     /// Takes `entry` out, if the number is still its.
-    pub fn forget(&self, fd: i32, entry: &Rc<Entry>) {
+    pub fn forget(&self, fd: i32, entry: &Rc<Descriptor>) {
         let mut table = self.table.borrow_mut();
         if let Some(slot) = table.get_mut(place(fd))
             && slot.as_ref().is_some_and(|known| Rc::ptr_eq(known, entry))
@@ -163,16 +148,10 @@ impl Descriptors {
     /// Counts one more pending operation of `entry` that holds `bytes`.
     ///
     /// # Errors
-    /// ENOBUFS beyond [`PENDING_MAX`] or [`IN_FLIGHT_BYTES_MAX`].
-    pub fn admit(self: &Rc<Self>, entry: &Rc<Entry>, bytes: usize) -> io::Result<Pending> {
-        let total = self.bytes.get();
-        let crowded = total > 0 && total.saturating_add(bytes) > IN_FLIGHT_BYTES_MAX;
-        if crowded || entry.pending.get() >= PENDING_MAX {
-            return Err(error(libc::ENOBUFS));
-        }
-        self.bytes.set(total + bytes);
-        entry.pending.set(entry.pending.get() + 1);
-        Ok(Pending { sockets: Rc::downgrade(self), entry: entry.clone(), bytes })
+    /// ENOBUFS beyond [`PENDING_MAX`](super::pending::PENDING_MAX) and
+    /// [`IN_FLIGHT_BYTES_MAX`](super::pending::IN_FLIGHT_BYTES_MAX).
+    pub fn admit(&self, entry: &Rc<Descriptor>, bytes: usize) -> io::Result<Pending> {
+        Pending::admit(&self.bytes, entry, bytes)
     }
 
     /// Whether the next operation may end inside its call.
@@ -208,22 +187,5 @@ impl Drop for Descriptors {
                 false => drop(entry.socket.close()),
             }
         }
-    }
-}
-
-/// A pending operation, counted until dropped. Its task may outlive the engine, whose values and
-/// sockets must not: hence no more than a weak reference.
-pub struct Pending {
-    sockets: Weak<Descriptors>,
-    entry: Rc<Entry>,
-    bytes: usize,
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if let Some(sockets) = self.sockets.upgrade() {
-            sockets.bytes.set(sockets.bytes.get().saturating_sub(self.bytes));
-        }
-        self.entry.pending.set(self.entry.pending.get().saturating_sub(1));
     }
 }

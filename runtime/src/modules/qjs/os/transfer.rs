@@ -13,7 +13,9 @@ use std::task::{Context, Poll, Waker};
 use rquickjs::{Ctx, Result, Value};
 
 use super::arguments::{buffer_size, data, integer, is_buffer, length, optional, with_data};
-use super::table::{Descriptors, Entry, Pending};
+use super::pending::{Descriptor, Pending};
+use super::results::{check, count, fill};
+use super::table::Descriptors;
 use super::{address, errno};
 use crate::io::{Socket, spawn};
 use crate::js::class::{Scope, Static};
@@ -43,7 +45,7 @@ struct Call<'a, 'js> {
     ctx: &'a Ctx<'js>,
     name: &'static str,
     sockets: Rc<Descriptors>,
-    entry: Rc<Entry>,
+    entry: Rc<Descriptor>,
 }
 
 impl<'a, 'js> Call<'a, 'js> {
@@ -90,31 +92,8 @@ impl<'a, 'js> Call<'a, 'js> {
     }
 }
 
-pub(super) fn check<T>(ctx: &Ctx<'_>, call: &str, result: io::Result<T>) -> Result<T> {
-    result.map_err(|error| errno::throw(ctx, call, &error))
-}
-
-pub(super) fn count<'js>(ctx: &Ctx<'js>, bytes: usize) -> Value<'js> {
-    match i32::try_from(bytes) {
-        Ok(bytes) => Value::new_int(ctx.clone(), bytes),
-        Err(_) => Value::new_number(ctx.clone(), bytes as f64),
-    }
-}
-
 fn pair<'js>(ctx: &Ctx<'js>, first: Value<'js>, second: Value<'js>) -> Result<Value<'js>> {
     iterate::array(ctx, [Ok(first), Ok(second)].into_iter())
-}
-
-/// Copies what was received to the script's buffer: as much as fits, should it have shrunk; the
-/// number of bytes copied. Nothing fits a buffer that was detached: that is a TypeError, for 0
-/// would mean the end of the stream.
-pub(super) fn fill(ctx: &Ctx<'_>, buffer: Option<Value<'_>>, received: &[u8]) -> Result<usize> {
-    let Some(buffer) = buffer else { return Ok(0) };
-    let fits = value::bytes(&buffer)?.map_or(0, |bytes| bytes.write(received));
-    if fits == 0 && !received.is_empty() {
-        return Err(exception::type_error(ctx, "the buffer was detached while the operation was pending"));
-    }
-    Ok(fits)
 }
 
 /// Whether all is wanted. A boolean in place of the length means that, too.

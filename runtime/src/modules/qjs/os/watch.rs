@@ -12,7 +12,8 @@ use std::rc::{Rc, Weak};
 use rquickjs::{Ctx, Result, Value};
 
 use super::arguments::integer;
-use super::table::{Descriptors, Entry};
+use super::pending::Descriptor;
+use super::table::Descriptors;
 use crate::io::{JoinHandle, errno, spawn, yield_now};
 use crate::js::alive::Hold;
 use crate::js::class::{Scope, Static};
@@ -42,7 +43,7 @@ enum Direction {
 /// A handler in place.
 struct Watch {
     function: Held,
-    entry: Weak<Entry>,
+    entry: Weak<Descriptor>,
     /// Tells it from the handlers that had this place before.
     id: u64,
     task: Option<JoinHandle<()>>,
@@ -78,7 +79,12 @@ impl Watches {
     }
 
     /// Puts `function` in the place of the handler that is there, which goes on with its task.
-    fn replace(&self, place: Place, entry: &Rc<Entry>, function: Held) -> std::result::Result<Held, Held> {
+    fn replace(
+        &self,
+        place: Place,
+        entry: &Rc<Descriptor>,
+        function: Held,
+    ) -> std::result::Result<Held, Held> {
         let mut all = self.all.borrow_mut();
         match all.get_mut(&place) {
             Some(watch) if watch.entry.as_ptr() == Rc::as_ptr(entry) => {
@@ -126,7 +132,7 @@ fn set<'js>(scope: &Scope<'_, 'js>, direction: Direction) -> Result<Value<'js>> 
 }
 
 /// Calls the handler while its descriptor is ready, until it is removed or the descriptor closed.
-async fn watch(engine: Weak<Engine>, entry: Rc<Entry>, place: Place, id: u64) {
+async fn watch(engine: Weak<Engine>, entry: Rc<Descriptor>, place: Place, id: u64) {
     loop {
         let ready = match place.1 {
             Direction::Read => entry.socket.readable().await,
