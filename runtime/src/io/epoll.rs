@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::unix::AsyncFd;
 
 use super::budget;
-use super::chunk::{self, Chunk};
+use super::chunk::Chunk;
 use super::executor::{self, JoinHandle};
-use super::stream::set_linger_zero;
+use super::modes::set_linger_zero;
+use super::pool;
 
 /// A connected stream socket on epoll.
 pub(crate) struct EpollStream {
@@ -77,11 +78,11 @@ impl EpollStream {
         loop {
             let mut guard = ready!(self.shared.fd.poll_read_ready(cx))?;
             ready!(budget::poll_left(cx));
-            let mut buffer = chunk::pool_take();
+            let mut buffer = pool::take();
             let room = buffer.capacity();
             match recv_into(self.fd(), &mut buffer) {
                 Ok(0) => {
-                    chunk::pool_put(buffer);
+                    pool::put(buffer);
                     return Poll::Ready(Ok(Chunk::end()));
                 }
                 Ok(got) => {
@@ -93,7 +94,7 @@ impl EpollStream {
                     return Poll::Ready(Ok(Chunk::pooled(buffer)));
                 }
                 Err(error) => {
-                    chunk::pool_put(buffer);
+                    pool::put(buffer);
                     match error.kind() {
                         io::ErrorKind::WouldBlock => guard.clear_ready(),
                         io::ErrorKind::Interrupted => {}

@@ -11,8 +11,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use super::epoll::{EpollListener, accept_now};
+use super::modes::set_nonblocking;
 use super::ring::RingListener;
-use super::stream::{Stream, set_nonblocking};
+use super::stream::Stream;
 use super::timer::sleep;
 use super::worker;
 use crate::log;

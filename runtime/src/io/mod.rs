@@ -7,9 +7,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub mod budget;
+mod buffers;
 mod choice;
 mod chunk;
 mod deadline;
+mod direction;
 pub mod dns;
 mod ends;
 mod epoll;
@@ -18,7 +20,9 @@ mod executor;
 mod linger;
 mod listener;
 pub mod memory;
+mod modes;
 mod notifier;
+mod pool;
 mod probe;
 pub mod process;
 mod pulse;

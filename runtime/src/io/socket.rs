@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::budget;
-use super::readiness::{Direction, Registration, Source};
+use super::direction::Direction;
+use super::readiness::{ReadinessSource, Registration};
 use super::ring::Ring;
 use super::tcp_info::TcpInfo;
 use super::worker;
@@ -30,7 +31,7 @@ pub(super) const WRITE: usize = 1;
 
 struct Inner {
     fd: RefCell<Option<OwnedFd>>,
-    source: Source,
+    source: ReadinessSource,
     directions: [Rc<Direction>; 2],
     /// The operations pending in each direction; the first one tries.
     queues: [RefCell<VecDeque<u64>>; 2],
@@ -53,8 +54,8 @@ impl Socket {
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
         let directions = [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)];
         let source = match worker::ring() {
-            Some(ring) => Source::Ring(ring),
-            None => Source::Epoll(Registration::new(&directions)),
+            Some(ring) => ReadinessSource::Ring(ring),
+            None => ReadinessSource::Epoll(Registration::new(&directions)),
         };
         Socket {
             inner: Rc::new(Inner {
@@ -113,7 +114,7 @@ impl Socket {
                     return Poll::Ready(Ok(()));
                 }
                 inner.directions[direction].clear();
-                ready!(inner.directions[direction].poll_ready(&inner.source, fd, cx));
+                ready!(inner.source.poll_ready(&inner.directions[direction], fd, cx));
             }
             cx.waker().wake_by_ref();
             Poll::Pending
@@ -152,7 +153,7 @@ impl Socket {
     /// A receive left room in its buffer.
     pub(super) fn received_short(&self) {
         if self.inner.short_is_all.get() {
-            self.inner.directions[READ].drained(&self.inner.source);
+            self.inner.source.drained(&self.inner.directions[READ]);
         }
     }
 
@@ -209,9 +210,9 @@ impl Inner {
     fn take_fd(&self) -> Option<OwnedFd> {
         let fd = self.fd.borrow_mut().take()?;
         match &self.source {
-            Source::Ring(ring) => self.cancel_all(ring),
+            ReadinessSource::Ring(ring) => self.cancel_all(ring),
             // Deregisters the number while it is still ours.
-            Source::Epoll(registration) => registration.end(),
+            ReadinessSource::Epoll(registration) => registration.end(),
         }
         self.directions.iter().for_each(|direction| direction.wake_all());
         Some(fd)
@@ -287,7 +288,7 @@ impl Turn {
         loop {
             let fd = self.inner.fd.borrow();
             let Some(fd) = fd.as_ref() else { return Poll::Ready(Err(closed())) };
-            ready!(direction.poll_ready(&self.inner.source, fd.as_raw_fd(), cx));
+            ready!(self.inner.source.poll_ready(direction, fd.as_raw_fd(), cx));
             match attempt(fd.as_fd()) {
                 // It may have stopped for that, with the descriptor still ready.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !budget::is_left() => {

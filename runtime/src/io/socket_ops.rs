@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use socket2::{SockAddr, SockRef};
 
+use super::modes::set_nonblocking;
 use super::socket::{READ, Socket, WRITE, poll_now, shut_for_reading};
-use super::stream::set_nonblocking;
 use super::timer::sleep;
 
 fn count(result: isize) -> io::Result<usize> {

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use socket2::SockRef;
 
 use super::chunk::Chunk;
 use super::epoll::EpollStream;
+use super::modes::set_nonblocking;
 use super::ring::RingStream;
 use super::socket::Socket;
 use super::tcp_info::TcpInfo;
@@ -31,23 +32,6 @@ pub struct Stream {
 enum Backend {
     Ring(RingStream),
     Epoll(EpollStream),
-}
-
-/// Sets or clears O_NONBLOCK.
-pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(&fd)?;
-    let wanted =
-        if nonblocking { flags | rustix::fs::OFlags::NONBLOCK } else { flags - rustix::fs::OFlags::NONBLOCK };
-    if wanted != flags {
-        rustix::fs::fcntl_setfl(&fd, wanted)?;
-    }
-    Ok(())
-}
-
-/// Has the close of `fd` send a reset instead of a FIN (SO_LINGER with zero time). It fails for sockets that
-/// know no linger, and where there was a reset already: then the close is an ordinary one.
-pub(super) fn set_linger_zero(fd: BorrowedFd<'_>) {
-    let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
 }
 
 impl Stream {

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 use super::executor::{self, Bell, JoinHandle};
 use super::ring::Ring;
-use super::{Backend, IoOptions, budget, chunk, deadline, pulse, timer};
+use super::{Backend, IoOptions, budget, deadline, pool, pulse, timer};
 
 /// Batches of ready tasks between two looks at epoll.
 const BATCHES_MAX: usize = 32;
@@ -80,7 +80,7 @@ where
     executor::leave();
     pulse::detach();
     timer::reset();
-    chunk::pool_clear();
+    pool::clear();
     output
 }
 

@@ -4,21 +4,13 @@
 //! The three-step close is here: no new operations, cancel and join those in flight, close.
 //! Must not know: what the bytes mean.
 
-use std::cell::Cell;
-use std::future::poll_fn;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, Waker};
 
-use super::super::memory;
-use super::super::stream::set_linger_zero;
+use super::super::{memory, pool};
 use super::recv::RecvSide;
 use super::send::SendSide;
 use super::{CANCEL, RECV, Ring, SEND, State, tag};
-
-/// The slot of a stream whose descriptor was taken out.
-const GONE: usize = usize::MAX;
 
 pub(super) struct Conn {
     pub(super) fd: OwnedFd,
@@ -34,26 +26,8 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    /// Closes the descriptor, and leaves the kernel what it may be sending.
-    pub(super) fn abandon(self) {
-        self.send.abandon();
-    }
-}
-
-/// A connected stream socket on the ring.
-pub(crate) struct RingStream {
-    pub(super) ring: Rc<Ring>,
-    pub(super) slot: usize,
-    /// The number of the descriptor that the slot owns.
-    fd: i32,
-    /// Something is in the middle: a drop is a reset.
-    resets: Cell<bool>,
-}
-
-impl RingStream {
-    pub(crate) fn new(ring: Rc<Ring>, fd: OwnedFd) -> Self {
-        let raw = fd.as_raw_fd();
-        let slot = ring.state.borrow_mut().conns.insert(Conn {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Conn {
             fd,
             inflight: 0,
             closing: false,
@@ -61,62 +35,27 @@ impl RingStream {
             close_waker: None,
             recv: RecvSide::default(),
             send: SendSide::default(),
-        });
-        RingStream { ring, slot, fd: raw, resets: Cell::new(false) }
-    }
-
-    pub(crate) fn set_resets(&self, resets: bool) {
-        self.resets.set(resets);
-    }
-
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the slot owns the descriptor and keeps it open for as long as `self` lives.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
-    }
-
-    /// Waits until no operation is in flight, after cancelling all. Then the drop closes.
-    pub(crate) async fn join(&self) {
-        self.ring.begin_close(self.slot, false);
-        poll_fn(|cx| {
-            let mut state = self.ring.state.borrow_mut();
-            let conn = &mut state.conns[self.slot];
-            if conn.inflight == 0 {
-                return Poll::Ready(());
-            }
-            conn.close_waker = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// The descriptor, out of the ring; a copy of it if an operation is in flight.
-    pub(crate) fn into_fd(mut self) -> io::Result<OwnedFd> {
-        let mut state = self.ring.state.borrow_mut();
-        if state.conns[self.slot].inflight > 0 {
-            drop(state);
-            return self.fd().try_clone_to_owned();
         }
-        let conn = state.conns.remove(self.slot);
-        drop(state);
-        self.slot = GONE;
-        Ok(conn.fd)
     }
-}
 
-impl Drop for RingStream {
-    fn drop(&mut self) {
-        if self.slot != GONE {
-            if self.resets.get() {
-                set_linger_zero(self.fd());
-            }
-            self.ring.begin_close(self.slot, true);
+    /// Ready when no operation is in flight.
+    pub(super) fn poll_idle(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.inflight == 0 {
+            return Poll::Ready(());
         }
+        self.close_waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Closes the descriptor, and leaves the kernel what it may be sending.
+    pub(super) fn abandon(self) {
+        self.send.abandon();
     }
 }
 
 impl Ring {
     /// Steps one and two of a close: nothing new, cancel what is in flight.
-    fn begin_close(&self, slot: usize, dropped: bool) {
+    pub(super) fn begin_close(&self, slot: usize, dropped: bool) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let conn = &mut state.conns[slot];
@@ -171,7 +110,7 @@ impl Ring {
         if conn.dropped {
             let conn = state.conns.remove(slot);
             memory::shrink(&mut state.conns);
-            super::super::chunk::pool_put(conn.recv.backlog);
+            pool::put(conn.recv.backlog);
         }
     }
 }

@@ -5,11 +5,11 @@
 //! so that no number ever names another's. Must not know: the executor's tasks but by their wakers.
 
 mod accept;
-mod buffers;
 mod conn;
 mod enter;
 mod recv;
 mod send;
+mod stream;
 mod trial;
 
 use std::cell::RefCell;
@@ -22,19 +22,19 @@ use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{cqueue, opcode};
 use slab::Slab;
 
-use super::readiness::Direction;
+use super::buffers::Buffers;
+use super::direction::Direction;
 use super::{IoOptions, executor};
 
 use accept::Acceptor;
-use buffers::Buffers;
 use conn::Conn;
 use enter::{Completion, Queues};
 
 pub(super) use accept::RingListener;
-pub(super) use conn::RingStream;
 pub(super) use enter::build;
 #[cfg(test)]
 pub(crate) use enter::fault;
+pub(super) use stream::RingStream;
 pub(super) use trial::trial;
 
 /// What a completion is about: the top byte of its user data.
@@ -56,7 +56,8 @@ fn tag(kind: u64, slot: usize) -> u64 {
 /// The ring of a worker. The field order is the order of their end: the ring before its memory.
 pub(super) struct Ring {
     queues: Queues,
-    buffers: Buffers,
+    /// Shared with the chunks that are of them.
+    buffers: Rc<Buffers>,
     state: RefCell<State>,
     backlog_bytes_max: usize,
 }
@@ -94,7 +95,7 @@ impl Ring {
         let state = State { bell_fd, tokio_fd, ..State::default() };
         let ring = Ring {
             queues: Queues::new(uring),
-            buffers,
+            buffers: Rc::new(buffers),
             state: RefCell::new(state),
             backlog_bytes_max: options.backlog_bytes_max,
         };
@@ -113,10 +114,6 @@ impl Ring {
             unsafe { self.queues.push(entry.user_data(tag(TOKIO, 0))) };
         }
         true
-    }
-
-    pub(super) fn buffers(&self) -> &Buffers {
-        &self.buffers
     }
 
     /// Keeps a poll on the eventfd that other threads ring. Nobody reads it: each write is an edge.

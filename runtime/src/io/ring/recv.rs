@@ -11,10 +11,9 @@ use std::task::{Context, Poll, Waker, ready};
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode};
 
-use super::super::budget;
-use super::super::chunk::{self, Chunk};
-use super::buffers::GROUP;
-use super::conn::RingStream;
+use super::super::buffers::GROUP;
+use super::super::chunk::Chunk;
+use super::super::{budget, pool};
 use super::{RECV, Ring, State, tag};
 
 #[derive(Default)]
@@ -45,17 +44,18 @@ impl RecvSide {
     }
 }
 
-impl RingStream {
-    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
-        let mut state = self.ring.state.borrow_mut();
-        let conn = &mut state.conns[self.slot];
+impl Ring {
+    /// The next bytes of the connection in `slot`, as [`Stream::poll_recv`](super::super::Stream::poll_recv).
+    pub(super) fn poll_recv(&self, slot: usize, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        let mut state = self.state.borrow_mut();
+        let conn = &mut state.conns[slot];
         let recv = &mut conn.recv;
         if recv.ready.is_some() || !recv.backlog.is_empty() {
             ready!(budget::poll_left(cx));
         }
         if let Some((id, len)) = recv.ready.take() {
             budget::spend(len as usize);
-            return Poll::Ready(Ok(Chunk::provided(self.ring.clone(), id, len)));
+            return Poll::Ready(Ok(Chunk::provided(self.buffers.clone(), id, len)));
         }
         if !recv.backlog.is_empty() {
             budget::spend(recv.backlog.len());
@@ -70,12 +70,10 @@ impl RingStream {
             recv.waker = Some(cx.waker().clone());
         }
         recv.waiting = true;
-        self.ring.arm_recv(&mut state, self.slot);
+        self.arm_recv(&mut state, slot);
         Poll::Pending
     }
-}
 
-impl Ring {
     /// Starts the multishot receive, unless it runs, waits for buffers, or has ended.
     fn arm_recv(&self, state: &mut State, slot: usize) {
         let conn = &mut state.conns[slot];
@@ -141,7 +139,7 @@ impl Ring {
     fn copy_to_backlog(&self, state: &mut State, slot: usize, id: u16, len: usize) {
         let recv = &mut state.conns[slot].recv;
         if recv.backlog.capacity() == 0 {
-            recv.backlog = chunk::pool_take();
+            recv.backlog = pool::take();
         }
         recv.backlog.extend_from_slice(self.buffers.bytes(id, len));
         self.buffers.give_back(id);
@@ -161,7 +159,7 @@ impl Ring {
                 let later = std::mem::take(&mut recv.backlog);
                 self.copy_to_backlog(state, slot, id, len as usize);
                 state.conns[slot].recv.backlog.extend_from_slice(&later);
-                chunk::pool_put(later);
+                pool::put(later);
             }
         }
         while let Some(slot) = state.over.pop() {

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
-use super::conn::RingStream;
 use super::{Ring, SEND, State, tag};
 
 /// Bytes of one send operation at most.
@@ -30,7 +29,7 @@ pub(super) struct SendSide {
     error: Option<i32>,
     waker: Option<Waker>,
     /// Bytes that the kernel has taken since the connection began.
-    total: u64,
+    pub(super) total: u64,
 }
 
 impl SendSide {
@@ -40,22 +39,24 @@ impl SendSide {
     }
 }
 
-impl RingStream {
-    pub(crate) fn start_send(&self, buffer: Vec<u8>) {
-        let mut state = self.ring.state.borrow_mut();
-        let send = &mut state.conns[self.slot].send;
+impl Ring {
+    /// Begins to send `buffer` on the connection in `slot`.
+    pub(super) fn start_send(&self, slot: usize, buffer: Vec<u8>) {
+        let mut state = self.state.borrow_mut();
+        let send = &mut state.conns[slot].send;
         assert!(!send.in_flight, "start_send while a send is in flight: poll_sent first");
         send.buffer = buffer;
         send.sent = 0;
         if send.error.is_none() && !send.buffer.is_empty() {
             let quick = send.buffer.len() <= QUICK_BYTES;
-            self.ring.push_send(&mut state, self.slot, quick);
+            self.push_send(&mut state, slot, quick);
         }
     }
 
-    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
-        let mut state = self.ring.state.borrow_mut();
-        let send = &mut state.conns[self.slot].send;
+    /// The result of its last send, and the buffer.
+    pub(super) fn poll_sent(&self, slot: usize, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
+        let mut state = self.state.borrow_mut();
+        let send = &mut state.conns[slot].send;
         if send.in_flight {
             if !send.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 send.waker = Some(cx.waker().clone());
@@ -69,16 +70,6 @@ impl RingStream {
         Poll::Ready((result, std::mem::take(&mut send.buffer)))
     }
 
-    pub(crate) fn is_sending(&self) -> bool {
-        self.ring.state.borrow().conns[self.slot].send.in_flight
-    }
-
-    pub(crate) fn bytes_sent(&self) -> u64 {
-        self.ring.state.borrow().conns[self.slot].send.total
-    }
-}
-
-impl Ring {
     fn push_send(&self, state: &mut State, slot: usize, quick: bool) {
         let conn = &mut state.conns[slot];
         let send = &mut conn.send;

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 
-use super::buffers::{Buffers, GROUP};
+use super::super::buffers::{Buffers, GROUP};
 
 /// Registers buffers and receives a byte by multishot; EINVAL when the kernel cannot.
 pub(crate) fn trial(mut uring: IoUring, buffer_bytes: usize) -> io::Result<()> {

@@ -17,7 +17,7 @@ pub(super) const GROUP: u16 = 0;
 /// Bytes of one buffer: an HTTP request head, and one page.
 const BUFFER_BYTES: usize = 4096;
 
-pub(crate) struct Buffers {
+pub(super) struct Buffers {
     base: NonNull<u8>,
     mapped: usize,
     /// Where the buffers begin, behind the descriptors.
@@ -75,14 +75,14 @@ impl Buffers {
     }
 
     /// The bytes that the kernel wrote into buffer `id`, which must be lent to us.
-    pub(crate) fn bytes(&self, id: u16, len: usize) -> &[u8] {
+    pub(super) fn bytes(&self, id: u16, len: usize) -> &[u8] {
         // SAFETY: initialised memory of the mapping; the kernel does not write to a buffer from its
         // completion until `give_back`, and callers keep no slice beyond that.
         unsafe { std::slice::from_raw_parts(self.data(id), len.min(BUFFER_BYTES)) }
     }
 
     /// Hands buffer `id` to the kernel.
-    pub(crate) fn give_back(&self, id: u16) {
+    pub(super) fn give_back(&self, id: u16) {
         let tail = self.tail.get();
         let slot = usize::from(tail & (self.count - 1));
         let ring = self.base.as_ptr().cast::<BufRingEntry>();

@@ -1,0 +1,39 @@
+//! The spare vectors of this thread, for bytes that are received and not taken at once.
+//!
+//! Owns: how many are kept, and how large. Must not know: who fills them.
+
+use std::cell::RefCell;
+
+/// Capacity of a pooled vector, in bytes: what one read of the epoll backend takes at most.
+const BYTES: usize = 16 << 10;
+/// Vectors that are kept for reuse; 1 MiB a worker.
+const SPARE_MAX: usize = 64;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty vector of at least [`BYTES`] capacity.
+pub(super) fn take() -> Vec<u8> {
+    POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_else(|| Vec::with_capacity(BYTES))
+}
+
+/// Keeps `spare` for [`take`] if it has the usual size and the pool has room.
+pub(super) fn put(mut spare: Vec<u8>) {
+    if !(BYTES..=4 * BYTES).contains(&spare.capacity()) {
+        return;
+    }
+    let _ = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < SPARE_MAX {
+            spare.clear();
+            pool.push(spare);
+        }
+    });
+}
+
+/// Frees the pool of this thread.
+pub(super) fn clear() {
+    let spare = POOL.with(|pool| std::mem::take(&mut *pool.borrow_mut()));
+    drop(spare);
+}
