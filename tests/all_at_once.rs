@@ -7,14 +7,18 @@
 #[macro_use]
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-use support::{Connection, Server, get};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use support::{Connection, Response, Server, get};
 
 const APP: &str = r#"
+import { map } from "jsserve:shared";
+const shared = map("worst"), kept = [];
+const lengths = (o) => Object.keys(o).map((key) => key.length).join();
 const empty = () => new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(0)); } });
 const inflate = async () => {
   const zeros = new Blob([new Uint8Array(1 << 20)]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -39,17 +43,34 @@ const worst = {
     return new Response(await crypto.subtle.deriveBits(how, key, 256));
   },
   inflate,
+  nested: async () => {
+    // As many as fill the heap when their jobs run, not before.
+    let promise = new Promise((go) => setTimeout(go, 1));
+    for (let n = 0; n < 60_000; n++) { const inner = promise; promise = new Promise((go) => go(inner)); }
+    await promise;
+  },
+  keys: async ({ search }, request) => {
+    const given = await request.json();
+    if (kept.push(given) > 500) kept.length = 0;
+    shared.set(search, given);
+    return new Response([given, structuredClone(given), shared.get(search)].map(lengths).join(" "));
+  },
+  late: ({ search }, request, ctx) => {
+    ctx.waitUntil(request.text().catch((error) => error.message).then((text) => shared.set(search, { text })));
+    return new Response("early", { status: 202 });
+  },
+  arrived: ({ search }) => new Response(shared.get(search)?.text ?? "nothing"),
 };
 export default {
-  async fetch(request) {
+  async fetch(request, env, ctx) {
     const url = new URL(request.url);
-    return await worst[url.pathname.slice(1)]?.(url) ?? new Response("ok");
+    return await worst[url.pathname.slice(1)]?.(url, request, ctx) ?? new Response("ok");
   },
   async connect(socket) { await socket.readable.pipeTo(socket.writable); },
 };"#;
 
 /// Requests to be sent again and again, with how long their clients stay.
-const WORST: [(&str, u64); 11] = [
+const WORST: [(&str, u64); 12] = [
     ("/empty", 700),
     ("/tee", 300),
     ("/upload", 500),
@@ -57,6 +78,7 @@ const WORST: [(&str, u64); 11] = [
     ("/loop", 300),
     ("/jobs", 300),
     ("/heap", 2000),
+    ("/nested", 2000),
     ("/timers", 500),
     ("/signals", 100),
     ("/derive", 50),
@@ -64,6 +86,10 @@ const WORST: [(&str, u64); 11] = [
 ];
 /// What the watchdog waits for.
 const WATCHDOG: Duration = Duration::from_secs(3);
+/// Connections that come, ask nothing and go.
+const IDLE: usize = 2000;
+/// A body of which the head is sent first.
+const LATE: &str = "HELLO-WORLD!";
 
 /// For how long; given for a release build on a quiet machine, where the waits count, too.
 fn given_seconds() -> Option<u64> {
@@ -105,21 +131,129 @@ fn flood(addr: SocketAddr, end: Instant) {
     }
 }
 
+/// Thousands of connections that come and go at once.
+fn crowd(addr: SocketAddr, end: Instant) {
+    while Instant::now() < end {
+        let all: Vec<TcpStream> = (0..IDLE)
+            .map_while(|_| TcpStream::connect_timeout(&addr, Duration::from_secs(1)).ok())
+            .take_while(|_| Instant::now() < end)
+            .collect();
+        std::thread::sleep(pause());
+        drop(all);
+    }
+}
+
+/// The answer to `request` on a connection of its own; none where its worker is stuck, or lost its context.
+fn ask(addr: SocketAddr, request: &str) -> Option<Response> {
+    let mut client = Connection::open(addr);
+    let sent = client.try_send(request);
+    if !sent || client.stays_silent(WATCHDOG) {
+        return None;
+    }
+    client.try_response("POST").ok().filter(|response| response.status < 300)
+}
+
+/// Does `once` until `end`, and then until it has succeeded at least once.
+fn again_and_again(end: Instant, what: &str, mut once: impl FnMut(usize) -> bool) {
+    let (mut turns, mut done) = (0, 0);
+    while Instant::now() < end || done == 0 {
+        assert!(Instant::now() < end + wait_max() + WATCHDOG, "{what}: never done in {turns} turns");
+        done += usize::from(once(turns));
+        turns += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Clients whose keys are those of others when their bytes are read as Latin-1: each keeps its own.
+fn keep_keys(addr: SocketAddr, name: &str, end: Instant) {
+    again_and_again(end, "keys", |turn| {
+        let (body, length) =
+            [(r#"{"é":1}"#, "1"), (r#"{"Ã©":1}"#, "2"), (r#"{"é":1,"Ã©":2}"#, "1,2")][turn % 3];
+        let head = format!("POST /keys?{name} HTTP/1.1\r\nHost: test\r\nContent-Length: {}", body.len());
+        let Some(answer) = ask(addr, &format!("{head}\r\n\r\n{body}")) else { return false };
+        assert_eq!(answer.text(), format!("{length} {length} {length}"), "{body}");
+        true
+    });
+}
+
+/// Sends bodies when the reply to them is there: who reads them gets them.
+fn send_late(addr: SocketAddr, name: &str, end: Instant) {
+    again_and_again(end, "a late body", |turn| {
+        let (mut client, name) = (Connection::open(addr), format!("{name}-{turn}"));
+        let length = LATE.len();
+        client.send(format!("POST /late?{name} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n"));
+        let early =
+            !client.stays_silent(WATCHDOG) && client.try_response("POST").is_ok_and(|r| r.status == 202);
+        if !early || !client.try_send(LATE) {
+            return false;
+        }
+        for _ in 0..20 {
+            let arrived = ask(addr, &get(&format!("/arrived?{name}")));
+            match arrived.as_ref().map_or("nothing", Response::text) {
+                LATE => return true,
+                "nothing" => std::thread::sleep(Duration::from_millis(50)),
+                // It may have had no time; but its client was there.
+                other => {
+                    return {
+                        assert!(!other.contains("closed"), "{other}");
+                        false
+                    };
+                }
+            }
+        }
+        false
+    });
+}
+
+/// Fails the ring of a worker once; whether it was failed.
+fn fail_ring(server: &Server) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
+    let worker = threads.filter_map(Result::ok).find(|thread| {
+        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim() == "worker-0")
+    });
+    let Some(worker) = worker else { return false };
+    let thread = worker.file_name().into_string().expect("a number");
+    let inject = "inject=io_uring_enter:error=EBADR:when=1";
+    let mut command = Command::new("strace");
+    command.args(["-p", &thread, "-e", "trace=io_uring_enter", "-e", inject]);
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let Ok(mut strace) = spawned else {
+        support::skip("a ring that fails", "strace is not there");
+        return false;
+    };
+    let lines = BufReader::new(strace.stderr.take().expect("standard error")).lines();
+    let injected = lines.map_while(Result::ok).any(|line| line.contains("INJECTED"));
+    let _ = strace.kill();
+    let _ = strace.wait();
+    if !injected {
+        support::skip("a ring that fails", "strace may not look into it");
+    }
+    injected
+}
+
 /// A client that behaves well: the longest that it waited for an answer, and how many it got. On a worker that
-/// is stuck nobody answers: there it asks again on a new connection, which another worker has.
-fn behave(addr: SocketAddr, end: Instant, stuck: bool) -> (Duration, usize) {
+/// is stuck nobody answers, and one that fails takes its connections along: where `lossy`, it asks again on
+/// a new one, which another worker has.
+fn behave(addr: SocketAddr, end: Instant, lossy: bool) -> (Duration, usize) {
     let (mut client, mut longest, mut answers) = (Connection::open(addr), Duration::ZERO, 0);
     while Instant::now() < end {
         let begin = Instant::now();
-        client.send(get("/"));
-        while client.stays_silent(WATCHDOG) {
-            assert!(begin.elapsed() < wait_max() + WATCHDOG, "no answer for {:?}", begin.elapsed());
-            if stuck {
-                client = Connection::open(addr);
-                client.send(get("/"));
+        let response = loop {
+            let sent = client.try_send(get("/"));
+            let mut silent = sent && client.stays_silent(WATCHDOG);
+            while silent && !lossy {
+                assert!(begin.elapsed() < wait_max() + WATCHDOG, "no answer for {:?}", begin.elapsed());
+                silent = client.stays_silent(WATCHDOG);
             }
-        }
-        let response = client.try_response("GET").expect("an answer");
+            if !silent {
+                match client.try_response("GET") {
+                    Ok(response) => break response,
+                    Err(why) => assert!(lossy, "no answer: {why}"),
+                }
+            }
+            assert!(begin.elapsed() < wait_max() + WATCHDOG, "no answer for {:?}", begin.elapsed());
+            client = Connection::open(addr);
+        };
         assert_eq!((response.status, response.text()), (200, "ok"));
         longest = longest.max(begin.elapsed());
         answers += 1;
@@ -128,27 +262,30 @@ fn behave(addr: SocketAddr, end: Instant, stuck: bool) -> (Duration, usize) {
     (longest, answers)
 }
 
-fn everything(io: &str, stuck: bool) {
+/// Room for the crowd on both sides: the server raises its own limit.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Resident memory comes down to `base` and a little more: what stays behind of timers and signals is the app's
+/// own, and small.
+fn await_memory(server: &Server, base: usize) {
+    let deadline = Instant::now() + 3 * support::SOON;
+    while server.rss_bytes() > base + (32 << 20) {
+        let now = server.rss_bytes();
+        assert!(Instant::now() < deadline, "{} KiB are resident, {} before", now >> 10, base >> 10);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// All of them, `lossy` with workers that get stuck, and on the ring one that fails.
+fn everything(io: &str, lossy: bool) {
+    raise_descriptor_limit();
     let app = app!(APP);
-    let flags = [
-        "--io",
-        io,
-        "--workers",
-        "2",
-        "--port",
-        "0",
-        "--tcp",
-        "0",
-        "--heap-max",
-        "32M",
-        "--cpu-max",
-        "100ms",
-        "--request-timeout",
-        "2s",
-        "--drain-timeout",
-        "2m",
-    ];
-    let mut server = Server::spawn(&flags, app.path());
+    let limits = "--heap-max 32M --cpu-max 100ms --request-timeout 2s --drain-timeout 2m";
+    let flags = format!("--io {io} --workers 2 --port 0 --tcp 0 {limits}");
+    let mut server = Server::spawn(&flags.split(' ').collect::<Vec<_>>(), app.path());
     let (http, tcp) = (server.addr_of("http"), server.addr_of("tcp"));
     for _ in 0..20 {
         assert_eq!(Connection::open(http).get("/").text(), "ok");
@@ -156,36 +293,34 @@ fn everything(io: &str, stuck: bool) {
     let base = server.rss_bytes();
     let span = Duration::from_secs(given_seconds().unwrap_or(4));
     let end = Instant::now() + span;
-    let waits = std::thread::scope(|scope| {
+    let (waits, failed) = std::thread::scope(|scope| {
         for (path, ms) in WORST {
             scope.spawn(move || misbehave(http, path, Duration::from_millis(ms), end));
         }
-        for _ in 0..3 {
+        for name in ["one", "two", "three"] {
             scope.spawn(move || flood(tcp, end));
+            scope.spawn(move || keep_keys(http, name, end));
+            scope.spawn(move || send_late(http, name, end));
         }
-        if stuck {
+        scope.spawn(move || crowd(http, end));
+        if lossy {
             scope.spawn(move || misbehave(http, "/stuck", span / 2, end));
         }
-        let good: Vec<_> = (0..64).map(|_| scope.spawn(move || behave(http, end, stuck))).collect();
-        good.into_iter().map(|client| client.join().expect("a client is served")).collect::<Vec<_>>()
+        let good: Vec<_> = (0..64).map(|_| scope.spawn(move || behave(http, end, lossy))).collect();
+        let failed = lossy && io == "uring" && fail_ring(&server);
+        let waits = good.into_iter().map(|client| client.join().expect("a client is served"));
+        (waits.collect::<Vec<_>>(), failed)
     });
     let (longest, answers) =
         waits.iter().fold((Duration::ZERO, 0), |(l, a), (wait, n)| (l.max(*wait), a + n));
     println!("{io}: {answers} answers, the longest wait {longest:?}");
-    let bound = if stuck { wait_max() + WATCHDOG } else { wait_max() };
+    let bound = if lossy { wait_max() + WATCHDOG } else { wait_max() };
     assert!(longest <= bound, "one waited for {longest:?}");
-    if !stuck {
-        // What stays behind of timers and signals is the app's own, and small.
-        let deadline = Instant::now() + 3 * support::SOON;
-        while server.rss_bytes() > base + (32 << 20) {
-            assert!(
-                Instant::now() < deadline,
-                "{} KiB are resident, {} before",
-                server.rss_bytes() >> 10,
-                base >> 10
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
+    if failed {
+        server.await_log("EBADR");
+    }
+    if !lossy {
+        await_memory(&server, base);
     }
     server.signal(Signal::TERM);
     assert_eq!(server.await_exit(Duration::from_secs(150)).code(), Some(0), "{}", server.log());
@@ -196,7 +331,7 @@ both_backends! {
         everything(io, false);
     }
 
-    fn the_worst_and_stuck_workers_beside_sixty_four_good_clients_on(io) {
+    fn the_worst_and_workers_that_are_stuck_or_fail_beside_sixty_four_good_clients_on(io) {
         everything(io, true);
     }
 }
