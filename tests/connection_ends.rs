@@ -51,6 +51,23 @@ both_backends! {
         }
     }
 
+    // What the handler does not read of a body is dropped, so that the connection can go on: up to 1 MiB.
+    fn an_unread_body_is_dropped_up_to_a_mebibyte_and_beyond_it_the_connection_closes(io) {
+        let (_app, server) = start(io, &["--body-max", "4M"]);
+        for (length, goes_on) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+            let mut client = Connection::open(server.addr());
+            client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n"));
+            let response = client.response("POST");
+            assert_eq!((response.text(), response.says_close()), ("answered", !goes_on), "{length}");
+            if goes_on {
+                client.send("x".repeat(length));
+                assert_eq!(client.get("/").text(), "answered");
+            } else {
+                assert!(read_to_fin(&client).is_empty());
+            }
+        }
+    }
+
     // RFC 9110 section 9.3.2.
     fn a_refused_head_request_gets_no_content(io) {
         let (_app, server) = start(io, &[]);

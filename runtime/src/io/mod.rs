@@ -17,6 +17,8 @@ mod ends;
 mod epoll;
 pub mod errno;
 mod executor;
+#[cfg(test)]
+pub(crate) mod fault;
 mod linger;
 mod listener;
 pub mod memory;
@@ -55,9 +57,6 @@ pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::{backend, run};
-
-#[cfg(test)]
-pub(crate) use ring::fault;
 
 /// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
 pub const UNKNOWN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

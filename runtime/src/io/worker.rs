@@ -65,6 +65,8 @@ where
     M: Future + 'static,
     M::Output: 'static,
 {
+    #[cfg(test)]
+    super::fault::take(super::fault::At::Start).map_err(|e| Error::system("a start that is to fail", e))?;
     let bell = match backend {
         Backend::Uring => Bell::Eventfd(eventfd().map_err(|e| Error::system("eventfd", e))?),
         Backend::Epoll => Bell::Root(Default::default()),

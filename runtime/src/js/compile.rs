@@ -363,6 +363,10 @@ pub fn without_mark(source: Vec<u8>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::engine::{Engine, EngineLimits, Pulse};
+    use super::super::loader::Table;
     use super::*;
 
     #[test]
@@ -377,5 +381,28 @@ mod tests {
         assert_eq!(code.resolved.read().expect("no panic")[&base].len(), RESOLVED_MAX);
         assert!(code.resolve(&base, "./nowhere.js").is_err());
         assert!(!code.resolved.read().expect("no panic")[&base].contains_key("./nowhere.js"));
+    }
+
+    #[test]
+    fn modules_are_remembered_up_to_a_bound_and_beyond_it_compiled_each_time() {
+        let file = std::env::temp_dir().join(format!("jsserve-modules-{}.mjs", std::process::id()));
+        std::fs::write(&file, "export const n = 1;").expect("a module");
+        let code = Arc::new(Code::new("/main.js".into()));
+        let other = |number| (format!("/{number}.js"), Compiled::Source(Arc::from([])));
+        code.modules.write().expect("no panic").extend((0..MODULES_MAX).map(other));
+        let limits = EngineLimits {
+            heap_bytes_max: 64 << 20,
+            stack_bytes_max: 256 << 10,
+            turn_cpu_max: Duration::from_secs(60),
+        };
+        let engine = Engine::new(&limits, &Table::EMPTY, code.clone(), Pulse::default(), Box::new(|_, _| {}));
+        let engine = engine.expect("an engine");
+        let name = file.to_str().expect("a path");
+        for _ in 0..2 {
+            assert!(engine.turn(|ctx| code.module(ctx, name).and_then(|module| module.eval()).is_ok()));
+        }
+        assert_eq!(code.len(), MODULES_MAX);
+        assert!(!code.modules.read().expect("no panic").contains_key(name));
+        std::fs::remove_file(file).expect("remove");
     }
 }

@@ -264,14 +264,19 @@ impl Server {
 mod tests {
     use std::future::{Future, poll_fn};
     use std::io::{Read, Write};
-    use std::net::TcpStream;
+    use std::net::{SocketAddr, TcpStream};
     use std::pin::Pin;
-    use std::time::Duration;
+    use std::sync::Mutex;
+    use std::thread::JoinHandle;
+    use std::time::{Duration, Instant};
 
-    use super::super::Server;
+    use super::super::{ExitStatus, Server};
+    use super::FAILURES_MAX;
     use crate::app::methods::Method;
     use crate::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme};
+    use crate::error::Result;
     use crate::io;
+    use crate::io::fault::{self, At};
     use crate::worker::{Connection, Protocol, Protocols};
 
     /// Answers each piece with the backend's name; `hold` with nothing.
@@ -317,7 +322,7 @@ mod tests {
     }
 
     /// The name of the backend that answers a new connection.
-    fn answer(addr: std::net::SocketAddr) -> std::io::Result<String> {
+    fn answer(addr: SocketAddr) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(addr)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.write_all(b"who")?;
@@ -336,42 +341,71 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_worker_whose_ring_fails_is_replaced_and_on_epoll_the_second_time() {
+    /// A server of one worker on the ring, and its thread; none where io_uring is refused.
+    fn served(name: &str) -> Option<(SocketAddr, JoinHandle<Result<ExitStatus>>)> {
         if io::probe(64).is_err() {
             eprintln!("SKIPPED: io_uring is refused here");
-            return;
+            return None;
         }
-        let app = std::env::temp_dir().join(format!("jsserve-ring-{}.mjs", std::process::id()));
+        let app = std::env::temp_dir().join(format!("jsserve-{name}-{}.mjs", std::process::id()));
         std::fs::write(&app, "export default { accept() {} }").expect("an app");
         let protocols = Protocols::default().with(Method::Accept, Answer);
         let server = Server::start(config(app.clone()), protocols).expect("a server");
+        std::fs::remove_file(app).expect("remove");
         let addr = server.addresses[0].1;
         let thread = std::thread::spawn(move || server.run());
         assert_eq!(answer(addr).expect("an answer"), "Some(Uring)");
+        Some((addr, thread))
+    }
 
+    /// Failures are planned for threads by name, which workers of two servers share.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_worker_whose_ring_fails_is_replaced_and_on_epoll_the_second_time() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let Some((addr, thread)) = served("ring") else { return };
         for (errno, times, wanted) in [(libc::EBADR, 1, "Some(Uring)"), (libc::ENOMEM, 100, "Some(Epoll)")] {
             let mut held = TcpStream::connect(addr).expect("connect");
             held.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
             held.write_all(b"hold").expect("send");
             // It is served by then.
             assert_eq!(answer(addr).expect("an answer"), "Some(Uring)");
-            io::fault::plan("worker-0", errno, times);
+            fault::plan(At::Turn, "worker-0", errno, times);
             // The next turn of the ring fails.
             let _ = held.write_all(b"hold");
             let ended = read(&mut held, &mut [0; 8]);
             let reset =
                 ended.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
             assert!(reset, "what was in the middle ends with a reset: {ended:?}");
-            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + Duration::from_secs(20);
             let mut last = answer(addr);
             while last.as_ref().ok().is_none_or(|name| name != wanted) {
-                assert!(std::time::Instant::now() < deadline, "after errno {errno}: {last:?}");
+                assert!(Instant::now() < deadline, "after errno {errno}: {last:?}");
                 std::thread::sleep(Duration::from_millis(20));
                 last = answer(addr);
             }
         }
         assert!(!thread.is_finished());
-        std::fs::remove_file(app).expect("remove");
+        fault::plan(At::Turn, "worker-0", 0, 0);
+    }
+
+    #[test]
+    fn the_ninth_failure_of_a_worker_in_ten_minutes_is_its_last() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let Some((addr, thread)) = served("failures") else { return };
+        fault::plan(At::Start, "worker-0", libc::EMFILE, 100);
+        fault::plan(At::Turn, "worker-0", libc::EBADR, 1);
+        // One more turn of the ring.
+        let _ = answer(addr);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !thread.is_finished() {
+            assert!(Instant::now() < deadline, "a server without a worker goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let ended = thread.join().expect("no panic");
+        assert!(ended.is_err_and(|error| error.to_string().contains("start")), "the last worker's failure");
+        assert_eq!(fault::count(At::Start, "worker-0"), FAILURES_MAX as usize);
+        fault::plan(At::Start, "worker-0", 0, 0);
     }
 }

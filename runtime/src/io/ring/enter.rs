@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use io_uring::{EnterFlags, IoUring, squeue};
 
+#[cfg(test)]
+use super::super::fault;
+
 /// `struct io_uring_getevents_arg` of the kernel's interface, io_uring_enter(2).
 #[repr(C)]
 #[derive(Default)]
@@ -115,7 +118,7 @@ impl Queues {
     /// Without anything to do it makes no system call.
     pub(super) fn turn(&self, wait: Option<Option<Duration>>) -> io::Result<()> {
         #[cfg(test)]
-        fault::take()?;
+        fault::take(fault::At::Turn)?;
         self.drain_overflow();
         let (pending_work, completed) = {
             let mut uring = self.uring.borrow_mut();
@@ -202,28 +205,3 @@ impl Queues {
 }
 
 const _: () = assert!(size_of::<libc::timespec>() == 16, "io_uring takes 64-bit timespecs");
-
-/// Failures of the ring on purpose, for the unit tests of this crate.
-#[cfg(test)]
-pub(crate) mod fault {
-    use std::io;
-    use std::sync::{Mutex, PoisonError};
-
-    static PLAN: Mutex<Option<(String, i32, usize)>> = Mutex::new(None);
-
-    /// Has the next `times` turns of the ring on the thread called `thread` fail with `errno`.
-    pub(crate) fn plan(thread: &str, errno: i32, times: usize) {
-        *PLAN.lock().unwrap_or_else(PoisonError::into_inner) = Some((thread.to_owned(), errno, times));
-    }
-
-    pub(super) fn take() -> io::Result<()> {
-        let mut plan = PLAN.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *plan {
-            Some((thread, errno, times)) if *times > 0 && std::thread::current().name() == Some(thread) => {
-                *times -= 1;
-                Err(io::Error::from_raw_os_error(*errno))
-            }
-            _ => Ok(()),
-        }
-    }
-}

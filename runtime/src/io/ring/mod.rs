@@ -32,8 +32,6 @@ use enter::{Completion, Queues};
 
 pub(super) use accept::RingListener;
 pub(super) use enter::build;
-#[cfg(test)]
-pub(crate) use enter::fault;
 pub(super) use stream::RingStream;
 pub(super) use trial::trial;
 

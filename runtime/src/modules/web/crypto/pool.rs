@@ -181,8 +181,13 @@ pub fn run_steps<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::queue::WAITING_MAX;
     use super::*;
+    use crate::js::compile::Code;
+    use crate::js::engine::{Engine, EngineLimits, Pulse};
+    use crate::js::loader::Table;
     use std::sync::atomic::AtomicU32;
+    use std::task::{Context, Poll, Waker};
 
     fn endless(until: Option<Instant>) -> (Job, Arc<AtomicU32>, oneshot::Receiver<Outcome<()>>) {
         let (done, answer) = oneshot::channel();
@@ -223,5 +228,30 @@ mod tests {
         let (mut job, _, mut answer) = endless(Some(Instant::now()));
         assert!(run(&mut job));
         assert_eq!(answer.try_recv().unwrap().unwrap_err().name, "OperationError");
+    }
+
+    #[test]
+    fn an_operation_beyond_1024_that_wait_is_refused_in_words() {
+        let limits = EngineLimits {
+            heap_bytes_max: 64 << 20,
+            stack_bytes_max: 256 << 10,
+            turn_cpu_max: Duration::from_secs(60),
+        };
+        let code = Arc::new(Code::new("/app.js".into()));
+        let engine = Engine::new(&limits, &Table::EMPTY, code, Pulse::default(), Box::new(|_, _| {}));
+        let engine = engine.expect("an engine");
+        let mut all: Vec<_> = (0..WAITING_MAX + THREADS_MAX + 1)
+            .map(|_| Box::pin(run_steps::<()>(engine.state(), Box::new(|| None))))
+            .collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        let refused: Vec<Failure> = all
+            .iter_mut()
+            .filter_map(|operation| match operation.as_mut().poll(&mut cx) {
+                Poll::Ready(Err(failure)) => Some(failure),
+                _ => None,
+            })
+            .collect();
+        assert!((1..=THREADS_MAX + 1).contains(&refused.len()), "{}", refused.len());
+        assert!(refused.iter().all(|failure| format!("{failure:?}") == format!("{TOO_MANY:?}")));
     }
 }
