@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::client_server::{Server, client, fetch, get, options, response, text};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use runtime::client::{BoxError, Client, ErrorKind, Request, RequestBody, Source};
+use runtime::client::{BodySource, BoxError, Client, ErrorKind, Request, RequestBody};
 
 on_both!(
     a_request_says_what_it_must,
@@ -39,7 +39,7 @@ on_both!(
 /// A source that yields these pieces, then fails if it must.
 struct Pieces(Vec<Result<&'static str, &'static str>>);
 
-impl Source for Pieces {
+impl BodySource for Pieces {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         if self.0.is_empty() {
             return Poll::Ready(None);
@@ -296,7 +296,7 @@ async fn connection_close_is_kept() {
 /// A source without an end, which stalls after its first piece.
 struct Endless(bool);
 
-impl Source for Endless {
+impl BodySource for Endless {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         if std::mem::replace(&mut self.0, true) {
             return Poll::Pending;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::client_server::{Server, client, fetch, get, options, response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use runtime::client::{BoxError, Client, ErrorKind, Redirect, Request, RequestBody, Source, blocking};
+use runtime::client::{BodySource, BoxError, Client, ErrorKind, Redirect, Request, RequestBody, blocking};
 use url::Url;
 
 on_both!(
@@ -131,7 +131,7 @@ async fn a_body_is_sent_again_or_not_at_all() {
 /// One piece.
 struct Once(bool);
 
-impl Source for Once {
+impl BodySource for Once {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         let done = std::mem::replace(&mut self.0, true);
         Poll::Ready((!done).then(|| Ok(Bytes::from_static(b"once"))))

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use client_server::{Server, client, get, response, text};
 use http::Method;
-use runtime::client::{BoxError, Request, RequestBody, Source};
+use runtime::client::{BodySource, BoxError, Request, RequestBody};
 use runtime::io::sleep;
 
 on_both!(
@@ -49,7 +49,7 @@ struct Counted {
     _dropped: Rc<()>,
 }
 
-impl Source for Counted {
+impl BodySource for Counted {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         let size = self.left.min(PIECE);
         self.left -= size;

@@ -12,7 +12,7 @@ use crate::client_server::{self, Server, fetch, get};
 use crate::client_tls_server::{Answer, Authority, Terms, TlsServer, next};
 use bytes::Bytes;
 use http::{Method, Version};
-use runtime::client::{BoxError, ErrorKind, Request, RequestBody, Source};
+use runtime::client::{BodySource, BoxError, ErrorKind, Request, RequestBody};
 use runtime::io::{Listener, Stream, sleep, spawn};
 use runtime::tls::{TlsStream, client_config};
 use rustls::pki_types::ServerName;
@@ -138,7 +138,7 @@ async fn requests_that_begin_together_share_a_connection() {
 /// A hundred pieces.
 struct Hundred(usize);
 
-impl Source for Hundred {
+impl BodySource for Hundred {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         self.0 += 1;
         Poll::Ready((self.0 <= 100).then(|| Ok(Bytes::from(vec![b'x'; 10_000]))))

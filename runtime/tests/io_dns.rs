@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use runtime::io;
-use runtime::io::dns::{self, Failure, Family, QUESTIONS_MAX, Resolver};
+use runtime::io::dns::{self, Family, LookupError, QUESTIONS_MAX, Resolver};
 
 on_both!(
     what_needs_no_question_asks_none,
@@ -24,7 +24,7 @@ on_both!(
     questions_end_with_who_asked_them,
 );
 
-async fn ips(resolver: &Resolver, host: &str, family: Family) -> Result<Vec<String>, Failure> {
+async fn ips(resolver: &Resolver, host: &str, family: Family) -> Result<Vec<String>, LookupError> {
     let found = io_harness::within(Duration::from_secs(15), resolver.lookup(host, 0, family)).await?;
     Ok(found.iter().map(|addr| addr.ip().to_string()).collect())
 }
@@ -32,10 +32,10 @@ async fn ips(resolver: &Resolver, host: &str, family: Family) -> Result<Vec<Stri
 async fn what_needs_no_question_asks_none() {
     let server = dns_server::start();
     let resolver = server.resolver("10.1.2.3 Known alias # not this\n::9 known\n", "");
-    type Case = (&'static str, Family, Result<&'static [&'static str], Failure>);
+    type Case = (&'static str, Family, Result<&'static [&'static str], LookupError>);
     let cases: [Case; 14] = [
         ("127.0.0.1", Family::Any, Ok(&["127.0.0.1"])),
-        ("127.0.0.1", Family::V6, Err(Failure::NoData)),
+        ("127.0.0.1", Family::V6, Err(LookupError::NoData)),
         ("::1", Family::V6, Ok(&["::1"])),
         ("0x7f.1", Family::V4, Ok(&["127.0.0.1"])),
         ("KNOWN", Family::V4, Ok(&["10.1.2.3"])),
@@ -43,11 +43,11 @@ async fn what_needs_no_question_asks_none() {
         ("alias", Family::Any, Ok(&["10.1.2.3"])),
         ("localhost", Family::Any, Ok(&["::1", "127.0.0.1"])),
         ("a.b.LocalHost.", Family::V4, Ok(&["127.0.0.1"])),
-        ("nothing.invalid", Family::Any, Err(Failure::NotFound)),
-        ("", Family::Any, Err(Failure::NotFound)),
-        ("two words", Family::Any, Err(Failure::NotFound)),
-        ("nul\0", Family::Any, Err(Failure::NotFound)),
-        (".", Family::Any, Err(Failure::NotFound)),
+        ("nothing.invalid", Family::Any, Err(LookupError::NotFound)),
+        ("", Family::Any, Err(LookupError::NotFound)),
+        ("two words", Family::Any, Err(LookupError::NotFound)),
+        ("nul\0", Family::Any, Err(LookupError::NotFound)),
+        (".", Family::Any, Err(LookupError::NotFound)),
     ];
     for (host, family, wanted) in cases {
         let wanted = wanted.map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -55,7 +55,7 @@ async fn what_needs_no_question_asks_none() {
     }
     let scoped = resolver.lookup("fe80::1%1", 80, Family::Any).await.expect("a literal");
     assert_eq!(scoped[0].to_string(), "[fe80::1%1]:80");
-    assert_eq!(ips(&resolver, &"x".repeat(300), Family::Any).await, Err(Failure::NotFound));
+    assert_eq!(ips(&resolver, &"x".repeat(300), Family::Any).await, Err(LookupError::NotFound));
     assert!(server.asked.lock().expect("no panic").is_empty());
     assert_eq!(dns::lookup("127.0.0.1", 7, Family::Any).await.expect("a literal")[0].port(), 7);
 }
@@ -82,7 +82,7 @@ async fn a_changed_hosts_file_is_read_again() {
     file.set_modified(SystemTime::now() + Duration::from_secs(5)).expect("utimes");
     assert_eq!(ips(&resolver, "name", Family::Any).await, Ok(vec!["10.0.0.22".into()]));
     std::fs::remove_file(&config.hosts).expect("remove");
-    assert_eq!(ips(&resolver, "name", Family::Any).await, Err(Failure::NotFound));
+    assert_eq!(ips(&resolver, "name", Family::Any).await, Err(LookupError::NotFound));
 }
 
 async fn the_search_list_counts_dots() {
@@ -92,19 +92,19 @@ async fn the_search_list_counts_dots() {
     assert_eq!(server.count("host./"), 0, "a name without dots is searched first");
     assert_eq!(ips(&resolver, "v4.example", Family::V4).await, Ok(vec!["192.0.2.1".into()]));
     assert_eq!(server.count("v4.example.search"), 0, "a name with a dot is tried as it is first");
-    assert_eq!(ips(&resolver, "host.", Family::V4).await, Err(Failure::NotFound));
+    assert_eq!(ips(&resolver, "host.", Family::V4).await, Err(LookupError::NotFound));
 }
 
 async fn failures_are_told_apart() {
     let server = dns_server::start();
     let resolver = server.resolver("", "options timeout:1 attempts:1");
-    assert_eq!(ips(&resolver, "missing.example", Family::Any).await, Err(Failure::NotFound));
-    assert_eq!(ips(&resolver, "v4.example", Family::V6).await, Err(Failure::NoData));
-    assert_eq!(ips(&resolver, "broken.example", Family::Any).await, Err(Failure::TryAgain));
+    assert_eq!(ips(&resolver, "missing.example", Family::Any).await, Err(LookupError::NotFound));
+    assert_eq!(ips(&resolver, "v4.example", Family::V6).await, Err(LookupError::NoData));
+    assert_eq!(ips(&resolver, "broken.example", Family::Any).await, Err(LookupError::TryAgain));
     let searching = server.resolver("", "search search.example\noptions timeout:1 attempts:1");
-    assert_eq!(ips(&searching, "v4.example", Family::V6).await, Err(Failure::NoData));
-    assert_eq!(ips(&searching, "broken.example", Family::Any).await, Err(Failure::TryAgain));
-    let error = std::io::Error::from(Failure::NotFound);
+    assert_eq!(ips(&searching, "v4.example", Family::V6).await, Err(LookupError::NoData));
+    assert_eq!(ips(&searching, "broken.example", Family::Any).await, Err(LookupError::TryAgain));
+    let error = std::io::Error::from(LookupError::NotFound);
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
@@ -118,7 +118,7 @@ async fn a_server_that_is_silent_times_out() {
         ticks += 1;
         assert!(begin.elapsed() < Duration::from_secs(10), "the time-out works");
     }
-    assert_eq!(lost.await, Some(Err(Failure::TryAgain)));
+    assert_eq!(lost.await, Some(Err(LookupError::TryAgain)));
     assert!(ticks > 10, "the worker went on meanwhile: {ticks}");
 }
 
@@ -140,8 +140,8 @@ async fn questions_in_flight_are_bounded() {
     let mut busy = 0;
     for question in pending {
         match question.await.expect("no panic") {
-            Err(Failure::Busy) => busy += 1,
-            other => assert_eq!(other, Err(Failure::TryAgain)),
+            Err(LookupError::Busy) => busy += 1,
+            other => assert_eq!(other, Err(LookupError::TryAgain)),
         }
     }
     assert_eq!(busy, 5);
@@ -158,12 +158,12 @@ async fn questions_end_with_who_asked_them() {
         Poll::Ready(())
     })
     .await;
-    assert_eq!(ips(&resolver, "v4.example", Family::V4).await, Err(Failure::Busy));
+    assert_eq!(ips(&resolver, "v4.example", Family::V4).await, Err(LookupError::Busy));
     drop(asked);
     let since = Instant::now();
     loop {
         match ips(&resolver, "v4.example", Family::V4).await {
-            Err(Failure::Busy) if since.elapsed() < Duration::from_secs(15) => {
+            Err(LookupError::Busy) if since.elapsed() < Duration::from_secs(15) => {
                 io::sleep(Duration::from_millis(5)).await;
             }
             other => return assert_eq!(other, Ok(vec!["192.0.2.1".into()])),
@@ -177,7 +177,7 @@ fn the_blocking_form_waits_without_a_worker() {
     let resolver = server.resolver("", "options timeout:1 attempts:1");
     let found = resolver.lookup_blocking("v4.example", 443, Family::Any).expect("addresses");
     assert_eq!(found, ["192.0.2.1:443".parse().expect("address")]);
-    assert_eq!(resolver.lookup_blocking("silent.example", 1, Family::V4), Err(Failure::TryAgain));
+    assert_eq!(resolver.lookup_blocking("silent.example", 1, Family::V4), Err(LookupError::TryAgain));
 }
 
 #[test]

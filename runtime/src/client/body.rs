@@ -35,11 +35,11 @@ pub struct Response {
     /// Whether a redirect was followed.
     pub redirected: bool,
     /// The body.
-    pub body: Body,
+    pub body: ResponseBody,
 }
 
 /// The body of a response.
-pub struct Body {
+pub struct ResponseBody {
     incoming: Option<Incoming>,
     lease: Option<Lease>,
     decoder: Option<Decoder>,
@@ -49,7 +49,7 @@ pub struct Body {
     host: Rc<str>,
 }
 
-impl Body {
+impl ResponseBody {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
@@ -58,7 +58,7 @@ impl Body {
         host: Rc<str>,
     ) -> Self {
         let (incoming, lease) = (Some(incoming), Some(lease));
-        let mut body = Body { incoming, lease, decoder, patience, waiting: false, host };
+        let mut body = ResponseBody { incoming, lease, decoder, patience, waiting: false, host };
         if body.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
             body.ended();
         }

@@ -22,7 +22,7 @@ use crate::log;
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Forward, Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
-use super::{Inner, Proxy};
+use super::{ClientState, Proxy};
 use crate::net::{Adapter, Transport, WorkerExecutor, WorkerTimer, dial};
 use crate::tls::TlsStream;
 
@@ -36,7 +36,7 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 pub(super) type Room = Option<OwnedSemaphorePermit>;
 
 /// Opens a connection that can carry requests to `url`.
-pub(super) async fn connect(client: &Inner, url: &Url, room: Room) -> Result<Link> {
+pub(super) async fn connect(client: &ClientState, url: &Url, room: Room) -> Result<Link> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
     };
@@ -88,7 +88,7 @@ fn proxy_address(proxy: &Intercept) -> Result<(&str, u16)> {
 }
 
 /// Has the proxy behind `stream` connect to `authority` (RFC 9110 9.3.6).
-async fn tunnel(client: &Inner, stream: Stream, authority: &str, proxy: &Intercept) -> Result<Stream> {
+async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &Intercept) -> Result<Stream> {
     let failed = |error: hyper::Error| {
         Error::because(ErrorKind::Proxy, format!("the proxy gives no tunnel to {authority}"), error)
     };
@@ -137,7 +137,7 @@ async fn tunnel(client: &Inner, stream: Stream, authority: &str, proxy: &Interce
     }
 }
 
-async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str, room: Room) -> Result<Link> {
+async fn open_tls(client: &ClientState, stream: Stream, url: &Url, host: &str, room: Room) -> Result<Link> {
     let name = match url.host() {
         Some(Host::Ipv4(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
         Some(Host::Ipv6(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
@@ -159,7 +159,7 @@ async fn open_tls(client: &Inner, stream: Stream, url: &Url, host: &str, room: R
 }
 
 async fn open_http1(
-    client: &Inner,
+    client: &ClientState,
     transport: Transport,
     host: &str,
     forward: Option<Forward>,
@@ -185,7 +185,7 @@ async fn open_http1(
     Ok(Link::Http1(Http1::new(sender, watch, task, forward)))
 }
 
-async fn open_http2(client: &Inner, transport: Transport, host: &str, room: Room) -> Result<Link> {
+async fn open_http2(client: &ClientState, transport: Transport, host: &str, room: Room) -> Result<Link> {
     let adapter = Adapter::new(transport);
     let watch = Rc::new(adapter.watch());
     let (sender, connection) = http2::Builder::new(WorkerExecutor)

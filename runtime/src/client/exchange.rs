@@ -17,12 +17,12 @@ use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Inner;
-use super::body::{Body, Response};
+use super::ClientState;
+use super::body::{Response, ResponseBody};
 use super::connect::connect;
 use super::decode::{self, Decoder};
 use super::error::{Error, ErrorKind, Result, find};
-use super::pool::{Forward, Lease, Link, Place};
+use super::pool::{Forward, Lease, Link, OriginPool};
 use super::request::{Outgoing, Patience, RequestBody};
 use crate::net::within;
 
@@ -41,7 +41,7 @@ const OWN: [HeaderName; 8] = [
 ];
 
 /// The parts of a request that stay the same when it is sent again.
-pub(super) struct Head<'a> {
+pub(super) struct RequestParts<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
     pub(super) headers: &'a HeaderMap,
@@ -49,13 +49,17 @@ pub(super) struct Head<'a> {
 }
 
 /// A failed attempt, and the body if nothing of it was sent.
-struct Failed {
+struct SendFailure {
     error: Error,
     unsent: Option<RequestBody>,
 }
 
 /// Sends the request and waits for the head of its response.
-pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestBody) -> Result<Response> {
+pub(super) async fn exchange(
+    client: &Rc<ClientState>,
+    head: &RequestParts<'_>,
+    body: RequestBody,
+) -> Result<Response> {
     if !matches!(head.url.scheme(), "http" | "https") {
         let message = format!("the scheme {}: is not supported", head.url.scheme());
         return Err(Error::new(ErrorKind::Request, message));
@@ -81,8 +85,8 @@ pub(super) async fn exchange(client: &Rc<Inner>, head: &Head<'_>, body: RequestB
 /// The response, unless the server says that this connection is the wrong one: then that of another one
 /// (RFC 9110 15.5.20; Fetch standard, HTTP-network-or-cache fetch).
 async fn undo_misdirection(
-    client: &Rc<Inner>,
-    head: &Head<'_>,
+    client: &Rc<ClientState>,
+    head: &RequestParts<'_>,
     again: Option<RequestBody>,
     response: Response,
 ) -> Result<Response> {
@@ -99,7 +103,7 @@ fn was_refused(error: &Error) -> bool {
 }
 
 /// A connection, and whether it was there before.
-async fn checkout(client: &Rc<Inner>, url: &Url, anew: bool) -> Result<(Lease, bool)> {
+async fn checkout(client: &Rc<ClientState>, url: &Url, anew: bool) -> Result<(Lease, bool)> {
     let place = client.pool.place(url);
     let ms_max = client.options.connect_ms_max;
     within(ms_max, take_or_make(client, place, url, anew)).await.unwrap_or_else(|| {
@@ -108,7 +112,12 @@ async fn checkout(client: &Rc<Inner>, url: &Url, anew: bool) -> Result<(Lease, b
     })
 }
 
-async fn take_or_make(client: &Rc<Inner>, place: Rc<Place>, url: &Url, anew: bool) -> Result<(Lease, bool)> {
+async fn take_or_make(
+    client: &Rc<ClientState>,
+    place: Rc<OriginPool>,
+    url: &Url,
+    anew: bool,
+) -> Result<(Lease, bool)> {
     let mut making = None;
     if !anew {
         if let Some(link) = place.take() {
@@ -133,25 +142,25 @@ async fn take_or_make(client: &Rc<Inner>, place: Rc<Place>, url: &Url, anew: boo
 }
 
 async fn attempt(
-    client: &Rc<Inner>,
-    head: &Head<'_>,
+    client: &Rc<ClientState>,
+    head: &RequestParts<'_>,
     body: RequestBody,
     mut lease: Lease,
-) -> std::result::Result<Response, Failed> {
+) -> std::result::Result<Response, SendFailure> {
     let patience = Patience::new(client.options.header_ms_max);
     let host: Rc<str> = head.url.host_str().unwrap_or_default().into();
     let sent = match lease.link() {
         Link::Http1(link) => {
             let request = match wire_request(head, body, &patience, link.forward.as_ref(), false) {
                 Ok(request) => request,
-                Err(error) => return Err(Failed { error, unsent: None }),
+                Err(error) => return Err(SendFailure { error, unsent: None }),
             };
             unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
         Link::Http2(link) => {
             let request = match wire_request(head, body, &patience, None, true) {
                 Ok(request) => request,
-                Err(error) => return Err(Failed { error, unsent: None }),
+                Err(error) => return Err(SendFailure { error, unsent: None }),
             };
             unless_silent(link.sender.try_send_request(request), &patience, &host).await
         }
@@ -161,7 +170,7 @@ async fn attempt(
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody has asked for that.
         let error = Error::new(ErrorKind::Protocol, format!("{host} changes the protocol unasked"));
-        return Err(Failed { error, unsent: None });
+        return Err(SendFailure { error, unsent: None });
     }
     // A server that announces a body where none may be may well send it: in place of the next answer.
     let bodiless = parts.status == StatusCode::NO_CONTENT;
@@ -178,7 +187,7 @@ async fn attempt(
         version: parts.version,
         url: head.url.clone(),
         redirected: false,
-        body: Body::new(incoming, lease, decoder, patience, host),
+        body: ResponseBody::new(incoming, lease, decoder, patience, host),
     })
 }
 
@@ -196,18 +205,18 @@ async fn unless_silent(
     sent: impl Future<Output = std::result::Result<http::Response<Incoming>, TrySendError>>,
     patience: &Patience,
     host: &str,
-) -> std::result::Result<http::Response<Incoming>, Failed> {
+) -> std::result::Result<http::Response<Incoming>, SendFailure> {
     let mut sent = pin!(sent);
     poll_fn(|cx| {
         if let Poll::Ready(result) = sent.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut failed| {
                 let unsent = failed.take_message().map(|request| request.into_body().into_body());
-                Failed { error: patience.explain(failed.into_error(), host), unsent }
+                SendFailure { error: patience.explain(failed.into_error(), host), unsent }
             }));
         }
         patience.poll_over(cx).map(|()| {
             let message = format!("{host} did not answer for {} ms", patience.ms_max());
-            Err(Failed { error: Error::new(ErrorKind::Timeout, message), unsent: None })
+            Err(SendFailure { error: Error::new(ErrorKind::Timeout, message), unsent: None })
         })
     })
     .await
@@ -217,7 +226,7 @@ type TrySendError = hyper::client::conn::TrySendError<http::Request<Outgoing>>;
 
 /// The request as hyper puts it on the wire.
 fn wire_request(
-    head: &Head<'_>,
+    head: &RequestParts<'_>,
     body: RequestBody,
     patience: &Rc<Patience>,
     forward: Option<&Forward>,
@@ -269,7 +278,7 @@ fn nominated(headers: &HeaderMap) -> Vec<&str> {
 }
 
 /// What the caller has left to the client.
-fn add_own(headers: &mut HeaderMap, head: &Head<'_>, body: &RequestBody) {
+fn add_own(headers: &mut HeaderMap, head: &RequestParts<'_>, body: &RequestBody) {
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     if head.decode {

@@ -21,10 +21,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 pub use blocking::{Fetched, blocking};
-pub use body::{Body, Response};
+pub use body::{Response, ResponseBody};
 pub(crate) use decode::Codec;
 pub use error::{BoxError, Error, ErrorKind, Result};
-pub use request::{Redirect, Request, RequestBody, Source};
+pub use request::{BodySource, Redirect, Request, RequestBody};
 
 use crate::tls;
 
@@ -89,20 +89,20 @@ impl Default for ClientOptions {
 /// A client with its connections; clones share them.
 #[derive(Clone)]
 pub struct Client {
-    inner: Rc<Inner>,
+    inner: Rc<ClientState>,
 }
 
 thread_local! {
     static CLIENT: RefCell<Client> = RefCell::new(Client::new(ClientOptions::default()));
 }
 
-struct Inner {
+struct ClientState {
     options: ClientOptions,
     pool: Rc<pool::Pool>,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
-impl Inner {
+impl ClientState {
     /// TLS that offers HTTP/2 and HTTP/1.1, set up with the first use.
     fn tls(&self) -> Result<Arc<ClientConfig>> {
         if let Some(config) = self.tls.get() {
@@ -118,7 +118,7 @@ impl Client {
     /// A client of its own.
     pub fn new(options: ClientOptions) -> Self {
         let pool = pool::Pool::new(&options);
-        Client { inner: Rc::new(Inner { options, pool, tls: OnceCell::new() }) }
+        Client { inner: Rc::new(ClientState { options, pool, tls: OnceCell::new() }) }
     }
 
     /// The one client of this worker, with default options unless it was set.

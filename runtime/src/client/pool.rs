@@ -15,14 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Origin, Url};
 
 use crate::io::{self, JoinHandle};
-use crate::net::Watch;
+use crate::net::TransportWatch;
 
 use super::ClientOptions;
 use super::request::Outgoing;
 
 /// The connections of a client.
 pub(super) struct Pool {
-    origins: RefCell<HashMap<Origin, Rc<Place>>>,
+    origins: RefCell<HashMap<Origin, Rc<OriginPool>>>,
     /// Connections that may still be opened.
     room: Arc<Semaphore>,
     /// How long a connection may idle.
@@ -34,7 +34,7 @@ pub(super) struct Pool {
 }
 
 /// The connections of one origin.
-pub(super) struct Place {
+pub(super) struct OriginPool {
     idle: RefCell<Vec<(Instant, Http1)>>,
     shared: RefCell<Option<(Instant, Http2)>>,
     /// Held while a connection is made of which nobody knows whether it can be shared.
@@ -48,7 +48,7 @@ pub(super) struct Place {
 #[derive(Clone)]
 pub(super) struct Http2 {
     pub(super) sender: http2::SendRequest<Outgoing>,
-    pub(super) watch: Rc<Watch>,
+    pub(super) watch: Rc<TransportWatch>,
 }
 
 impl Http2 {
@@ -65,7 +65,7 @@ pub(super) struct Forward {
 /// An HTTP/1.1 connection: one exchange at a time.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Outgoing>,
-    watch: Watch,
+    watch: TransportWatch,
     /// Moves the bytes; ends with the connection.
     task: Option<JoinHandle<()>>,
     /// A proxy at the other end forwards requests.
@@ -76,7 +76,7 @@ impl Http1 {
     /// A connection whose bytes `task` moves, for as long as it is open.
     pub(super) fn new(
         sender: http1::SendRequest<Outgoing>,
-        watch: Watch,
+        watch: TransportWatch,
         task: JoinHandle<()>,
         forward: Option<Forward>,
     ) -> Self {
@@ -130,7 +130,7 @@ impl Pool {
 
     fn evict(&self) {
         let origins = self.origins.borrow();
-        let oldest = |place: &Rc<Place>| {
+        let oldest = |place: &Rc<OriginPool>| {
             let idle = place.idle.borrow().first().map(|(since, _)| *since);
             let shared = place.shared.borrow().as_ref().map(|(since, _)| *since);
             idle.into_iter().chain(shared).min()
@@ -147,10 +147,10 @@ impl Pool {
         }
     }
 
-    pub(super) fn place(&self, url: &Url) -> Rc<Place> {
+    pub(super) fn place(&self, url: &Url) -> Rc<OriginPool> {
         let mut origins = self.origins.borrow_mut();
         let place = origins.entry(url.origin()).or_insert_with(|| {
-            Rc::new(Place {
+            Rc::new(OriginPool {
                 idle: RefCell::default(),
                 shared: RefCell::default(),
                 making: Arc::new(Semaphore::new(1)),
@@ -218,12 +218,12 @@ impl Pool {
     pub(super) fn idle(&self) -> usize {
         let origins = self.origins.borrow();
         let count =
-            |place: &Rc<Place>| place.idle.borrow().len() + usize::from(place.shared.borrow().is_some());
+            |place: &Rc<OriginPool>| place.idle.borrow().len() + usize::from(place.shared.borrow().is_some());
         origins.values().map(count).sum()
     }
 }
 
-impl Place {
+impl OriginPool {
     /// A connection that is open, as far as this side knows: the shared one, or the one that idled
     /// for the shortest time.
     pub(super) fn take(&self) -> Option<Link> {
@@ -248,7 +248,7 @@ impl Place {
 /// A connection in use by one exchange. Dropping it ends the exchange, and an HTTP/1.1 connection.
 pub(super) struct Lease {
     pool: Rc<Pool>,
-    place: Rc<Place>,
+    place: Rc<OriginPool>,
     link: Link,
     /// No other exchange may have the connection.
     last: bool,
@@ -256,12 +256,12 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Of a connection that the pool gave.
-    pub(super) fn new(pool: Rc<Pool>, place: Rc<Place>, link: Link) -> Self {
+    pub(super) fn new(pool: Rc<Pool>, place: Rc<OriginPool>, link: Link) -> Self {
         Lease { pool, place, link, last: false }
     }
 
     /// Of a new connection; one that can be shared is, from now on.
-    pub(super) fn fresh(pool: Rc<Pool>, place: Rc<Place>, link: Link) -> Self {
+    pub(super) fn fresh(pool: Rc<Pool>, place: Rc<OriginPool>, link: Link) -> Self {
         if let Link::Http2(shared) = &link {
             *place.shared.borrow_mut() = Some((Instant::now(), shared.clone()));
             pool.watch();
@@ -294,7 +294,7 @@ impl Lease {
     }
 }
 
-fn put(pool: &Rc<Pool>, place: &Rc<Place>, link: Http1) {
+fn put(pool: &Rc<Pool>, place: &Rc<OriginPool>, link: Http1) {
     let mut idle = place.idle.borrow_mut();
     idle.retain(|(_, link)| !link.sender.is_closed());
     if idle.len() >= place.idle_max {

@@ -8,10 +8,10 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::Inner;
+use super::ClientState;
 use super::body::Response;
 use super::error::{Error, ErrorKind, Result};
-use super::exchange::{Head, exchange};
+use super::exchange::{RequestParts, exchange};
 use super::request::{Redirect, Request, RequestBody};
 use crate::net::within;
 
@@ -28,7 +28,7 @@ const OF_ORIGIN: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST];
 
 /// Sends `request`, and sends it on where redirects lead, as it says.
-pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Response> {
+pub(super) async fn send(client: &Rc<ClientState>, request: Request) -> Result<Response> {
     let Request { mut method, mut url, mut headers, mut body, redirect, decode, guarded, same_origin } =
         request;
     let mut redirects = 0;
@@ -37,7 +37,7 @@ pub(super) async fn send(client: &Rc<Inner>, request: Request) -> Result<Respons
             check_port(&url)?;
         }
         let again = body.again();
-        let head = Head { method: &method, url: &url, headers: &headers, decode };
+        let head = RequestParts { method: &method, url: &url, headers: &headers, decode };
         let mut response = exchange(client, &head, body).await?;
         response.redirected = redirects > 0;
         let status = response.status;

@@ -30,7 +30,7 @@ pub enum Redirect {
 }
 
 /// Produces a request's body piece by piece; asked for the next one when the connection has room.
-pub trait Source {
+pub trait BodySource {
     /// The next bytes, which may be empty; `None` at the end.
     fn poll_chunk(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>>;
 }
@@ -47,7 +47,7 @@ pub enum RequestBody {
     /// From a source, once. Without a length HTTP/1.1 sends it chunked.
     Stream {
         /// Where it comes from.
-        source: Pin<Box<dyn Source>>,
+        source: Pin<Box<dyn BodySource>>,
         /// Its bytes in all; a source that yields more or fewer fails the request.
         bytes: Option<u64>,
     },

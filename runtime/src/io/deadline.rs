@@ -32,10 +32,10 @@ struct Sweeper {
     now_ms: Cell<u64>,
     /// No deadline ends before this time.
     next_ms: Cell<u64>,
-    slots: RefCell<Slab<Rc<Slot>>>,
+    slots: RefCell<Slab<Rc<DeadlineSlot>>>,
 }
 
-struct Slot {
+struct DeadlineSlot {
     /// Milliseconds since the epoch; NEVER: not set.
     at_ms: Cell<u64>,
     expired: Cell<bool>,
@@ -82,7 +82,7 @@ fn sweep(sweeper: &Sweeper, now_ms: u64) {
 /// It ends up to 50 ms late and never early (by more than a turn of the loop). Set by [`set`](Self::set)
 /// in milliseconds from now; the task that polls [`poll_expired`](Self::poll_expired) is woken.
 pub struct Deadline {
-    slot: Rc<Slot>,
+    slot: Rc<DeadlineSlot>,
     sweeper: Rc<Sweeper>,
     key: usize,
 }
@@ -97,8 +97,11 @@ impl Deadline {
     /// A deadline that is not set.
     pub fn new() -> Self {
         let sweeper = SWEEPER.with(Rc::clone);
-        let slot =
-            Rc::new(Slot { at_ms: Cell::new(NEVER), expired: Cell::new(false), waker: Cell::new(None) });
+        let slot = Rc::new(DeadlineSlot {
+            at_ms: Cell::new(NEVER),
+            expired: Cell::new(false),
+            waker: Cell::new(None),
+        });
         let key = sweeper.slots.borrow_mut().insert(slot.clone());
         Deadline { slot, sweeper, key }
     }

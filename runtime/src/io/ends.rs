@@ -19,7 +19,7 @@ use super::socket::Socket;
 
 /// What happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ConnectionEnd {
     /// The peer has sent its FIN (POLLRDHUP): what came before can still be read.
     Finished,
     /// It was reset, or timed out (POLLERR).
@@ -43,7 +43,7 @@ struct Hub {
 struct Watched {
     /// The FIN was heard of.
     finished: bool,
-    end: Option<End>,
+    end: Option<ConnectionEnd>,
     waker: Option<Waker>,
 }
 
@@ -72,10 +72,11 @@ impl Hub {
         })?;
         for event in events {
             let (flags, data) = (event.flags, event.data);
-            let end = if flags.contains(EventFlags::ERR) { End::Broken } else { End::Finished };
+            let end =
+                if flags.contains(EventFlags::ERR) { ConnectionEnd::Broken } else { ConnectionEnd::Finished };
             let waker = self.watches.borrow_mut().get_mut(data.u64() as usize).and_then(|watched| {
                 // POLLHUP alone says that our direction has ended, too: that is no news.
-                if end == End::Finished && std::mem::replace(&mut watched.finished, true) {
+                if end == ConnectionEnd::Finished && std::mem::replace(&mut watched.finished, true) {
                     return None;
                 }
                 watched.end = Some(end);
@@ -92,7 +93,7 @@ pub struct EndWatch {
     hub: Rc<Hub>,
     key: usize,
     fd: RawFd,
-    heard: Cell<Option<End>>,
+    heard: Cell<Option<ConnectionEnd>>,
     stopped: Cell<bool>,
 }
 
@@ -120,18 +121,18 @@ impl EndWatch {
     }
 
     /// The next end that is heard of: that the peer has finished at most once, then that it broke.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<End> {
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         let mut watches = self.hub.watches.borrow_mut();
         let watched = &mut watches[self.key];
         match watched.end.take() {
             Some(end) => {
                 self.heard.set(Some(end));
-                if end == End::Finished && !self.stopped.get() {
+                if end == ConnectionEnd::Finished && !self.stopped.get() {
                     self.listen_on();
                 }
                 Poll::Ready(end)
             }
-            None if self.heard.get() == Some(End::Broken) => Poll::Ready(End::Broken),
+            None if self.heard.get() == Some(ConnectionEnd::Broken) => Poll::Ready(ConnectionEnd::Broken),
             None => {
                 watched.waker = Some(cx.waker().clone());
                 Poll::Pending

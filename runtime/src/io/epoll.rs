@@ -19,14 +19,14 @@ use super::pool;
 
 /// A connected stream socket on epoll.
 pub(crate) struct EpollStream {
-    shared: Rc<Shared>,
+    shared: Rc<SharedSocket>,
     /// Finishes a send that the socket did not take at once.
     pump: RefCell<Option<JoinHandle<()>>>,
     /// Something is in the middle: a drop is a reset.
     resets: Cell<bool>,
 }
 
-struct Shared {
+struct SharedSocket {
     fd: AsyncFd<OwnedFd>,
     send: RefCell<SendSide>,
 }
@@ -62,7 +62,7 @@ impl EpollStream {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
         // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
         let fd = unsafe { AsyncFd::register(fd) }?;
-        let shared = Shared { fd, send: RefCell::default() };
+        let shared = SharedSocket { fd, send: RefCell::default() };
         Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::new(None), resets: Cell::new(false) })
     }
 
@@ -180,7 +180,7 @@ enum Tried {
     GaveWay,
 }
 
-impl Shared {
+impl SharedSocket {
     /// Sends what the socket and the task's budget take.
     fn try_send(&self) -> Tried {
         let mut send = self.send.borrow_mut();

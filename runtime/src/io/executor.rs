@@ -21,7 +21,7 @@ use super::{budget, memory, pulse, timer};
 use crate::log;
 
 /// The part of a worker that other threads reach.
-pub(super) struct Shared {
+pub(super) struct RemoteQueue {
     /// Set with the first remote wake since the worker last looked; spares the later ones the bell.
     signalled: AtomicBool,
     inbox: Mutex<Vec<Runnable>>,
@@ -38,7 +38,7 @@ pub(super) enum Bell {
 
 thread_local! {
     static OWNER: Cell<usize> = const { Cell::new(0) };
-    static SHARED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    static SHARED: RefCell<Option<Arc<RemoteQueue>>> = const { RefCell::new(None) };
     static QUEUE: RefCell<VecDeque<Runnable>> = const { RefCell::new(VecDeque::new()) };
     static LIVE: RefCell<Slab<Waker>> = const { RefCell::new(Slab::new()) };
     static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
@@ -47,7 +47,7 @@ thread_local! {
     static TOKIO_WAITS: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Shared {
+impl RemoteQueue {
     fn push_remote(&self, task: Runnable) {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         if self.signalled.swap(true, Ordering::SeqCst) {
@@ -68,7 +68,7 @@ impl Shared {
     }
 }
 
-fn schedule(shared: &Arc<Shared>, task: Runnable) {
+fn schedule(shared: &Arc<RemoteQueue>, task: Runnable) {
     if OWNER.with(Cell::get) != Arc::as_ptr(shared) as usize {
         shared.push_remote(task);
         return;
@@ -85,7 +85,7 @@ pub(super) fn enter(bell: Bell) -> bool {
     if OWNER.with(Cell::get) != 0 {
         return false;
     }
-    let shared = Arc::new(Shared { signalled: AtomicBool::new(false), inbox: Mutex::default(), bell });
+    let shared = Arc::new(RemoteQueue { signalled: AtomicBool::new(false), inbox: Mutex::default(), bell });
     OWNER.with(|owner| owner.set(Arc::as_ptr(&shared) as usize));
     SHARED.with(|slot| *slot.borrow_mut() = Some(shared));
     true

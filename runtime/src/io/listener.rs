@@ -25,12 +25,12 @@ const BACK_OFF: Duration = Duration::from_millis(75);
 
 /// A listening stream socket of this worker.
 pub struct Listener {
-    backend: Backend,
+    backend: ListenerBackend,
     /// Accepting fails for want of descriptors or memory, and this has been logged.
     exhausted: Cell<bool>,
 }
 
-enum Backend {
+enum ListenerBackend {
     Ring(RingListener),
     Epoll(EpollListener),
 }
@@ -46,11 +46,11 @@ impl Listener {
             Some(ring) => {
                 // With O_NONBLOCK the ring answers EAGAIN where it should wait.
                 set_nonblocking(&fd, false)?;
-                Backend::Ring(RingListener::new(ring, fd))
+                ListenerBackend::Ring(RingListener::new(ring, fd))
             }
             None => {
                 set_nonblocking(&fd, true)?;
-                Backend::Epoll(EpollListener::new(fd)?)
+                ListenerBackend::Epoll(EpollListener::new(fd)?)
             }
         };
         Ok(Listener { backend, exhausted: Cell::new(false) })
@@ -61,8 +61,8 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Stream> {
         loop {
             let accepted = poll_fn(|cx| match &self.backend {
-                Backend::Ring(listener) => listener.poll_accept(cx),
-                Backend::Epoll(listener) => listener.poll_accept(cx),
+                ListenerBackend::Ring(listener) => listener.poll_accept(cx),
+                ListenerBackend::Epoll(listener) => listener.poll_accept(cx),
             })
             .await;
             let error = match accepted.and_then(Stream::accepted) {
@@ -102,16 +102,16 @@ impl Listener {
     /// backlog. What the ring has accepted already is still delivered.
     pub fn pause(&self) {
         match &self.backend {
-            Backend::Ring(listener) => listener.pause(),
-            Backend::Epoll(listener) => listener.pause(),
+            ListenerBackend::Ring(listener) => listener.pause(),
+            ListenerBackend::Epoll(listener) => listener.pause(),
         }
     }
 
     /// Ends a [`pause`](Self::pause).
     pub fn resume(&self) {
         match &self.backend {
-            Backend::Ring(listener) => listener.resume(),
-            Backend::Epoll(listener) => listener.resume(),
+            ListenerBackend::Ring(listener) => listener.resume(),
+            ListenerBackend::Epoll(listener) => listener.resume(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Listener {
     /// those that still waited in the kernel's backlog among them, which a close would reset.
     pub async fn close(self) -> Vec<Stream> {
         let mut streams = Vec::new();
-        if let Backend::Ring(listener) = &self.backend {
+        if let ListenerBackend::Ring(listener) = &self.backend {
             streams.extend(listener.join().await.into_iter().filter_map(|fd| Stream::accepted(fd).ok()));
         }
         if set_nonblocking(self.fd(), true).is_ok() {
@@ -138,8 +138,8 @@ impl Listener {
     /// The listening descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
         match &self.backend {
-            Backend::Ring(listener) => listener.fd(),
-            Backend::Epoll(listener) => listener.fd(),
+            ListenerBackend::Ring(listener) => listener.fd(),
+            ListenerBackend::Epoll(listener) => listener.fd(),
         }
     }
 }

@@ -45,7 +45,7 @@ mod worker;
 pub use choice::choose;
 pub use chunk::Chunk;
 pub use deadline::Deadline;
-pub use ends::{End, EndWatch};
+pub use ends::{ConnectionEnd, EndWatch};
 pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
 pub use listener::Listener;
 pub use notifier::Notifier;

@@ -15,7 +15,7 @@ pub const NOT_FOUND: i32 = 127;
 
 /// What to run, and as what.
 #[derive(Debug, Default)]
-pub struct Program {
+pub struct SpawnOptions {
     /// Paths to try in this order, as execvp(3) does: the first that can be executed is.
     pub files: Vec<CString>,
     /// Its arguments, the name that it is called by first.
@@ -37,7 +37,7 @@ pub struct Program {
 
 /// What the child needs, laid out before fork: nothing is allocated between fork and exec.
 struct Image {
-    program: Program,
+    program: SpawnOptions,
     /// Pointers into the strings of `program`, and null.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
@@ -54,7 +54,7 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 ///
 /// # Errors
 /// EAGAIN, ENOMEM (fork(2)). What fails later is status [`NOT_FOUND`].
-pub fn spawn(program: Program) -> io::Result<i32> {
+pub fn spawn(program: SpawnOptions) -> io::Result<i32> {
     let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
     let image = Image { program, argv, envp };
     // SAFETY: the child calls only what signal-safety(7) lists, or plain system calls, until it ends.
@@ -111,7 +111,7 @@ impl Image {
     /// # Safety
     /// Only in a child that is alone with its memory: the ids are the whole process's.
     unsafe fn prepared(&self) -> bool {
-        let Program { folder, groups, gid, uid, .. } = &self.program;
+        let SpawnOptions { folder, groups, gid, uid, .. } = &self.program;
         // SAFETY: as above; pointer and length are those of one list.
         unsafe {
             folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
@@ -213,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_child_that_cannot_become_its_program_ends_with_127() {
-        let program = |file: &CStr| Program { files: vec![file.to_owned()], ..Program::default() };
+        let program = |file: &CStr| SpawnOptions { files: vec![file.to_owned()], ..SpawnOptions::default() };
         let status = |program| wait_for(spawn(program).unwrap()).unwrap();
         assert_eq!(status(program(c"/does/not/exist")), NOT_FOUND);
         assert_eq!(status(program(c"/proc")), NOT_FOUND);
         let folder = Some(c"/does/not/exist".to_owned());
-        assert_eq!(status(Program { folder, ..program(c"/bin/true") }), NOT_FOUND);
+        assert_eq!(status(SpawnOptions { folder, ..program(c"/bin/true") }), NOT_FOUND);
         assert_eq!(wait(1, 0).unwrap_err().raw_os_error(), Some(libc::ECHILD));
     }
 }

@@ -23,13 +23,13 @@ use super::worker;
 /// [`close`](Self::close), or when the last clone and the last pending operation are gone.
 #[derive(Clone)]
 pub struct Socket {
-    inner: Rc<Inner>,
+    inner: Rc<SocketState>,
 }
 
 pub(super) const READ: usize = 0;
 pub(super) const WRITE: usize = 1;
 
-struct Inner {
+struct SocketState {
     fd: RefCell<Option<OwnedFd>>,
     source: ReadinessSource,
     directions: [Rc<Direction>; 2],
@@ -58,7 +58,7 @@ impl Socket {
             None => ReadinessSource::Epoll(Registration::new(&directions)),
         };
         Socket {
-            inner: Rc::new(Inner {
+            inner: Rc::new(SocketState {
                 fd: RefCell::new(Some(fd.into())),
                 source,
                 directions,
@@ -158,8 +158,8 @@ impl Socket {
     }
 
     /// Takes a place in the order of `direction`'s operations.
-    pub(super) fn queue(&self, direction: usize) -> Turn {
-        Turn::new(self.inner.clone(), direction)
+    pub(super) fn queue(&self, direction: usize) -> Waiter {
+        Waiter::new(self.inner.clone(), direction)
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) fn shut_for_reading(fd: i32) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 && poll.revents & libc::POLLRDHUP != 0 }
 }
 
-impl Inner {
+impl SocketState {
     fn note(&self, error: &io::Error, fd: BorrowedFd<'_>) {
         let broken = match error.raw_os_error() {
             Some(libc::ECONNRESET | libc::ETIMEDOUT) => true,
@@ -231,7 +231,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for SocketState {
     fn drop(&mut self) {
         self.close();
     }
@@ -243,18 +243,18 @@ impl Drop for Inner {
 const TRIES_MAX: u32 = 3;
 
 /// An operation's place in the queue of its direction.
-pub(super) struct Turn {
-    inner: Rc<Inner>,
+pub(super) struct Waiter {
+    inner: Rc<SocketState>,
     direction: usize,
     ticket: u64,
 }
 
-impl Turn {
-    fn new(inner: Rc<Inner>, direction: usize) -> Self {
+impl Waiter {
+    fn new(inner: Rc<SocketState>, direction: usize) -> Self {
         let ticket = inner.tickets.get();
         inner.tickets.set(ticket + 1);
         inner.queues[direction].borrow_mut().push_back(ticket);
-        Turn { inner, direction, ticket }
+        Waiter { inner, direction, ticket }
     }
 
     /// Runs `attempt` when it is first and may be ready, and again after each WouldBlock. What it
@@ -315,7 +315,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Waiter {
     fn drop(&mut self) {
         let mut queue = self.inner.queues[self.direction].borrow_mut();
         match queue.front() == Some(&self.ticket) {

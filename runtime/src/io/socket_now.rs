@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::budget;
-use super::socket::{READ, Socket, Turn, WRITE};
+use super::socket::{READ, Socket, WRITE, Waiter};
 use super::socket_ops::or_end;
 
 impl Socket {
@@ -77,7 +77,7 @@ impl Socket {
 
 /// A send that waits. Dropping it gives its place up.
 pub struct WaitingSend {
-    turn: Turn,
+    turn: Waiter,
 }
 
 impl WaitingSend {
@@ -96,7 +96,7 @@ impl WaitingSend {
 /// A receive that waits. Dropping it gives its place up; no bytes are lost.
 pub struct WaitingRecv {
     socket: Socket,
-    turn: Turn,
+    turn: Waiter,
 }
 
 impl WaitingRecv {

@@ -24,12 +24,12 @@ use super::worker;
 /// A connected stream socket (TCP or AF_UNIX) of this worker. One task at a time receives, and
 /// one sends; they may be the same. Dropping it closes it in the background.
 pub struct Stream {
-    backend: Backend,
+    backend: StreamBackend,
     peer: OnceCell<Option<SocketAddr>>,
     local: OnceCell<Option<SocketAddr>>,
 }
 
-enum Backend {
+enum StreamBackend {
     Ring(RingStream),
     Epoll(EpollStream),
 }
@@ -46,8 +46,8 @@ impl Stream {
     /// A descriptor that has the blocking mode of the backend already.
     pub(super) fn accepted(fd: OwnedFd) -> io::Result<Self> {
         let backend = match worker::ring() {
-            Some(ring) => Backend::Ring(RingStream::new(ring, fd)),
-            None => Backend::Epoll(EpollStream::new(fd)?),
+            Some(ring) => StreamBackend::Ring(RingStream::new(ring, fd)),
+            None => StreamBackend::Epoll(EpollStream::new(fd)?),
         };
         Ok(Stream { backend, peer: OnceCell::new(), local: OnceCell::new() })
     }
@@ -56,8 +56,8 @@ impl Stream {
     /// were received before them.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
         match &self.backend {
-            Backend::Ring(stream) => stream.poll_recv(cx),
-            Backend::Epoll(stream) => stream.poll_recv(cx),
+            StreamBackend::Ring(stream) => stream.poll_recv(cx),
+            StreamBackend::Epoll(stream) => stream.poll_recv(cx),
         }
     }
 
@@ -72,8 +72,8 @@ impl Stream {
     /// While a send is in flight: [`poll_sent`](Self::poll_sent) says when it no longer is.
     pub fn start_send(&self, buffer: Vec<u8>) {
         match &self.backend {
-            Backend::Ring(stream) => stream.start_send(buffer),
-            Backend::Epoll(stream) => stream.start_send(buffer),
+            StreamBackend::Ring(stream) => stream.start_send(buffer),
+            StreamBackend::Epoll(stream) => stream.start_send(buffer),
         }
     }
 
@@ -81,8 +81,8 @@ impl Stream {
     /// an empty buffer when nothing was sent since.
     pub fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
         match &self.backend {
-            Backend::Ring(stream) => stream.poll_sent(cx),
-            Backend::Epoll(stream) => stream.poll_sent(cx),
+            StreamBackend::Ring(stream) => stream.poll_sent(cx),
+            StreamBackend::Epoll(stream) => stream.poll_sent(cx),
         }
     }
 
@@ -101,8 +101,8 @@ impl Stream {
     /// Whether a send is in flight.
     pub fn is_sending(&self) -> bool {
         match &self.backend {
-            Backend::Ring(stream) => stream.is_sending(),
-            Backend::Epoll(stream) => stream.is_sending(),
+            StreamBackend::Ring(stream) => stream.is_sending(),
+            StreamBackend::Epoll(stream) => stream.is_sending(),
         }
     }
 
@@ -111,8 +111,8 @@ impl Stream {
     /// of a stalled send, not for each request.
     pub fn send_progress(&self) -> u64 {
         TcpInfo::of(self.fd()).map(|info| info.acknowledged).unwrap_or_else(|| match &self.backend {
-            Backend::Ring(stream) => stream.bytes_sent(),
-            Backend::Epoll(stream) => stream.bytes_sent(),
+            StreamBackend::Ring(stream) => stream.bytes_sent(),
+            StreamBackend::Epoll(stream) => stream.bytes_sent(),
         })
     }
 
@@ -129,8 +129,8 @@ impl Stream {
     /// Stops new operations, cancels and joins those in flight, closes. What was not sent is lost.
     pub async fn close(self) {
         match &self.backend {
-            Backend::Ring(stream) => stream.join().await,
-            Backend::Epoll(stream) => stream.join().await,
+            StreamBackend::Ring(stream) => stream.join().await,
+            StreamBackend::Epoll(stream) => stream.join().await,
         }
     }
 
@@ -143,8 +143,8 @@ impl Stream {
     /// must not take what it has for all there is.
     pub fn set_resets(&self, resets: bool) {
         match &self.backend {
-            Backend::Ring(stream) => stream.set_resets(resets),
-            Backend::Epoll(stream) => stream.set_resets(resets),
+            StreamBackend::Ring(stream) => stream.set_resets(resets),
+            StreamBackend::Epoll(stream) => stream.set_resets(resets),
         }
     }
 
@@ -158,8 +158,8 @@ impl Stream {
     /// would lose. It is non-blocking.
     pub fn into_socket(self) -> io::Result<Socket> {
         let fd = match self.backend {
-            Backend::Ring(stream) => stream.into_fd()?,
-            Backend::Epoll(stream) => stream.into_fd()?,
+            StreamBackend::Ring(stream) => stream.into_fd()?,
+            StreamBackend::Epoll(stream) => stream.into_fd()?,
         };
         set_nonblocking(&fd, true)?;
         Ok(Socket::new(fd))
@@ -178,8 +178,8 @@ impl Stream {
     /// The descriptor, for socket options. Do not receive or send through it.
     pub fn fd(&self) -> BorrowedFd<'_> {
         match &self.backend {
-            Backend::Ring(stream) => stream.fd(),
-            Backend::Epoll(stream) => stream.fd(),
+            StreamBackend::Ring(stream) => stream.fd(),
+            StreamBackend::Epoll(stream) => stream.fd(),
         }
     }
 }

@@ -48,13 +48,13 @@ pub(super) fn reset() {
 
 struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
-    slots: Slab<Slot>,
+    slots: Slab<TimerSlot>,
     sequence: u64,
     /// Heap entries whose future is gone.
     stale: usize,
 }
 
-struct Slot {
+struct TimerSlot {
     sequence: u64,
     fired: bool,
     waker: Option<Waker>,
@@ -68,12 +68,12 @@ impl Timers {
     fn insert(&mut self, at: Instant, waker: Waker) -> usize {
         self.sequence += 1;
         let sequence = self.sequence;
-        let key = self.slots.insert(Slot { sequence, fired: false, waker: Some(waker) });
+        let key = self.slots.insert(TimerSlot { sequence, fired: false, waker: Some(waker) });
         self.heap.push(Reverse((at, sequence, key)));
         key
     }
 
-    fn remove(&mut self, key: usize) -> Option<Slot> {
+    fn remove(&mut self, key: usize) -> Option<TimerSlot> {
         let slot = self.slots.try_remove(key)?;
         if !slot.fired {
             self.stale += 1;

@@ -42,8 +42,8 @@ impl Adapter {
     }
 
     /// A look at the connection from outside, for as long as it is open.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch(Rc::downgrade(&self.transport))
+    pub(crate) fn watch(&self) -> TransportWatch {
+        TransportWatch(Rc::downgrade(&self.transport))
     }
 
     /// Sends what waits as soon as nothing is in flight.
@@ -134,9 +134,9 @@ impl Write for Adapter {
 }
 
 /// Tells whether a connection can still be used.
-pub(crate) struct Watch(Weak<Transport>);
+pub(crate) struct TransportWatch(Weak<Transport>);
 
-impl Watch {
+impl TransportWatch {
     /// Whether it is open on both sides, as far as this machine knows.
     pub(crate) fn is_open(&self) -> bool {
         self.0.upgrade().is_some_and(|transport| !transport.is_hung_up())

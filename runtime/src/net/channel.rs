@@ -33,7 +33,7 @@ pub(crate) enum Channel {
 
 /// A send that waits.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct QueuedSend {
     place: Option<WaitingSend>,
     /// TLS has taken the bytes, and sends them.
     is_sealed: bool,
@@ -99,7 +99,7 @@ impl Channel {
     /// Sends some of `bytes`: how many. Where it has to wait, the next call has the same bytes.
     pub(crate) fn poll_send(
         &self,
-        waiting: &mut Waiting,
+        waiting: &mut QueuedSend,
         bytes: &[u8],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
@@ -121,7 +121,7 @@ impl Channel {
                 ready!(stream.poll_sent(cx)).0.map(|()| bytes.len())
             }
         };
-        *waiting = Waiting::default();
+        *waiting = QueuedSend::default();
         Poll::Ready(result)
     }
 

@@ -11,44 +11,44 @@ use crate::tls;
 
 /// A failure, to become an error of whichever turn hears of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ConnectionError {
     /// Name of the errno(3), or as Node's documentation calls the others.
     pub(crate) code: &'static str,
     pub(crate) message: String,
 }
 
-impl Failure {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into() }
+impl ConnectionError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> ConnectionError {
+        ConnectionError { code, message: message.into() }
     }
 
     /// Of an operation on an open connection.
-    pub(crate) fn of(what: &str, error: &io::Error) -> Failure {
+    pub(crate) fn of(what: &str, error: &io::Error) -> ConnectionError {
         if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Failure::new("EPROTO", format!("{what}: {}", tls::words(inner)));
+            return ConnectionError::new("EPROTO", format!("{what}: {}", tls::words(inner)));
         }
         match error.raw_os_error() {
             Some(number) => {
                 let code = errno::name(number).unwrap_or("EIO");
-                Failure::new(code, format!("{what}: {} ({code})", errno::text(number)))
+                ConnectionError::new(code, format!("{what}: {} ({code})", errno::text(number)))
             }
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Failure::new("ECONNRESET", format!("{what}: {error}"))
+                ConnectionError::new("ECONNRESET", format!("{what}: {error}"))
             }
-            None => Failure::new("EIO", format!("{what}: {error}")),
+            None => ConnectionError::new("EIO", format!("{what}: {error}")),
         }
     }
 
     /// Of an attempt to connect.
-    pub(crate) fn of_dial(error: &DialError) -> Failure {
+    pub(crate) fn of_dial(error: &DialError) -> ConnectionError {
         let errno = find::<io::Error>(&*error.source).and_then(io::Error::raw_os_error);
-        let code = match (find::<dns::Failure>(&*error.source), errno.and_then(errno::name)) {
-            (Some(dns::Failure::NotFound | dns::Failure::NoData), _) => "ENOTFOUND",
+        let code = match (find::<dns::LookupError>(&*error.source), errno.and_then(errno::name)) {
+            (Some(dns::LookupError::NotFound | dns::LookupError::NoData), _) => "ENOTFOUND",
             (Some(_), _) => "EAI_AGAIN",
             (None, Some(name)) => name,
             (None, None) if error.step == Step::Resolve => "ENOTFOUND",
             (None, None) => "EIO",
         };
-        Failure::new(code, chain(error).split(" (os error").next().unwrap_or_default())
+        ConnectionError::new(code, chain(error).split(" (os error").next().unwrap_or_default())
     }
 }

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
+use super::failure::ConnectionError;
 use crate::io::now;
 
 /// One connection's.
@@ -74,7 +74,7 @@ impl Flow {
 
     /// When the peer will have been waited for too long: in milliseconds, to move a byte either way,
     /// and to take some of what is sent. Or the failure, if it has been.
-    pub(crate) fn overdue(&self, idle_ms: u64, stall_ms: u64) -> Result<Instant, Failure> {
+    pub(crate) fn overdue(&self, idle_ms: u64, stall_ms: u64) -> Result<Instant, ConnectionError> {
         let (idle, stall) = (Duration::from_millis(idle_ms), Duration::from_millis(stall_ms));
         let time = now();
         let mut next = time + idle.min(stall);
@@ -82,7 +82,7 @@ impl Flow {
         if let Some(since) = waits.into_iter().flatten().min() {
             let due = since.max(self.moved.get()) + idle;
             if time >= due {
-                return Err(Failure::new(
+                return Err(ConnectionError::new(
                     "ETIMEDOUT",
                     format!("nothing moved for {idle_ms} ms (--idle-timeout)"),
                 ));
@@ -92,7 +92,7 @@ impl Flow {
         if let Some(since) = self.writing_since.get() {
             if time >= since + stall {
                 let words = format!("the client took nothing for {stall_ms} ms (--write-timeout)");
-                return Err(Failure::new("ETIMEDOUT", words));
+                return Err(ConnectionError::new("ETIMEDOUT", words));
             }
             next = next.min(since + stall);
         }

@@ -17,10 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use slab::Slab;
 
-use super::channel::{Channel, Waiting};
-use super::failure::Failure;
+use super::channel::{Channel, QueuedSend};
+use super::failure::ConnectionError;
 use super::flow::Flow;
-use crate::io::{End, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
+use crate::io::{ConnectionEnd, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
 
 /// Bytes of one send.
 const SEND_BYTES: usize = 64 << 10;
@@ -42,7 +42,7 @@ pub(crate) enum Cut {
     /// The socket was closed here.
     Stopped,
     /// The connection failed.
-    Failed(Failure),
+    Failed(ConnectionError),
 }
 
 /// What is dropped once nobody waits for the connection's end any more.
@@ -58,9 +58,9 @@ pub(crate) struct Link {
     reading_stopped: Cell<bool>,
     hurried: Cell<bool>,
     /// It failed, and so does everything from now on.
-    lost: RefCell<Option<Failure>>,
+    lost: RefCell<Option<ConnectionError>>,
     /// A send heard of a reset, which a receive no longer does.
-    reset: RefCell<Option<Failure>>,
+    reset: RefCell<Option<ConnectionError>>,
     /// What operations on it failed with: the connection's faults, nobody's here.
     faults: RefCell<Vec<String>>,
     /// Operations that wait, to hear that it is stopped.
@@ -141,7 +141,7 @@ impl Link {
 
     /// `operation`, unless the link comes to its end before.
     pub(crate) async fn attend<F: Future>(&self, operation: F) -> Result<F::Output, Cut> {
-        let (mut operation, place) = (pin!(operation), Place::new(self));
+        let (mut operation, place) = (pin!(operation), EndWaiter::new(self));
         poll_fn(|cx| {
             if let Some(cut) = self.cut() {
                 return Poll::Ready(Err(cut));
@@ -156,7 +156,7 @@ impl Link {
     }
 
     /// The next bytes if they are there, or the end, which is empty.
-    pub(crate) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, Failure>> {
+    pub(crate) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, ConnectionError>> {
         if let Some(Cut::Failed(failure)) = self.cut() {
             return Poll::Ready(Err(failure));
         }
@@ -170,7 +170,7 @@ impl Link {
     }
 
     /// Waits for the next bytes.
-    pub(crate) async fn read(&self, room: usize) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn read(&self, room: usize) -> Result<Vec<u8>, ConnectionError> {
         let Some(transport) = self.transport() else { return Ok(Vec::new()) };
         self.flow.set_reading(true);
         let mut waiting = None;
@@ -192,10 +192,10 @@ impl Link {
     pub(crate) fn poll_lend(
         &self,
         waiting: &mut Option<WaitingRecv>,
-        place: &Place<impl Deref<Target = Link>>,
+        place: &EndWaiter<impl Deref<Target = Link>>,
         cx: &mut Context<'_>,
         take: &mut dyn FnMut(&[u8]) -> usize,
-    ) -> Poll<Result<(usize, Bytes), Failure>> {
+    ) -> Poll<Result<(usize, Bytes), ConnectionError>> {
         if let Some(Cut::Failed(failure)) = self.cut() {
             return Poll::Ready(Err(failure));
         }
@@ -209,11 +209,11 @@ impl Link {
         polled.map(|result| self.received(result))
     }
 
-    fn received_all(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+    fn received_all(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, ConnectionError> {
         self.received(result.map(|bytes| (bytes.len(), bytes))).map(|(_, bytes)| bytes)
     }
 
-    fn received<T: Default>(&self, result: io::Result<(usize, T)>) -> Result<(usize, T), Failure> {
+    fn received<T: Default>(&self, result: io::Result<(usize, T)>) -> Result<(usize, T), ConnectionError> {
         match result {
             Ok((0, rest)) => self.reset.borrow().clone().map_or(Ok((0, rest)), Err),
             Ok((length, rest)) => {
@@ -222,7 +222,7 @@ impl Link {
             }
             // Taken away while it waited.
             Err(_) if self.stopped.get() => Ok((0, T::default())),
-            Err(error) => Err(self.fault(Failure::of("read", &error))),
+            Err(error) => Err(self.fault(ConnectionError::of("read", &error))),
         }
     }
 
@@ -233,7 +233,7 @@ impl Link {
     }
 
     /// Sends what goes at once; how many bytes.
-    pub(crate) fn write_now(&self, bytes: &[u8]) -> Result<usize, Failure> {
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> Result<usize, ConnectionError> {
         match self.cut() {
             Some(Cut::Failed(failure)) => return Err(failure),
             Some(Cut::Stopped) => return Err(closed()),
@@ -251,7 +251,7 @@ impl Link {
         }
     }
 
-    fn fault(&self, failure: Failure) -> Failure {
+    fn fault(&self, failure: ConnectionError) -> ConnectionError {
         self.faults.borrow_mut().push(failure.message.clone());
         failure
     }
@@ -261,8 +261,8 @@ impl Link {
         self.faults.borrow().iter().any(|fault| words.ends_with(fault))
     }
 
-    fn send_failed(&self, error: &io::Error) -> Failure {
-        let failure = self.fault(Failure::of("write", error));
+    fn send_failed(&self, error: &io::Error) -> ConnectionError {
+        let failure = self.fault(ConnectionError::of("write", error));
         // After EPIPE what the peer sent before its end is whole.
         if failure.code != "EPIPE" {
             self.reset.borrow_mut().get_or_insert_with(|| failure.clone());
@@ -274,11 +274,11 @@ impl Link {
     /// hears of the link's end.
     pub(crate) fn poll_send(
         &self,
-        waiting: &mut Waiting,
-        place: &Place<impl Deref<Target = Link>>,
+        waiting: &mut QueuedSend,
+        place: &EndWaiter<impl Deref<Target = Link>>,
         bytes: &[u8],
         cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, Failure>> {
+    ) -> Poll<Result<usize, ConnectionError>> {
         let transport = match (self.cut(), self.transport()) {
             (Some(Cut::Failed(failure)), _) => return Poll::Ready(Err(failure)),
             (None, Some(transport)) => transport,
@@ -298,7 +298,7 @@ impl Link {
     }
 
     /// Sends all of `bytes`.
-    pub(crate) async fn write(&self, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) async fn write(&self, bytes: Vec<u8>) -> Result<(), ConnectionError> {
         let Some(transport) = self.transport() else { return Err(closed()) };
         self.flow.set_writing(true);
         let result = match &*transport {
@@ -332,10 +332,10 @@ impl Link {
     }
 
     /// Ends our direction, after all that was written: a FIN, under TLS after a close_notify.
-    pub(crate) async fn finish(&self) -> Result<(), Failure> {
+    pub(crate) async fn finish(&self) -> Result<(), ConnectionError> {
         let Some(transport) = self.transport() else { return Err(closed()) };
         match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
-            Ok(result) => result.map_err(|error| self.fault(Failure::of("close", &error))),
+            Ok(result) => result.map_err(|error| self.fault(ConnectionError::of("close", &error))),
             Err(Cut::Stopped) => Err(closed()),
             Err(Cut::Failed(failure)) => Err(failure),
         }
@@ -353,13 +353,13 @@ impl Link {
 
     /// The peer's FIN, and whether bytes before it are unread; then that the connection broke. `None`
     /// once it is closed here.
-    pub(crate) async fn ended(&self) -> Option<Result<bool, Failure>> {
+    pub(crate) async fn ended(&self) -> Option<Result<bool, ConnectionError>> {
         let watch = self.watch.borrow().clone()?;
         match self.attend(poll_fn(|cx| watch.poll(cx))).await {
-            Ok(End::Finished) => Some(Ok(self.has_unread())),
+            Ok(ConnectionEnd::Finished) => Some(Ok(self.has_unread())),
             // The error itself is left to the next read.
-            Ok(End::Broken) => {
-                Some(Err(self.fault(Failure::new("ECONNRESET", "the connection broke (ECONNRESET)"))))
+            Ok(ConnectionEnd::Broken) => {
+                Some(Err(self.fault(ConnectionError::new("ECONNRESET", "the connection broke (ECONNRESET)"))))
             }
             Err(Cut::Stopped) => None,
             Err(Cut::Failed(failure)) => Some(Err(failure)),
@@ -392,7 +392,8 @@ impl Link {
                 if progress != seen.0 {
                     seen = (progress, time);
                 } else if time - seen.1 >= STALL {
-                    return link.lose(Failure::new("ETIMEDOUT", "the peer takes nothing of what is sent"));
+                    return link
+                        .lose(ConnectionError::new("ETIMEDOUT", "the peer takes nothing of what is sent"));
                 }
             }
         }));
@@ -406,7 +407,7 @@ impl Link {
     }
 
     /// Everything on it fails from now on. What was sent and the peer has not taken is dropped.
-    pub(crate) fn lose(&self, failure: Failure) {
+    pub(crate) fn lose(&self, failure: ConnectionError) {
         if self.stopped.get() {
             return;
         }
@@ -420,7 +421,7 @@ impl Link {
     }
 
     /// Takes the socket out, for TLS over it.
-    pub(crate) fn hand_over(&self) -> Result<Stream, Failure> {
+    pub(crate) fn hand_over(&self) -> Result<Stream, ConnectionError> {
         let transport = self.stop();
         let socket = match transport.as_deref() {
             Some(Channel::Plain(socket)) => socket.clone(),
@@ -428,7 +429,7 @@ impl Link {
         };
         self.gone.set(true);
         let stream = socket.into_fd().and_then(Stream::new);
-        stream.map_err(|error| Failure::of("startTls", &error))
+        stream.map_err(|error| ConnectionError::of("startTls", &error))
     }
 
     fn stop(&self) -> Option<Rc<Channel>> {
@@ -479,7 +480,7 @@ impl Link {
 
     /// Waits until nothing is left of it.
     pub(crate) async fn gone(&self) {
-        let place = Place::new(self);
+        let place = EndWaiter::new(self);
         poll_fn(|cx| match self.gone.get() {
             true => Poll::Ready(()),
             false => {
@@ -508,15 +509,15 @@ impl Link {
 }
 
 /// A waiting operation's place among those that are woken at the end.
-pub(crate) struct Place<L: Deref<Target = Link>> {
+pub(crate) struct EndWaiter<L: Deref<Target = Link>> {
     link: L,
     key: usize,
 }
 
-impl<L: Deref<Target = Link>> Place<L> {
+impl<L: Deref<Target = Link>> EndWaiter<L> {
     pub(crate) fn new(link: L) -> Self {
         let key = link.waiting.borrow_mut().insert(None);
-        Place { link, key }
+        EndWaiter { link, key }
     }
 
     pub(crate) fn wait(&self, cx: &Context<'_>) {
@@ -528,12 +529,12 @@ impl<L: Deref<Target = Link>> Place<L> {
     }
 }
 
-impl<L: Deref<Target = Link>> Drop for Place<L> {
+impl<L: Deref<Target = Link>> Drop for EndWaiter<L> {
     fn drop(&mut self) {
         self.link.waiting.borrow_mut().try_remove(self.key);
     }
 }
 
-fn closed() -> Failure {
-    Failure::new("ERR_SOCKET_CLOSED", "the socket is closed")
+fn closed() -> ConnectionError {
+    ConnectionError::new("ERR_SOCKET_CLOSED", "the socket is closed")
 }

@@ -17,10 +17,10 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use adapter::{Adapter, Watch, WorkerExecutor, WorkerTimer};
-pub(crate) use channel::{Channel, RECV_BYTES, Waiting};
+pub(crate) use adapter::{Adapter, TransportWatch, WorkerExecutor, WorkerTimer};
+pub(crate) use channel::{Channel, QueuedSend, RECV_BYTES};
 pub(crate) use dial::{DialError, Step, dial};
-pub(crate) use failure::Failure;
+pub(crate) use failure::ConnectionError;
 pub(crate) use transport::Transport;
 
 use crate::io;

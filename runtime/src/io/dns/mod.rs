@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Questions that one resolver may have in flight; more are [`Failure::Busy`].
+/// Questions that one resolver may have in flight; more are [`LookupError::Busy`].
 pub const QUESTIONS_MAX: usize = 256;
 /// Time of one question, over all servers, attempts and search domains.
 pub const QUESTION_TIME_MAX: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl Family {
 
 /// Why a name has no addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum LookupError {
     /// There is no such name.
     NotFound,
     /// The name has no address of the family.
@@ -66,24 +66,24 @@ pub enum Failure {
     Busy,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Failure::NotFound => "name not known",
-            Failure::NoData => "no address of this family for the name",
-            Failure::TryAgain => "temporary failure in name resolution",
-            Failure::Busy => "too many names are being looked up",
+            LookupError::NotFound => "name not known",
+            LookupError::NoData => "no address of this family for the name",
+            LookupError::TryAgain => "temporary failure in name resolution",
+            LookupError::Busy => "too many names are being looked up",
         })
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for LookupError {}
 
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> io::Error {
+impl From<LookupError> for io::Error {
+    fn from(failure: LookupError) -> io::Error {
         let kind = match failure {
-            Failure::NotFound | Failure::NoData => io::ErrorKind::NotFound,
-            Failure::TryAgain | Failure::Busy => io::ErrorKind::WouldBlock,
+            LookupError::NotFound | LookupError::NoData => io::ErrorKind::NotFound,
+            LookupError::TryAgain | LookupError::Busy => io::ErrorKind::WouldBlock,
         };
         io::Error::new(kind, failure)
     }
@@ -109,10 +109,10 @@ impl Default for Config {
 /// A resolver and its thread, which starts with the first question and ends with the last clone.
 #[derive(Clone)]
 pub struct Resolver {
-    shared: Arc<Shared>,
+    shared: Arc<ResolverState>,
 }
 
-struct Shared {
+struct ResolverState {
     config: Config,
     hosts: Mutex<hosts::Cache>,
     thread: Mutex<Option<mpsc::UnboundedSender<Question>>>,
@@ -123,7 +123,7 @@ struct Shared {
 struct Question {
     name: String,
     family: Family,
-    answer: oneshot::Sender<Result<Vec<IpAddr>, Failure>>,
+    answer: oneshot::Sender<Result<Vec<IpAddr>, LookupError>>,
     _counted: Counted,
 }
 
@@ -146,8 +146,8 @@ pub fn system() -> &'static Resolver {
 /// blocks the worker.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn lookup(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Failure> {
+/// See [`LookupError`].
+pub async fn lookup(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, LookupError> {
     system().lookup(host, port, family).await
 }
 
@@ -160,14 +160,19 @@ impl Resolver {
     /// A resolver of its own, with its own thread.
     pub fn new(config: Config) -> Resolver {
         let (hosts, thread, in_flight) = Default::default();
-        Resolver { shared: Arc::new(Shared { config, hosts, thread, in_flight }) }
+        Resolver { shared: Arc::new(ResolverState { config, hosts, thread, in_flight }) }
     }
 
     /// What needs no question: literals, names of the hosts file, localhost, impossible names.
-    pub fn local(&self, host: &str, port: u16, family: Family) -> Option<Result<Vec<SocketAddr>, Failure>> {
+    pub fn local(
+        &self,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Option<Result<Vec<SocketAddr>, LookupError>> {
         let shape = |addr: &[SocketAddr]| match addr.iter().any(|addr| family.takes(&addr.ip())) {
             true => Ok(addr.iter().filter(|addr| family.takes(&addr.ip())).copied().collect()),
-            false => Err(Failure::NoData),
+            false => Err(LookupError::NoData),
         };
         if let Some(addr) = literal::parse(host, port) {
             return Some(shape(&[addr]));
@@ -175,7 +180,7 @@ impl Resolver {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let odd = |c: char| c.is_control() || c.is_whitespace() || "%:/[]".contains(c);
         if name.is_empty() || name.starts_with('.') || host.len() > NAME_BYTES_MAX || name.contains(odd) {
-            return Some(Err(Failure::NotFound));
+            return Some(Err(LookupError::NotFound));
         }
         let known = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(&self.shared.config);
         let mut ips: Vec<IpAddr> = known.get(&name).iter().filter(|ip| family.takes(ip)).copied().collect();
@@ -186,7 +191,7 @@ impl Resolver {
         }
         // Section 6.4: there is no such name.
         if ips.is_empty() && (name == "invalid" || name.ends_with(".invalid")) {
-            return Some(Err(Failure::NotFound));
+            return Some(Err(LookupError::NotFound));
         }
         (!ips.is_empty()).then(|| Ok(order::sorted(ips, port)))
     }
@@ -194,31 +199,41 @@ impl Resolver {
     /// As [`lookup`], by this resolver's configuration.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn lookup(&self, host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Failure> {
+    /// See [`LookupError`].
+    pub async fn lookup(
+        &self,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Result<Vec<SocketAddr>, LookupError> {
         if let Some(known) = self.local(host, port, family) {
             return known;
         }
-        let ips = self.ask(host, family)?.await.unwrap_or(Err(Failure::TryAgain))?;
+        let ips = self.ask(host, family)?.await.unwrap_or(Err(LookupError::TryAgain))?;
         Ok(order::sorted(ips, port))
     }
 
     /// As [`Resolver::lookup`], blocking this thread: for scripts.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub fn lookup_blocking(&self, host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Failure> {
-        block_on(self.lookup(host, port, family)).unwrap_or(Err(Failure::TryAgain))
+    /// See [`LookupError`].
+    pub fn lookup_blocking(
+        &self,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Result<Vec<SocketAddr>, LookupError> {
+        block_on(self.lookup(host, port, family)).unwrap_or(Err(LookupError::TryAgain))
     }
 
     fn ask(
         &self,
         host: &str,
         family: Family,
-    ) -> Result<oneshot::Receiver<Result<Vec<IpAddr>, Failure>>, Failure> {
+    ) -> Result<oneshot::Receiver<Result<Vec<IpAddr>, LookupError>>, LookupError> {
         let counted = Counted(self.shared.in_flight.clone());
         if self.shared.in_flight.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX {
-            return Err(Failure::Busy);
+            return Err(LookupError::Busy);
         }
         let (answer, receiver) = oneshot::channel();
         let question = Question { name: host.to_owned(), family, answer, _counted: counted };
@@ -229,7 +244,7 @@ impl Resolver {
         };
         if let Err(question) = refused {
             let (questions, asked) = mpsc::unbounded_channel();
-            thread::start(self.shared.config.clone(), asked).map_err(|_| Failure::TryAgain)?;
+            thread::start(self.shared.config.clone(), asked).map_err(|_| LookupError::TryAgain)?;
             let _ = questions.send(question);
             *thread = Some(questions);
         }

@@ -21,7 +21,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Config, Failure, Family, QUESTION_TIME_MAX, Question};
+use super::{Config, Family, LookupError, QUESTION_TIME_MAX, Question};
 
 /// Answers kept, while they live.
 const CACHE_ENTRIES: u64 = 1_024;
@@ -36,7 +36,7 @@ pub(super) fn start(config: Config, mut questions: UnboundedReceiver<Question>) 
         let mut current = None;
         while let Some(question) = questions.recv().await {
             let Some(servers) = servers(&config, &mut current) else {
-                let _ = question.answer.send(Err(Failure::TryAgain));
+                let _ = question.answer.send(Err(LookupError::TryAgain));
                 continue;
             };
             tokio::spawn(answer(servers, question));
@@ -58,26 +58,27 @@ async fn answer(servers: Servers, mut question: Question) {
         .await
     };
     if let Some(found) = found {
-        let _ = question.answer.send(found.unwrap_or(Err(Failure::TryAgain)));
+        let _ = question.answer.send(found.unwrap_or(Err(LookupError::TryAgain)));
     }
 }
 
 /// Tries the names that `name` may stand for (resolv.conf(5), search), as res_search(3) does: that a
 /// name has no data, or that a server failed, says more than that the last name is not known.
-async fn ask(servers: &Servers, name: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
-    let name = Name::from_utf8(name).or_else(|_| Name::from_ascii(name)).map_err(|_| Failure::NotFound)?;
-    let mut failed = Failure::NotFound;
+async fn ask(servers: &Servers, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
+    let name =
+        Name::from_utf8(name).or_else(|_| Name::from_ascii(name)).map_err(|_| LookupError::NotFound)?;
+    let mut failed = LookupError::NotFound;
     for name in servers.candidates(name) {
         match (query(&servers.resolver, name, family).await, failed) {
             (Ok(ips), _) => return Ok(ips),
-            (Err(Failure::NotFound), _) | (Err(_), Failure::NoData) => {}
+            (Err(LookupError::NotFound), _) | (Err(_), LookupError::NoData) => {}
             (Err(failure), _) => failed = failure,
         }
     }
     Err(failed)
 }
 
-async fn query(resolver: &TokioResolver, name: Name, family: Family) -> Result<Vec<IpAddr>, Failure> {
+async fn query(resolver: &TokioResolver, name: Name, family: Family) -> Result<Vec<IpAddr>, LookupError> {
     let ips: Vec<IpAddr> = match family {
         Family::Any => resolver.lookup_ip(name).await.map_err(failure)?.iter().collect(),
         Family::V4 | Family::V6 => {
@@ -86,17 +87,17 @@ async fn query(resolver: &TokioResolver, name: Name, family: Family) -> Result<V
             found.answers().iter().filter_map(|record| record.data.ip_addr()).collect()
         }
     };
-    if ips.is_empty() { Err(Failure::NoData) } else { Ok(ips) }
+    if ips.is_empty() { Err(LookupError::NoData) } else { Ok(ips) }
 }
 
-fn failure(error: NetError) -> Failure {
+fn failure(error: NetError) -> LookupError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Failure::NotFound,
-            ResponseCode::NoError => Failure::NoData,
-            _ => Failure::TryAgain,
+            ResponseCode::NXDomain => LookupError::NotFound,
+            ResponseCode::NoError => LookupError::NoData,
+            _ => LookupError::TryAgain,
         },
-        _ => Failure::TryAgain,
+        _ => LookupError::TryAgain,
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use super::failure::{Failure, Throw};
+use super::failure::{ConnectionError, Throw};
 use crate::js::value;
 
 /// Where to connect to.
@@ -45,14 +45,14 @@ pub(super) struct Options {
     pub(super) alpn: Vec<Vec<u8>>,
 }
 
-fn malformed(text: &str, why: &str) -> Failure {
+fn malformed(text: &str, why: &str) -> ConnectionError {
     let form = "an address is written host:port, 192.0.2.1:80 or [::1]:80";
-    Failure::new("ERR_INVALID_ARG_VALUE", format!("{text:?} is no address: {why}; {form}"))
+    ConnectionError::new("ERR_INVALID_ARG_VALUE", format!("{text:?} is no address: {why}; {form}"))
 }
 
 impl Address {
     /// Of `host:port`.
-    pub(super) fn parse(text: &str) -> std::result::Result<Address, Failure> {
+    pub(super) fn parse(text: &str) -> std::result::Result<Address, ConnectionError> {
         let bracket = text.rfind(']').unwrap_or(0);
         let Some(colon) = text[bracket..].rfind(':').map(|at| bracket + at) else {
             return Err(malformed(text, "the port is missing"));
@@ -73,23 +73,24 @@ impl Address {
         let Some(object) = address.as_object() else {
             if !address.is_string() {
                 let words = "the address is neither a string nor an object with hostname and port";
-                return Err(Failure::new("ERR_INVALID_ARG_TYPE", words).throw(ctx));
+                return Err(ConnectionError::new("ERR_INVALID_ARG_TYPE", words).throw(ctx));
             }
             return Address::parse(&value::to_string(address)?).map_err(|failure| failure.throw(ctx));
         };
         let hostname: Value = object.get("hostname")?;
         if !hostname.is_string() {
-            return Err(Failure::new("ERR_INVALID_ARG_TYPE", "hostname is not a string").throw(ctx));
+            return Err(ConnectionError::new("ERR_INVALID_ARG_TYPE", "hostname is not a string").throw(ctx));
         }
         let text = value::to_string(&hostname)?;
         let host = host_name(&text);
         let host = host.map_err(|why| {
-            Failure::new("ERR_INVALID_ARG_VALUE", format!("{text:?} is no hostname: {why}")).throw(ctx)
+            ConnectionError::new("ERR_INVALID_ARG_VALUE", format!("{text:?} is no hostname: {why}"))
+                .throw(ctx)
         })?;
         let port = value::to_number(&object.get::<_, Value>("port")?)?;
         if !(1.0..=65_535.0).contains(&port) || port.fract() != 0.0 {
             let words = format!("port {port}: not a whole number from 1 to 65535");
-            return Err(Failure::new("ERR_SOCKET_BAD_PORT", words).throw(ctx));
+            return Err(ConnectionError::new("ERR_SOCKET_BAD_PORT", words).throw(ctx));
         }
         Ok(Address { host, port: port as u16 })
     }
@@ -117,7 +118,7 @@ fn host_name(text: &str) -> std::result::Result<String, String> {
 impl Options {
     /// Of the second argument of `connect`.
     pub(super) fn read<'js>(ctx: &Ctx<'js>, options: &Value<'js>) -> Result<Options> {
-        let wrong = |words: String| Failure::new("ERR_INVALID_ARG_VALUE", words).throw(ctx);
+        let wrong = |words: String| ConnectionError::new("ERR_INVALID_ARG_VALUE", words).throw(ctx);
         let mut all = Options {
             transport: Security::Off,
             half_open: false,
@@ -167,7 +168,7 @@ pub(super) fn server_name<'js>(ctx: &Ctx<'js>, options: &Object<'js>, name: &str
     let text = value::to_string(&given)?;
     let host = host_name(&text);
     let words = |why: String| format!("{name} {text:?} is no hostname: {why}");
-    host.map(Some).map_err(|why| Failure::new("ERR_INVALID_ARG_VALUE", words(why)).throw(ctx))
+    host.map(Some).map_err(|why| ConnectionError::new("ERR_INVALID_ARG_VALUE", words(why)).throw(ctx))
 }
 
 /// `alpn`: names of protocols, 1 to 255 bytes each (RFC 7301 section 3.1).
@@ -176,8 +177,10 @@ fn protocols<'js>(ctx: &Ctx<'js>, options: &Object<'js>) -> Result<Vec<Vec<u8>>>
     if given.is_undefined() || given.is_null() {
         return Ok(Vec::new());
     }
-    let wrong =
-        || Failure::new("ERR_INVALID_ARG_VALUE", "alpn is no array of names of 1 to 255 bytes").throw(ctx);
+    let wrong = || {
+        ConnectionError::new("ERR_INVALID_ARG_VALUE", "alpn is no array of names of 1 to 255 bytes")
+            .throw(ctx)
+    };
     let Some(list) = given.as_array() else { return Err(wrong()) };
     let mut all = Vec::new();
     for name in list.iter::<Value>() {

@@ -11,7 +11,7 @@ use std::task::Poll;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::address::{self, Address, Options, Security};
-use super::failure::{Failure, Throw};
+use super::failure::{ConnectionError, Throw};
 use super::open::{self, Plan, Terms};
 use super::pipe;
 use super::{Handle, Trust};
@@ -122,7 +122,7 @@ fn upgrade<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// A promise that `operation` settles from a task.
 fn promised<'js, T: 'static>(
     ctx: &Ctx<'js>,
-    operation: impl Future<Output = std::result::Result<T, Failure>> + 'static,
+    operation: impl Future<Output = std::result::Result<T, ConnectionError>> + 'static,
     convert: impl for<'a> FnOnce(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<Value<'js>> {
     let (promise, deferred) = promise::deferred(ctx)?;
@@ -213,7 +213,7 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let sent = if handle.may_try() { handle.link.write_now(bytes)? } else { 0 };
         Ok(bytes[sent..].to_vec())
     };
-    let rest: std::result::Result<Vec<u8>, Failure> = if data.is_string() {
+    let rest: std::result::Result<Vec<u8>, ConnectionError> = if data.is_string() {
         value::with_str(&data, |text| attempt(text.as_bytes()))?
     } else if let Some(bytes) = value::bytes(&data)? {
         bytes.with(attempt)

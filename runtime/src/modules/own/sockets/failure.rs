@@ -6,7 +6,7 @@ use rquickjs::{Ctx, Error, Object};
 
 use crate::js::held::Held;
 use crate::js::{promise, value};
-pub(super) use crate::net::Failure;
+pub(super) use crate::net::ConnectionError;
 
 /// A failure, thrown.
 pub(super) trait Throw {
@@ -14,7 +14,7 @@ pub(super) trait Throw {
     fn throw(&self, ctx: &Ctx<'_>) -> Error;
 }
 
-impl Throw for Failure {
+impl Throw for ConnectionError {
     fn throw(&self, ctx: &Ctx<'_>) -> Error {
         let make = || {
             let kit: Object = super::kit(ctx)?;

@@ -31,7 +31,7 @@ use crate::js::script::Script;
 use crate::modules::web::streams;
 use crate::net::link::Link;
 
-use failure::Failure;
+use failure::ConnectionError;
 use open::{Plan, Terms};
 
 static SCRIPT: Script = Script::new(c"jsserve:sockets/socket", include_str!("socket.js"));
@@ -115,7 +115,7 @@ impl Links {
 pub fn shut_down(engine: &Engine) {
     let all = engine.state().extension::<Links>().0.take();
     for link in all.iter().filter_map(Weak::upgrade) {
-        link.lose(Failure::new("ECONNABORTED", "the worker ends"));
+        link.lose(ConnectionError::new("ECONNABORTED", "the worker ends"));
     }
 }
 

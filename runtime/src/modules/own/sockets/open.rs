@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rustls::pki_types::ServerName;
 
 use super::address::Address;
-use super::failure::Failure;
+use super::failure::ConnectionError;
 use crate::causes::chain;
 use crate::client::ClientOptions;
 use crate::io::Stream;
@@ -50,30 +50,30 @@ pub(super) enum Plan {
 }
 
 /// Opens `link`, within the time that `fetch` takes for it, too.
-pub(super) async fn open(link: &Link, plan: Plan) -> Result<(), Failure> {
+pub(super) async fn open(link: &Link, plan: Plan) -> Result<(), ConnectionError> {
     let ms = ClientOptions::default().connect_ms_max;
     match link.attend(within(ms, establish(plan))).await {
         Ok(Some(Ok((transport, info)))) => {
-            link.set_open(transport, info).map_err(|error| Failure::of("connect", &error))
+            link.set_open(transport, info).map_err(|error| ConnectionError::of("connect", &error))
         }
         Ok(Some(Err(failure))) | Err(Cut::Failed(failure)) => Err(failure),
-        Ok(None) => Err(Failure::new("ETIMEDOUT", format!("no connection within {ms} ms"))),
+        Ok(None) => Err(ConnectionError::new("ETIMEDOUT", format!("no connection within {ms} ms"))),
         Err(Cut::Stopped) => {
-            Err(Failure::new("ECONNABORTED", "the socket was closed before it was connected"))
+            Err(ConnectionError::new("ECONNABORTED", "the socket was closed before it was connected"))
         }
     }
 }
 
-async fn establish(plan: Plan) -> Result<(Channel, Info), Failure> {
+async fn establish(plan: Plan) -> Result<(Channel, Info), ConnectionError> {
     let (stream, terms) = match plan {
         Plan::Dial(Address { host, port }, terms) => {
-            (dial(&host, port).await.map_err(|error| Failure::of_dial(&error))?, terms)
+            (dial(&host, port).await.map_err(|error| ConnectionError::of_dial(&error))?, terms)
         }
         Plan::Upgrade(link, terms) => (link.hand_over()?, Some(terms)),
     };
     let mut info = Info { peer: stream.peer_addr(), local: stream.local_addr(), alpn: None };
     let Some(terms) = terms else {
-        let socket = stream.into_socket().map_err(|error| Failure::of("connect", &error))?;
+        let socket = stream.into_socket().map_err(|error| ConnectionError::of("connect", &error))?;
         return Ok((Channel::Plain(socket), info));
     };
     let stream = secure(stream, &terms).await?;
@@ -81,15 +81,15 @@ async fn establish(plan: Plan) -> Result<(Channel, Info), Failure> {
     Ok((Channel::Tls(Box::new(stream)), info))
 }
 
-async fn secure(stream: Stream, terms: &Terms) -> Result<TlsStream, Failure> {
+async fn secure(stream: Stream, terms: &Terms) -> Result<TlsStream, ConnectionError> {
     let protocols: Vec<&[u8]> = terms.alpn.iter().map(Vec::as_slice).collect();
     let config = tls::client_config(&terms.roots, &protocols);
-    let config = config.map_err(|error| Failure::new("EPROTO", chain(&error)))?;
+    let config = config.map_err(|error| ConnectionError::new("EPROTO", chain(&error)))?;
     let name = match terms.name.parse::<IpAddr>() {
         Ok(ip) => ServerName::IpAddress(ip.into()),
         Err(_) => ServerName::try_from(terms.name.clone())
-            .map_err(|_| Failure::new("EPROTO", format!("{} is no name for TLS", terms.name)))?,
+            .map_err(|_| ConnectionError::new("EPROTO", format!("{} is no name for TLS", terms.name)))?,
     };
     let what = format!("TLS with {}", terms.name);
-    TlsStream::connect(stream, config, name).await.map_err(|error| Failure::of(&what, &error))
+    TlsStream::connect(stream, config, name).await.map_err(|error| ConnectionError::of(&what, &error))
 }

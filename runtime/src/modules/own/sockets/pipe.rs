@@ -11,30 +11,30 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use rquickjs::{Ctx, Value};
 
-use super::failure::{Failure, Throw};
+use super::failure::{ConnectionError, Throw};
 use crate::io::WaitingRecv;
 use crate::js::exception;
 use crate::modules::web::streams::pipe::ByteSink;
 use crate::modules::web::streams::source::ByteSource;
-use crate::net::Waiting;
-use crate::net::link::{Link, Place};
+use crate::net::QueuedSend;
+use crate::net::link::{EndWaiter, Link};
 
 /// What both ends have.
 struct End {
     link: Rc<Link>,
-    place: Place<Rc<Link>>,
-    failure: RefCell<Option<Failure>>,
+    place: EndWaiter<Rc<Link>>,
+    failure: RefCell<Option<ConnectionError>>,
     waits: Cell<bool>,
 }
 
 impl End {
     fn new(link: Rc<Link>) -> End {
-        let place = Place::new(link.clone());
+        let place = EndWaiter::new(link.clone());
         End { link, place, failure: RefCell::default(), waits: Cell::new(false) }
     }
 
     /// Keeps why it failed, for scripts.
-    fn failed(&self, failure: Failure) -> String {
+    fn failed(&self, failure: ConnectionError) -> String {
         let words = failure.message.clone();
         self.failure.replace(Some(failure));
         words
@@ -102,7 +102,7 @@ impl Drop for Feed {
 /// What a connection sends.
 pub(super) struct Drain {
     end: End,
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<QueuedSend>,
 }
 
 impl Drain {

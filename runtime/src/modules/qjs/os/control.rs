@@ -25,9 +25,9 @@ use crate::modules::web::host::Host;
 const OPTION_BYTES_MAX: usize = 4_096;
 
 /// The calls.
-pub struct Calls;
+pub struct SocketControlCalls;
 
-impl Functions for Calls {
+impl Functions for SocketControlCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"socket", 2, socket),
         (c"bind", 2, bind),

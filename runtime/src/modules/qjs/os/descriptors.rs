@@ -19,9 +19,9 @@ use crate::modules::web::host::Host;
 use crate::modules::web::iterate;
 
 /// The calls.
-pub struct Calls;
+pub struct DescriptorCalls;
 
-impl Functions for Calls {
+impl Functions for DescriptorCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] =
         &[(c"dup", 1, dup), (c"dup2", 2, dup2), (c"pipe", 0, pipe)];
 }

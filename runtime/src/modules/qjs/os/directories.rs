@@ -27,9 +27,9 @@ const BLANKS: [u8; 6] = [b'X'; 6];
 const NAMES_MAX: usize = 100;
 
 /// The calls.
-pub struct Calls;
+pub struct DirectoryCalls;
 
-impl Functions for Calls {
+impl Functions for DirectoryCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"getcwd", 0, getcwd),
         (c"chdir", 1, chdir),

@@ -27,9 +27,9 @@ use crate::modules::web::host::{Host, Role};
 const READY_WRITE_BYTES: usize = 4_096;
 
 /// The calls.
-pub struct Calls;
+pub struct FileCalls;
 
-impl Functions for Calls {
+impl Functions for FileCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] =
         &[(c"open", 2, open), (c"read", 4, read), (c"write", 4, write), (c"seek", 3, seek)];
 }

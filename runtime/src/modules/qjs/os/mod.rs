@@ -64,19 +64,19 @@ const fn group<F: Functions>() -> Group {
 
 /// All functions of the module.
 const GROUPS: &[Group] = &[
-    group::<control::Calls>(),
-    group::<transfer::Calls>(),
-    group::<resolve::Calls>(),
-    group::<watch::Calls>(),
-    group::<files::Calls>(),
-    group::<descriptors::Calls>(),
-    group::<paths::Calls>(),
-    group::<stat::Calls>(),
-    group::<directories::Calls>(),
-    group::<process::Calls>(),
-    group::<signals::Calls>(),
-    group::<terminal::Calls>(),
-    group::<time::Calls>(),
+    group::<control::SocketControlCalls>(),
+    group::<transfer::TransferCalls>(),
+    group::<resolve::ResolveCalls>(),
+    group::<watch::WatchCalls>(),
+    group::<files::FileCalls>(),
+    group::<descriptors::DescriptorCalls>(),
+    group::<paths::PathCalls>(),
+    group::<stat::StatCalls>(),
+    group::<directories::DirectoryCalls>(),
+    group::<process::ProcessCalls>(),
+    group::<signals::SignalCalls>(),
+    group::<terminal::TerminalCalls>(),
+    group::<time::TimeCalls>(),
     group::<timers::Globals>(),
 ];
 

@@ -17,9 +17,9 @@ use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 
 /// The calls.
-pub struct Calls;
+pub struct PathCalls;
 
-impl Functions for Calls {
+impl Functions for PathCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"remove", 1, remove),
         (c"rename", 2, rename),

@@ -15,7 +15,7 @@ use super::table::Descriptors;
 use super::{coerce, errno};
 use crate::environment::Environment;
 use crate::io::errno::number;
-use crate::io::process::{self, Program};
+use crate::io::process::{self, SpawnOptions};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
@@ -29,9 +29,9 @@ const GROUPS_MAX: u32 = 64;
 const PATH: &[u8] = b"/bin:/usr/bin";
 
 /// The calls.
-pub struct Calls;
+pub struct ProcessCalls;
 
-impl Functions for Calls {
+impl Functions for ProcessCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"exec", 1, exec),
         (c"waitpid", 2, waitpid),
@@ -121,7 +121,7 @@ impl Options {
     }
 
     /// EBADF where a number of `stdin`, `stdout` or `stderr` is not one of the engine's descriptors.
-    fn program(self, ctx: &Ctx<'_>, arguments: Vec<CString>) -> io::Result<Program> {
+    fn program(self, ctx: &Ctx<'_>, arguments: Vec<CString>) -> io::Result<SpawnOptions> {
         let (descriptors, inherited) = (Descriptors::of(ctx), State::of(ctx).cluster().environment());
         let copy = |fd: Option<i32>| -> io::Result<Option<OwnedFd>> {
             let Some(fd) = fd else { return Ok(None) };
@@ -133,7 +133,7 @@ impl Options {
             true => process::candidates(&file, &search_path(inherited)),
             false => vec![file],
         };
-        Ok(Program {
+        Ok(SpawnOptions {
             files,
             arguments,
             environment: self.environment.unwrap_or_else(|| pairs(inherited)),

@@ -11,7 +11,7 @@ use rquickjs::{Ctx, Result, Value};
 
 use super::hints::{self, ERRORS, Target, Wanted};
 use super::{address, errno};
-use crate::io::dns::{self, Failure, Resolver};
+use crate::io::dns::{self, LookupError, Resolver};
 use crate::io::spawn;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
@@ -21,9 +21,9 @@ use crate::modules::web::host::{Host, Role};
 use crate::modules::web::iterate;
 
 /// The calls.
-pub struct Calls;
+pub struct ResolveCalls;
 
-impl Functions for Calls {
+impl Functions for ResolveCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"getaddrinfo", 2, getaddrinfo),
         (c"getaddrinfoAsync", 2, |scope| promise::reject_on_error(scope.ctx, getaddrinfo_async(scope))),
@@ -46,11 +46,11 @@ fn resolver(ctx: &Ctx<'_>) -> Resolver {
 }
 
 /// The number of getaddrinfo(3) for a failed lookup.
-fn eai(failure: Failure) -> i32 {
+fn eai(failure: LookupError) -> i32 {
     match failure {
-        Failure::NotFound => libc::EAI_NONAME,
-        Failure::NoData => libc::EAI_NODATA,
-        Failure::TryAgain | Failure::Busy => libc::EAI_AGAIN,
+        LookupError::NotFound => libc::EAI_NONAME,
+        LookupError::NoData => libc::EAI_NODATA,
+        LookupError::TryAgain | LookupError::Busy => libc::EAI_AGAIN,
     }
 }
 

@@ -24,9 +24,9 @@ use crate::modules::web::host::{Host, Role};
 use crate::modules::web::report;
 
 /// The call.
-pub struct Calls;
+pub struct SignalCalls;
 
-impl Functions for Calls {
+impl Functions for SignalCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"signal", 2, signal)];
 }
 

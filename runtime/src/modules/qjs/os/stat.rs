@@ -13,9 +13,9 @@ use crate::js::class::{Scope, Static};
 use crate::js::function::{Functions, define};
 
 /// The calls.
-pub struct Calls;
+pub struct StatCalls;
 
-impl Functions for Calls {
+impl Functions for StatCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"stat", 1, |scope| status(scope, |path| rustix::fs::stat(path))),
         (c"lstat", 1, |scope| status(scope, |path| rustix::fs::lstat(path))),

@@ -17,9 +17,9 @@ use crate::modules::web::iterate;
 const SIZE_MIN: u16 = 4;
 
 /// The calls.
-pub struct Calls;
+pub struct TerminalCalls;
 
-impl Functions for Calls {
+impl Functions for TerminalCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] =
         &[(c"isatty", 1, isatty), (c"ttyGetWinSize", 1, size), (c"ttySetRaw", 1, set_raw)];
 }

@@ -22,9 +22,9 @@ use crate::modules::web::host::{Host, Role};
 const DELAY_MS_MAX: u64 = 4_000_000_000_000;
 
 /// The calls.
-pub struct Calls;
+pub struct TimeCalls;
 
-impl Functions for Calls {
+impl Functions for TimeCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"now", 0, now),
         (c"cputime", 0, cputime),

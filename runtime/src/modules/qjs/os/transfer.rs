@@ -27,9 +27,9 @@ use crate::modules::web::iterate;
 const RECV_BYTES_MAX: usize = 64 << 10;
 
 /// The calls.
-pub struct Calls;
+pub struct TransferCalls;
 
-impl Functions for Calls {
+impl Functions for TransferCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"accept", 1, |scope| promise::reject_on_error(scope.ctx, accept(scope))),
         (c"connect", 2, |scope| promise::reject_on_error(scope.ctx, connect(scope))),

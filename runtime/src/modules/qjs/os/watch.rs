@@ -25,9 +25,9 @@ use crate::js::promise;
 use crate::modules::web::report;
 
 /// The calls.
-pub struct Calls;
+pub struct WatchCalls;
 
-impl Functions for Calls {
+impl Functions for WatchCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"setReadHandler", 2, |scope| set(scope, Direction::Read)),
         (c"setWriteHandler", 2, |scope| set(scope, Direction::Write)),
@@ -41,7 +41,7 @@ enum Direction {
 }
 
 /// A handler in place.
-struct Watch {
+struct ReadyHandler {
     function: Held,
     entry: Weak<Descriptor>,
     /// Tells it from the handlers that had this place before.
@@ -50,7 +50,7 @@ struct Watch {
     _alive: Hold,
 }
 
-impl Drop for Watch {
+impl Drop for ReadyHandler {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
@@ -59,29 +59,29 @@ impl Drop for Watch {
 }
 
 /// Where a handler has its place.
-type Place = (i32, Direction);
+type HandlerKey = (i32, Direction);
 
 /// All of an engine.
 #[derive(Default)]
 struct Watches {
-    all: RefCell<HashMap<Place, Watch>>,
+    all: RefCell<HashMap<HandlerKey, ReadyHandler>>,
     ids: Cell<u64>,
 }
 
 impl Watches {
     /// Takes a handler out. Drop it outside of any borrow, inside of a turn: that may run script.
-    fn take(&self, place: Place) -> Option<Watch> {
+    fn take(&self, place: HandlerKey) -> Option<ReadyHandler> {
         self.all.borrow_mut().remove(&place)
     }
 
-    fn is(&self, place: Place, id: u64) -> bool {
+    fn is(&self, place: HandlerKey, id: u64) -> bool {
         self.all.borrow().get(&place).is_some_and(|watch| watch.id == id)
     }
 
     /// Puts `function` in the place of the handler that is there, which goes on with its task.
     fn replace(
         &self,
-        place: Place,
+        place: HandlerKey,
         entry: &Rc<Descriptor>,
         function: Held,
     ) -> std::result::Result<Held, Held> {
@@ -126,13 +126,13 @@ fn set<'js>(scope: &Scope<'_, 'js>, direction: Direction) -> Result<Value<'js>> 
     watches.ids.set(id + 1);
     let task = spawn(watch(state.engine(), entry.clone(), place, id));
     let entry = Rc::downgrade(&entry);
-    let watch = Watch { function, entry, id, task: Some(task), _alive: state.alive().hold() };
+    let watch = ReadyHandler { function, entry, id, task: Some(task), _alive: state.alive().hold() };
     watches.all.borrow_mut().insert(place, watch);
     Ok(scope.undefined())
 }
 
 /// Calls the handler while its descriptor is ready, until it is removed or the descriptor closed.
-async fn watch(engine: Weak<Engine>, entry: Rc<Descriptor>, place: Place, id: u64) {
+async fn watch(engine: Weak<Engine>, entry: Rc<Descriptor>, place: HandlerKey, id: u64) {
     loop {
         let ready = match place.1 {
             Direction::Read => entry.socket.readable().await,
@@ -156,7 +156,7 @@ async fn watch(engine: Weak<Engine>, entry: Rc<Descriptor>, place: Place, id: u6
     }
 }
 
-fn call(ctx: &Ctx<'_>, watches: &Watches, (fd, direction): Place) {
+fn call(ctx: &Ctx<'_>, watches: &Watches, (fd, direction): HandlerKey) {
     let function = watches.all.borrow().get(&(fd, direction)).map(|watch| Held::new(watch.function.get(ctx)));
     let Some(function) = function else { return };
     if let Err(error) = promise::call(ctx, &function, None, &[]) {

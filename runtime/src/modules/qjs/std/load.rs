@@ -19,9 +19,9 @@ use crate::js::{convert, eval, exception, value};
 use crate::modules::web::host::{self, Host, Role};
 
 /// The calls.
-pub struct Calls;
+pub struct LoadCalls;
 
-impl Functions for Calls {
+impl Functions for LoadCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"exit", 1, exit),
         (c"gc", 0, gc),

@@ -61,12 +61,12 @@ struct Std;
 impl ModuleDef for Std {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
         for list in [
-            load::Calls::LIST,
-            open::Calls::LIST,
+            load::LoadCalls::LIST,
+            open::OpenCalls::LIST,
             environment::EnvironmentCalls::LIST,
-            url_get::Calls::LIST,
+            url_get::UrlGetCalls::LIST,
             Parse::LIST,
-            text::Calls::LIST,
+            text::TextCalls::LIST,
         ] {
             for (name, _, _) in list {
                 declarations.declare(name.to_str().unwrap_or_default())?;
@@ -83,12 +83,12 @@ impl ModuleDef for Std {
         if !standard.registered.replace(true) {
             class::register::<File>(ctx)?;
         }
-        export::<load::Calls>(ctx, exports)?;
-        export::<open::Calls>(ctx, exports)?;
+        export::<load::LoadCalls>(ctx, exports)?;
+        export::<open::OpenCalls>(ctx, exports)?;
         export::<environment::EnvironmentCalls>(ctx, exports)?;
-        export::<url_get::Calls>(ctx, exports)?;
+        export::<url_get::UrlGetCalls>(ctx, exports)?;
         export::<Parse>(ctx, exports)?;
-        export::<text::Calls>(ctx, exports)?;
+        export::<text::TextCalls>(ctx, exports)?;
         for (name, number) in NUMBERS {
             exports.export(name, Value::new_int(ctx.clone(), number))?;
         }

@@ -24,9 +24,9 @@ use crate::js::{convert, exception, value};
 use crate::modules::qjs::os::table::Descriptors;
 
 /// The calls.
-pub struct Calls;
+pub struct OpenCalls;
 
-impl Functions for Calls {
+impl Functions for OpenCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] =
         &[(c"open", 2, open), (c"popen", 2, popen), (c"fdopen", 2, fdopen), (c"tmpfile", 0, tmpfile)];
 }

@@ -10,9 +10,9 @@ use crate::js::function::Functions;
 use crate::js::{exception, value};
 
 /// The calls.
-pub(super) struct Calls;
+pub(super) struct TextCalls;
 
-impl Functions for Calls {
+impl Functions for TextCalls {
     const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] =
         &[(c"encode", 1, encode), (c"decode", 1, decode)];
 }

@@ -18,9 +18,9 @@ use crate::js::{convert, value};
 use crate::modules::web::host::{Host, Role};
 
 /// The call.
-pub struct Calls;
+pub struct UrlGetCalls;
 
-impl Functions for Calls {
+impl Functions for UrlGetCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"urlGet", 1, url_get)];
 }
 

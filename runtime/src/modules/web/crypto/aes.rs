@@ -12,7 +12,7 @@ use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 
 use super::algorithm::Params;
-use super::failure::{self, Failure, Outcome};
+use super::failure::{self, CryptoError, Outcome};
 use super::name::Name;
 
 /// Evaluates an expression with `$A` as the type of the cipher for a key of that length.
@@ -45,7 +45,7 @@ pub enum Way {
 }
 
 /// Keys have been checked when they were made.
-const WRONG_KEY: Failure = failure::operation("the key does not fit the algorithm");
+const WRONG_KEY: CryptoError = failure::operation("the key does not fit the algorithm");
 
 /// Encrypts or decrypts `data`.
 ///
@@ -133,7 +133,7 @@ fn gcm(
     }
     with_aes!(key, A => {
         let cipher = A::new_from_slice(key).map_err(|_| WRONG_KEY)?;
-        let mut subkey = ghash::Key::default();
+        let mut subkey = ghash::KeyData::default();
         cipher.encrypt_block(&mut subkey);
         let hash = GHash::new(&subkey);
         let first = first_block(&hash, iv);

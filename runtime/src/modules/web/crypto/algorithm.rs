@@ -11,7 +11,7 @@ use crate::js::{exception, value};
 
 use super::dictionary::{big_integer, buffer, integer, key, member, required};
 use super::hash::Hash;
-use super::key::Key;
+use super::key::KeyData;
 use super::name::Name;
 
 /// What is asked of an algorithm.
@@ -59,7 +59,7 @@ pub enum Params {
     /// EcKeyGenParams, EcKeyImportParams.
     Curve(String),
     /// EcdhKeyDeriveParams.
-    Public(Arc<Key>),
+    Public(Arc<KeyData>),
     /// HkdfParams.
     Hkdf { hash: Hash, salt: Vec<u8>, info: Vec<u8> },
     /// Pbkdf2Params.

@@ -4,7 +4,7 @@
 
 use p256::elliptic_curve::sec1::ToSec1Point;
 
-use super::failure::{self, Failure, Outcome};
+use super::failure::{self, CryptoError, Outcome};
 
 /// A curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ macro_rules! on_curve {
 pub(super) use on_curve;
 
 /// The bytes stand for no key.
-pub(super) const NO_KEY: Failure = failure::data("the data is no key of this curve");
+pub(super) const NO_KEY: CryptoError = failure::data("the data is no key of this curve");
 
 impl Curve {
     /// The curve so registered.

@@ -10,7 +10,7 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 use crate::js::{class, exception, reflect, value};
 use crate::modules::web::iterate;
 
-use super::key::{CryptoKey, Key, Usages};
+use super::key::{CryptoKey, KeyData, Usages};
 
 /// A member, `None` where it is undefined.
 ///
@@ -80,7 +80,7 @@ pub fn big_integer(value: &Value<'_>) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// TypeError for anything else.
-pub fn key(value: &Value<'_>) -> Result<Arc<Key>> {
+pub fn key(value: &Value<'_>) -> Result<Arc<KeyData>> {
     match class::get::<CryptoKey>(value) {
         Some(object) => Ok(object.key.clone()),
         None => Err(exception::type_error(value.ctx(), "not a CryptoKey")),

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 use super::algorithm::Params;
 use super::curve::{Curve, NO_KEY, on_curve};
 use super::failure::{self, Outcome};
-use super::form::{Form, Format, Made, Wanted, expect};
+use super::form::{Form, KeyFormat, Made, Wanted, expect};
 use super::hash::Hash;
 use super::jwk::{self, Jwk};
-use super::key::{Detail, Key, Kind, Material, Usages};
+use super::key::{Detail, KeyData, Kind, Material, Usages};
 use super::name::Name;
 use super::secret::{mask, random};
 
@@ -36,7 +36,7 @@ fn allowed(name: Name) -> (Usages, Usages) {
 /// Curve, point, scalar.
 type Numbers<'a> = (Curve, &'a [u8], Option<&'a [u8]>);
 
-fn parts(key: &Key) -> Outcome<Numbers<'_>> {
+fn parts(key: &KeyData) -> Outcome<Numbers<'_>> {
     match (&key.detail, &key.material) {
         (Detail::Ec(curve), Material::Ec { public, private }) => {
             Ok((*curve, public, private.as_ref().map(|scalar| scalar.as_slice())))
@@ -45,7 +45,7 @@ fn parts(key: &Key) -> Outcome<Numbers<'_>> {
     }
 }
 
-fn scalar(key: &Key) -> Outcome<(Curve, &[u8])> {
+fn scalar(key: &KeyData) -> Outcome<(Curve, &[u8])> {
     match parts(key)? {
         (curve, _, Some(scalar)) => Ok((curve, scalar)),
         _ => Err(failure::access("the key is not private")),
@@ -79,35 +79,35 @@ pub fn generate(params: &Params, wanted: Wanted) -> Outcome<Made> {
 ///
 /// # Errors
 /// SyntaxError for usages, NotSupportedError for the curve, DataError for what is no key.
-pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> Outcome<Key> {
+pub fn import(format: KeyFormat, form: &Form, params: &Params, wanted: Wanted) -> Outcome<KeyData> {
     let (of_public, of_private) = allowed(wanted.name);
     let is_private = match format {
-        Format::Spki | Format::Raw => false,
-        Format::Pkcs8 => true,
-        Format::Jwk => form.jwk()?.d.is_some(),
+        KeyFormat::Spki | KeyFormat::Raw => false,
+        KeyFormat::Pkcs8 => true,
+        KeyFormat::Jwk => form.jwk()?.d.is_some(),
     };
     wanted.within(if is_private { of_private } else { of_public })?;
     let curve = curve_of(params)?;
     let (public, private) = match format {
-        Format::Raw => (curve.point(form.bytes()?)?, None),
-        Format::Spki => on_curve!(curve, c => {
+        KeyFormat::Raw => (curve.point(form.bytes()?)?, None),
+        KeyFormat::Spki => on_curve!(curve, c => {
             let key = c::PublicKey::from_public_key_der(form.bytes()?).map_err(|_| NO_KEY)?;
             (key.to_sec1_point(false).as_bytes().to_vec(), None)
         }),
-        Format::Pkcs8 => on_curve!(curve, c => {
+        KeyFormat::Pkcs8 => on_curve!(curve, c => {
             let key = c::SecretKey::from_pkcs8_der(form.bytes()?).map_err(|_| NO_KEY)?;
             let scalar = Zeroizing::new(key.to_bytes().to_vec());
             (curve.public(&scalar)?, Some(scalar))
         }),
-        Format::Jwk => from_jwk(form.jwk()?, curve, wanted)?,
+        KeyFormat::Jwk => from_jwk(form.jwk()?, curve, wanted)?,
     };
     let kind = if is_private { Kind::Private } else { Kind::Public };
     Ok(wanted.key(kind, Detail::Ec(curve), Material::Ec { public, private }))
 }
 
-type Parts = (Vec<u8>, Option<Zeroizing<Vec<u8>>>);
+type KeyParts = (Vec<u8>, Option<Zeroizing<Vec<u8>>>);
 
-fn from_jwk(jwk: &Jwk, curve: Curve, wanted: Wanted) -> Outcome<Parts> {
+fn from_jwk(jwk: &Jwk, curve: Curve, wanted: Wanted) -> Outcome<KeyParts> {
     jwk.is("EC")?;
     let ecdsa = wanted.name == Name::Ecdsa;
     jwk.permits(wanted.usages, wanted.extractable, Some(if ecdsa { "sig" } else { "enc" }))?;
@@ -141,22 +141,22 @@ fn from_jwk(jwk: &Jwk, curve: Curve, wanted: Wanted) -> Outcome<Parts> {
 ///
 /// # Errors
 /// InvalidAccessError for the other type of key.
-pub fn export(key: &Key, format: Format) -> Outcome<Form> {
+pub fn export(key: &KeyData, format: KeyFormat) -> Outcome<Form> {
     let (curve, point, private) = parts(key)?;
     let broken = failure::operation("the key cannot be written");
     let bytes = match format {
-        Format::Raw => {
+        KeyFormat::Raw => {
             expect(key, Kind::Public)?;
             point.to_vec()
         }
-        Format::Spki => {
+        KeyFormat::Spki => {
             expect(key, Kind::Public)?;
             on_curve!(curve, c => {
                 let key = c::PublicKey::from_sec1_bytes(point).map_err(|_| broken)?;
                 key.to_public_key_der().map_err(|_| broken)?.as_bytes().to_vec()
             })
         }
-        Format::Pkcs8 => {
+        KeyFormat::Pkcs8 => {
             expect(key, Kind::Private)?;
             let (curve, scalar) = scalar(key)?;
             on_curve!(curve, c => {
@@ -164,7 +164,7 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
                 key.to_pkcs8_der().map_err(|_| broken)?.as_bytes().to_vec()
             })
         }
-        Format::Jwk => {
+        KeyFormat::Jwk => {
             let mut jwk = Jwk { crv: Some(curve.name().into()), ..Jwk::of(key, "EC") };
             let (x, y) = point[1..].split_at(curve.bytes());
             (jwk.x, jwk.y, jwk.d) = (jwk::encode(x), jwk::encode(y), private.and_then(jwk::encode));
@@ -187,7 +187,7 @@ fn hashed(hash: Hash, data: &[u8], curve: Curve) -> Vec<u8> {
 ///
 /// # Errors
 /// InvalidAccessError for a public key.
-pub fn sign(key: &Key, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
+pub fn sign(key: &KeyData, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
     expect(key, Kind::Private)?;
     let (curve, scalar) = scalar(key)?;
     let Params::Hashed(hash, _) = params else { return Err(failure::operation("no hash is named")) };
@@ -204,7 +204,7 @@ pub fn sign(key: &Key, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
 ///
 /// # Errors
 /// InvalidAccessError for a private key.
-pub fn verify(key: &Key, params: &Params, signature: &[u8], data: &[u8]) -> Outcome<bool> {
+pub fn verify(key: &KeyData, params: &Params, signature: &[u8], data: &[u8]) -> Outcome<bool> {
     expect(key, Kind::Public)?;
     let (curve, point, _) = parts(key)?;
     let Params::Hashed(hash, _) = params else { return Err(failure::operation("no hash is named")) };
@@ -220,7 +220,7 @@ pub fn verify(key: &Key, params: &Params, signature: &[u8], data: &[u8]) -> Outc
 ///
 /// # Errors
 /// InvalidAccessError for keys that do not go together, OperationError for too many bits.
-pub fn derive(key: &Key, other: &Key, bits: Option<u32>) -> Outcome<Vec<u8>> {
+pub fn derive(key: &KeyData, other: &KeyData, bits: Option<u32>) -> Outcome<Vec<u8>> {
     expect(key, Kind::Private)?;
     expect(other, Kind::Public)?;
     let (curve, scalar) = scalar(key)?;

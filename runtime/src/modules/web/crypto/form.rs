@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 
 use super::failure::{self, Outcome};
 use super::jwk::Jwk;
-use super::key::{Detail, Key, Kind, Material, Usages};
+use super::key::{Detail, KeyData, Kind, Material, Usages};
 use super::name::Name;
 
 /// KeyFormat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum KeyFormat {
     /// The bytes; of an EC key, the point.
     Raw,
     /// SubjectPublicKeyInfo (RFC 5280).
@@ -22,14 +22,14 @@ pub enum Format {
     Jwk,
 }
 
-impl Format {
+impl KeyFormat {
     /// The format so called.
-    pub fn named(name: &str) -> Option<Format> {
+    pub fn named(name: &str) -> Option<KeyFormat> {
         Some(match name {
-            "raw" => Format::Raw,
-            "spki" => Format::Spki,
-            "pkcs8" => Format::Pkcs8,
-            "jwk" => Format::Jwk,
+            "raw" => KeyFormat::Raw,
+            "spki" => KeyFormat::Spki,
+            "pkcs8" => KeyFormat::Pkcs8,
+            "jwk" => KeyFormat::Jwk,
             _ => return None,
         })
     }
@@ -70,9 +70,9 @@ impl Form {
 /// What `generateKey` makes.
 pub enum Made {
     /// A secret key.
-    One(Box<Key>),
+    One(Box<KeyData>),
     /// Public and private key.
-    Pair(Box<Key>, Box<Key>),
+    Pair(Box<KeyData>, Box<KeyData>),
 }
 
 /// What is asked for when a key is made or imported.
@@ -99,8 +99,15 @@ impl Wanted {
     }
 
     /// The key with what was asked for.
-    pub fn key(&self, kind: Kind, detail: Detail, material: Material) -> Key {
-        Key { kind, extractable: self.extractable, name: self.name, detail, usages: self.usages, material }
+    pub fn key(&self, kind: Kind, detail: Detail, material: Material) -> KeyData {
+        KeyData {
+            kind,
+            extractable: self.extractable,
+            name: self.name,
+            detail,
+            usages: self.usages,
+            material,
+        }
     }
 
     /// A pair: the public one is always extractable, the usages go to the one that they are for.
@@ -118,7 +125,7 @@ impl Wanted {
 ///
 /// # Errors
 /// InvalidAccessError for another.
-pub fn expect(key: &Key, kind: Kind) -> Outcome<()> {
+pub fn expect(key: &KeyData, kind: Kind) -> Outcome<()> {
     match key.kind == kind {
         true => Ok(()),
         false => Err(failure::access("the key is of another type")),

@@ -13,8 +13,8 @@ use crate::js::{function, value};
 use crate::modules::web::iterate;
 
 use super::dictionary::{member, strings};
-use super::failure::{self, Failure, Outcome};
-use super::key::{Key, Usages};
+use super::failure::{self, CryptoError, Outcome};
+use super::key::{KeyData, Usages};
 
 /// A key as its parts: base64url but for `kty`, `use`, `alg`, `crv`.
 #[derive(Default)]
@@ -140,7 +140,7 @@ impl Jwk {
     }
 
     /// The members that every exported key has.
-    pub fn of(key: &Key, kty: &str) -> Jwk {
+    pub fn of(key: &KeyData, kty: &str) -> Jwk {
         Jwk {
             kty: Some(kty.into()),
             ext: Some(key.extractable),
@@ -165,7 +165,7 @@ impl Jwk {
     /// # Errors
     /// DataError.
     pub fn permits(&self, usages: Usages, extractable: bool, purpose: Option<&str>) -> Outcome<()> {
-        let wrong = |what| Err::<(), Failure>(failure::data(what));
+        let wrong = |what| Err::<(), CryptoError>(failure::data(what));
         if !usages.is_empty() && purpose.is_some() && self.usage.is_some() && self.usage.as_deref() != purpose
         {
             return wrong("the JWK's 'use' is another");

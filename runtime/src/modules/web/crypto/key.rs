@@ -135,7 +135,7 @@ impl Material {
 }
 
 /// What a `CryptoKey` stands for.
-pub struct Key {
+pub struct KeyData {
     /// Its type.
     pub kind: Kind,
     /// Whether it may be exported.
@@ -153,7 +153,7 @@ pub struct Key {
 /// The object.
 pub struct CryptoKey {
     /// What it stands for.
-    pub key: Arc<Key>,
+    pub key: Arc<KeyData>,
     algorithm: Slot,
     usages: Slot,
     _charge: Charge,
@@ -196,7 +196,7 @@ fn usages<'js>(this: &CryptoKey, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 }
 
 /// The object of the `algorithm` attribute.
-fn describe<'js>(ctx: &Ctx<'js>, key: &Key) -> Result<Value<'js>> {
+fn describe<'js>(ctx: &Ctx<'js>, key: &KeyData) -> Result<Value<'js>> {
     let named = |name: &str| {
         let object = Object::new(ctx.clone())?;
         function::define(ctx, &object, c"name", value::string(ctx, name)?, true)?;
@@ -226,11 +226,11 @@ fn describe<'js>(ctx: &Ctx<'js>, key: &Key) -> Result<Value<'js>> {
 ///
 /// # Errors
 /// Out of memory.
-pub fn object<'js>(ctx: &Ctx<'js>, key: Key) -> Result<Value<'js>> {
+pub fn object<'js>(ctx: &Ctx<'js>, key: KeyData) -> Result<Value<'js>> {
     shared(ctx, Arc::new(key))
 }
 
-fn shared<'js>(ctx: &Ctx<'js>, key: Arc<Key>) -> Result<Value<'js>> {
+fn shared<'js>(ctx: &Ctx<'js>, key: Arc<KeyData>) -> Result<Value<'js>> {
     let charge = Charge::default();
     charge.set(ctx, key.material.bytes())?;
     let (algorithm, usages) = Default::default();
@@ -238,9 +238,9 @@ fn shared<'js>(ctx: &Ctx<'js>, key: Arc<Key>) -> Result<Value<'js>> {
 }
 
 /// A key on its way into another realm (section 13.5, "serialization steps"): both share it.
-struct Copied(Arc<Key>);
+struct SharedKey(Arc<KeyData>);
 
-impl Serialized for Copied {
+impl Serialized for SharedKey {
     fn revive<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         super::load(ctx)?;
         shared(ctx, self.0.clone())
@@ -250,6 +250,6 @@ impl Serialized for Copied {
 impl CryptoKey {
     /// What a copy of it is made of.
     pub fn serialize(&self) -> Box<dyn Serialized> {
-        Box::new(Copied(self.key.clone()))
+        Box::new(SharedKey(self.key.clone()))
     }
 }

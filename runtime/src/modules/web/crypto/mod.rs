@@ -73,7 +73,7 @@ impl Class for Crypto {
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Crypto>(ctx)?;
     State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Crypto)?));
-    embed::attribute::<Global>(ctx, c"crypto", 0, None)?;
+    embed::attribute::<CryptoAttribute>(ctx, c"crypto", 0, None)?;
     embed::lazy_globals(ctx, &["CryptoKey", "SubtleCrypto"], |ctx, name| {
         let loaded = loaded(ctx)?;
         let class = if name == "CryptoKey" { &loaded.key } else { &loaded.subtle };
@@ -86,9 +86,9 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 struct Object(Slot);
 
 /// `readonly attribute Crypto crypto` of WindowOrWorkerGlobalScope (section 10).
-struct Global;
+struct CryptoAttribute;
 
-impl Functions for Global {
+impl Functions for CryptoAttribute {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"get crypto", 0, |scope| {
         embed::of_global(scope)?;
         let object = State::of(scope.ctx).extension::<Object>().0.get(scope.ctx);
@@ -98,14 +98,14 @@ impl Functions for Global {
 
 /// The classes of `crypto.subtle`, and that object: one per engine, made when first named.
 #[derive(Default)]
-struct Loaded {
+struct SubtleExports {
     key: Slot,
     subtle: Slot,
     object: Slot,
 }
 
-fn loaded(ctx: &Ctx<'_>) -> Result<Rc<Loaded>> {
-    let loaded = State::of(ctx).extension::<Loaded>();
+fn loaded(ctx: &Ctx<'_>) -> Result<Rc<SubtleExports>> {
+    let loaded = State::of(ctx).extension::<SubtleExports>();
     if !loaded.object.is_some() {
         loaded.key.set(Some(class::register_unlisted::<CryptoKey>(ctx)?));
         loaded.subtle.set(Some(class::register_unlisted::<SubtleCrypto>(ctx)?));

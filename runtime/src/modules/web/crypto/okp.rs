@@ -10,14 +10,14 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use super::ec::shorten;
-use super::failure::{self, Failure, Outcome};
-use super::form::{Form, Format, Made, Wanted, expect};
+use super::failure::{self, CryptoError, Outcome};
+use super::form::{Form, KeyFormat, Made, Wanted, expect};
 use super::jwk::{self, Jwk};
-use super::key::{Detail, Key, Kind, Material, Usages};
+use super::key::{Detail, KeyData, Kind, Material, Usages};
 use super::name::Name;
 use super::secret::random;
 
-const NO_KEY: Failure = failure::data("the data is no key of this curve");
+const NO_KEY: CryptoError = failure::data("the data is no key of this curve");
 
 /// id-X25519, id-Ed25519 (RFC 8410 section 3).
 const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
@@ -41,14 +41,14 @@ fn public_of(name: Name, private: &[u8; 32]) -> [u8; 32] {
     }
 }
 
-fn parts(key: &Key) -> Outcome<(&[u8; 32], Option<&[u8; 32]>)> {
+fn parts(key: &KeyData) -> Outcome<(&[u8; 32], Option<&[u8; 32]>)> {
     match &key.material {
         Material::Okp { public, private } => Ok((public, private.as_deref())),
         _ => Err(failure::access("the key is of another algorithm")),
     }
 }
 
-fn private(key: &Key) -> Outcome<&[u8; 32]> {
+fn private(key: &KeyData) -> Outcome<&[u8; 32]> {
     parts(key)?.1.ok_or(failure::access("the key is not private"))
 }
 
@@ -77,24 +77,24 @@ pub fn generate(wanted: Wanted) -> Outcome<Made> {
 ///
 /// # Errors
 /// SyntaxError for usages, DataError for what is no key.
-pub fn import(format: Format, form: &Form, wanted: Wanted) -> Outcome<Key> {
+pub fn import(format: KeyFormat, form: &Form, wanted: Wanted) -> Outcome<KeyData> {
     let (of_public, of_private) = allowed(wanted.name);
     let is_private = match format {
-        Format::Spki | Format::Raw => false,
-        Format::Pkcs8 => true,
-        Format::Jwk => form.jwk()?.d.is_some(),
+        KeyFormat::Spki | KeyFormat::Raw => false,
+        KeyFormat::Pkcs8 => true,
+        KeyFormat::Jwk => form.jwk()?.d.is_some(),
     };
     wanted.within(if is_private { of_private } else { of_public })?;
     let (public, private) = match format {
-        Format::Raw => (array(form.bytes()?)?, None),
-        Format::Spki => {
+        KeyFormat::Raw => (array(form.bytes()?)?, None),
+        KeyFormat::Spki => {
             let info = SubjectPublicKeyInfoRef::from_der(form.bytes()?).map_err(|_| NO_KEY)?;
             if info.algorithm.oid != oid(wanted.name) || info.algorithm.parameters.is_some() {
                 return Err(NO_KEY);
             }
             (array(info.subject_public_key.as_bytes().ok_or(NO_KEY)?)?, None)
         }
-        Format::Pkcs8 => {
+        KeyFormat::Pkcs8 => {
             let info = PrivateKeyInfoRef::from_der(form.bytes()?).map_err(|_| NO_KEY)?;
             if info.algorithm.oid != oid(wanted.name) || info.algorithm.parameters.is_some() {
                 return Err(NO_KEY);
@@ -104,15 +104,15 @@ pub fn import(format: Format, form: &Form, wanted: Wanted) -> Outcome<Key> {
             let private = Zeroizing::new(array(inner.as_bytes())?);
             (public_of(wanted.name, &private), Some(private))
         }
-        Format::Jwk => from_jwk(form.jwk()?, wanted)?,
+        KeyFormat::Jwk => from_jwk(form.jwk()?, wanted)?,
     };
     let kind = if is_private { Kind::Private } else { Kind::Public };
     Ok(wanted.key(kind, Detail::None, Material::Okp { public, private }))
 }
 
-type Parts = ([u8; 32], Option<Zeroizing<[u8; 32]>>);
+type KeyParts = ([u8; 32], Option<Zeroizing<[u8; 32]>>);
 
-fn from_jwk(jwk: &Jwk, wanted: Wanted) -> Outcome<Parts> {
+fn from_jwk(jwk: &Jwk, wanted: Wanted) -> Outcome<KeyParts> {
     jwk.is("OKP")?;
     if jwk.crv.as_deref() != Some(wanted.name.text()) {
         return Err(failure::data("the JWK's 'crv' is another"));
@@ -137,7 +137,7 @@ fn from_jwk(jwk: &Jwk, wanted: Wanted) -> Outcome<Parts> {
 ///
 /// # Errors
 /// InvalidAccessError for the other type of key.
-pub fn export(key: &Key, format: Format) -> Outcome<Form> {
+pub fn export(key: &KeyData, format: KeyFormat) -> Outcome<Form> {
     let (public, private) = parts(key)?;
     let id = oid(key.name).to_der().map_err(|_| failure::operation("the key cannot be written"))?;
     let algorithm = [&[0x30, id.len() as u8], id.as_slice()].concat();
@@ -146,21 +146,21 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
         [&[0x30, body.len() as u8], body.as_slice()].concat()
     };
     let bytes = match format {
-        Format::Raw => {
+        KeyFormat::Raw => {
             expect(key, Kind::Public)?;
             public.to_vec()
         }
-        Format::Spki => {
+        KeyFormat::Spki => {
             expect(key, Kind::Public)?;
             // A BIT STRING of 33 bytes, none of whose bits is unused.
             sequence(&[&algorithm, &[0x03, 33, 0], public])
         }
-        Format::Pkcs8 => {
+        KeyFormat::Pkcs8 => {
             expect(key, Kind::Private)?;
             // Version 0; an OCTET STRING of 32 bytes in one of 34.
             sequence(&[&[0x02, 1, 0], &algorithm, &[0x04, 34, 0x04, 32], self::private(key)?])
         }
-        Format::Jwk => {
+        KeyFormat::Jwk => {
             let mut jwk = Jwk { crv: Some(key.name.text().into()), ..Jwk::of(key, "OKP") };
             if key.name == Name::Ed25519 {
                 jwk.alg = Some("Ed25519".into());
@@ -176,7 +176,7 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
 ///
 /// # Errors
 /// InvalidAccessError for a public key.
-pub fn sign(key: &Key, data: &[u8]) -> Outcome<Vec<u8>> {
+pub fn sign(key: &KeyData, data: &[u8]) -> Outcome<Vec<u8>> {
     expect(key, Kind::Private)?;
     Ok(SigningKey::from_bytes(private(key)?).sign(data).to_vec())
 }
@@ -185,7 +185,7 @@ pub fn sign(key: &Key, data: &[u8]) -> Outcome<Vec<u8>> {
 ///
 /// # Errors
 /// InvalidAccessError for a private key.
-pub fn verify(key: &Key, signature: &[u8], data: &[u8]) -> Outcome<bool> {
+pub fn verify(key: &KeyData, signature: &[u8], data: &[u8]) -> Outcome<bool> {
     expect(key, Kind::Public)?;
     let Ok(public) = VerifyingKey::from_bytes(parts(key)?.0) else { return Ok(false) };
     let signature = Signature::from_slice(signature);
@@ -197,7 +197,7 @@ pub fn verify(key: &Key, signature: &[u8], data: &[u8]) -> Outcome<bool> {
 /// # Errors
 /// InvalidAccessError for keys that do not go together, OperationError for too many bits and for a
 /// public key of small order (RFC 7748 section 6.1).
-pub fn derive(key: &Key, other: &Key, bits: Option<u32>) -> Outcome<Vec<u8>> {
+pub fn derive(key: &KeyData, other: &KeyData, bits: Option<u32>) -> Outcome<Vec<u8>> {
     expect(key, Kind::Private)?;
     expect(other, Kind::Public)?;
     if other.name != key.name {

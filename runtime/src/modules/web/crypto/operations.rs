@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::aes::{self, Way};
 use super::algorithm::{Algorithm, Params};
 use super::failure::{self, Outcome};
-use super::form::{Form, Format, Made, Wanted};
+use super::form::{Form, KeyFormat, Made, Wanted};
 use super::hash::Hash;
-use super::key::{Detail, Key, Kind, Usages};
+use super::key::{Detail, KeyData, Kind, Usages};
 use super::name::Name;
 use super::steps::{self, Steps, once};
 use super::{ec, mac, okp, rsa, secret};
@@ -26,7 +26,7 @@ pub fn is_long(data: &[u8]) -> bool {
 }
 
 /// Whether signing or decrypting with `key` takes long.
-pub fn is_long_with(key: &Key, data: &[u8]) -> bool {
+pub fn is_long_with(key: &KeyData, data: &[u8]) -> bool {
     key.kind == Kind::Private && key.name.is_rsa() || is_long(data)
 }
 
@@ -45,7 +45,7 @@ pub fn is_long_derivation(algorithm: &Algorithm, bits: Option<u32>) -> bool {
 ///
 /// # Errors
 /// InvalidAccessError.
-pub fn permit(key: &Key, algorithm: &Algorithm, usage: Usages) -> Outcome<()> {
+pub fn permit(key: &KeyData, algorithm: &Algorithm, usage: Usages) -> Outcome<()> {
     match key.name == algorithm.name && key.usages.has(usage) {
         true => Ok(()),
         false if key.name != algorithm.name => Err(failure::access("the key is of another algorithm")),
@@ -57,14 +57,14 @@ pub fn permit(key: &Key, algorithm: &Algorithm, usage: Usages) -> Outcome<()> {
 ///
 /// # Errors
 /// What the algorithm refuses.
-pub fn cipher(algorithm: &Algorithm, key: &Key, way: Way, data: Vec<u8>) -> Outcome<Vec<u8>> {
+pub fn cipher(algorithm: &Algorithm, key: &KeyData, way: Way, data: Vec<u8>) -> Outcome<Vec<u8>> {
     match algorithm.name {
         Name::RsaOaep => rsa::cipher(key, &algorithm.params, way, &data),
         name => aes::cipher(name, &algorithm.params, secret::bytes(key)?, way, data),
     }
 }
 
-fn hmac(key: &Key) -> Outcome<Hash> {
+fn hmac(key: &KeyData) -> Outcome<Hash> {
     match key.detail {
         Detail::Hmac(hash, _) => Ok(hash),
         _ => Err(failure::access("the key is not one of HMAC")),
@@ -75,7 +75,7 @@ fn hmac(key: &Key) -> Outcome<Hash> {
 ///
 /// # Errors
 /// What the algorithm refuses.
-pub fn sign(algorithm: Algorithm, key: Arc<Key>, data: Vec<u8>) -> Outcome<Steps<Vec<u8>>> {
+pub fn sign(algorithm: Algorithm, key: Arc<KeyData>, data: Vec<u8>) -> Outcome<Steps<Vec<u8>>> {
     Ok(match algorithm.name {
         Name::Hmac => mac::sign(hmac(&key)?, secret::bytes(&key)?, data)?,
         Name::Ecdsa => once(move || ec::sign(&key, &algorithm.params, &data)),
@@ -90,7 +90,7 @@ pub fn sign(algorithm: Algorithm, key: Arc<Key>, data: Vec<u8>) -> Outcome<Steps
 /// What the algorithm refuses; a wrong signature is no error.
 pub fn verify(
     algorithm: Algorithm,
-    key: Arc<Key>,
+    key: Arc<KeyData>,
     signature: Vec<u8>,
     data: Vec<u8>,
 ) -> Outcome<Steps<bool>> {
@@ -127,7 +127,7 @@ pub fn generate(algorithm: &Algorithm, wanted: Wanted) -> Outcome<Steps<Made>> {
 }
 
 /// A secret or private key has to be good for something.
-fn useful(key: &Key) -> Outcome<()> {
+fn useful(key: &KeyData) -> Outcome<()> {
     match key.kind != Kind::Public && key.usages.is_empty() {
         true => Err(failure::usages("a secret or private key needs a usage")),
         false => Ok(()),
@@ -138,7 +138,7 @@ fn useful(key: &Key) -> Outcome<()> {
 ///
 /// # Errors
 /// What the algorithm refuses; SyntaxError where a secret or private key would have no usages.
-pub fn import(algorithm: &Algorithm, format: Format, form: &Form, wanted: Wanted) -> Outcome<Key> {
+pub fn import(algorithm: &Algorithm, format: KeyFormat, form: &Form, wanted: Wanted) -> Outcome<KeyData> {
     let params = &algorithm.params;
     let key = match algorithm.name {
         name if name.is_rsa() => rsa::import(format, form, params, wanted)?,
@@ -155,7 +155,7 @@ pub fn import(algorithm: &Algorithm, format: Format, form: &Form, wanted: Wanted
 /// # Errors
 /// NotSupportedError where the algorithm has no export or not this format; InvalidAccessError for a
 /// key that is not extractable or of the other type.
-pub fn export(key: &Key, format: Format) -> Outcome<Form> {
+pub fn export(key: &KeyData, format: KeyFormat) -> Outcome<Form> {
     if matches!(key.name, Name::Hkdf | Name::Pbkdf2) {
         return Err(failure::unsupported("keys of this algorithm cannot be exported"));
     }
@@ -174,7 +174,7 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
 ///
 /// # Errors
 /// What the algorithm refuses.
-pub fn derive(algorithm: &Algorithm, key: &Key, bits: Option<u32>) -> Outcome<Steps<Vec<u8>>> {
+pub fn derive(algorithm: &Algorithm, key: &KeyData, bits: Option<u32>) -> Outcome<Steps<Vec<u8>>> {
     let secret = match &algorithm.params {
         Params::Public(other) if algorithm.name == Name::Ecdh => ec::derive(key, other, bits)?,
         Params::Public(other) => okp::derive(key, other, bits)?,

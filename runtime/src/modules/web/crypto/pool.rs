@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::failure::{self, Failure, Outcome};
+use super::failure::{self, CryptoError, Outcome};
 use super::queue::{Job, Queue, Work};
 use super::steps::Steps;
 use crate::js::engine::State;
@@ -22,8 +22,8 @@ const THREADS_MAX: usize = 4;
 /// How long a job runs before the queue is asked who goes on.
 const SLICE: Duration = Duration::from_millis(5);
 
-const TOO_MANY: Failure = failure::operation("too many operations wait: 1024 of all workers together");
-const TOO_LATE: Failure =
+const TOO_MANY: CryptoError = failure::operation("too many operations wait: 1024 of all workers together");
+const TOO_LATE: CryptoError =
     failure::operation("the operation was not done in the time that a request may take (--request-timeout)");
 
 struct Pool {
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Work for Task<T> {
         ended
     }
 
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: CryptoError) {
         if let Some(done) = self.done.take() {
             let _ = done.send(Err(failure));
         }
@@ -244,7 +244,7 @@ mod tests {
             .map(|_| Box::pin(run_steps::<()>(engine.state(), Box::new(|| None))))
             .collect();
         let mut cx = Context::from_waker(Waker::noop());
-        let refused: Vec<Failure> = all
+        let refused: Vec<CryptoError> = all
             .iter_mut()
             .filter_map(|operation| match operation.as_mut().poll(&mut cx) {
                 Poll::Ready(Err(failure)) => Some(failure),

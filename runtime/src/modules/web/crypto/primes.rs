@@ -10,10 +10,10 @@ use getrandom::rand_core::UnwrapErr;
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, RsaPrivateKey};
 
-use super::failure::{self, Failure, Outcome};
+use super::failure::{self, CryptoError, Outcome};
 use super::steps::Steps;
 
-const NONE: Failure = failure::operation("no key of RSA can be made with these parameters");
+const NONE: CryptoError = failure::operation("no key of RSA can be made with these parameters");
 
 /// A prime of so many bits, the upper two of them set.
 struct Search {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
+use super::failure::CryptoError;
 
 /// Most jobs that wait. One more ends the one that has run for longest, or is refused where none has run.
 pub const WAITING_MAX: usize = 1024;
@@ -24,7 +24,7 @@ pub trait Work: Send {
     /// One step; whether it was the last.
     fn step(&mut self) -> bool;
     /// Ends it.
-    fn fail(&mut self, failure: Failure);
+    fn fail(&mut self, failure: CryptoError);
 }
 
 /// One operation.
@@ -120,7 +120,7 @@ mod tests {
         fn step(&mut self) -> bool {
             true
         }
-        fn fail(&mut self, _: Failure) {
+        fn fail(&mut self, _: CryptoError) {
             self.1.lock().unwrap().push(self.0);
         }
     }

@@ -11,11 +11,11 @@ use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 
 use super::aes::Way;
 use super::algorithm::Params;
-use super::failure::{self, Failure, Outcome};
-use super::form::{Form, Format, Made, Wanted, expect};
+use super::failure::{self, CryptoError, Outcome};
+use super::form::{Form, KeyFormat, Made, Wanted, expect};
 use super::hash::{Hash, with_hash};
 use super::jwk::{self, Jwk};
-use super::key::{Detail, Key, Kind, Material, Usages};
+use super::key::{Detail, KeyData, Kind, Material, Usages};
 use super::name::Name;
 use super::primes;
 use super::steps::{self, Steps};
@@ -31,21 +31,21 @@ fn allowed(name: Name) -> (Usages, Usages) {
     }
 }
 
-fn hash(key: &Key) -> Outcome<Hash> {
+fn hash(key: &KeyData) -> Outcome<Hash> {
     match key.detail {
         Detail::Rsa(hash, ..) => Ok(hash),
         _ => Err(failure::access("the key is not one of RSA")),
     }
 }
 
-fn public(key: &Key) -> Outcome<&RsaPublicKey> {
+fn public(key: &KeyData) -> Outcome<&RsaPublicKey> {
     match &key.material {
         Material::RsaPublic(key) => Ok(key),
         _ => Err(failure::access("the key is no public key of RSA")),
     }
 }
 
-fn private(key: &Key) -> Outcome<&RsaPrivateKey> {
+fn private(key: &KeyData) -> Outcome<&RsaPrivateKey> {
     match &key.material {
         Material::RsaPrivate(key) => Ok(key),
         _ => Err(failure::access("the key is no private key of RSA")),
@@ -102,20 +102,20 @@ fn integer(bytes: &[u8], bits: u32) -> Outcome<BoxedUint> {
     BoxedUint::from_be_slice(trim(bytes), bits).map_err(|_| failure::data("a number of the key is too large"))
 }
 
-const NO_KEY: Failure = failure::data("the data is no key of RSA");
+const NO_KEY: CryptoError = failure::data("the data is no key of RSA");
 
 /// Imports a key.
 ///
 /// # Errors
 /// SyntaxError for usages, NotSupportedError for the format, DataError for what is no key.
-pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> Outcome<Key> {
+pub fn import(format: KeyFormat, form: &Form, params: &Params, wanted: Wanted) -> Outcome<KeyData> {
     let Params::Hashed(hash, _) = params else { return Err(NO_KEY) };
     let (of_public, of_private) = allowed(wanted.name);
     let is_private = match format {
-        Format::Spki => false,
-        Format::Pkcs8 => true,
-        Format::Jwk => form.jwk()?.d.is_some(),
-        Format::Raw => return Err(failure::unsupported("keys of RSA have no raw form")),
+        KeyFormat::Spki => false,
+        KeyFormat::Pkcs8 => true,
+        KeyFormat::Jwk => form.jwk()?.d.is_some(),
+        KeyFormat::Raw => return Err(failure::unsupported("keys of RSA have no raw form")),
     };
     wanted.within(if is_private { of_private } else { of_public })?;
     if let Form::Jwk(jwk) = form {
@@ -129,7 +129,7 @@ pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> O
     match is_private {
         true => {
             let key = match format {
-                Format::Jwk => private_of(form.jwk()?)?,
+                KeyFormat::Jwk => private_of(form.jwk()?)?,
                 _ => RsaPrivateKey::from_pkcs8_der(form.bytes()?).map_err(|_| NO_KEY)?,
             };
             let detail = detail(*hash, key.as_public_key());
@@ -137,7 +137,7 @@ pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> O
         }
         false => {
             let key = match format {
-                Format::Jwk => public_of(form.jwk()?)?,
+                KeyFormat::Jwk => public_of(form.jwk()?)?,
                 _ => RsaPublicKey::from_public_key_der(form.bytes()?).map_err(|_| NO_KEY)?,
             };
             Ok(wanted.key(Kind::Public, detail(*hash, &key), Material::RsaPublic(Box::new(key))))
@@ -205,20 +205,20 @@ fn remainders(key: &RsaPrivateKey) -> [Option<Vec<u8>>; 3] {
 ///
 /// # Errors
 /// InvalidAccessError for the other type of key, NotSupportedError for the format.
-pub fn export(key: &Key, format: Format) -> Outcome<Form> {
+pub fn export(key: &KeyData, format: KeyFormat) -> Outcome<Form> {
     let broken = failure::operation("the key cannot be written");
     match format {
-        Format::Spki => {
+        KeyFormat::Spki => {
             expect(key, Kind::Public)?;
             let der = public(key)?.to_public_key_der().map_err(|_| broken)?;
             Ok(Form::Bytes(der.as_bytes().to_vec().into()))
         }
-        Format::Pkcs8 => {
+        KeyFormat::Pkcs8 => {
             expect(key, Kind::Private)?;
             let der = private(key)?.to_pkcs8_der().map_err(|_| broken)?;
             Ok(Form::Bytes(der.as_bytes().to_vec().into()))
         }
-        Format::Jwk => {
+        KeyFormat::Jwk => {
             let mut jwk = Jwk { alg: Some(alg(key.name, hash(key)?)), ..Jwk::of(key, "RSA") };
             let text = |number: &BoxedUint| jwk::encode(trim(&number.to_be_bytes()));
             let public = match &key.material {
@@ -236,7 +236,7 @@ pub fn export(key: &Key, format: Format) -> Outcome<Form> {
             (jwk.n, jwk.e) = (text(public.n()), text(public.e()));
             Ok(Form::Jwk(Box::new(jwk)))
         }
-        Format::Raw => Err(failure::unsupported("keys of RSA have no raw form")),
+        KeyFormat::Raw => Err(failure::unsupported("keys of RSA have no raw form")),
     }
 }
 
@@ -251,7 +251,7 @@ fn salt(params: &Params, hash: Hash, key: &RsaPublicKey) -> Option<usize> {
 ///
 /// # Errors
 /// InvalidAccessError for a public key, OperationError for a salt that does not fit.
-pub fn sign(key: &Key, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
+pub fn sign(key: &KeyData, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
     expect(key, Kind::Private)?;
     let (private, hash) = (private(key)?, hash(key)?);
     let (hashed, rng) = (hash.digest(data), &mut UnwrapErr(SysRng));
@@ -270,7 +270,7 @@ pub fn sign(key: &Key, params: &Params, data: &[u8]) -> Outcome<Vec<u8>> {
 ///
 /// # Errors
 /// InvalidAccessError for a private key.
-pub fn verify(key: &Key, params: &Params, signature: &[u8], data: &[u8]) -> Outcome<bool> {
+pub fn verify(key: &KeyData, params: &Params, signature: &[u8], data: &[u8]) -> Outcome<bool> {
     expect(key, Kind::Public)?;
     let (public, hash) = (public(key)?, hash(key)?);
     let hashed = hash.digest(data);
@@ -288,7 +288,7 @@ pub fn verify(key: &Key, params: &Params, signature: &[u8], data: &[u8]) -> Outc
 /// # Errors
 /// InvalidAccessError for the other key of the pair, OperationError for data that is too long or
 /// does not decrypt.
-pub fn cipher(key: &Key, params: &Params, way: Way, data: &[u8]) -> Outcome<Vec<u8>> {
+pub fn cipher(key: &KeyData, params: &Params, way: Way, data: &[u8]) -> Outcome<Vec<u8>> {
     let hash = hash(key)?;
     let label = match params {
         Params::Label(label) => label.clone(),

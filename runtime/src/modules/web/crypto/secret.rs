@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::algorithm::Params;
 use super::failure::{self, Outcome};
-use super::form::{Form, Format, Made, Wanted};
+use super::form::{Form, KeyFormat, Made, Wanted};
 use super::hash::Hash;
 use super::jwk::{self, Jwk};
-use super::key::{Detail, Key, Kind, Material, Usages};
+use super::key::{Detail, KeyData, Kind, Material, Usages};
 use super::name::Name;
 
 /// Bits of a generated HMAC key: no more can be of any use.
@@ -40,7 +40,7 @@ fn allowed(name: Name) -> Usages {
 ///
 /// # Errors
 /// InvalidAccessError for another kind.
-pub fn bytes(key: &Key) -> Outcome<&[u8]> {
+pub fn bytes(key: &KeyData) -> Outcome<&[u8]> {
     match &key.material {
         Material::Secret(bytes) => Ok(bytes),
         _ => Err(failure::access("the key is no secret key")),
@@ -109,9 +109,9 @@ fn alg(name: Name, bits: usize, detail: Option<Hash>) -> String {
 ///
 /// # Errors
 /// SyntaxError for usages, NotSupportedError for the format, DataError for what is no key.
-pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> Outcome<Key> {
+pub fn import(format: KeyFormat, form: &Form, params: &Params, wanted: Wanted) -> Outcome<KeyData> {
     let derives = matches!(wanted.name, Name::Hkdf | Name::Pbkdf2);
-    if derives && format != Format::Raw {
+    if derives && format != KeyFormat::Raw {
         return Err(failure::unsupported("keys to derive from are imported as raw"));
     }
     wanted.within(allowed(wanted.name))?;
@@ -123,8 +123,8 @@ pub fn import(format: Format, form: &Form, params: &Params, wanted: Wanted) -> O
         return Ok(wanted.key(Kind::Secret, Detail::None, Material::Secret(bytes)));
     }
     let mut bytes: Zeroizing<Vec<u8>> = match format {
-        Format::Raw => form.bytes()?.to_vec().into(),
-        Format::Jwk => {
+        KeyFormat::Raw => form.bytes()?.to_vec().into(),
+        KeyFormat::Jwk => {
             let jwk = form.jwk()?;
             jwk.is("oct")?;
             jwk::decode(&jwk.k)?
@@ -170,11 +170,11 @@ fn hmac_bits(bits: u32, wanted: Option<u32>) -> Outcome<u32> {
 ///
 /// # Errors
 /// NotSupportedError for the format.
-pub fn export(key: &Key, format: Format) -> Outcome<Form> {
+pub fn export(key: &KeyData, format: KeyFormat) -> Outcome<Form> {
     let bytes = bytes(key)?;
     match format {
-        Format::Raw => Ok(Form::Bytes(bytes.to_vec().into())),
-        Format::Jwk => {
+        KeyFormat::Raw => Ok(Form::Bytes(bytes.to_vec().into())),
+        KeyFormat::Jwk => {
             let hash = if let Detail::Hmac(hash, _) = key.detail { Some(hash) } else { None };
             let alg = Some(alg(key.name, bytes.len() * 8, hash));
             Ok(Form::Jwk(Box::new(Jwk { k: jwk::encode(bytes), alg, ..Jwk::of(key, "oct") })))

@@ -19,9 +19,9 @@ use super::aes::Way;
 use super::algorithm::{Algorithm, Identifier, Operation};
 use super::dictionary::{buffer, dictionary, key, source, usages};
 use super::failure::{self, Outcome};
-use super::form::{Form, Format, Made, Wanted};
+use super::form::{Form, KeyFormat, Made, Wanted};
 use super::jwk::Jwk;
-use super::key::{self as keys, Key, Usages};
+use super::key::{self as keys, KeyData, Usages};
 use super::name::Name;
 use super::steps::{self, Steps, once};
 use super::{operations, pool, secret};
@@ -50,28 +50,28 @@ impl Class for SubtleCrypto {
 }
 
 /// Where work is done.
-enum Place {
+enum RunsOn {
     /// At once, on the worker itself.
     Here,
     /// On a thread: it takes long, and owns so many bytes until it is done.
     Thread(usize),
 }
 
-impl Place {
-    fn of(long: bool, data: &[u8]) -> Place {
-        if long { Place::Thread(data.len()) } else { Place::Here }
+impl RunsOn {
+    fn of(long: bool, data: &[u8]) -> RunsOn {
+        if long { RunsOn::Thread(data.len()) } else { RunsOn::Here }
     }
 }
 
 /// A promise for what `steps` come to, made a value by `finish`.
 fn answer<'js, T: Send + 'static>(
     ctx: &Ctx<'js>,
-    place: Place,
+    place: RunsOn,
     steps: Outcome<Steps<T>>,
     finish: impl for<'a> FnOnce(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<Value<'js>> {
     let steps = checked(ctx, steps)?;
-    let Place::Thread(bytes) = place else {
+    let RunsOn::Thread(bytes) = place else {
         let value = finish(ctx, checked(ctx, steps::finish(steps))?)?;
         return promise::settled(ctx, Ok(value));
     };
@@ -95,9 +95,9 @@ fn checked<T>(ctx: &Ctx<'_>, outcome: Outcome<T>) -> Result<T> {
     outcome.map_err(|failure| failure.raise(ctx))
 }
 
-fn format(scope: &Scope<'_, '_>, at: usize) -> Result<Format> {
+fn format(scope: &Scope<'_, '_>, at: usize) -> Result<KeyFormat> {
     let name = value::to_string(&scope.arg(at))?;
-    Format::named(&name)
+    KeyFormat::named(&name)
         .ok_or_else(|| exception::type_error(scope.ctx, &format!("'{name}' is not a key format")))
 }
 
@@ -109,7 +109,7 @@ fn cipher<'js>(scope: &Scope<'_, 'js>, way: Way, usage: Usages) -> Result<Value<
     let algorithm = identifier.normalize(scope.ctx, Operation::Encrypt)?;
     let data = buffer(&data)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, usage))?;
-    let place = Place::of(operations::is_long_with(&key, &data), &data);
+    let place = RunsOn::of(operations::is_long_with(&key, &data), &data);
     let steps = once(move || operations::cipher(&algorithm, &key, way, data));
     answer(scope.ctx, place, Ok(steps), buffer_of)
 }
@@ -122,7 +122,7 @@ fn sign<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>>
     let algorithm = identifier.normalize(scope.ctx, Operation::Sign)?;
     let data = buffer(&data)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::SIGN))?;
-    let place = Place::of(operations::is_long_with(&key, &data), &data);
+    let place = RunsOn::of(operations::is_long_with(&key, &data), &data);
     answer(scope.ctx, place, operations::sign(algorithm, key, data), buffer_of)
 }
 
@@ -134,7 +134,7 @@ fn verify<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js
     let algorithm = identifier.normalize(scope.ctx, Operation::Sign)?;
     let (signature, data) = (buffer(&signature)?, buffer(&data)?);
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::VERIFY))?;
-    let place = Place::of(operations::is_long(&data), &data);
+    let place = RunsOn::of(operations::is_long(&data), &data);
     let steps = operations::verify(algorithm, key, signature, data);
     answer(scope.ctx, place, steps, |ctx, right| Ok(Value::new_bool(ctx.clone(), right)))
 }
@@ -147,7 +147,7 @@ fn digest<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'js
         return Err(failure::unsupported("not a hash function").raise(scope.ctx));
     };
     let data = buffer(&data)?;
-    let place = Place::of(operations::is_long(&data), &data);
+    let place = RunsOn::of(operations::is_long(&data), &data);
     answer(scope.ctx, place, Ok(hash.digest_steps(data)), buffer_of)
 }
 
@@ -170,7 +170,7 @@ fn generate_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Val
     let usages = usages(scope.ctx, &scope.arg(2))?;
     let algorithm = identifier.normalize(scope.ctx, Operation::GenerateKey)?;
     let wanted = Wanted { name: algorithm.name, extractable, usages };
-    let place = Place::of(algorithm.name.is_rsa(), &[]);
+    let place = RunsOn::of(algorithm.name.is_rsa(), &[]);
     answer(scope.ctx, place, operations::generate(&algorithm, wanted), made)
 }
 
@@ -185,7 +185,7 @@ fn derive_bits<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Valu
     };
     let algorithm = identifier.normalize(scope.ctx, Operation::DeriveBits)?;
     checked(scope.ctx, operations::permit(&key, &algorithm, Usages::DERIVE_BITS))?;
-    let place = Place::of(operations::is_long_derivation(&algorithm, bits), &[]);
+    let place = RunsOn::of(operations::is_long_derivation(&algorithm, bits), &[]);
     answer(scope.ctx, place, operations::derive(&algorithm, &key, bits), buffer_of)
 }
 
@@ -203,10 +203,10 @@ fn derive_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     checked(ctx, operations::permit(&base, &algorithm, Usages::DERIVE_KEY))?;
     let bits = checked(ctx, secret::length(&length.params))?;
     let wanted = Wanted { name: import.name, extractable, usages };
-    let place = Place::of(operations::is_long_derivation(&algorithm, bits), &[]);
+    let place = RunsOn::of(operations::is_long_derivation(&algorithm, bits), &[]);
     let steps = operations::derive(&algorithm, &base, bits).map(|secret| {
         steps::then(secret, move |secret| {
-            operations::import(&import, Format::Raw, &Form::Bytes(secret.into()), wanted)
+            operations::import(&import, KeyFormat::Raw, &Form::Bytes(secret.into()), wanted)
         })
     });
     answer(ctx, place, steps, keys::object)
@@ -228,7 +228,7 @@ fn import_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     let extractable = to_bool(&scope.arg(3));
     let usages = usages(ctx, &scope.arg(4))?;
     let algorithm = identifier.normalize(ctx, Operation::ImportKey)?;
-    if jwk.is_some() != (format == Format::Jwk) {
+    if jwk.is_some() != (format == KeyFormat::Jwk) {
         return Err(exception::type_error(ctx, "the key data is not in that format"));
     }
     let form = match jwk {
@@ -274,7 +274,7 @@ fn wrap_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value<'
         Form::Bytes(bytes) => bytes,
         Form::Jwk(jwk) => jwk.json(),
     };
-    let place = Place::of(operations::is_long_with(&by, &bytes), &bytes);
+    let place = RunsOn::of(operations::is_long_with(&by, &bytes), &bytes);
     let steps = once(move || operations::cipher(&algorithm, &by, Way::Seal, bytes.to_vec()));
     answer(ctx, place, Ok(steps), buffer_of)
 }
@@ -294,14 +294,14 @@ fn unwrap_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     let data = buffer(&data)?;
     checked(ctx, operations::permit(&by, &algorithm, Usages::UNWRAP_KEY))?;
     let wanted = Wanted { name: import.name, extractable, usages };
-    let place = Place::of(operations::is_long_with(&by, &data), &data);
+    let place = RunsOn::of(operations::is_long_with(&by, &data), &data);
     let steps = once(move || operations::cipher(&algorithm, &by, Way::Open, data).map(Zeroizing::new));
     answer(ctx, place, Ok(steps), move |ctx, bytes| {
         let form = match format {
-            Format::Jwk => Form::Jwk(Box::new(parse(ctx, &bytes)?)),
+            KeyFormat::Jwk => Form::Jwk(Box::new(parse(ctx, &bytes)?)),
             _ => Form::Bytes(bytes),
         };
-        let key: Key = checked(ctx, operations::import(&import, format, &form, wanted))?;
+        let key: KeyData = checked(ctx, operations::import(&import, format, &form, wanted))?;
         keys::object(ctx, key)
     })
 }

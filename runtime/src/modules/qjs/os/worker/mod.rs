@@ -17,8 +17,8 @@ use std::task::Poll;
 
 use rquickjs::{Ctx, Object, Result, Value};
 
-use self::port::{End, Inbox, Outbox};
-use self::thread::{Leash, Place, Seed};
+use self::port::{Inbox, Outbox, PortEnd};
+use self::thread::{Leash, Seed, ThreadPermit};
 use crate::io::{self, Backend};
 use crate::js::alive::Hold;
 use crate::js::class::{self, Class, Member, Scope};
@@ -40,10 +40,10 @@ struct Constructor(Slot);
 
 /// The line to the engine that started this one, until `Worker.parent` is made of it.
 #[derive(Default)]
-struct ParentEnd(RefCell<Option<End>>);
+struct ParentEnd(RefCell<Option<PortEnd>>);
 
 impl ParentEnd {
-    fn put(&self, end: End) {
+    fn put(&self, end: PortEnd) {
         *self.0.borrow_mut() = Some(end);
     }
 }
@@ -109,7 +109,7 @@ impl Class for Worker {
         scope.require(1, "Worker")?;
         let specifier = value::to_string(&scope.arg(0))?;
         let state = State::of(ctx);
-        let Some(place) = Place::take(state.cluster()) else {
+        let Some(place) = ThreadPermit::take(state.cluster()) else {
             let text = format!("more than {} Workers are running", thread::WORKERS_MAX);
             return Err(exception::range_error(ctx, &text));
         };
@@ -149,8 +149,8 @@ fn caller(ctx: &Ctx<'_>) -> String {
 }
 
 impl Worker {
-    fn new(end: End) -> Self {
-        let End { outbox, inbox } = end;
+    fn new(end: PortEnd) -> Self {
+        let PortEnd { outbox, inbox } = end;
         Worker { outbox, inbox: Rc::new(inbox), handler: Slot::default(), listening: Cell::new(None) }
     }
 

@@ -39,15 +39,15 @@ pub(super) struct Inbox {
 }
 
 /// One end of the pair: what an engine sends by, and what it receives from.
-pub(super) struct End {
+pub(super) struct PortEnd {
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
 }
 
 /// Two ends, connected.
-pub(super) fn pair() -> (End, End) {
+pub(super) fn pair() -> (PortEnd, PortEnd) {
     let (there, here) = (line(), line());
-    (End { outbox: there.0, inbox: here.1 }, End { outbox: here.0, inbox: there.1 })
+    (PortEnd { outbox: there.0, inbox: here.1 }, PortEnd { outbox: here.0, inbox: there.1 })
 }
 
 fn line() -> (Outbox, Inbox) {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use rquickjs::{Ctx, Module, Value};
 
 use super::ParentEnd;
-use super::port::End;
+use super::port::PortEnd;
 use crate::config::NATIVE_STACK_BYTES;
 use crate::io::{self, Backend, IoOptions, Notifier};
 use crate::js::cluster::Cluster;
@@ -43,19 +43,19 @@ const RECV_BUFFER_BYTES: usize = 64 << 10;
 struct Running(AtomicUsize);
 
 /// One of the threads there may be; free again when dropped.
-pub(super) struct Place(Arc<Running>);
+pub(super) struct ThreadPermit(Arc<Running>);
 
-impl Place {
+impl ThreadPermit {
     /// `None` when all are taken.
-    pub(super) fn take(cluster: &Cluster) -> Option<Place> {
+    pub(super) fn take(cluster: &Cluster) -> Option<ThreadPermit> {
         let running = cluster.shared::<Running>();
         let more = |running| (running < WORKERS_MAX).then_some(running + 1);
         let taken = running.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Place(running))
+        taken.ok().map(|_| ThreadPermit(running))
     }
 }
 
-impl Drop for Place {
+impl Drop for ThreadPermit {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -97,7 +97,7 @@ pub(super) struct Seed {
     /// The module to run, as named there.
     pub(super) specifier: String,
     /// The line to the engine that starts it.
-    pub(super) end: End,
+    pub(super) end: PortEnd,
     /// That engine's modules and globals.
     pub(super) table: &'static Table,
     /// That engine's limits.
@@ -111,7 +111,7 @@ pub(super) struct Seed {
     /// What ends it early.
     pub(super) leash: Arc<Leash>,
     /// Its place among all.
-    pub(super) place: Place,
+    pub(super) place: ThreadPermit,
 }
 
 /// Starts the thread.
@@ -233,12 +233,12 @@ fn log_output(engine: &Engine, name: &Rc<str>) {
 }
 
 /// Hears how the Worker's module ends.
-struct Loaded {
+struct LoadObserver {
     parent: Role,
     specifier: String,
 }
 
-impl Observer for Loaded {
+impl Observer for LoadObserver {
     fn settled<'js>(&self, _ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
         if let Err(reason) = result {
             complain(self.parent, &self.specifier, "", &Thrown::from_value(&reason));
@@ -253,7 +253,7 @@ fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
     let load = || {
         let name = find(ctx, base, specifier).map_err(|message| exception::type_error(ctx, &message))?;
         let evaluated = Module::import(ctx, &*names::specifier(&name))?;
-        let observer = Loaded { parent, specifier: specifier.to_owned() };
+        let observer = LoadObserver { parent, specifier: specifier.to_owned() };
         promise::observe(ctx, evaluated.as_value(), Box::new(observer))
     };
     if let Err(error) = load() {

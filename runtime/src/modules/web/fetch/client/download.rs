@@ -15,7 +15,7 @@ use rquickjs::{Ctx, Result, Value};
 use super::errors::{Failure, TERMINATED};
 use super::rooted::Rooted;
 use super::signals::Follow;
-use crate::client::Body;
+use crate::client::ResponseBody;
 use crate::io;
 use crate::js::engine::{Engine, State};
 use crate::js::exception::Thrown;
@@ -33,7 +33,7 @@ enum Broken {
 /// A response's body.
 pub(super) struct Download {
     /// Until its end.
-    body: RefCell<Option<Body>>,
+    body: RefCell<Option<ResponseBody>>,
     /// Until its end: the signal that may abort it.
     follow: RefCell<Option<Follow>>,
     broken: RefCell<Option<(String, Broken)>>,
@@ -54,7 +54,7 @@ pub(super) struct Download {
 
 impl Download {
     /// `coding`: what `body` is decoded from on its way, if it is.
-    pub(super) fn new(body: Body, coding: Option<Coding>, follow: Option<Follow>) -> Rc<Self> {
+    pub(super) fn new(body: ResponseBody, coding: Option<Coding>, follow: Option<Follow>) -> Rc<Self> {
         Rc::new_cyclic(|this| Download {
             body: RefCell::new(Some(body)),
             follow: RefCell::new(follow),
@@ -241,7 +241,7 @@ impl ByteSource for Download {
     }
 
     fn coding(&self) -> Option<Coding> {
-        let is_decoded = || self.body.borrow().as_ref().is_some_and(Body::is_decoded);
+        let is_decoded = || self.body.borrow().as_ref().is_some_and(ResponseBody::is_decoded);
         self.coding.clone().filter(|_| !self.begun.get() && is_decoded())
     }
 

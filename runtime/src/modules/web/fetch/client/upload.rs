@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::client::{BoxError, Source};
+use crate::client::{BodySource, BoxError};
 use crate::io;
 use crate::js::alive::Hold;
 use crate::js::exception;
@@ -40,7 +40,7 @@ impl Upload {
     }
 }
 
-impl Source for Upload {
+impl BodySource for Upload {
     fn poll_chunk(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
