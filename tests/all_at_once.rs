@@ -32,6 +32,7 @@ const worst = {
   upload: (url) => fetch(url.origin + "/swallow", { method: "POST", duplex: "half", body: empty() }),
   compile: () => { new Function("for(;;){for(;;)break;for(;;)break;for(;;)break}")(); },
   stuck: () => Array.prototype.reverse.call({ length: 2 ** 53 - 1 }),
+  needle: () => new Response(String("a".repeat(400_000).includes("a".repeat(200_000) + "b"))),
   loop: () => { for (;;); },
   jobs: async () => { for (;;) await null; },
   heap: () => { const all = []; for (;;) all.push(new Array(1000).fill(0.5)); },
@@ -305,6 +306,7 @@ fn everything(io: &str, lossy: bool) {
         scope.spawn(move || crowd(http, end));
         if lossy {
             scope.spawn(move || misbehave(http, "/stuck", span / 2, end));
+            scope.spawn(move || misbehave(http, "/needle", span / 2, end));
         }
         let good: Vec<_> = (0..64).map(|_| scope.spawn(move || behave(http, end, lossy))).collect();
         let failed = lossy && io == "uring" && fail_ring(&server);

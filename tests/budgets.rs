@@ -1,6 +1,7 @@
 //! What an app or a peer can keep ready for ever has a budget: the others of its worker have their turns.
 //!
-//! Owns: streams of empty chunks, connections at full speed, pipelines. Must not know: how a budget is kept.
+//! Owns: streams of empty chunks, connections at full speed, pipelines, long derivations. Must not know: how a
+//! budget is kept.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -90,6 +91,23 @@ both_backends! {
             is_served(&server, "a pipeline");
             done.store(true, Ordering::Relaxed);
         });
+    }
+
+    fn long_derivations_of_clients_that_are_gone_keep_nobody_else_waiting_on(io) {
+        let app = app!(r#"export default { async fetch(request) {
+            const iterations = Number(new URL(request.url).pathname.slice(1));
+            const key = await crypto.subtle.importKey("raw", new Uint8Array(8), "PBKDF2", false, ["deriveBits"]);
+            const how = { name: "PBKDF2", hash: "SHA-256", salt: new Uint8Array(8), iterations };
+            return new Response((await crypto.subtle.deriveBits(how, key, 256)).byteLength);
+        } };"#);
+        let server = Server::spawn(&["--io", io, "--workers", "2"], app.path());
+        let mut gone: Vec<Connection> = (0..8).map(|_| Connection::open(server.addr())).collect();
+        gone.iter_mut().for_each(|client| client.send(get("/4000000000")));
+        assert!(gone[0].stays_silent(Duration::from_millis(300)));
+        drop(gone);
+        for _ in 0..5 {
+            assert_eq!(Connection::open(server.addr()).get("/1000").text(), "32");
+        }
     }
 
     fn equal_connections_at_full_speed_move_about_equally_much_on(io) {
