@@ -108,6 +108,31 @@ both_backends! {
         for _ in 0..5 {
             assert_eq!(Connection::open(server.addr()).get("/1000").text(), "32");
         }
+        let nice = server.nice_values("crypto-");
+        assert!(nice.len() > 1 && nice.iter().all(|nice| *nice == 5), "workers go first: {nice:?}");
+    }
+
+    // Measured in CPU time, which does not depend on who else wants the machine.
+    fn requests_behind_an_endless_chain_of_jobs_do_not_go_on_with_it_on(io) {
+        let app = app!("export default { async fetch(request) {
+            if (request.url.endsWith('/jobs')) for (;;) await null;
+            return new Response('ok');
+        } };");
+        let flags = ["--io", io, "--workers", "1", "--cpu-max", "1s", "--request-timeout", "60s"];
+        let server = Server::spawn(&flags, app.path());
+        let mut behind: Vec<Connection> = (0..20).map(|_| Connection::open(server.addr())).collect();
+        behind.iter_mut().for_each(|client| assert_eq!(client.get("/").text(), "ok"));
+        let mut endless = Connection::open(server.addr());
+        let before = server.cpu();
+        endless.send(get("/jobs"));
+        support::eventually("the chain runs", || server.cpu() > before + Duration::from_millis(100));
+        behind.iter_mut().for_each(|client| client.send(get("/")));
+        for client in &mut behind {
+            while client.stays_silent(support::SOON) {}
+            assert_eq!(client.response("GET").text(), "ok");
+        }
+        let used = server.cpu() - before;
+        assert!(used < Duration::from_secs(8), "{used:?} for a turn of 1 s and twenty short ones");
     }
 
     fn equal_connections_at_full_speed_move_about_equally_much_on(io) {

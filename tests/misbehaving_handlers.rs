@@ -258,25 +258,13 @@ fn stuck(server: &Server, path: &str, count: usize) -> Connection {
     client
 }
 
-/// The nice values (proc(5), stat) of the server's workers.
-fn nice_values(server: &Server) -> Vec<String> {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
-    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
-    let workers = stats.filter(|stat| stat.contains("(worker-"));
-    workers
-        .map(|stat| {
-            stat.rsplit(')').next().unwrap_or_default().split(' ').nth(17).unwrap_or_default().to_owned()
-        })
-        .collect()
-}
-
 #[test]
 fn stuck_threads_get_least_priority_and_do_not_hold_up_the_drain() {
     let (_app, mut server) = start(&["--stuck-timeout", "300ms"]);
     let _stuck = [stuck(&server, "/stuck", 1), stuck(&server, "/stuck?2", 2)];
     assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
-    let nice = nice_values(&server);
-    assert_eq!(nice.iter().filter(|nice| *nice == "19").count(), 2, "{nice:?}");
+    let nice = server.nice_values("worker-");
+    assert_eq!(nice.iter().filter(|nice| **nice == 19).count(), 2, "{nice:?}");
     let begin = std::time::Instant::now();
     server.signal(rustix::process::Signal::TERM);
     // Well below the drain's time, 10 s.

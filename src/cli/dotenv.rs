@@ -1,91 +1,81 @@
-//! How often each name of a type is given.
+//! Files of lines NAME=VALUE, as Node's `--env-file` reads them (its documentation, "dotenv").
 //!
-//! Owns: the reading of definitions, the names that may stand in many files. Must not know: what they name.
+//! Owns: comments, quotes, values of several lines. Must not know: where the text is from, what the
+//! variables are for.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::{none, sources};
-
-/// Names of types that say enough wherever they stand.
-const COMMON: &[&str] = &["Error", "Kind", "Options", "Result", "State"];
-
-/// Names of types that stand in more than two files yet, and in how many. The list may only get shorter.
-const REPEATED: &[(&str, usize)] = &[
-    ("End", 4),
-    ("Entry", 3),
-    ("Frame", 3),
-    ("Global", 3),
-    ("Globals", 4),
-    ("Host", 8),
-    ("Kept", 4),
-    ("Loaded", 7),
-    ("Memory", 3),
-    ("Pair", 3),
-    ("Parser", 3),
-    ("Refusal", 4),
-    ("Request", 3),
-    ("Script", 4),
-    ("Settings", 3),
-    ("Sink", 3),
-    ("Source", 4),
-];
-
-/// The name that a line defines a type by.
-fn defined(line: &str) -> Option<&str> {
-    let mut words = line
-        .split_whitespace()
-        .skip_while(|word| word.starts_with("pub") || *word == "in" || word.ends_with(')'));
-    ["struct", "enum", "union", "trait", "type"].contains(&words.next()?).then_some(())?;
-    let name = words.next()?;
-    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-    Some(&name[..end]).filter(|name| name.starts_with(|c: char| c.is_uppercase()))
+/// The variables of a text, in its order; one that is set twice is there twice. A line without `=` is
+/// none, as in Node.
+pub fn parse(text: &str) -> Vec<(String, String)> {
+    let text = text.replace("\r\n", "\n");
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut variables = Vec::new();
+    while !rest.is_empty() {
+        let (line, next) = split_line(rest);
+        if line.trim_start().starts_with('#') || !line.contains('=') {
+            rest = next;
+            continue;
+        }
+        // The value may be longer than the line.
+        let (name, after) = rest.split_once('=').unwrap_or_default();
+        let (value, next) = value(after);
+        let name = name.trim();
+        let name = name.strip_prefix("export ").map_or(name, str::trim_start);
+        if !name.is_empty() {
+            variables.push((name.to_owned(), value));
+        }
+        rest = next;
+    }
+    variables
 }
 
-/// The files that define a type of each name; those inside of functions and traits do not count.
-pub fn types(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, text) in files {
-        for name in text.lines().filter(|line| !line.starts_with(' ')).filter_map(defined) {
-            all.entry(name.to_owned()).or_default().insert(path.clone());
-        }
-    }
-    all
+/// A line and what comes after its end.
+fn split_line(text: &str) -> (&str, &str) {
+    text.split_once('\n').unwrap_or((text, ""))
 }
 
-#[test]
-fn definitions_are_read() {
-    for (line, name) in [
-        ("pub(super) struct Room<T>(T);", Some("Room")),
-        ("enum State {", Some("State")),
-        ("pub type Result<T> = std::result::Result<T, Error>;", Some("Result")),
-        ("pub(in crate::js) trait Class: Sized {", Some("Class")),
-        ("fn struct_of() {", None),
-        ("use super::Type;", None),
-    ] {
-        assert_eq!(defined(line), name, "{line}");
+/// The value at the start of `text`, and the lines after it. Nothing in it is expanded but `\n` between
+/// double quotes.
+fn value(text: &str) -> (String, &str) {
+    let blank = |c: char| c.is_whitespace() && c != '\n';
+    let text = text.trim_start_matches(blank);
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+    if let Some(quote) = quote
+        && let Some((inside, after)) = text[1..].split_once(quote)
+    {
+        let inside = if quote == '"' { inside.replace("\\n", "\n") } else { inside.to_owned() };
+        return (inside, split_line(after).1);
     }
+    let (line, next) = split_line(text);
+    let line = line.split_once('#').map_or(line, |(value, _)| value);
+    (line.trim().to_owned(), next)
 }
 
-#[test]
-fn no_name_of_a_type_stands_in_more_than_two_files() {
-    let all = types(&sources());
-    let many: BTreeMap<&str, usize> = all
-        .iter()
-        .map(|(name, files)| (name.as_str(), files.len()))
-        .filter(|(name, count)| *count > 2 && !COMMON.contains(name))
-        .collect();
-    let mut violations = Vec::new();
-    for (name, count) in &many {
-        let most = REPEATED.iter().find(|(known, _)| known == name).map_or(2, |(_, most)| *most);
-        if *count > most {
-            violations.push(format!("{name} stands in {count} files: {:?}", all[*name]));
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    /// Each text with what Node 20 makes of it.
+    #[test]
+    fn lines_are_read_as_node_reads_them() {
+        for (text, expected) in [
+            ("A=1\n B = two words   # comment\n", &[("A", "1"), ("B", "two words")][..]),
+            ("export C=3\r\n\n# D=4\n  # E=5\nF=", &[("C", "3"), ("F", "")]),
+            (
+                "A=\"x # y\" # z\nB='\\n $A'\nC=\"one\\ntwo\"",
+                &[("A", "x # y"), ("B", "\\n $A"), ("C", "one\ntwo")],
+            ),
+            ("A=\"one\r\ntwo\n\nthree\" rest\nB=1", &[("A", "one\ntwo\n\nthree"), ("B", "1")]),
+            ("A=`it's \"so\"`\nB=it's", &[("A", "it's \"so\""), ("B", "it's")]),
+            ("A='unclosed # x\nB=1", &[("A", "'unclosed"), ("B", "1")]),
+            ("A=a#b\nB=a=b\nC=$A ${B}", &[("A", "a"), ("B", "a=b"), ("C", "$A ${B}")]),
+            ("nothing\nA=1\n=2\nA=3", &[("A", "1"), ("A", "3")]),
+            ("A=\"\"\nB='' x\nx.y-z=\t1 \t\nä=ö", &[("A", ""), ("B", ""), ("x.y-z", "1"), ("ä", "ö")]),
+            ("\u{feff}A=1", &[("A", "1")]),
+            ("", &[]),
+        ] {
+            let found = parse(text);
+            let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(found, expected, "{text:?}");
         }
     }
-    for (name, most) in REPEATED {
-        let count = many.get(name).copied().unwrap_or(0);
-        if count < *most {
-            violations.push(format!("REPEATED: {name} stands in {count} files now: say so, or take it out"));
-        }
-    }
-    none(&violations);
 }

@@ -19,10 +19,15 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub fn open(addr: SocketAddr) -> Connection {
-        let stream = TcpStream::connect_timeout(&addr, SOON).expect("connect");
+        Connection::try_open(addr, SOON).expect("connect")
+    }
+
+    /// Connects within `time`.
+    pub fn try_open(addr: SocketAddr, time: Duration) -> std::io::Result<Connection> {
+        let stream = TcpStream::connect_timeout(&addr, time)?;
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_write_timeout(Some(SOON)).expect("write timeout");
-        Connection { stream, buffer: Vec::new(), ended: false }
+        Ok(Connection { stream, buffer: Vec::new(), ended: false })
     }
 
     /// The socket below.

@@ -121,6 +121,15 @@ impl Server {
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
+    /// The nice values (proc(5), stat) of the threads whose names begin with `name`.
+    pub fn nice_values(&self, name: &str) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("threads");
+        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let named = stats.filter(|stat| stat.contains(&format!("({name}")));
+        let nice = |stat: String| stat.rsplit(')').next()?.split(' ').nth(17)?.parse().ok();
+        named.filter_map(nice).collect()
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("wait for jsserve").is_none()

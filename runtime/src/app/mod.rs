@@ -15,7 +15,7 @@ use std::future::{Future, poll_fn};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak as SyncWeak, mpsc};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rquickjs::object::Property;
@@ -283,8 +283,14 @@ impl App {
         let (app, ill) = (Rc::downgrade(self), Rc::downgrade(engine));
         let called = Cell::new(false);
         engine.set_attention(Rc::new(move || {
-            if !called.replace(true) {
-                io::spawn(nurse(app.clone(), ill.clone()));
+            if called.replace(true) {
+                return;
+            }
+            // At once, not behind the tasks that are ready: each of them may be a request, whose turn would run
+            // what the ill engine has left over.
+            let mut nurse = Box::pin(nurse(app.clone(), ill.clone()));
+            if nurse.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                io::spawn(nurse);
             }
         }));
     }
@@ -330,6 +336,9 @@ async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
     loop {
         let Some(engine) = ill.upgrade() else { return };
         let health = engine.state().health();
+        if engine.has_jobs() {
+            engine.state().ration(health);
+        }
         if let Some(app) = app.upgrade()
             && health != Health::Fine
             && Rc::ptr_eq(&app.current().engine, &engine)
@@ -361,7 +370,6 @@ async fn nurse(app: Weak<App>, ill: Weak<Engine>) {
             collected_at = Some(turns);
             continue;
         }
-        engine.state().ration(health);
         engine.turn(|_| ());
     }
 }

@@ -17,7 +17,7 @@ mod hints;
 pub mod lent;
 mod numbers;
 mod paths;
-mod pending;
+pub mod pending;
 mod process;
 mod receives;
 mod resolve;

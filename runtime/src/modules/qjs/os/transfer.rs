@@ -6,7 +6,6 @@
 
 use std::ffi::CStr;
 use std::future::Future;
-use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 

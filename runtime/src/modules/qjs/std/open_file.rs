@@ -15,11 +15,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::stream::{Device, Stream};
 use crate::io::errno;
-use crate::modules::qjs::os::table::{Descriptors, Entry};
+use crate::modules::qjs::os::pending::Descriptor;
+use crate::modules::qjs::os::table::Descriptors;
 
 /// Repeats `call` after signals, and after waiting where a descriptor that does not block has nothing.
 fn waiting<T>(
-    entry: &Entry,
+    entry: &Descriptor,
     flags: PollFlags,
     mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
 ) -> io::Result<T> {
@@ -37,7 +38,7 @@ fn waiting<T>(
     })
 }
 
-impl Device for Entry {
+impl Device for Descriptor {
     fn read(&self, target: &mut [u8]) -> io::Result<usize> {
         waiting(self, PollFlags::IN, |fd| rustix::io::read(fd, &mut *target))
     }
@@ -65,7 +66,7 @@ pub struct OpenFile {
     /// Its buffers.
     pub stream: RefCell<Stream>,
     /// Its descriptor.
-    pub entry: Rc<Entry>,
+    pub entry: Rc<Descriptor>,
     /// The descriptor's number.
     pub number: i32,
     descriptors: Weak<Descriptors>,
@@ -78,7 +79,7 @@ impl OpenFile {
     pub fn new(
         stream: Stream,
         descriptors: &Rc<Descriptors>,
-        (number, entry): (i32, Rc<Entry>),
+        (number, entry): (i32, Rc<Descriptor>),
         child: Option<Child>,
     ) -> OpenFile {
         OpenFile {

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard};
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
 use crate::js::engine::State;
-use crate::modules::qjs::os::table::{Descriptors, Entry};
+use crate::modules::qjs::os::pending::Descriptor;
+use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::host::{self, Host, Role};
 
 const READ: Access = Access { read: true, write: false, append: false };
@@ -51,13 +52,13 @@ pub struct Standard {
 
 /// What stands under a standard number in the engine's table now; a redirection replaces it.
 struct StandardDevice {
-    entry: io::Result<Rc<Entry>>,
+    entry: io::Result<Rc<Descriptor>>,
     served: bool,
     sink: Option<Sink>,
 }
 
 impl StandardDevice {
-    fn entry(&self) -> io::Result<&Entry> {
+    fn entry(&self) -> io::Result<&Descriptor> {
         match &self.entry {
             Ok(entry) => Ok(entry),
             Err(_) => Err(io::Error::from_raw_os_error(libc::EBADF)),

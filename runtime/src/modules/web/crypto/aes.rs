@@ -133,7 +133,7 @@ fn gcm(
     }
     with_aes!(key, A => {
         let cipher = A::new_from_slice(key).map_err(|_| WRONG_KEY)?;
-        let mut subkey = ghash::KeyData::default();
+        let mut subkey = ghash::Key::default();
         cipher.encrypt_block(&mut subkey);
         let hash = GHash::new(&subkey);
         let first = first_block(&hash, iv);
