@@ -239,8 +239,9 @@ async fn stop(worker: &Rc<Worker>) {
     }
 }
 
-/// Completed connections that wait for `accept`.
-const BACKLOG: i32 = 1024;
+/// Completed connections that wait for `accept`: as many as Linux takes by default (listen(2), somaxconn). Beyond
+/// that a client's SYN is dropped, and comes again after seconds; a worker may be stuck for as long.
+const BACKLOG: i32 = 4096;
 
 /// What speaks on listeners of `scheme`.
 ///
