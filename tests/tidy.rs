@@ -537,21 +537,3 @@ fn the_readme_is_short_and_its_files_exist() {
         }
     }
 }
-
-#[test]
-fn each_native_class_has_a_number_of_its_own() {
-    let mut numbers = std::collections::HashMap::new();
-    for (path, text) in
-        files(&["rs"]).into_iter().filter(|(path, _)| path.starts_with("runtime/src/modules/"))
-    {
-        for line in text.lines() {
-            let Some(number) = line.trim().strip_suffix(';').and_then(|line| line.split_once("ID: u32 = "))
-            else {
-                continue;
-            };
-            let other = numbers.insert(number.1.to_owned(), path.clone());
-            assert!(other.is_none(), "{path} and {other:?} both have the class number {}", number.1);
-        }
-    }
-    assert!(numbers.len() > 20, "only {} classes found", numbers.len());
-}

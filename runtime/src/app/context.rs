@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::engine::State;
 use crate::js::exception::Thrown;
 use crate::js::promise::{self, Observer};
@@ -152,8 +153,12 @@ pub fn address<'js>(ctx: &Ctx<'js>, from: SocketAddr) -> Result<Value<'js>> {
     Ok(object.into_value())
 }
 
+impl class_id::Of for class_id::ExecutionContext {
+    type Class = ExecutionContext;
+}
+
 impl Class for ExecutionContext {
-    const ID: u32 = 104;
+    type Id = class_id::ExecutionContext;
     const NAME: &'static CStr = c"ExecutionContext";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[

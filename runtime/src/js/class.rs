@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
 
+use super::class_id;
 use super::display::{self, Display};
 use super::engine::State;
 use super::exception;
@@ -39,8 +40,8 @@ pub enum Member<T: 'static> {
 
 /// A class whose instances carry a `Self`.
 pub trait Class: Sized + 'static {
-    /// Its number in the engine: unique over all classes, from 100 up.
-    const ID: u32;
+    /// Its id, which no other class has.
+    type Id: class_id::Of<Class = Self>;
     /// Its name in JavaScript.
     const NAME: &'static CStr;
     /// `length` of the constructor.
@@ -77,6 +78,12 @@ pub trait Class: Sized + 'static {
     }
 }
 
+/// Its number in the engine. No other class has it: `T::Id` says that its class is `T`, and can say so of one.
+/// The unsafe code below rests on that.
+pub(crate) const fn number<T: Class>() -> u32 {
+    <T::Id as class_id::Id>::NUMBER
+}
+
 /// Some object, to be asked for the native data it carries.
 #[derive(Clone, Copy)]
 pub struct Instance<'a> {
@@ -87,9 +94,9 @@ pub struct Instance<'a> {
 impl<'a> Instance<'a> {
     /// Its data, if it is an instance of `T` itself.
     pub fn data<T: Class>(self) -> Option<&'a T> {
-        // SAFETY: an object of class T::ID carries a Box<T> for its whole life, and the caller's
+        // SAFETY: an object of `T`'s number carries a Box<T> for its whole life, and the caller's
         // reference keeps the object alive for 'a.
-        unsafe { qjs::JS_GetOpaque(self.raw, T::ID).cast::<T>().as_ref() }
+        unsafe { qjs::JS_GetOpaque(self.raw, number::<T>()).cast::<T>().as_ref() }
     }
 }
 
@@ -240,11 +247,11 @@ fn receiver<'a, T: Class>(ctx: &Ctx<'_>, this: qjs::JSValue) -> Result<&'a T> {
 /// Out of memory.
 pub fn instance<'js, T: Class>(ctx: &Ctx<'js>, data: T) -> Result<Value<'js>> {
     // SAFETY: the class is registered with every engine; see `adopt`.
-    unsafe { adopt(ctx, qjs::JS_NewObjectClass(ctx.as_raw().as_ptr(), T::ID), data) }
+    unsafe { adopt(ctx, qjs::JS_NewObjectClass(ctx.as_raw().as_ptr(), number::<T>()), data) }
 }
 
 /// # Safety
-/// `object` is a fresh object of class `T::ID`, or the exception mark.
+/// `object` is a fresh object of `T`'s number, or the exception mark.
 unsafe fn adopt<'js, T: Class>(ctx: &Ctx<'js>, object: qjs::JSValue, data: T) -> Result<Value<'js>> {
     // SAFETY: by the caller; the Box goes back in `finalize`.
     unsafe {
@@ -279,15 +286,17 @@ unsafe extern "C" fn construct<T: Class>(
         let args = arguments(argc, argv);
         enter(&cx, || {
             let data = T::construct(&scope(&cx, target, args))?;
-            let object = if constructor_slot(T::ID, Cell::get) == qjs::JS_VALUE_GET_PTR(target) as usize {
-                qjs::JS_NewObjectClass(ctx, T::ID)
+            let object = if constructor_slot(number::<T>(), Cell::get)
+                == qjs::JS_VALUE_GET_PTR(target) as usize
+            {
+                qjs::JS_NewObjectClass(ctx, number::<T>())
             } else {
                 let proto =
                     Value::from_raw(cx.clone(), qjs::JS_GetPropertyStr(ctx, target, c"prototype".as_ptr()));
                 match proto.is_object() {
-                    true => qjs::JS_NewObjectProtoClass(ctx, proto.as_raw(), T::ID),
+                    true => qjs::JS_NewObjectProtoClass(ctx, proto.as_raw(), number::<T>()),
                     false if proto.is_exception() => return Err(Error::Exception),
-                    false => qjs::JS_NewObjectClass(ctx, T::ID),
+                    false => qjs::JS_NewObjectClass(ctx, number::<T>()),
                 }
             };
             adopt(&cx, object, data)
@@ -353,9 +362,9 @@ unsafe extern "C" fn setter<T: Class>(
 }
 
 unsafe extern "C" fn finalize<T: Class>(_rt: *mut qjs::JSRuntime, value: qjs::JSValue) {
-    // SAFETY: the opaque pointer of a T::ID object is null or the Box from `adopt`, freed once here.
+    // SAFETY: the opaque pointer of an object of `T`'s number is null or the Box from `adopt`, freed once here.
     unsafe {
-        let data = qjs::JS_GetOpaque(value, T::ID).cast::<T>();
+        let data = qjs::JS_GetOpaque(value, number::<T>()).cast::<T>();
         if !data.is_null() {
             drop(Box::from_raw(data));
         }
@@ -397,7 +406,7 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
             call: None,
             exotic: std::ptr::null_mut(),
         };
-        if qjs::JS_NewClass(qjs::JS_GetRuntime(raw), T::ID, &def) != 0 {
+        if qjs::JS_NewClass(qjs::JS_GetRuntime(raw), number::<T>(), &def) != 0 {
             return Err(Error::Allocation);
         }
         let proto = match T::parent(ctx)? {
@@ -419,13 +428,15 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let ctor = qjs::JS_NewCFunction2(raw, Some(make), T::NAME.as_ptr(), T::LENGTH.into(), kind, 0);
         let ctor = Object::from_value(Value::from_raw(ctx.clone(), ctor))?;
         qjs::JS_SetConstructor(raw, ctor.as_value().as_raw(), proto.as_value().as_raw());
-        constructor_slot(T::ID, |slot| slot.set(qjs::JS_VALUE_GET_PTR(ctor.as_value().as_raw()) as usize));
+        constructor_slot(number::<T>(), |slot| {
+            slot.set(qjs::JS_VALUE_GET_PTR(ctor.as_value().as_raw()) as usize)
+        });
         super::function::members::<T>(ctx, &proto, &ctor)?;
         if let Some(display) = const { &T::DISPLAY } {
-            display::register(ctx, T::ID, display);
+            display::register(ctx, number::<T>(), display);
         }
-        qjs::JS_SetClassProto(raw, T::ID, leak(proto.into_value()));
-        let empty = super::value::fresh(ctx, qjs::JS_NewObjectClass(raw, T::ID))?;
+        qjs::JS_SetClassProto(raw, number::<T>(), leak(proto.into_value()));
+        let empty = super::value::fresh(ctx, qjs::JS_NewObjectClass(raw, number::<T>()))?;
         State::of(ctx).extension::<Shapes>().0.borrow_mut().push(Held::new(empty));
         if T::GLOBAL {
             super::function::define(ctx, &ctx.globals(), T::NAME, ctor.clone().into_value(), false)?;

@@ -11,6 +11,7 @@ pub mod buffer;
 pub mod c_format;
 pub mod charge;
 pub mod class;
+pub mod class_id;
 mod clock;
 pub mod clone;
 pub mod cluster;

@@ -54,7 +54,7 @@ struct Script {
 pub fn serializable<T: Class>(ctx: &Ctx<'_>, serialize: fn(&T) -> Box<dyn Serialized>) {
     let registry = State::of(ctx).extension::<Registry>();
     let serialize: Serialize = Rc::new(move |value| class::get::<T>(value).map(serialize));
-    registry.native.borrow_mut().insert(T::ID, serialize);
+    registry.native.borrow_mut().insert(class::number::<T>(), serialize);
 }
 
 /// Has a script asked for its objects: by `platformName` and, if it has them, by `isTransferable`

@@ -12,13 +12,14 @@ use rquickjs::object::Property;
 use rquickjs::{Array, Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::held::{Held, Tracer};
 use crate::js::{exception, promise, reflect, value};
 
 /// An interface whose objects are lists of pairs.
 pub trait PairSource: Class {
-    /// Number of its iterator's class in the engine.
-    const ITERATOR_ID: u32;
+    /// The id of its iterator's class.
+    type IteratorId: class_id::Of<Class = PairIterator<Self>>;
     /// `@@toStringTag` of its iterators: the interface's name, then " Iterator".
     const ITERATOR_NAME: &'static CStr;
 
@@ -60,7 +61,7 @@ pub struct PairIterator<S: PairSource> {
 }
 
 impl<S: PairSource> Class for PairIterator<S> {
-    const ID: u32 = S::ITERATOR_ID;
+    type Id = S::IteratorId;
     const NAME: &'static CStr = S::ITERATOR_NAME;
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[Member::Method(c"next", 0, next::<S>)];

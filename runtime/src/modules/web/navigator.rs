@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::Functions;
@@ -28,8 +29,12 @@ pub struct Navigator {
     languages: Slot,
 }
 
+impl class_id::Of for class_id::Navigator {
+    type Class = Navigator;
+}
+
 impl Class for Navigator {
-    const ID: u32 = 132;
+    type Id = class_id::Navigator;
     const NAME: &'static CStr = c"Navigator";
     const DISPLAY: Option<Display> = Some(Display::Attributes(&["userAgent"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[

@@ -16,6 +16,7 @@ use rquickjs::{Ctx, Error, Module, Object, Result, Value};
 
 use crate::js::class::{Class, Member, Scope, Static};
 use crate::js::engine::State;
+use crate::js::class_id;
 use crate::js::{class, clone, exception, function, value};
 use crate::modules::web::iterate;
 use store::{Full, IncrError, Map, OnFull, Options, Stored};
@@ -333,8 +334,12 @@ fn number<'js>(ctx: &Ctx<'js>, n: f64) -> Value<'js> {
     if n == 0.0 { Value::new_float(ctx.clone(), n) } else { Value::new_number(ctx.clone(), n) }
 }
 
+impl class_id::Of for class_id::SharedMap {
+    type Class = SharedMap;
+}
+
 impl Class for SharedMap {
-    const ID: u32 = 145;
+    type Id = class_id::SharedMap;
     const NAME: &'static CStr = c"SharedMap";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[

@@ -24,6 +24,7 @@ pub use open::Trust;
 
 use crate::io::budget;
 use crate::js::class::{self, Class, Member};
+use crate::js::class_id;
 use crate::js::engine::{Engine, State};
 use crate::js::function;
 use crate::js::held::Slot;
@@ -142,8 +143,12 @@ impl Drop for Handle {
     }
 }
 
+impl class_id::Of for class_id::SocketHandle {
+    type Class = Handle;
+}
+
 impl Class for Handle {
-    const ID: u32 = 146;
+    type Id = class_id::SocketHandle;
     const NAME: &'static CStr = c"SocketHandle";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

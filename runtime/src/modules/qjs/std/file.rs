@@ -16,6 +16,7 @@ use super::standard::{Number, Standard};
 use super::stream::{Device, Stream, TooLong};
 use crate::io::errno;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::engine::State;
 use crate::js::value::Bytes;
 use crate::js::{convert, exception, value};
@@ -32,8 +33,12 @@ pub enum File {
     Opened(RefCell<Option<Rc<OpenFile>>>),
 }
 
+impl class_id::Of for class_id::StdFile {
+    type Class = File;
+}
+
 impl Class for File {
-    const ID: u32 = 150;
+    type Id = class_id::StdFile;
     const NAME: &'static CStr = c"FILE";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[

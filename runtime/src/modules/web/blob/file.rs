@@ -10,6 +10,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use super::{Blob, Loaded, classes, parts};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::clone::platform::Serialized;
 use crate::js::display::Display;
 use crate::js::engine::State;
@@ -92,8 +93,12 @@ fn now_ms() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as f64
 }
 
+impl class_id::Of for class_id::WebFile {
+    type Class = File;
+}
+
 impl Class for File {
-    const ID: u32 = 161;
+    type Id = class_id::WebFile;
     const NAME: &'static CStr = c"File";
     const LENGTH: u8 = 2;
     const GLOBAL: bool = false;

@@ -15,6 +15,7 @@ use super::streams::bridge;
 use super::streams::source::Memory;
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Instance, Member, Scope};
+use crate::js::class_id;
 use crate::js::clone::platform::{self, Serialized};
 use crate::js::display::Display;
 use crate::js::engine::State;
@@ -131,8 +132,12 @@ fn normalised(kind: &str) -> String {
     }
 }
 
+impl class_id::Of for class_id::Blob {
+    type Class = Blob;
+}
+
 impl Class for Blob {
-    const ID: u32 = 160;
+    type Id = class_id::Blob;
     const NAME: &'static CStr = c"Blob";
     const GLOBAL: bool = false;
     const DISPLAY: Option<Display> = Some(Display::Attributes(&["size", "type"], class::attribute::<Self>));

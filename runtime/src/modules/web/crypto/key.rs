@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::clone::platform::Serialized;
 use crate::js::display::Display;
 use crate::js::function;
@@ -159,8 +160,12 @@ pub struct CryptoKey {
     _charge: Charge,
 }
 
+impl class_id::Of for class_id::CryptoKey {
+    type Class = CryptoKey;
+}
+
 impl Class for CryptoKey {
-    const ID: u32 = 164;
+    type Id = class_id::CryptoKey;
     const NAME: &'static CStr = c"CryptoKey";
     const GLOBAL: bool = false;
     const DISPLAY: Option<Display> =

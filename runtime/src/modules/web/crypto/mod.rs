@@ -33,6 +33,7 @@ use rquickjs::{Ctx, Result, Value};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::function::Functions;
@@ -56,8 +57,12 @@ struct Store(RefCell<Vec<u8>>);
 /// The `crypto` object: it has no state.
 pub struct Crypto;
 
+impl class_id::Of for class_id::Crypto {
+    type Class = Crypto;
+}
+
 impl Class for Crypto {
-    const ID: u32 = 131;
+    type Id = class_id::Crypto;
     const NAME: &'static CStr = c"Crypto";
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"getRandomValues", 1, get_random_values),

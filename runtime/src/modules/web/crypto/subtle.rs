@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::io;
 use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::convert::{to_bool, to_int32};
 use crate::js::engine::State;
 use crate::js::{exception, function, promise, value};
@@ -29,8 +30,12 @@ use super::{operations, pool, secret};
 /// The object: it has no state.
 pub struct SubtleCrypto;
 
+impl class_id::Of for class_id::SubtleCrypto {
+    type Class = SubtleCrypto;
+}
+
 impl Class for SubtleCrypto {
-    const ID: u32 = 165;
+    type Id = class_id::SubtleCrypto;
     const NAME: &'static CStr = c"SubtleCrypto";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[

@@ -10,6 +10,7 @@ use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8};
 use rquickjs::{Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::{exception, value};
@@ -26,8 +27,12 @@ pub struct TextDecoder {
     stream: RefCell<Option<Decoder>>,
 }
 
+impl class_id::Of for class_id::TextDecoder {
+    type Class = TextDecoder;
+}
+
 impl Class for TextDecoder {
-    const ID: u32 = 116;
+    type Id = class_id::TextDecoder;
     const NAME: &'static CStr = c"TextDecoder";
     const DISPLAY: Option<Display> =
         Some(Display::Attributes(&["encoding", "fatal", "ignoreBOM"], class::attribute::<Self>));

@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::{exception, function, reflect, value};
 
@@ -34,8 +35,12 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
+impl class_id::Of for class_id::TextEncoder {
+    type Class = TextEncoder;
+}
+
 impl Class for TextEncoder {
-    const ID: u32 = 115;
+    type Id = class_id::TextEncoder;
     const NAME: &'static CStr = c"TextEncoder";
     const DISPLAY: Option<Display> = Some(Display::Attributes(&["encoding"], class::attribute::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[

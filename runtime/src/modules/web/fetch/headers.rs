@@ -12,6 +12,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::header_list::{self, HeaderList};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::exception::{range_error, type_error};
@@ -236,8 +237,12 @@ impl Headers {
     }
 }
 
+impl class_id::Of for class_id::HeadersIterator {
+    type Class = iterate::PairIterator<Headers>;
+}
+
 impl PairSource for Headers {
-    const ITERATOR_ID: u32 = 103;
+    type IteratorId = class_id::HeadersIterator;
     const ITERATOR_NAME: &'static CStr = c"Headers Iterator";
 
     fn pair(&self, index: usize) -> Option<(String, String)> {
@@ -252,8 +257,12 @@ impl PairSource for Headers {
     }
 }
 
+impl class_id::Of for class_id::Headers {
+    type Class = Headers;
+}
+
 impl Class for Headers {
-    const ID: u32 = 100;
+    type Id = class_id::Headers;
     const NAME: &'static CStr = c"Headers";
     const DISPLAY: Option<Display> = Some(Display::Pairs(": ", iterate::shown::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[

@@ -15,6 +15,7 @@ use super::incoming::{Head, IncomingBody};
 use super::mixin::{self, Bodied};
 use super::settings::Settings;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::exception::type_error;
 use crate::js::held::{Slot, Tracer};
@@ -257,8 +258,12 @@ impl Bodied for Request {
     }
 }
 
+impl class_id::Of for class_id::Request {
+    type Class = Request;
+}
+
 impl Class for Request {
-    const ID: u32 = 102;
+    type Id = class_id::Request;
     const NAME: &'static CStr = c"Request";
     const LENGTH: u8 = 1;
     const DISPLAY: Option<Display> =

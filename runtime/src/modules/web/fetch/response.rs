@@ -14,6 +14,7 @@ use super::header_list::HeaderList;
 use super::headers::{Headers, SharedHeaders, dictionary, member};
 use super::mixin::{self, Bodied};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
 use crate::js::held::{Held, Slot, Tracer};
@@ -253,8 +254,12 @@ impl Bodied for Response {
     }
 }
 
+impl class_id::Of for class_id::Response {
+    type Class = Response;
+}
+
 impl Class for Response {
-    const ID: u32 = 101;
+    type Id = class_id::Response;
     const NAME: &'static CStr = c"Response";
     const DISPLAY: Option<Display> = Some(Display::Attributes(
         &["status", "statusText", "headers", "bodyUsed", "url"],

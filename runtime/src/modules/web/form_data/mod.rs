@@ -17,6 +17,7 @@ use super::streams::source::Collect;
 use super::{embed, iterate};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::held::{Held, Slot, Tracer};
@@ -169,8 +170,12 @@ impl Entry {
     }
 }
 
+impl class_id::Of for class_id::FormDataIterator {
+    type Class = iterate::PairIterator<FormData>;
+}
+
 impl iterate::PairSource for FormData {
-    const ITERATOR_ID: u32 = 163;
+    type IteratorId = class_id::FormDataIterator;
     const ITERATOR_NAME: &'static CStr = c"FormData Iterator";
 
     fn pair(&self, index: usize) -> Option<(String, String)> {
@@ -188,8 +193,12 @@ impl iterate::PairSource for FormData {
     }
 }
 
+impl class_id::Of for class_id::FormData {
+    type Class = FormData;
+}
+
 impl Class for FormData {
-    const ID: u32 = 162;
+    type Id = class_id::FormData;
     const NAME: &'static CStr = c"FormData";
     const GLOBAL: bool = false;
     const DISPLAY: Option<Display> = Some(Display::Entries(

@@ -14,6 +14,7 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 use crate::io;
 use crate::js::alive::Hold;
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::clone::{self, platform};
 use crate::js::engine::{Engine, State};
 use crate::js::function::{self, Functions};
@@ -44,8 +45,12 @@ struct Tasks {
 /// What keeps a script alive while a port listens.
 struct Kept(RefCell<Option<Hold>>);
 
+impl class_id::Of for class_id::PortHold {
+    type Class = Kept;
+}
+
 impl Class for Kept {
-    const ID: u32 = 133;
+    type Id = class_id::PortHold;
     const NAME: &'static CStr = c"PortHold";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
@@ -22,8 +23,12 @@ pub mod timeline;
 /// The `performance` object: it has no state.
 pub struct Performance;
 
+impl class_id::Of for class_id::Performance {
+    type Class = Performance;
+}
+
 impl Class for Performance {
-    const ID: u32 = 130;
+    type Id = class_id::Performance;
     const NAME: &'static CStr = c"Performance";
     const GLOBAL: bool = false;
     const DISPLAY: Option<Display> = Some(Display::Attributes(&["timeOrigin"], class::attribute::<Self>));

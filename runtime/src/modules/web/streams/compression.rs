@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Result, Value};
 
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::{buffer, exception, value};
 
 use super::coders::{self, Coder, FORMATS};
@@ -36,8 +37,12 @@ struct State {
     output: Bytes,
 }
 
+impl class_id::Of for class_id::StreamCoder {
+    type Class = Native;
+}
+
 impl Class for Native {
-    const ID: u32 = 156;
+    type Id = class_id::StreamCoder;
     const NAME: &'static CStr = c"Coder";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

@@ -17,6 +17,7 @@ use super::source::{self, ByteSource, Source};
 use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::engine::{Engine, State};
 use crate::js::exception;
 use crate::js::function::Functions;
@@ -42,8 +43,12 @@ pub trait ByteSink {
 /// A sink as `pipe.js` holds it.
 pub(super) struct Drain(pub(super) Rc<dyn ByteSink>);
 
+impl class_id::Of for class_id::StreamDrain {
+    type Class = Drain;
+}
+
 impl Class for Drain {
-    const ID: u32 = 147;
+    type Id = class_id::StreamDrain;
     const NAME: &'static CStr = c"ByteDrain";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];
@@ -208,8 +213,12 @@ fn sink_failed(ctx: &Ctx<'_>, sink: &dyn ByteSink, message: &str) -> Error {
 /// A passage as `pipe.js` holds it.
 pub(super) struct Passage(Rc<Brake>);
 
+impl class_id::Of for class_id::StreamPassage {
+    type Class = Passage;
+}
+
 impl Class for Passage {
-    const ID: u32 = 148;
+    type Id = class_id::StreamPassage;
     const NAME: &'static CStr = c"BytePassage";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

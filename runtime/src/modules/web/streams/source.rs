@@ -15,6 +15,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::exception::{self, Thrown};
 use crate::js::function::Functions;
 use crate::js::{buffer, promise, value};
@@ -117,8 +118,12 @@ impl ByteSource for Memory {
 /// A source as `body.js` holds it.
 pub(super) struct Source(pub(super) Rc<dyn ByteSource>);
 
+impl class_id::Of for class_id::StreamSource {
+    type Class = Source;
+}
+
 impl Class for Source {
-    const ID: u32 = 157;
+    type Id = class_id::StreamSource;
     const NAME: &'static CStr = c"ByteSource";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];
@@ -151,8 +156,12 @@ impl Arrival {
 /// A sink as `body.js` holds it.
 pub(super) struct Sink(pub(super) Rc<Arrival>);
 
+impl class_id::Of for class_id::StreamSink {
+    type Class = Sink;
+}
+
 impl Class for Sink {
-    const ID: u32 = 158;
+    type Id = class_id::StreamSink;
     const NAME: &'static CStr = c"ByteSink";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];
@@ -207,8 +216,12 @@ impl Collector {
     }
 }
 
+impl class_id::Of for class_id::StreamCollector {
+    type Class = Collector;
+}
+
 impl Class for Collector {
-    const ID: u32 = 159;
+    type Id = class_id::StreamCollector;
     const NAME: &'static CStr = c"ByteCollector";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rquickjs::{Coerced, Ctx, FromJs, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope, Static};
+use crate::js::class_id;
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
@@ -59,8 +60,12 @@ struct Owned {
     callback: Rc<Held>,
 }
 
+impl class_id::Of for class_id::TimerHold {
+    type Class = Owned;
+}
+
 impl Class for Owned {
-    const ID: u32 = 190;
+    type Id = class_id::TimerHold;
     const NAME: &'static CStr = c"Timer";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];

@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Result, Value};
 
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::held::{Slot, Tracer};
 use crate::js::{exception, value};
@@ -105,8 +106,12 @@ macro_rules! set {
     };
 }
 
+impl class_id::Of for class_id::Url {
+    type Class = Url;
+}
+
 impl Class for Url {
-    const ID: u32 = 110;
+    type Id = class_id::Url;
     const NAME: &'static CStr = c"URL";
     const LENGTH: u8 = 1;
     const DISPLAY: Option<Display> = Some(Display::Attributes(

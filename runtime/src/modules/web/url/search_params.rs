@@ -13,6 +13,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use super::Record;
 use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::{exception, value};
 use crate::modules::web::iterate::{self, PairSource};
@@ -91,8 +92,12 @@ pub fn serialize(list: &[Pair]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(list).finish()
 }
 
+impl class_id::Of for class_id::SearchParamsIterator {
+    type Class = iterate::PairIterator<SearchParams>;
+}
+
 impl PairSource for SearchParams {
-    const ITERATOR_ID: u32 = 112;
+    type IteratorId = class_id::SearchParamsIterator;
     const ITERATOR_NAME: &'static CStr = c"URLSearchParams Iterator";
 
     fn pair(&self, index: usize) -> Option<Pair> {
@@ -100,8 +105,12 @@ impl PairSource for SearchParams {
     }
 }
 
+impl class_id::Of for class_id::SearchParams {
+    type Class = SearchParams;
+}
+
 impl Class for SearchParams {
-    const ID: u32 = 111;
+    type Id = class_id::SearchParams;
     const NAME: &'static CStr = c"URLSearchParams";
     const DISPLAY: Option<Display> = Some(Display::Pairs(" => ", iterate::shown::<Self>));
     const MEMBERS: &'static [Member<Self>] = &[

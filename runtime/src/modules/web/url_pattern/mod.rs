@@ -13,6 +13,7 @@ use urlpattern::{UrlPatternInit, UrlPatternMatchInput};
 
 use super::{embed, iterate};
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::held::Tracer;
 use crate::js::{exception, value};
@@ -182,8 +183,12 @@ impl URLPattern {
     }
 }
 
+impl class_id::Of for class_id::UrlPattern {
+    type Class = URLPattern;
+}
+
 impl Class for URLPattern {
-    const ID: u32 = 134;
+    type Id = class_id::UrlPattern;
     const NAME: &'static CStr = c"URLPattern";
     const GLOBAL: bool = false;
     const DISPLAY: Option<Display> = Some(Display::Attributes(&NAMES, class::attribute::<Self>));

@@ -22,6 +22,7 @@ use self::thread::{Leash, Seed, ThreadPermit};
 use crate::io::{self, Backend};
 use crate::js::alive::Hold;
 use crate::js::class::{self, Class, Member, Scope};
+use crate::js::class_id;
 use crate::js::clone::{self, Packed};
 use crate::js::engine::{Engine, State};
 use crate::js::exception::{self, Thrown};
@@ -94,8 +95,12 @@ struct Worker {
     listening: Cell<Option<u64>>,
 }
 
+impl class_id::Of for class_id::Worker {
+    type Class = Worker;
+}
+
 impl Class for Worker {
-    const ID: u32 = 154;
+    type Id = class_id::Worker;
     const NAME: &'static CStr = c"Worker";
     const LENGTH: u8 = 1;
     const GLOBAL: bool = false;
