@@ -50,6 +50,7 @@ mod js_fetch;
 mod js_form_data;
 mod js_global_events;
 mod js_interfaces;
+mod js_internal_modules;
 mod js_json;
 mod js_locks;
 mod js_messaging;

@@ -12,9 +12,8 @@ use super::class::{Scope, Static};
 use super::compile::{self, Code};
 use super::engine::State;
 use super::function::{self, Functions};
-use super::held::{Held, Slot};
-use super::script::{self, Script};
-use super::{exception, isolated, loader, promise, value};
+use super::natives;
+use super::{exception, internal, isolated, loader, promise, script, value};
 use crate::source::Sources;
 use crate::source::commonjs_names;
 use crate::source::names;
@@ -24,14 +23,8 @@ use crate::source::prepare::{Exports, Prepared};
 use crate::source::resolve::{self, By};
 use crate::source::running::{self, COMMONJS_BEFORE};
 
-static SCRIPT: Script = Script::new(c"jsserve:commonjs", include_str!("commonjs.js"));
-
-/// The CommonJS modules of one engine.
-#[derive(Default)]
-struct CommonJs {
-    /// The function `load` of commonjs.js.
-    load: Slot,
-}
+/// The text of `jsserve:internal/js/commonjs`.
+pub const SOURCE: &str = include_str!("commonjs.js");
 
 /// The body of the module `name`, as a script whose value is its function.
 pub(super) fn compile(ctx: &Ctx<'_>, code: &Code, name: &str, prepared: &Prepared) -> Result<Box<[u8]>> {
@@ -51,7 +44,7 @@ pub(super) fn compile(ctx: &Ctx<'_>, code: &Code, name: &str, prepared: &Prepare
         .flatten();
     let bytecode = match apart {
         Some(bytecode) => bytecode,
-        None => script::compile(ctx, &source, &name, 0, 0)?,
+        None => script::compile(ctx, &source, &name)?,
     };
     if let Some(key) = key {
         cache.store(&key, &bytecode);
@@ -93,25 +86,20 @@ impl Functions for Face {
 
 /// `load(path)`: the module's `module.exports`; it runs now, where it has not before.
 fn load<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let ctx = scope.ctx;
-    let state = State::of(ctx).extension::<CommonJs>();
-    let load = state.load.get_or(ctx, || {
-        let natives = Object::new(ctx.clone())?;
-        function::install::<Natives>(ctx, &natives)?;
-        let start = Held::new(SCRIPT.run(ctx)?);
-        promise::call(ctx, &start, None, &[natives.into_value()])
-    })?;
-    promise::call(ctx, &Held::new(load), None, &[scope.arg(0)])
+    internal::call(scope.ctx, "jsserve:internal/js/commonjs", "load", &[scope.arg(0)])
 }
 
-struct Natives;
+/// `jsserve:internal/js/commonjs_natives`.
+pub struct CommonJsFunctions;
 
-impl Functions for Natives {
+impl natives::Natives for CommonJsFunctions {}
+
+impl Functions for CommonJsFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"resolve", 2, |scope| {
             let (base, name) = (value::to_string(&scope.arg(0))?, value::to_string(&scope.arg(1))?);
-            if let Some((first, _)) = State::of(scope.ctx).table.find(&name) {
-                return value::string(scope.ctx, first);
+            if let Some(builtin) = State::of(scope.ctx).table.find(&name) {
+                return value::string(scope.ctx, builtin.name());
             }
             let found = resolve::resolve(State::of(scope.ctx).cluster().sources(), &base, &name, By::Require)
                 .map_err(|message| loader::not_found(scope.ctx, &message, &base, &name))?;

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
+use super::builtins::Table;
 use super::cluster::Cluster;
 use super::{commonjs, data_module, exception, isolated, loader};
 use crate::source::cache::CacheKey;
@@ -47,7 +48,7 @@ pub struct Code {
     resolved: RwLock<HashMap<String, HashMap<String, String>>>,
     /// Modules with imports whose attributes say what a file is: bytecode loses attributes.
     with_attributes: RwLock<HashSet<String>>,
-    table: OnceLock<&'static loader::Table>,
+    table: OnceLock<&'static Table>,
 }
 
 /// A module that was compiled before.
@@ -108,12 +109,12 @@ impl Code {
     }
 
     /// Tells which modules are built in.
-    pub(super) fn set_table(&self, table: &'static loader::Table) {
+    pub(super) fn set_table(&self, table: &'static Table) {
         let _ = self.table.set(table);
     }
 
     /// The modules that are built in.
-    pub(super) fn table(&self) -> Option<&'static loader::Table> {
+    pub(super) fn table(&self) -> Option<&'static Table> {
         self.table.get().copied()
     }
 

@@ -12,11 +12,12 @@ use std::time::Duration;
 use rquickjs::{Context, Ctx, Runtime, Value, qjs};
 
 use super::alive::Alive;
+use super::builtins::Table;
 use super::clock::thread_cpu;
 use super::cluster::Cluster;
 use super::exception::{Cause, Thrown};
 use super::extensions::Extensions;
-use super::loader::{AppLoader, AppResolver, Table};
+use super::loader::{AppLoader, AppResolver};
 use super::pump::Rejections;
 use super::reach::Reach;
 use super::reuse::Resting;
@@ -351,7 +352,7 @@ impl Engine {
         runtime.set_loader(AppResolver::new(table, code.clone()), AppLoader::new(table, code));
         let engine = Rc::new(Engine { state, context, runtime });
         *engine.state.engine.borrow_mut() = Rc::downgrade(&engine);
-        engine.turn(|ctx| match table.globals.iter().try_for_each(|install| install(ctx)) {
+        engine.turn(|ctx| match table.globals.iter().try_for_each(|global| (global.install)(ctx)) {
             Ok(()) => Ok(()),
             Err(error) => Err(Thrown::of(ctx, &error)),
         })?;

@@ -2,7 +2,7 @@
 //!
 //! Owns: small programs for each. Must not know: sockets, modules.
 
-use super::super::loader::Table;
+use super::super::builtins::Table;
 use super::super::promise::{self, Observer};
 use super::super::{compile::Code, value};
 use super::*;

@@ -74,10 +74,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::js::builtins::Table;
     use crate::js::compile::Code;
     use crate::js::engine::{Engine, EngineLimits, Pulse};
     use crate::js::exception::Thrown;
-    use crate::js::loader::Table;
     use crate::js::promise;
 
     fn engine() -> Rc<Engine> {

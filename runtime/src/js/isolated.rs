@@ -39,7 +39,7 @@ pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8]) -> Option<Vec<u8>
 
 /// The bytecode of a classic script, as [`module`].
 pub(super) fn script(ctx: &Ctx<'_>, source: &str, name: &std::ffi::CStr) -> Option<Box<[u8]>> {
-    with_parser(ctx, Rc::default(), |ctx| script::compile(ctx, source, name, 0, 0))
+    with_parser(ctx, Rc::default(), |ctx| script::compile(ctx, source, name))
 }
 
 fn with_parser<T>(

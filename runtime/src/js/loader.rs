@@ -1,7 +1,6 @@
 //! The engine's module hooks: names to modules.
 //!
-//! Owns: the form of the table of built-in modules, import attributes, `import.meta`. Must not know: which
-//! built-in modules there are.
+//! Owns: import attributes, `import.meta`. Must not know: which built-in modules there are.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,43 +11,12 @@ use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Function, Module, Result, Value};
 
+use super::builtins::Table;
 use super::compile::Code;
 use super::engine::State;
-use super::{exception, value};
+use super::{exception, internal, value};
 use crate::source::names::{self, Kind};
 use crate::source::{importing, paths, resolve};
-
-/// Makes a native module under the name it was imported by.
-pub type Declare = for<'js> fn(&Ctx<'js>, &str) -> Result<Module<'js, Declared>>;
-/// Puts something on `globalThis`.
-pub type Install = for<'js> fn(&Ctx<'js>) -> Result<()>;
-
-/// What every engine has, handed in from above.
-pub struct Table {
-    /// Built-in modules, matched exactly: their names, and what makes one.
-    pub modules: &'static [(&'static [&'static str], Declare)],
-    /// Globals, installed in this order.
-    pub globals: &'static [Install],
-    /// Gives the engine of a thread that a script starts what the script's own has beyond these.
-    pub thread_of_script: Install,
-}
-
-impl Table {
-    /// No module and no global.
-    pub const EMPTY: Table = Table { modules: &[], globals: &[], thread_of_script: |_| Ok(()) };
-
-    /// A built-in module by any of its names: the first of them, and what makes it.
-    pub(super) fn find(&self, name: &str) -> Option<(&'static str, Declare)> {
-        let (names, declare) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
-        Some((names.first()?, *declare))
-    }
-
-    /// That name of a built-in module that is a URL; its first name where none is.
-    fn url(&self, name: &str) -> Option<&'static str> {
-        let (names, _) = self.modules.iter().find(|(names, _)| names.contains(&name))?;
-        names.iter().find(|name| name.contains(':')).or(names.first()).copied()
-    }
-}
 
 /// Resolves specifiers.
 pub struct AppResolver {
@@ -71,9 +39,9 @@ impl Resolver for AppResolver {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        if let Some((first, _)) = self.table.find(name) {
+        if let Some(builtin) = self.table.find_for(base, name) {
             // One module, whatever the name.
-            return Ok(first.to_owned());
+            return Ok(internal::current(ctx, builtin));
         }
         let kind = attributes.map(|given| kind(ctx, &given, name)).transpose()?.flatten();
         let found = self.code.resolve(base, name).map_err(|message| not_found(ctx, &message, base, name))?;
@@ -138,8 +106,8 @@ impl Loader for AppLoader {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        match self.table.find(name) {
-            Some((_, declare)) => declare(ctx, name),
+        match self.table.loaded_as(name) {
+            Some(builtin) => internal::load(ctx, builtin, name),
             // What attributes say is in the name.
             None => load(ctx, &self.code, name),
         }

@@ -66,9 +66,9 @@ mod tests {
 
     use rquickjs::Value;
 
+    use super::super::builtins::Table;
     use super::super::compile::Code;
     use super::super::engine::{Engine, EngineLimits, Health, Pulse};
-    use super::super::loader::Table;
 
     #[test]
     fn a_built_in_that_no_interrupt_reaches_ends_when_the_memory_is_taken() {

@@ -8,39 +8,133 @@ pub mod qjs;
 pub mod types;
 pub mod web;
 
-use crate::js::loader::Table;
+use crate::js::builtins::{Builtin, Content, Global, Install, Table};
+use crate::js::{commonjs, json, natives, stack};
+
+/// A module of ours in JavaScript: its file is called as it is.
+macro_rules! script {
+    ($name:literal, $source:expr) => {
+        Builtin::internal(&[concat!("jsserve:internal/", $name)], Content::Source($source))
+    };
+    ($folder:literal / $name:literal) => {
+        script!($name, include_str!(concat!($folder, "/", $name, ".js")))
+    };
+}
+
+/// A module of ours in Rust.
+macro_rules! natives {
+    ($name:literal, $functions:ty) => {
+        Builtin::internal(
+            &[concat!("jsserve:internal/", $name)],
+            Content::Natives(natives::declare::<$functions>),
+        )
+    };
+}
+
+const fn global(install: Install, types: &'static [&'static str]) -> Global {
+    Global { install, types }
+}
 
 /// Every module and global there is.
 pub static TABLE: Table = Table {
     modules: &[
-        (&["jsserve:shared"], own::shared::declare),
-        (&["os", "qjs:os"], qjs::os::declare),
-        (&["sockets", "cloudflare:sockets"], own::sockets::declare),
-        (&["std", "qjs:std"], qjs::std::declare),
+        // For apps.
+        Builtin::natives(
+            &["os", "qjs:os"],
+            qjs::os::declare,
+            &[
+                include_str!("qjs/os/os.d.ts"),
+                include_str!("qjs/os/system.d.ts"),
+                include_str!("qjs/os/constants.d.ts"),
+            ],
+        ),
+        Builtin::natives(
+            &["sockets", "cloudflare:sockets"],
+            own::sockets::declare,
+            &[include_str!("own/sockets/sockets.d.ts")],
+        ),
+        Builtin::natives(&["std", "qjs:std"], qjs::std::declare, &[include_str!("qjs/std/std.d.ts")]),
+        Builtin::natives(
+            &["jsserve:shared"],
+            own::shared::declare,
+            &[include_str!("own/shared/shared.d.ts")],
+        ),
+        // For each other.
+        natives!("abort/natives", web::abort::AbortFunctions),
+        script!("web" / "abort/abort_signal"),
+        script!("web" / "abort/event"),
+        script!("web" / "abort/event_target"),
+        natives!("errors/natives", web::errors::ErrorFunctions),
+        script!("web" / "errors/quota_exceeded_error"),
+        natives!("events/natives", web::events::EventFunctions),
+        script!("web" / "events/global_events"),
+        natives!("js/commonjs_natives", commonjs::CommonJsFunctions),
+        script!("js/commonjs", commonjs::SOURCE),
+        natives!("locks/natives", web::locks::LockFunctions),
+        script!("web" / "locks/lock_manager"),
+        natives!("messaging/natives", web::messaging::PortFunctions),
+        natives!("messaging/tasks", web::messaging::TaskFunctions),
+        script!("web" / "messaging/message_port"),
+        natives!("performance/natives", web::performance::timeline::TimelineFunctions),
+        script!("web" / "performance/entry"),
+        script!("web" / "performance/entry_buffer"),
+        script!("web" / "performance/observer"),
+        script!("web" / "performance/timeline"),
+        natives!("sockets/natives", own::sockets::SocketFunctions),
+        script!("own" / "sockets/socket"),
+        natives!("streams/natives", web::streams::StreamFunctions),
+        natives!("streams/passages", web::streams::PassageFunctions),
+        natives!("streams/sources", web::streams::SourceFunctions),
+        script!("web" / "streams/body"),
+        script!("web" / "streams/coding_streams"),
+        script!("web" / "streams/conversions"),
+        script!("web" / "streams/index"),
+        script!("web" / "streams/pipe"),
+        script!("web" / "streams/queue"),
+        script!("web" / "streams/queuing_strategy"),
+        script!("web" / "streams/readable"),
+        script!("web" / "streams/readable_byob"),
+        script!("web" / "streams/readable_byte"),
+        script!("web" / "streams/readable_default"),
+        script!("web" / "streams/readable_from"),
+        script!("web" / "streams/readable_iterator"),
+        script!("web" / "streams/readable_state"),
+        script!("web" / "streams/readable_tee"),
+        script!("web" / "streams/transfer"),
+        script!("web" / "streams/transform"),
+        script!("web" / "streams/writable"),
+        script!("web" / "streams/writable_state"),
+        script!("web" / "streams/writable_writer"),
+        natives!("webidl/natives", web::webidl::Shared),
+        script!("web" / "webidl/list"),
+        script!("web" / "webidl/webidl"),
     ],
     globals: &[
-        web::date::install,
-        web::errors::install,
-        crate::js::json::install,
-        web::structured_clone::install,
-        web::url::install,
-        web::url_pattern::install,
-        web::encoding::install,
-        web::fetch::install,
-        web::performance::install,
-        web::timers::install,
-        web::crypto::install,
-        web::navigator::install,
-        web::locks::install,
-        web::report::install,
-        web::abort::install,
-        web::events::install,
-        web::messaging::install,
-        web::streams::install,
-        web::blob::install,
-        web::form_data::install,
-        web::console::install,
-        crate::js::stack::install,
+        global(web::date::install, &[]),
+        global(web::errors::install, &[include_str!("web/errors/errors.d.ts")]),
+        global(json::install, &[]),
+        global(web::structured_clone::install, &[include_str!("web/structured_clone/structured_clone.d.ts")]),
+        global(web::url::install, &[include_str!("web/url/url.d.ts")]),
+        global(web::url_pattern::install, &[include_str!("web/url_pattern/url_pattern.d.ts")]),
+        global(web::encoding::install, &[include_str!("web/encoding/encoding.d.ts")]),
+        global(web::fetch::install, &[include_str!("web/fetch/fetch.d.ts")]),
+        global(web::performance::install, &[include_str!("web/performance/performance.d.ts")]),
+        global(web::timers::install, &[include_str!("web/timers/timers.d.ts")]),
+        global(
+            web::crypto::install,
+            &[include_str!("web/crypto/crypto.d.ts"), include_str!("web/crypto/subtle.d.ts")],
+        ),
+        global(web::navigator::install, &[]),
+        global(web::locks::install, &[include_str!("web/locks/locks.d.ts")]),
+        global(web::report::install, &[]),
+        global(web::abort::install, &[include_str!("web/abort/abort.d.ts")]),
+        global(web::events::install, &[include_str!("web/events/events.d.ts")]),
+        global(web::messaging::install, &[include_str!("web/messaging/messaging.d.ts")]),
+        global(web::streams::install, &[include_str!("web/streams/streams.d.ts")]),
+        global(web::blob::install, &[include_str!("web/blob/blob.d.ts")]),
+        global(web::form_data::install, &[include_str!("web/form_data/form_data.d.ts")]),
+        global(web::console::install, &[include_str!("web/console/console.d.ts")]),
+        global(stack::install, &[]),
     ],
     thread_of_script: qjs::print::thread_of_script,
 };

@@ -15,7 +15,7 @@ use runtime::js::cluster::Cluster;
 use runtime::js::compile::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::js::exception::Thrown;
-use runtime::js::loader::Table;
+use runtime::js::builtins::Table;
 use runtime::js::promise::{self, Observer};
 use runtime::js::{Ctx, Value};
 

@@ -11,9 +11,26 @@ use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::Scope;
 use crate::js::function::{self, Functions};
-use crate::js::{exception, reflect};
+use crate::js::{exception, internal, reflect};
 
 type Load = for<'a> fn(&Ctx<'a>, &str) -> Result<Value<'a>>;
+
+/// Where a global comes from.
+#[derive(Clone, Copy)]
+enum Origin {
+    Function(Load),
+    /// An export of this name of an internal module.
+    Module(&'static str),
+}
+
+impl Origin {
+    fn get<'js>(self, ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
+        match self {
+            Origin::Function(load) => load(ctx, name),
+            Origin::Module(module) => internal::exports(ctx, module)?.get(name),
+        }
+    }
+}
 
 /// Puts each of `names` on `globalThis` as an accessor that replaces itself by what `load` makes.
 /// Assigning to one of them replaces it, too.
@@ -21,22 +38,30 @@ type Load = for<'a> fn(&Ctx<'a>, &str) -> Result<Value<'a>>;
 /// # Errors
 /// Out of memory.
 pub fn lazy_globals(ctx: &Ctx<'_>, names: &'static [&'static str], load: Load) -> Result<()> {
-    lazy(ctx, names, load, false)
+    lazy(ctx, names, Origin::Function(load), false)
 }
 
-/// As [`lazy_globals`], for operations: those are enumerable (Web IDL, section 3.7.7).
+/// As [`lazy_globals`]: each is the export of its name of the internal module `module`.
 ///
 /// # Errors
 /// Out of memory.
-pub fn lazy_operations(ctx: &Ctx<'_>, names: &'static [&'static str], load: Load) -> Result<()> {
-    lazy(ctx, names, load, true)
+pub fn lazy_exports(ctx: &Ctx<'_>, module: &'static str, names: &'static [&'static str]) -> Result<()> {
+    lazy(ctx, names, Origin::Module(module), false)
 }
 
-fn lazy<'js>(ctx: &Ctx<'js>, names: &'static [&'static str], load: Load, enumerable: bool) -> Result<()> {
+/// As [`lazy_exports`], for operations: those are enumerable (Web IDL, section 3.7.7).
+///
+/// # Errors
+/// Out of memory.
+pub fn lazy_operations(ctx: &Ctx<'_>, module: &'static str, names: &'static [&'static str]) -> Result<()> {
+    lazy(ctx, names, Origin::Module(module), true)
+}
+
+fn lazy<'js>(ctx: &Ctx<'js>, names: &'static [&'static str], origin: Origin, enumerable: bool) -> Result<()> {
     for name in names.iter().copied() {
         let accessor = Accessor::new(
             move |ctx: Ctx<'js>| {
-                let value = load(&ctx, name)?;
+                let value = origin.get(&ctx, name)?;
                 replace(&ctx, name, value.clone(), enumerable)?;
                 Ok::<_, rquickjs::Error>(value)
             },

@@ -27,3 +27,4 @@ pub mod structured_clone;
 pub mod timers;
 pub mod url;
 pub mod url_pattern;
+pub mod webidl;

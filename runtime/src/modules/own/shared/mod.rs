@@ -188,7 +188,7 @@ fn coded(ctx: &Ctx<'_>, message: &str, name: &str, code: &str) -> Error {
 }
 
 /// A map as one worker sees it.
-struct SharedMap {
+pub struct SharedMap {
     name: String,
     map: Arc<Map>,
 }

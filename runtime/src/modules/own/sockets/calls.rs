@@ -19,15 +19,22 @@ use crate::io::spawn;
 use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
+use crate::js::natives::Natives;
 use crate::js::{exception, promise, value};
 use crate::modules::web::streams::bridge;
 use crate::net::RECV_BYTES;
 use crate::net::link::Link;
 
-/// What `socket.js` calls; argument 0 is the handle.
-pub(super) struct Host;
+/// `jsserve:internal/sockets/natives`; argument 0 is the handle.
+pub struct SocketFunctions;
 
-impl Functions for Host {
+impl Natives for SocketFunctions {
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register::<Handle>(ctx)
+    }
+}
+
+impl Functions for SocketFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"dial", 2, dial),
         (c"open", 1, open_link),

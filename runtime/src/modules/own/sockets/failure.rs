@@ -2,10 +2,9 @@
 //!
 //! Owns: how it is made. Must not know: who fails.
 
-use rquickjs::{Ctx, Error, Object};
+use rquickjs::{Ctx, Error};
 
-use crate::js::held::Held;
-use crate::js::{promise, value};
+use crate::js::{internal, value};
 pub(super) use crate::net::ConnectionError;
 
 /// A failure, thrown.
@@ -17,10 +16,8 @@ pub(super) trait Throw {
 impl Throw for ConnectionError {
     fn throw(&self, ctx: &Ctx<'_>) -> Error {
         let make = || {
-            let kit: Object = super::kit(ctx)?;
-            let make = Held::new(kit.get("failure")?);
             let words = [value::string(ctx, &self.message)?, value::string(ctx, self.code)?];
-            promise::call(ctx, &make, None, &words)
+            internal::call(ctx, super::SOCKET, "failure", &words)
         };
         match make() {
             Ok(error) => ctx.throw(error),

@@ -17,7 +17,7 @@ use crate::io::{Stream, UNKNOWN_ADDRESS, sleep_until};
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::Engine;
-use crate::js::promise;
+use crate::js::{internal, promise};
 use crate::net::Channel;
 use crate::net::link::{Info, Link};
 
@@ -69,7 +69,7 @@ impl Inbound {
     /// # Errors
     /// Out of memory.
     pub fn socket<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
-        let accept = Held::new(super::kit(ctx)?.get("accept")?);
+        let accept = Held::new(internal::exports(ctx, super::SOCKET)?.get("accept")?);
         let handle = class::instance(ctx, Handle::new(ctx, self.link.clone(), None, None))?;
         let socket = promise::call(ctx, &accept, None, &[handle])?;
         *self.socket.borrow_mut() = Some(Held::new(socket.clone()));
@@ -118,8 +118,7 @@ impl Inbound {
             let end = || {
                 let socket = self.socket.borrow();
                 let socket = socket.as_ref().map_or(Value::new_undefined(ctx.clone()), |held| held.get(ctx));
-                let end = Held::new(super::kit(ctx)?.get(how)?);
-                promise::call(ctx, &end, None, &[socket]).map(drop)
+                internal::call(ctx, super::SOCKET, how, &[socket]).map(drop)
             };
             let ended = end();
             if ended.is_err() {

@@ -18,24 +18,24 @@ use std::ffi::CStr;
 use std::rc::{Rc, Weak};
 
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
-use rquickjs::{Ctx, FromJs, Module, Object, Result, Value};
+use rquickjs::{Ctx, Module, Object, Result, Value};
 
 pub use open::Trust;
 
 use crate::io::budget;
-use crate::js::class::{self, Class, Member};
+use crate::js::class::{Class, Member};
 use crate::js::class_id;
 use crate::js::engine::{Engine, State};
-use crate::js::function;
-use crate::js::held::Slot;
-use crate::js::script::Script;
-use crate::modules::web::streams;
+use crate::js::internal;
 use crate::net::link::Link;
 
 use failure::ConnectionError;
 use open::{Plan, Terms};
 
-static SCRIPT: Script = Script::new(c"jsserve:sockets/socket", include_str!("socket.js"));
+pub use calls::SocketFunctions;
+
+/// What the module's exports come from.
+const SOCKET: &str = "jsserve:internal/sockets/socket";
 
 /// Operations in a row that may end inside of their calls: then the others have their turns.
 const QUICK_MAX: u8 = 16;
@@ -59,9 +59,9 @@ impl ModuleDef for Sockets {
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
-        let (kit, all) = (kit(ctx)?, Object::new(ctx.clone())?);
+        let (socket, all) = (internal::exports(ctx, SOCKET)?, Object::new(ctx.clone())?);
         for name in EXPORTS {
-            let export: Value = kit.get(name)?;
+            let export: Value = socket.get(name)?;
             exports.export(name, export.clone())?;
             all.set(name, export)?;
         }
@@ -70,25 +70,8 @@ impl ModuleDef for Sockets {
     }
 }
 
-/// What `socket.js` gave, once it is loaded.
-#[derive(Default)]
-struct Loaded(Slot);
-
-/// What `socket.js` gives; loaded the first time.
-fn kit<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
-        class::register::<Handle>(ctx)?;
-        let host = Object::new(ctx.clone())?;
-        function::install::<calls::Host>(ctx, &host)?;
-        let kit: Object = streams::build_upon(ctx, &SCRIPT, host)?.get()?;
-        crate::js::reflect::as_interface(ctx, &kit.get("Socket")?, "Socket")?;
-        Ok(kit.into_value())
-    })?;
-    Object::from_js(ctx, made)
-}
-
 /// A link as `socket.js` holds it.
-struct Handle {
+pub struct Handle {
     link: Rc<Link>,
     /// How to open it; taken by that.
     plan: RefCell<Option<Plan>>,

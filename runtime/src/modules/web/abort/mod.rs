@@ -1,43 +1,34 @@
-//! `Event`, `EventTarget`, `AbortSignal`, `AbortController` and their kin: classes written in
-//! JavaScript (`events.js`), loaded when an app first names one.
+//! `Event`, `EventTarget`, `AbortSignal`, `AbortController` and their kin: classes written in JavaScript, loaded
+//! when an app first names one.
 //!
-//! Owns: loading them, the functions they call, the native side of a signal. Must not know:
-//! requests. What they call survives an app that patches prototypes.
+//! Owns: the functions they call, the native side of a signal. Must not know: requests. What they call survives
+//! an app that patches prototypes.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 
 use rquickjs::function::Constructor;
-use rquickjs::object::Property;
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
-use crate::js::clone::platform;
 use crate::js::engine::State;
-use crate::js::exception;
 use crate::js::function::{self, Functions};
 use crate::js::held::{Held, Slot};
-use crate::js::script::Script;
-use crate::js::{promise, reflect, value};
+use crate::js::internal;
+use crate::js::natives::{Make, Natives};
+use crate::js::{exception, promise, reflect, value};
 
-use super::{clock, console, embed, report, timers};
+use super::{clock, embed, report, timers};
 
-static SCRIPT: Script = Script::new(c"jsserve:events", include_str!("events.js"));
+const EVENT: &str = "jsserve:internal/abort/event";
+/// The module of `EventTarget`.
+pub(super) const EVENT_TARGET: &str = "jsserve:internal/abort/event_target";
+const ABORT_SIGNAL: &str = "jsserve:internal/abort/abort_signal";
 
-const NAMES: &[&str] = &["Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController"];
-
-/// What people see of the classes.
-const DISPLAYED: console::Displayed = &[
-    ("AbortController", &["signal"]),
-    ("AbortSignal", &["aborted"]),
-    ("CustomEvent", &["detail"]),
-    ("Event", &["type", "defaultPrevented", "cancelable", "timeStamp"]),
-];
-
-/// The loaded classes and what is kept for loading them, one per engine.
+/// `WeakRef` and its `deref`, as they were before any script ran.
 #[derive(Default)]
-struct Loaded {
-    exports: Slot,
-    weak: Slot,
+struct WeakReferences {
+    class: Slot,
     deref: Slot,
 }
 
@@ -62,58 +53,17 @@ pub(super) fn adopt<'js>(ctx: &Ctx<'js>, object: Value<'js>, extend: Extend) {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    let loaded = State::of(ctx).extension::<Loaded>();
+    let kept = State::of(ctx).extension::<WeakReferences>();
     let weak: Object = ctx.globals().get("WeakRef")?;
-    loaded.deref.set(Some(weak.get::<_, Object>("prototype")?.get("deref")?));
-    loaded.weak.set(Some(weak.into_value()));
-    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
-}
-
-/// The script's exports, loaded the first time.
-///
-/// # Errors
-/// Out of memory.
-pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let loaded = State::of(ctx).extension::<Loaded>();
-    let made = loaded.exports.get_or(ctx, || {
-        let main = Held::new(SCRIPT.run(ctx)?);
-        timers::register_owned(ctx)?;
-        let host = Object::new(ctx.clone())?;
-        function::install::<Host>(ctx, &host)?;
-        let adopted = State::of(ctx).extension::<Adopted>();
-        host.set("performance", adopted.object.get(ctx))?;
-        let exports = promise::call(ctx, &main, None, &[host.into_value()])?;
-        let object = Object::from_js(ctx, exports.clone())?;
-        dress(ctx, &object)?;
-        if let Some(extend) = adopted.extend.get() {
-            extend(ctx, &object.get("EventTarget")?)?;
-        }
-        platform::script(ctx, &object)?;
-        Ok(exports)
-    })?;
-    Object::from_js(ctx, made)
-}
-
-/// Gives the classes what Web IDL has and a class body has not.
-fn dress<'js>(ctx: &Ctx<'js>, exports: &Object<'js>) -> Result<()> {
-    for name in NAMES {
-        let class = exports.get(*name)?;
-        reflect::as_interface(ctx, &class, name)?;
-        console::keep(ctx, &class, name, DISPLAYED)?;
-    }
-    let event: Object = exports.get("Event")?;
-    let phases = ["NONE", "CAPTURING_PHASE", "AT_TARGET", "BUBBLING_PHASE"];
-    for target in [&event, &event.get("prototype")?] {
-        for (number, name) in phases.into_iter().enumerate() {
-            target.prop(name, Property::from(number as i32).enumerable())?;
-        }
-    }
-    Ok(())
+    kept.deref.set(Some(weak.get::<_, Object>("prototype")?.get("deref")?));
+    kept.class.set(Some(weak.into_value()));
+    embed::lazy_exports(ctx, EVENT, &["Event", "CustomEvent"])?;
+    embed::lazy_exports(ctx, EVENT_TARGET, &["EventTarget"])?;
+    embed::lazy_exports(ctx, ABORT_SIGNAL, &["AbortSignal", "AbortController"])
 }
 
 fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
-    let function = Held::new(exports(ctx)?.get(name)?);
-    promise::call(ctx, &function, None, args)
+    internal::call(ctx, ABORT_SIGNAL, name, args)
 }
 
 /// A new signal that only [`abort`] aborts.
@@ -154,9 +104,7 @@ pub fn abort_for<'js>(signal: &Value<'js>, reason: Value<'js>) -> Result<()> {
 /// # Errors
 /// Out of memory.
 pub fn is_signal<'js>(value: &Value<'js>) -> Result<bool> {
-    // No signal can exist before the classes are loaded.
-    let loaded = State::of(value.ctx()).extension::<Loaded>();
-    if !value.is_object() || !loaded.exports.is_some() {
+    if !value.is_object() || !internal::is_loaded(value.ctx(), ABORT_SIGNAL) {
         return Ok(false);
     }
     Ok(call(value.ctx(), "isSignal", std::slice::from_ref(value))?.as_bool().unwrap_or(false))
@@ -197,7 +145,7 @@ pub fn forget<'js>(signal: &Value<'js>, algorithm: Value<'js>) -> Result<()> {
 /// Out of memory.
 pub fn weak<'js>(value: &Value<'js>) -> Result<Value<'js>> {
     let ctx = value.ctx();
-    let class = State::of(ctx).extension::<Loaded>().weak.get(ctx);
+    let class = State::of(ctx).extension::<WeakReferences>().class.get(ctx);
     let class = class.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
     Constructor::from_js(ctx, class)?.construct((value.clone(),))
 }
@@ -208,25 +156,18 @@ pub fn weak<'js>(value: &Value<'js>) -> Result<Value<'js>> {
 /// TypeError for anything else.
 pub fn deref<'js>(weak: &Value<'js>) -> Result<Option<Value<'js>>> {
     let ctx = weak.ctx();
-    let deref = State::of(ctx).extension::<Loaded>().deref.get(ctx);
+    let deref = State::of(ctx).extension::<WeakReferences>().deref.get(ctx);
     let deref = Held::new(deref.unwrap_or_else(|| Value::new_undefined(ctx.clone())));
     let value = promise::call(ctx, &deref, Some(&Held::new(weak.clone())), &[])?;
     Ok((!value.is_undefined()).then_some(value))
 }
 
-/// What `events.js` calls.
-struct Host;
+/// `jsserve:internal/abort/natives`.
+pub struct AbortFunctions;
 
-impl Functions for Host {
-    const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[
+impl Functions for AbortFunctions {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"now", 0, |scope| Ok(Value::new_number(scope.ctx.clone(), clock::now(scope.ctx)))),
-        (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
-        (c"invalidState", 1, |scope| {
-            let message = value::to_string(&scope.arg(0))?;
-            Err(exception::dom_exception(scope.ctx, "InvalidStateError", &message))
-        }),
-        (c"abortError", 0, |scope| made(scope, "AbortError", "This operation was aborted")),
-        (c"timeoutError", 0, |scope| made(scope, "TimeoutError", "The operation was aborted due to timeout")),
         (c"weak", 1, |scope| weak(&scope.arg(0))),
         (c"deref", 1, |scope| Ok(deref(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
         (c"expire", 2, |scope| {
@@ -246,14 +187,26 @@ impl Functions for Host {
             }
             Ok(scope.undefined())
         }),
-        (c"invoke", 4, invoke),
+        (c"invokeCallback", 4, invoke),
+        (c"extendAdopted", 1, |scope| {
+            let adopted = State::of(scope.ctx).extension::<Adopted>();
+            if let (Some(extend), Some(target)) = (adopted.extend.get(), scope.arg(0).as_object()) {
+                extend(scope.ctx, target)?;
+            }
+            Ok(scope.undefined())
+        }),
     ];
 }
 
-/// A DOMException as a value.
-fn made<'js>(scope: &Scope<'_, 'js>, name: &str, message: &str) -> Result<Value<'js>> {
-    let _ = exception::dom_exception(scope.ctx, name, message);
-    Ok(scope.ctx.catch())
+impl Natives for AbortFunctions {
+    const VALUES: &'static [(&'static CStr, Make)] = &[(c"performance", |ctx| {
+        let adopted = State::of(ctx).extension::<Adopted>().object.get(ctx);
+        Ok(adopted.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
+    })];
+
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        timers::register_owned(ctx)
+    }
 }
 
 /// Calls a listener (argument 0) with `this` (1) and the event (2); an object's `handleEvent`

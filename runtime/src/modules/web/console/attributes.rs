@@ -14,33 +14,32 @@ use crate::js::held::Held;
 use crate::js::reflect::{self, Property, Slot};
 use crate::js::{promise, value};
 
-/// The attributes that classes written in JavaScript show, each besides those of its parents.
-pub type Displayed = &'static [(&'static str, &'static [&'static str])];
-
 /// A class written in JavaScript.
 struct Scripted {
     /// Identity of its prototype, which is held so that no other object gets it.
     prototype: (usize, Held),
-    getters: Vec<(&'static str, Held)>,
+    getters: Vec<(Rc<str>, Held)>,
 }
 
 #[derive(Default)]
 struct Kept(RefCell<Vec<Rc<Scripted>>>);
 
-/// Keeps the getters of `class`, whose interface is `name`, of what `displayed` says that it shows: before
-/// an app can patch them.
+/// Keeps the getters of the attributes `names` of `class`, which its objects show besides those of the class's
+/// parent: before an app can patch them.
 ///
 /// # Errors
 /// Out of memory.
-pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str, displayed: Displayed) -> Result<()> {
-    let Some((_, names)) = displayed.iter().find(|(known, _)| *known == name) else { return Ok(()) };
+pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
     let prototype: Object = class.get("prototype")?;
     let mut getters = Vec::new();
-    for name in *names {
+    for name in names {
         if let Some(Property { slot: Slot::Accessor(getter, _), .. }) =
             reflect::own(&prototype, &value::string(ctx, name)?)?
         {
-            getters.push((*name, Held::new(getter)));
+            getters.push((name.as_str().into(), Held::new(getter)));
         }
     }
     let prototype = prototype.into_value();
@@ -51,19 +50,21 @@ pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, name: &str, displayed: Dis
 
 /// Names and values of the attributes that `object` shows: those of its class's parent first. A getter that
 /// throws, because the object only has the prototype, is passed over.
-pub(super) fn of<'js>(object: &Object<'js>) -> Vec<(&'static str, Value<'js>)> {
+pub(super) fn of<'js>(object: &Object<'js>) -> Vec<(Rc<str>, Value<'js>)> {
     let this = Held::new(object.clone().into_value());
     let classes = classes(object);
     let getters = classes.iter().rev().flat_map(|class| &class.getters);
-    let read = |(name, getter): &(_, Held)| (*name, promise::call(object.ctx(), getter, Some(&this), &[]));
+    let read = |(name, getter): &(Rc<str>, Held)| {
+        (name.clone(), promise::call(object.ctx(), getter, Some(&this), &[]))
+    };
     fine(object.ctx(), getters.map(read))
 }
 
 /// The attributes that could be read.
-pub(super) fn fine<'js>(
+pub(super) fn fine<'js, N>(
     ctx: &Ctx<'js>,
-    all: impl Iterator<Item = (&'static str, Result<Value<'js>>)>,
-) -> Vec<(&'static str, Value<'js>)> {
+    all: impl Iterator<Item = (N, Result<Value<'js>>)>,
+) -> Vec<(N, Value<'js>)> {
     let read = |(name, value)| match value {
         Ok(value) => Some((name, value)),
         Err(_) => {

@@ -233,8 +233,8 @@ impl<'js> Inspector<'js> {
         (entries, more)
     }
 
-    fn attributes(&mut self, found: Vec<(&'static str, Value<'js>)>, level: usize) -> Vec<String> {
-        let entry = |(name, value)| format!("{name}: {}", self.nested(&value, level));
+    fn attributes<N: std::fmt::Display>(&mut self, found: Vec<(N, Value<'js>)>, level: usize) -> Vec<String> {
+        let entry = |(name, value): (N, Value<'js>)| format!("{name}: {}", self.nested(&value, level));
         found.into_iter().map(entry).collect()
     }
 

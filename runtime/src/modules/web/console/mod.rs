@@ -28,7 +28,7 @@ mod layout;
 mod output;
 mod table;
 
-pub use attributes::{Displayed, keep};
+pub use attributes::keep;
 pub use format::format;
 pub use inspect::{DEPTH, inspect};
 pub use output::{Level, Output, Sink};

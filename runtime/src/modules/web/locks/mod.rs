@@ -1,7 +1,7 @@
-//! `navigator.locks` (Web Locks API): classes written in JavaScript (`locks.js`), loaded when an app first
-//! names one.
+//! `navigator.locks` (Web Locks API): classes written in JavaScript (`lock_manager.js`), loaded when an
+//! app first names one.
 //!
-//! Owns: loading them, an engine's part of its app's locks, when its callbacks run. Must not know: the
+//! Owns: an engine's part of its app's locks, when its callbacks run. Must not know: the
 //! order of requests.
 
 pub mod manager;
@@ -12,7 +12,7 @@ use std::ffi::CStr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use rquickjs::{Ctx, FromJs, Object, Result, Value};
+use rquickjs::{Ctx, Object, Result, Value};
 
 use self::manager::{Answer, Full, Info, LOCKS_MAX, Mailbox, Manager, News, Wish};
 use crate::io;
@@ -20,27 +20,19 @@ use crate::js::alive::Hold;
 use crate::js::class::{Scope, Static};
 use crate::js::cluster::Cluster;
 use crate::js::engine::{Engine, State};
-use crate::js::function::{self, Functions};
-use crate::js::held::{Held, Slot};
+use crate::js::function::Functions;
+use crate::js::held::Held;
+use crate::js::internal;
+use crate::js::natives::Natives;
 use crate::js::promise::{self, Observer};
-use crate::js::script::Script;
-use crate::js::{exception, reflect, value};
+use crate::js::{exception, value};
 
-use super::{abort, console, crypto, embed, iterate, messaging, report};
+use super::{crypto, embed, iterate, report};
 
-static SCRIPT: Script = Script::new(c"jsserve:locks", include_str!("locks.js"));
-
-const NAMES: &[&str] = &["Lock", "LockManager"];
-
-/// What console shows of its classes.
-const DISPLAYED: console::Displayed = &[("Lock", &["name", "mode"])];
+const LOCK_MANAGER: &str = "jsserve:internal/locks/lock_manager";
 
 /// Bytes of a lock's name in UTF-8.
 pub const NAME_BYTES_MAX: usize = 1_024;
-
-/// The loaded classes, one set per engine.
-#[derive(Default)]
-struct LockClasses(Slot);
 
 /// The generation of the worker that an engine belongs to; 0 for one that no other takes the place of.
 #[derive(Default)]
@@ -118,11 +110,7 @@ fn number<'js>(ctx: &Ctx<'js>, id: u64) -> Value<'js> {
 
 /// Calls one of the script's functions; what it throws is reported.
 fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) {
-    let called = exports(ctx).and_then(|exports| {
-        let function = Held::new(exports.get(name)?);
-        promise::call(ctx, &function, None, args)
-    });
-    if let Err(error) = called {
+    if let Err(error) = internal::call(ctx, LOCK_MANAGER, name, args) {
         exception::raise(ctx, &error);
         report::value(ctx, &ctx.catch(), "in a lock's callback");
     }
@@ -133,7 +121,7 @@ fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
+    embed::lazy_exports(ctx, LOCK_MANAGER, &["Lock", "LockManager"])
 }
 
 /// What `navigator.locks` is.
@@ -141,50 +129,18 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 /// # Errors
 /// Out of memory.
 pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
-    exports(ctx)?.get("locks")
+    internal::exports(ctx, LOCK_MANAGER)?.get("locks")
 }
 
-/// The script's exports, loaded the first time.
-fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let made = State::of(ctx).extension::<LockClasses>().0.get_or(ctx, || {
-        let host = Object::new(ctx.clone())?;
-        function::install::<LockFunctions>(ctx, &host)?;
-        let main = Held::new(SCRIPT.run(ctx)?);
-        let args = [host.into_value(), abort::exports(ctx)?.into_value()];
-        let exports = Object::from_js(ctx, promise::call(ctx, &main, None, &args)?)?;
-        for name in NAMES {
-            let class = exports.get(*name)?;
-            reflect::as_interface(ctx, &class, name)?;
-            console::keep(ctx, &class, name, DISPLAYED)?;
-        }
-        Ok(exports.into_value())
-    })?;
-    Object::from_js(ctx, made)
-}
+/// `jsserve:internal/locks/natives`.
+pub struct LockFunctions;
 
-/// What `locks.js` calls.
-struct LockFunctions;
+impl Natives for LockFunctions {}
 
 impl Functions for LockFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"typeError", 1, |s| Err(exception::type_error(s.ctx, &value::to_string(&s.arg(0))?))),
-        (c"notSupported", 1, |s| {
-            Err(exception::dom_exception(s.ctx, "NotSupportedError", &value::to_string(&s.arg(0))?))
-        }),
-        (c"abortError", 0, |s| {
-            let _ = exception::dom_exception(s.ctx, "AbortError", "Another request has stolen the lock");
-            Ok(s.ctx.catch())
-        }),
-        (c"deferred", 0, |s| {
-            let (promise, resolve, reject) = promise::parts(s.ctx)?;
-            record(s.ctx, [("promise", promise), ("resolve", resolve), ("reject", reject)])
-        }),
-        (c"task", 1, |s| {
-            messaging::task(s.ctx, s.arg(0));
-            Ok(s.undefined())
-        }),
-        (c"request", 4, request),
-        (c"abort", 2, |s| {
+        (c"requestLock", 4, request),
+        (c"abortRequest", 2, |s| {
             let (client, id) = (client(s.ctx)?, id(s, 1));
             let waited = client.manager.abort(&value::to_string(&s.arg(0))?, id);
             if waited {
@@ -192,12 +148,12 @@ impl Functions for LockFunctions {
             }
             Ok(Value::new_bool(s.ctx.clone(), waited))
         }),
-        (c"release", 2, |s| {
+        (c"releaseLock", 2, |s| {
             client(s.ctx)?.manager.release(&value::to_string(&s.arg(0))?, id(s, 1));
             Ok(s.undefined())
         }),
-        (c"run", 4, run),
-        (c"query", 0, |s| {
+        (c"runCallback", 4, run),
+        (c"queryLocks", 0, |s| {
             let (held, pending) = client(s.ctx)?.manager.query();
             let list = |all: Vec<Info>| iterate::array(s.ctx, all.iter().map(|info| shown(s.ctx, info)));
             record(s.ctx, [("held", list(held)?), ("pending", list(pending)?)])

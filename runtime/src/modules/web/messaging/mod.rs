@@ -1,7 +1,7 @@
-//! Message channels: classes written in JavaScript (`messaging.js`), loaded when an app first names
+//! Message channels: classes written in JavaScript (`message_port.js`), loaded when an app first names
 //! one.
 //!
-//! Owns: loading them, the tasks in which messages arrive, what keeps a listening script alive.
+//! Owns: the tasks in which messages arrive, what keeps a listening script alive.
 //! Must not know: what messages say.
 
 use std::cell::{Cell, RefCell};
@@ -9,31 +9,20 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::rc::{Rc, Weak};
 
-use rquickjs::{Ctx, FromJs, Object, Result, Value};
+use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::io;
 use crate::js::alive::Hold;
 use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::class_id;
-use crate::js::clone::{self, platform};
+use crate::js::clone;
 use crate::js::engine::{Engine, State};
-use crate::js::function::{self, Functions};
-use crate::js::held::{Held, Slot};
-use crate::js::script::Script;
-use crate::js::{exception, promise, reflect, value};
+use crate::js::function::Functions;
+use crate::js::held::Held;
+use crate::js::natives::Natives;
+use crate::js::{exception, promise};
 
-use super::{abort, console, embed, iterate, report};
-
-static SCRIPT: Script = Script::new(c"jsserve:messaging", include_str!("messaging.js"));
-
-const NAMES: &[&str] = &["MessageEvent", "MessagePort", "MessageChannel"];
-
-/// What people see of the classes.
-const DISPLAYED: console::Displayed = &[("MessageChannel", &["port1", "port2"]), ("MessageEvent", &["data"])];
-
-/// The loaded classes, one set per engine.
-#[derive(Default)]
-struct Loaded(Slot);
+use super::{embed, report, webidl};
 
 /// Tasks of one engine, each to be a turn of its own.
 #[derive(Default)]
@@ -43,7 +32,7 @@ struct Tasks {
 }
 
 /// What keeps a script alive while a port listens.
-struct Kept(RefCell<Option<Hold>>);
+pub struct Kept(RefCell<Option<Hold>>);
 
 impl class_id::Of for class_id::PortHold {
     type Class = Kept;
@@ -61,53 +50,27 @@ impl Class for Kept {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    embed::lazy_globals(ctx, NAMES, |ctx, name| exports(ctx)?.get(name))
+    let names = &["MessageEvent", "MessagePort", "MessageChannel"];
+    embed::lazy_exports(ctx, "jsserve:internal/messaging/message_port", names)
 }
 
-/// The script's exports, loaded the first time.
-///
-/// # Errors
-/// Out of memory.
-pub(super) fn exports<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let made = State::of(ctx).extension::<Loaded>().0.get_or(ctx, || {
-        class::register_unlisted::<Kept>(ctx)?;
-        let host = Object::new(ctx.clone())?;
-        function::install::<Host>(ctx, &host)?;
-        let main = Held::new(SCRIPT.run(ctx)?);
-        let args = [host.into_value(), abort::exports(ctx)?.into_value()];
-        let exports = Object::from_js(ctx, promise::call(ctx, &main, None, &args)?)?;
-        for name in NAMES {
-            let class = exports.get(*name)?;
-            reflect::as_interface(ctx, &class, name)?;
-            console::keep(ctx, &class, name, DISPLAYED)?;
-        }
-        platform::script(ctx, &exports)?;
-        Ok(exports.into_value())
-    })?;
-    Object::from_js(ctx, made)
+/// `jsserve:internal/messaging/tasks`.
+pub struct TaskFunctions;
+
+impl Functions for TaskFunctions {
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"task", 1, |s| {
+        task(s.ctx, s.arg(0));
+        Ok(s.undefined())
+    })];
 }
 
-/// What `messaging.js` calls.
-struct Host;
+impl Natives for TaskFunctions {}
 
-impl Functions for Host {
+/// `jsserve:internal/messaging/natives`.
+pub struct PortFunctions;
+
+impl Functions for PortFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"typeError", 1, |s| Err(exception::type_error(s.ctx, &value::to_string(&s.arg(0))?))),
-        (c"dataClone", 1, |s| {
-            Err(exception::dom_exception(s.ctx, "DataCloneError", &value::to_string(&s.arg(0))?))
-        }),
-        // A USVString: lone surrogates are replaced.
-        (c"wellFormed", 1, |s| value::string(s.ctx, &value::to_string(&s.arg(0))?)),
-        (c"isIterable", 1, |s| {
-            let list = s.arg(0);
-            let method = list.as_object().map(iterate::method).transpose()?.flatten();
-            Ok(Value::new_bool(s.ctx.clone(), method.is_some()))
-        }),
-        (c"frozen", 1, |s| {
-            let array = iterate::array(s.ctx, listed(&s.arg(0))?.into_iter().map(Ok))?;
-            reflect::freeze(&array)?;
-            Ok(array)
-        }),
         (c"clone", 2, copy),
         (c"hold", 0, |s| {
             let hold = State::of(s.ctx).alive().hold();
@@ -118,23 +81,19 @@ impl Functions for Host {
             drop(class::get::<Kept>(&kept).and_then(|kept| kept.0.take()));
             Ok(s.undefined())
         }),
-        (c"task", 1, |s| {
-            task(s.ctx, s.arg(0));
-            Ok(s.undefined())
-        }),
     ];
 }
 
-/// The items of a list of the script's own: `n` of them.
-fn listed<'js>(list: &Value<'js>) -> Result<Vec<Value<'js>>> {
-    let Some(list) = list.as_object() else { return Ok(Vec::new()) };
-    (0..list.get::<_, u32>("n")?).map(|index| list.get(index)).collect()
+impl Natives for PortFunctions {
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register_unlisted::<Kept>(ctx).map(drop)
+    }
 }
 
 /// The list of what the objects in list 1 became, with the copy of value 0 as `data`.
 fn copy<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
-    let (data, moved) = clone::clone_and_transfer(ctx, &scope.arg(0), &listed(&scope.arg(1))?)?;
+    let (data, moved) = clone::clone_and_transfer(ctx, &scope.arg(0), &webidl::listed(&scope.arg(1))?)?;
     let list = Object::new(ctx.clone())?;
     list.set_prototype(None)?;
     list.set("data", data)?;
@@ -146,7 +105,7 @@ fn copy<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 }
 
 /// Has `function` called in a task of its own, behind those that wait already.
-pub(super) fn task<'js>(ctx: &Ctx<'js>, function: Value<'js>) {
+fn task<'js>(ctx: &Ctx<'js>, function: Value<'js>) {
     let state = State::of(ctx);
     let tasks = state.extension::<Tasks>();
     tasks.due.borrow_mut().push_back(Held::new(function));

@@ -13,7 +13,7 @@ use crate::js::display::Display;
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::held::Slot;
-use crate::js::reflect;
+use crate::js::{internal, reflect};
 
 use super::clock::{self, now};
 use super::{abort, embed};
@@ -79,12 +79,12 @@ impl Functions for StandIn {
 }
 
 fn inherited<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
-    let class: Object = abort::exports(scope.ctx)?.get("EventTarget")?;
+    let class: Object = internal::exports(scope.ctx, abort::EVENT_TARGET)?.get("EventTarget")?;
     class.get::<_, Object>("prototype")?.get(name)
 }
 
 fn written<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
-    abort::exports(scope.ctx)?;
+    internal::exports(scope.ctx, abort::EVENT_TARGET)?;
     if let Some(this) = scope.this().as_object() {
         this.set(name, scope.arg(0))?;
     }
@@ -136,7 +136,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     kept.object.set(Some(object.clone()));
     abort::adopt(ctx, object, extend);
     embed::lazy_globals(ctx, &["Performance"], |ctx, _| {
-        abort::exports(ctx)?;
+        internal::exports(ctx, abort::EVENT_TARGET)?;
         let class = State::of(ctx).extension::<Kept>().class.get(ctx);
         Ok(class.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
     })?;

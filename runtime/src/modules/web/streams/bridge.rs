@@ -8,19 +8,18 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
 
+use super::INDEX;
 use super::pipe::{ByteSink, Drain};
 use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source};
-use super::{Loaded, shared};
 use crate::io::budget;
 use crate::js::class;
-use crate::js::engine::{Engine, State};
+use crate::js::engine::Engine;
 use crate::js::exception::{Cause, Thrown};
 use crate::js::held::Held;
-use crate::js::promise;
+use crate::js::internal;
 
 fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
-    let function = Held::new(shared(ctx)?.get(name)?);
-    promise::call(ctx, &function, None, args)
+    internal::call(ctx, INDEX, name, args)
 }
 
 fn ask<'js>(stream: &Value<'js>, name: &str) -> Result<Value<'js>> {
@@ -32,9 +31,9 @@ fn ask<'js>(stream: &Value<'js>, name: &str) -> Result<Value<'js>> {
 /// # Errors
 /// Out of memory.
 pub fn is_stream(value: &Value<'_>) -> Result<bool> {
-    // None can exist before the classes are loaded.
-    let loaded = value.is_object() && State::of(value.ctx()).extension::<Loaded>().0.is_some();
-    Ok(loaded && ask(value, "isReadableStream")?.as_bool() == Some(true))
+    Ok(value.is_object()
+        && internal::is_loaded(value.ctx(), INDEX)
+        && ask(value, "isReadableStream")?.as_bool() == Some(true))
 }
 
 /// Whether somebody has read from `stream`, or cancelled it.
@@ -59,7 +58,7 @@ pub fn is_usable(stream: &Value<'_>) -> Result<bool> {
 /// Out of memory.
 pub fn of_source<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>) -> Result<Value<'js>> {
     // The class is registered with the others.
-    shared(ctx)?;
+    internal::exports(ctx, INDEX)?;
     let stream = call(ctx, "ofSource", &[class::instance(ctx, Source(source.clone()))?])?;
     source.has_stream(&stream)?;
     Ok(stream)

@@ -21,6 +21,7 @@ use crate::js::class_id;
 use crate::js::engine::{Engine, State};
 use crate::js::exception;
 use crate::js::function::Functions;
+use crate::js::natives::Natives;
 use crate::js::promise;
 
 /// Where bytes go. One writer at a time. After an error, which is for the script's message, it takes no more.
@@ -41,7 +42,7 @@ pub trait ByteSink {
 }
 
 /// A sink as `pipe.js` holds it.
-pub(super) struct Drain(pub(super) Rc<dyn ByteSink>);
+pub struct Drain(pub(super) Rc<dyn ByteSink>);
 
 impl class_id::Of for class_id::StreamDrain {
     type Class = Drain;
@@ -211,7 +212,7 @@ fn sink_failed(ctx: &Ctx<'_>, sink: &dyn ByteSink, message: &str) -> Error {
 }
 
 /// A passage as `pipe.js` holds it.
-pub(super) struct Passage(Rc<Brake>);
+pub struct Passage(Rc<Brake>);
 
 impl class_id::Of for class_id::StreamPassage {
     type Class = Passage;
@@ -224,20 +225,27 @@ impl Class for Passage {
     const MEMBERS: &'static [Member<Self>] = &[];
 }
 
-/// What `pipe.js` calls.
-pub(super) struct Host;
+/// `jsserve:internal/streams/passages`.
+pub struct PassageFunctions;
 
-impl Functions for Host {
+impl Natives for PassageFunctions {
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register::<Drain>(ctx)?;
+        class::register::<Passage>(ctx)
+    }
+}
+
+impl Functions for PassageFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"pass", 2, pass),
-        (c"stopPass", 1, |scope| {
+        (c"beginPassage", 2, pass),
+        (c"stopPassage", 1, |scope| {
             let held = class::get::<Passage>(&scope.arg(0)).is_some_and(|passage| passage.0.set());
             Ok(Value::new_bool(scope.ctx.clone(), held))
         }),
     ];
 }
 
-/// `pass(source, sink)`: an object with the `passage` that begins, and a promise of its `outcome`.
+/// `beginPassage(source, sink)`: an object with the `passage` that begins, and a promise of its `outcome`.
 fn pass<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let (ctx, from, to) = (scope.ctx, scope.arg(0), scope.arg(1));
     let (Some(source), Some(sink)) = (class::get::<Source>(&from), class::get::<Drain>(&to)) else {

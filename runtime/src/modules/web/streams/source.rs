@@ -18,6 +18,7 @@ use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::class_id;
 use crate::js::exception::{self, Thrown};
 use crate::js::function::Functions;
+use crate::js::natives::Natives;
 use crate::js::{buffer, promise, value};
 
 /// Bytes that come in pieces. One reader at a time.
@@ -116,7 +117,7 @@ impl ByteSource for Memory {
 }
 
 /// A source as `body.js` holds it.
-pub(super) struct Source(pub(super) Rc<dyn ByteSource>);
+pub struct Source(pub(super) Rc<dyn ByteSource>);
 
 impl class_id::Of for class_id::StreamSource {
     type Class = Source;
@@ -154,7 +155,7 @@ impl Arrival {
 }
 
 /// A sink as `body.js` holds it.
-pub(super) struct Sink(pub(super) Rc<Arrival>);
+pub struct Sink(pub(super) Rc<Arrival>);
 
 impl class_id::Of for class_id::StreamSink {
     type Class = Sink;
@@ -205,7 +206,7 @@ impl Refused {
 }
 
 /// A collector as `body.js` holds it.
-pub(super) struct Collector {
+pub struct Collector {
     collect: RefCell<Option<Box<dyn Collect>>>,
     charge: Charge,
 }
@@ -227,12 +228,20 @@ impl Class for Collector {
     const MEMBERS: &'static [Member<Self>] = &[];
 }
 
-/// What `body.js` calls.
-pub(super) struct Host;
+/// `jsserve:internal/streams/sources`.
+pub struct SourceFunctions;
 
-impl Functions for Host {
+impl Natives for SourceFunctions {
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register::<Source>(ctx)?;
+        class::register::<Sink>(ctx)?;
+        class::register::<Collector>(ctx)
+    }
+}
+
+impl Functions for SourceFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"pull", 1, pull),
+        (c"pullSource", 1, pull),
         (c"cancelSource", 1, |scope| {
             if let Some(source) = class::get::<Source>(&scope.arg(0)) {
                 source.0.cancel();
@@ -242,9 +251,9 @@ impl Functions for Host {
         (c"isBuffer", 1, |scope| {
             Ok(Value::new_bool(scope.ctx.clone(), value::bytes(&scope.arg(0))?.is_some()))
         }),
-        (c"put", 2, put),
-        (c"end", 1, |scope| arrived(scope, |_| Read::End)),
-        (c"fail", 2, |scope| arrived(scope, |reason| Read::Failed(Thrown::from_value(reason)))),
+        (c"putChunk", 2, put),
+        (c"endSink", 1, |scope| arrived(scope, |_| Read::End)),
+        (c"failSink", 2, |scope| arrived(scope, |reason| Read::Failed(Thrown::from_value(reason)))),
         (c"gather", 2, gather),
         (c"gathered", 1, gathered),
     ];

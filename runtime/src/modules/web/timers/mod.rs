@@ -53,7 +53,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 }
 
 /// A timer that ends with the object which stands for it.
-struct Owned {
+pub struct Owned {
     timers: Weak<Timers>,
     id: u64,
     /// The timer's own, so that the collector of cycles sees it.

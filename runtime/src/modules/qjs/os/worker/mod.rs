@@ -87,7 +87,7 @@ pub(super) fn constructor<'js>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
 }
 
 /// One side of the line between an engine and a Worker of it.
-struct Worker {
+pub struct Worker {
     outbox: Outbox,
     inbox: Rc<Inbox>,
     handler: Slot,

@@ -1,49 +1,42 @@
-//! What the scripts of the stream classes call: promises, buffers, signals, encodings as the engine
-//! has them, whatever an app made of the prototypes.
+//! What the modules of the stream classes call: buffers, signals, encodings as the engine has them, whatever an
+//! app made of the prototypes.
 //!
 //! Owns: the functions. Must not know: streams.
 
 use std::ffi::CStr;
 
-use rquickjs::{Ctx, Object, Result, Symbol, Value};
+use rquickjs::atom::PredefinedAtom;
+use rquickjs::object::Property;
+use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
-use crate::js::class::{Scope, Static};
-use crate::js::function::{self, Functions};
-use crate::js::held::Held;
-use crate::js::{buffer, clone, exception, promise, value};
-use crate::modules::web::{abort, encoding, messaging};
+use crate::js::class::{self, Scope, Static};
+use crate::js::function::Functions;
+use crate::js::natives::{Make, Natives};
+use crate::js::{buffer, clone, value};
+use crate::modules::web::{abort, encoding};
 
 use super::compression;
 
-/// The functions.
-pub(super) struct Host;
+/// `jsserve:internal/streams/natives`.
+pub struct StreamFunctions;
 
-impl Functions for Host {
+impl Natives for StreamFunctions {
+    const VALUES: &'static [(&'static CStr, Make)] =
+        &[(c"UINT8", |ctx| Ok(Value::new_int(ctx.clone(), buffer::UINT8)))];
+
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register::<compression::Native>(ctx)
+    }
+}
+
+impl Functions for StreamFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"typeError", 1, |scope| Err(exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
-        (c"rangeError", 1, |scope| Err(exception::range_error(scope.ctx, &value::to_string(&scope.arg(0))?))),
-        (c"newTypeError", 1, |scope| {
-            let _ = exception::type_error(scope.ctx, &value::to_string(&scope.arg(0))?);
-            Ok(scope.ctx.catch())
-        }),
-        (c"floor", 1, |scope| {
-            Ok(Value::new_number(scope.ctx.clone(), scope.arg(0).as_number().unwrap_or(0.0).floor()))
-        }),
-        (c"call", 2, call),
-        (c"resolved", 1, resolved),
-        (c"rejected", 1, |scope| promise::settled(scope.ctx, Err(scope.arg(0)))),
-        (c"deferred", 0, deferred),
-        (c"then", 3, |scope| promise::then(scope.ctx, &scope.arg(0), &scope.arg(1), &scope.arg(2))),
-        (c"handled", 1, |scope| {
-            promise::mark_handled(&scope.arg(0));
-            Ok(scope.undefined())
-        }),
         (c"viewOf", 1, view_of),
         (c"makeView", 4, |scope| {
             let kind = scope.arg(0).as_int().unwrap_or(buffer::UINT8);
             buffer::make(kind, scope.arg(1), number(scope, 2), number(scope, 3))
         }),
-        (c"transfer", 1, |scope| buffer::transfer(scope.ctx, &scope.arg(0))),
+        (c"transferBuffer", 1, |scope| buffer::transfer(scope.ctx, &scope.arg(0))),
         (c"isDetached", 1, |scope| {
             Ok(Value::new_bool(scope.ctx.clone(), buffer::is_detached(scope.ctx, &scope.arg(0))?))
         }),
@@ -52,17 +45,13 @@ impl Functions for Host {
             Ok(Value::new_number(scope.ctx.clone(), len as f64))
         }),
         (c"newBuffer", 1, |scope| buffer::zeros(scope.ctx, number(scope, 0))),
-        (c"slice", 3, |scope| buffer::slice(&scope.arg(0), index(scope, 1), index(scope, 2))),
+        (c"sliceBuffer", 3, |scope| buffer::slice(&scope.arg(0), index(scope, 1), index(scope, 2))),
         (c"cloneBytes", 1, |scope| {
             let bytes = value::bytes(&scope.arg(0))?.map(|bytes| bytes.to_vec());
             value::uint8_array(scope.ctx, &bytes.unwrap_or_default())
         }),
         (c"cloneChunk", 1, |scope| clone::structured_clone(scope.ctx, &scope.arg(0), &[])),
-        (c"task", 1, |scope| {
-            messaging::task(scope.ctx, scope.arg(0));
-            Ok(scope.undefined())
-        }),
-        (c"copy", 5, |scope| {
+        (c"copyBytes", 5, |scope| {
             buffer::copy(&scope.arg(0), index(scope, 1), &scope.arg(2), index(scope, 3), index(scope, 4))?;
             Ok(scope.undefined())
         }),
@@ -72,15 +61,15 @@ impl Functions for Host {
             Ok(scope.undefined())
         }),
         (c"isSignal", 1, |scope| Ok(Value::new_bool(scope.ctx.clone(), abort::is_signal(&scope.arg(0))?))),
-        (c"isAborted", 1, |scope| {
+        (c"isSignalAborted", 1, |scope| {
             Ok(Value::new_bool(scope.ctx.clone(), abort::reason(&scope.arg(0))?.is_some()))
         }),
-        (c"abortReason", 1, |scope| Ok(abort::reason(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
-        (c"follow", 2, |scope| {
+        (c"reasonOf", 1, |scope| Ok(abort::reason(&scope.arg(0))?.unwrap_or_else(|| scope.undefined()))),
+        (c"followSignal", 2, |scope| {
             abort::follow(&scope.arg(0), scope.arg(1))?;
             Ok(scope.undefined())
         }),
-        (c"forget", 2, |scope| {
+        (c"forgetSignal", 2, |scope| {
             abort::forget(&scope.arg(0), scope.arg(1))?;
             Ok(scope.undefined())
         }),
@@ -97,14 +86,9 @@ impl Functions for Host {
         (c"newDecompressor", 1, compression::decompressor),
         (c"feedCoder", 3, compression::feed),
         (c"takeCoded", 1, compression::code),
+        (c"isIterableBy", 2, is_iterable_by),
+        (c"asIterator", 3, as_iterator),
     ];
-}
-
-/// Puts what is no function on `host`.
-pub(super) fn constants<'js>(ctx: &Ctx<'js>, host: &Object<'js>) -> Result<()> {
-    function::define(ctx, host, c"UINT8", Value::new_int(ctx.clone(), buffer::UINT8), false)?;
-    function::define(ctx, host, c"iterator", Symbol::iterator(ctx.clone()).into_value(), false)?;
-    function::define(ctx, host, c"asyncIterator", Symbol::async_iterator(ctx.clone()).into_value(), false)
 }
 
 fn number(scope: &Scope<'_, '_>, i: usize) -> f64 {
@@ -113,35 +97,6 @@ fn number(scope: &Scope<'_, '_>, i: usize) -> f64 {
 
 fn index(scope: &Scope<'_, '_>, i: usize) -> usize {
     number(scope, i) as usize
-}
-
-/// Calls function 0 on receiver 1 with the arguments that follow, two at most.
-fn call<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let (function, this) = (Held::new(scope.arg(0)), Held::new(scope.arg(1)));
-    let args = [scope.arg(2), scope.arg(3)];
-    let count = scope.len().saturating_sub(2).min(args.len());
-    promise::call(scope.ctx, &function, Some(&this), &args[..count])
-}
-
-/// "A promise resolved with" a value (Web IDL section 3.2.23): always a new promise, so that one that
-/// follows another settles two jobs after it.
-fn resolved<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let value = scope.arg(0);
-    if !value.is_object() {
-        return promise::settled(scope.ctx, Ok(value));
-    }
-    let (promise, capability) = promise::pending(scope.ctx)?;
-    capability.settle(scope.ctx, Ok(value));
-    Ok(promise)
-}
-
-fn deferred<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let (promise, resolve, reject) = promise::parts(scope.ctx)?;
-    let object = Object::new(scope.ctx.clone())?;
-    object.set("promise", promise)?;
-    object.set("resolve", resolve)?;
-    object.set("reject", reject)?;
-    Ok(object.into_value())
 }
 
 fn view_of<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -169,4 +124,31 @@ fn encode<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             false => value::uint8_array(scope.ctx, text.as_bytes()),
         }
     })?
+}
+
+/// Has objects of class 0 iterated asynchronously by their method named 1.
+fn is_iterable_by<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let prototype: Object = Object::from_js(scope.ctx, scope.arg(0))?.get("prototype")?;
+    let method: Value = prototype.get(&*value::to_string(&scope.arg(1))?)?;
+    let property = Property::from(method).writable().configurable();
+    prototype.prop(PredefinedAtom::SymbolAsyncIterator, property)?;
+    Ok(scope.undefined())
+}
+
+/// Makes the prototype of class 0 that of the asynchronous iterator of streams (Web IDL section 3.7.10.2): with
+/// the methods of object 1, below the prototype that generator function 2's objects have.
+fn as_iterator<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let prototype_of = |index| Object::from_js(scope.ctx, scope.arg(index))?.get::<_, Object>("prototype");
+    let iterator = prototype_of(0)?;
+    iterator.remove("constructor")?;
+    let methods = Object::from_js(scope.ctx, scope.arg(1))?;
+    for name in ["next", "return"] {
+        let method: Value = methods.get(name)?;
+        iterator.prop(name, Property::from(method).writable().enumerable().configurable())?;
+    }
+    let tag = Property::from("ReadableStream AsyncIterator").configurable();
+    iterator.prop(PredefinedAtom::SymbolToStringTag, tag)?;
+    let parent = prototype_of(2)?.get_prototype().and_then(|generators| generators.get_prototype());
+    iterator.set_prototype(parent.as_ref())?;
+    Ok(scope.undefined())
 }

@@ -1,0 +1,110 @@
+/* What all readable streams have in common (Streams Standard, section 4.9.2). A stream, reader or controller is a
+ * record; its public object holds it in a private field.
+ * Owns: the record of a stream and its states. Must not know: how a controller queues, the public class (readable.js
+ * tells how to get from one to the other). */
+import { list, shift } from 'jsserve:internal/streams/queue';
+import { handled, rejected, resolved, then } from 'jsserve:internal/webidl/natives';
+import { isObject } from 'jsserve:internal/webidl/webidl';
+
+/** The record of a public stream; undefined for another object. */
+export let readableOf;
+/** Gives the record of a stream its public object. */
+export let wrapReadable;
+export const useReadableStream = (recordOf, wrap) => {
+  readableOf = recordOf;
+  wrapReadable = wrap;
+};
+export const isReadableStream = (value) => isObject(value) && readableOf(value) !== undefined;
+
+const settled = resolved(undefined);
+export const microtask = (f) => {
+  then(settled, f, undefined);
+};
+
+export const newReadable = () => ({
+  __proto__: null,
+  self: null,
+  state: 'readable',
+  reader: undefined,
+  controller: undefined,
+  disturbed: false,
+  storedError: undefined,
+  native: undefined,
+  feed: undefined,
+  owner: undefined,
+});
+
+export const readableLocked = (stream) => stream.reader !== undefined;
+
+export const readableCancel = (stream, reason) => {
+  stream.disturbed = true;
+  if (stream.state === 'closed') return resolved(undefined);
+  if (stream.state === 'errored') return rejected(stream.storedError);
+  readableClose(stream);
+  const { reader } = stream;
+  if (reader !== undefined && reader.byob) {
+    const requests = reader.requests;
+    reader.requests = list();
+    while (requests.length > 0) shift(requests).close(undefined);
+  }
+  return then(stream.controller.cancelSteps(reason), () => undefined);
+};
+
+export const readableClose = (stream) => {
+  stream.state = 'closed';
+  const { reader } = stream;
+  if (reader === undefined) return;
+  reader.closed.resolve(undefined);
+  if (!reader.byob) {
+    const requests = reader.requests;
+    reader.requests = list();
+    while (requests.length > 0) shift(requests).close();
+  }
+};
+
+export const readableError = (stream, error) => {
+  stream.state = 'errored';
+  stream.storedError = error;
+  const { reader } = stream;
+  if (reader === undefined) return;
+  reader.closed.reject(error);
+  handled(reader.closed.promise);
+  errorRequests(reader, error);
+};
+
+export const fulfillRead = (stream, chunk, done) => {
+  const request = shift(stream.reader.requests);
+  if (done) request.close(chunk);
+  else request.chunk(chunk);
+};
+export const waitingReads = (stream) => stream.reader.requests.length;
+export const hasDefaultReader = (stream) => stream.reader !== undefined && !stream.reader.byob;
+export const hasByobReader = (stream) => stream.reader !== undefined && stream.reader.byob;
+
+/* CallPullIfNeeded of a kind of controller: one pull at a time, and one more for all that asked meanwhile. */
+export const pullerOf = (shouldPull, fail) =>
+  function pullIfNeeded(c) {
+    if (!shouldPull(c)) return;
+    if (c.pulling) {
+      c.pullAgain = true;
+      return;
+    }
+    c.pulling = true;
+    then(
+      c.pull(),
+      () => {
+        c.pulling = false;
+        if (c.pullAgain) {
+          c.pullAgain = false;
+          pullIfNeeded(c);
+        }
+      },
+      (error) => fail(c, error),
+    );
+  };
+
+export const errorRequests = (reader, error) => {
+  const { requests } = reader;
+  reader.requests = list();
+  while (requests.length > 0) shift(requests).error(error);
+};
