@@ -156,6 +156,10 @@ fn an_app_that_does_not_load_says_why() {
         ("import './missing.js';", &["missing.js", "app.js"]),
         ("import 'no-such-package';", &["no-such-package"]),
         ("import { nothing } from 'jsserve:nothing';", &["jsserve:nothing"]),
+        (
+            "import { typeError } from 'jsserve:internal/webidl/natives';",
+            &["Cannot find package 'jsserve:internal/webidl/natives'", "app.js:1"],
+        ),
         ("for (;;) {}", &["app.js"]),
         ("await new Promise(() => {});", &["app.js"]),
     ] {

@@ -14,6 +14,7 @@ mod commonjs;
 mod config;
 mod connect;
 mod connection_ends;
+mod embedded;
 mod engine_edges;
 mod examples;
 mod examples_http;

@@ -199,6 +199,38 @@ fn an_import_map_goes_first() {
     assert!(ended.code == Some(2) && ended.stderr.contains("--import-map"), "{ended:?}");
 }
 
+/// The modules that built-in ones are made of are for them alone.
+#[test]
+fn no_way_leads_an_app_to_internal_modules() {
+    let name = "jsserve:internal/webidl/natives";
+    let map = format!(r#"{{ "imports": {{ "inside": "{name}", "rooms/": "jsserve:internal/" }} }}"#);
+    let main = format!(
+        "import {{ createRequire }} from './require.cjs';
+         new ReadableStream();
+         const ways = [() => import('{name}'), () => import('inside'), () => import('rooms/webidl/natives'),
+           () => createRequire('{name}'), () => import.meta.resolve('inside'), () => import('./static.js')];
+         for (const way of ways) {{
+           try {{ await way(); print('found') }} catch (error) {{ print(error.message.includes('Cannot find package')) }}
+         }}"
+    );
+    let files = [
+        ("main.mjs", main.as_str()),
+        ("require.cjs", "exports.createRequire = (name) => require(name)"),
+        ("static.js", "import { typeError } from 'jsserve:internal/webidl/natives';"),
+        ("map.json", &map),
+    ];
+    let app = App::with_files("main.mjs", &files);
+    let map = app.path().with_file_name("map.json");
+    for words in [&[][..], &["--import-map", map.to_str().expect("path")]] {
+        let ended = run_to_end(&[words, &[app.path().to_str().expect("path")]].concat());
+        assert_eq!(
+            (ended.stdout.as_str(), ended.stderr.as_str()),
+            ("true\n".repeat(6).as_str(), ""),
+            "{words:?}"
+        );
+    }
+}
+
 #[test]
 fn cycles_links_and_the_same_file_under_two_names_are_one_module() {
     let files = [

@@ -13,6 +13,8 @@ mod imports;
 mod names;
 #[path = "tidy/statics.rs"]
 mod statics;
+#[path = "tidy/scripts.rs"]
+mod scripts;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -82,8 +84,8 @@ const SOURCES: &[&str] = &["runtime/src/", "handlers/src/", "src/"];
 const CIRCLES: &[(&str, &str)] = &[
     (
         "runtime/src/js",
-        "block buffer charge class clone commonjs compile data_module display engine exception function isolated \
-         loader promise pump reflect reuse script stack value words",
+        "block buffer charge class clone commonjs compile data_module display engine exception function internal \
+         isolated loader natives promise pump reflect reuse script stack value words",
     ),
 ];
 
@@ -92,7 +94,7 @@ const ORDERS: &[(&str, &str)] = &[
     ("runtime/src/modules", "web qjs own types"),
     (
         "runtime/src/modules/web",
-        "host clock report embed iterate date console encoding structured_clone errors timers crypto url_pattern \
+        "host clock report embed iterate date console webidl encoding structured_clone errors timers crypto url_pattern \
          abort events messaging performance locks navigator streams locale blob url form_data fetch",
     ),
     ("runtime/src/modules/qjs", "os std print"),

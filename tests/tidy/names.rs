@@ -15,12 +15,9 @@ const REPEATED: &[(&str, usize)] = &[
     ("Frame", 3),
     ("Global", 3),
     ("Globals", 4),
-    ("Host", 8),
     ("Kept", 4),
-    ("Loaded", 7),
     ("Memory", 3),
     ("Pair", 3),
-    ("Script", 3),
     ("Sink", 3),
     ("Source", 3),
 ];

@@ -58,7 +58,7 @@ impl Builtin {
 }
 
 /// A part of `globalThis`.
-pub struct Global {
+pub struct BuiltinGlobal {
     /// Puts it there.
     pub install: Install,
     /// Texts of .d.ts files that declare it.
@@ -70,7 +70,7 @@ pub struct Table {
     /// Built-in modules.
     pub modules: &'static [Builtin],
     /// Globals, installed in this order.
-    pub globals: &'static [Global],
+    pub globals: &'static [BuiltinGlobal],
     /// Gives the engine of a thread that a script starts what the script's own has beyond these.
     pub thread_of_script: Install,
 }

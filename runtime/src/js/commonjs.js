@@ -1,8 +1,7 @@
 /* CommonJS modules of one engine (Node.js, "Modules: CommonJS modules"): run once each, in the order of the calls of
  * `require`; one that is still running gives what it has exported so far.
  * Owns: what is loaded. Must not know: how names are resolved, how a body is compiled (native functions do that). */
-import { body, folder, isJson, json, namespace, resolve } from 'jsserve:internal/js/commonjs_natives';
-import { call } from 'jsserve:internal/webidl/natives';
+import { body, call, folder, isJson, json, namespace, resolve } from 'jsserve:internal/js/commonjs_natives';
 
 const modules = { __proto__: null };
 const resolveFrom = (base, name) => {

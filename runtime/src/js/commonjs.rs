@@ -12,6 +12,7 @@ use super::class::{Scope, Static};
 use super::compile::{self, Code};
 use super::engine::State;
 use super::function::{self, Functions};
+use super::held::Held;
 use super::natives;
 use super::{exception, internal, isolated, loader, promise, script, value};
 use crate::source::Sources;
@@ -129,6 +130,10 @@ impl Functions for CommonJsFunctions {
             let text = String::from_utf8(compile::read(scope.ctx, &name)?)
                 .map_err(|_| exception::type_error(scope.ctx, &format!("'{name}' is not UTF-8")))?;
             value::parse_json(scope.ctx, &text, &name)
+        }),
+        (c"call", 2, |scope| {
+            let arguments: Vec<Value> = (2..scope.len()).map(|i| scope.arg(i)).collect();
+            promise::call(scope.ctx, &Held::new(scope.arg(0)), Some(&Held::new(scope.arg(1))), &arguments)
         }),
         (c"namespace", 1, |scope| namespace(scope.ctx, &value::to_string(&scope.arg(0))?)),
     ];

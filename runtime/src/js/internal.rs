@@ -186,7 +186,7 @@ type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 fn compile(table: &'static Table, name: &str) -> std::result::Result<Arc<[u8]>, String> {
     let wrong = |error: Error| format!("{name} cannot be compiled: {error}");
     let runtime = Runtime::new().map_err(wrong)?;
-    runtime.set_loader(Names, Sources(table));
+    runtime.set_loader(PlainSpecifiers, Sources(table));
     let context = Context::custom::<ParserIntrinsics>(&runtime).map_err(wrong)?;
     context.with(|ctx| {
         let compiled = table.loaded_as(name).and_then(|row| compiled(&ctx, row, name).transpose());
@@ -196,10 +196,10 @@ fn compile(table: &'static Table, name: &str) -> std::result::Result<Arc<[u8]>, 
 }
 
 /// A module of JavaScript with its bytecode.
-type Compiled<'js> = (Module<'js, Declared>, Arc<[u8]>);
+type WithBytecode<'js> = (Module<'js, Declared>, Arc<[u8]>);
 
 /// The module of the row as it is loaded by `name`; none for one of Rust.
-fn compiled<'js>(ctx: &Ctx<'js>, row: &Builtin, name: &str) -> Result<Option<Compiled<'js>>> {
+fn compiled<'js>(ctx: &Ctx<'js>, row: &Builtin, name: &str) -> Result<Option<WithBytecode<'js>>> {
     let Content::Source(source) = &row.content else { return Ok(None) };
     let module = Module::declare(ctx.clone(), name, *source)?;
     let bytecode = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;
@@ -212,10 +212,10 @@ fn compiled<'js>(ctx: &Ctx<'js>, row: &Builtin, name: &str) -> Result<Option<Com
     Ok(Some((module, bytecode)))
 }
 
-/// Names stay as they are.
-struct Names;
+/// PlainSpecifiers stay as they are.
+struct PlainSpecifiers;
 
-impl Resolver for Names {
+impl Resolver for PlainSpecifiers {
     fn resolve<'js>(
         &mut self,
         _ctx: &Ctx<'js>,

@@ -7,6 +7,7 @@ declare module 'jsserve:internal/js/commonjs_natives' {
   export function isJson(path: string): boolean;
   /** The function of a CommonJS module; undefined for another. */
   export function body(path: string): Function | undefined;
+  export function call(f: Function, receiver: any, ...args: any[]): any;
   export function json(path: string): any;
   export function namespace(name: string): any;
 }

@@ -8,7 +8,7 @@ pub mod qjs;
 pub mod types;
 pub mod web;
 
-use crate::js::builtins::{Builtin, Content, Global, Install, Table};
+use crate::js::builtins::{Builtin, BuiltinGlobal, Content, Install, Table};
 use crate::js::{commonjs, json, natives, stack};
 
 /// A module of ours in JavaScript: its file is called as it is.
@@ -31,8 +31,8 @@ macro_rules! natives {
     };
 }
 
-const fn global(install: Install, types: &'static [&'static str]) -> Global {
-    Global { install, types }
+const fn global(install: Install, types: &'static [&'static str]) -> BuiltinGlobal {
+    BuiltinGlobal { install, types }
 }
 
 /// Every module and global there is.
@@ -105,7 +105,7 @@ pub static TABLE: Table = Table {
         script!("web" / "streams/writable"),
         script!("web" / "streams/writable_state"),
         script!("web" / "streams/writable_writer"),
-        natives!("webidl/natives", web::webidl::Shared),
+        natives!("webidl/natives", web::webidl::WebIdlFunctions),
         script!("web" / "webidl/list"),
         script!("web" / "webidl/webidl"),
     ],

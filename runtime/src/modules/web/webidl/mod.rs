@@ -19,9 +19,9 @@ use crate::js::{exception, promise, reflect, value};
 use super::{console, iterate};
 
 /// `jsserve:internal/webidl/natives`.
-pub struct Shared;
+pub struct WebIdlFunctions;
 
-impl Functions for Shared {
+impl Functions for WebIdlFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"typeError", 1, |scope| thrown(scope, exception::type_error)),
         (c"rangeError", 1, |scope| thrown(scope, exception::range_error)),
@@ -68,7 +68,7 @@ impl Functions for Shared {
     ];
 }
 
-impl Natives for Shared {
+impl Natives for WebIdlFunctions {
     const VALUES: &'static [(&'static CStr, Make)] = &[
         (c"iteratorSymbol", |ctx| Ok(Symbol::iterator(ctx.clone()).into_value())),
         (c"asyncIteratorSymbol", |ctx| Ok(Symbol::async_iterator(ctx.clone()).into_value())),
