@@ -253,6 +253,39 @@ impl State {
             Some(start) => now.saturating_sub(start) >= self.turn_cpu_max.get(),
         }
     }
+
+    /// As [`State::over_budget`]; if so, the turn is interrupted, and there is room for the error that says so.
+    fn interrupts(&self, rt: *mut qjs::JSRuntime) -> bool {
+        let over = self.over_budget();
+        if over {
+            self.interrupted.set(true);
+            // In a full heap there would be no room for the error that no script can catch: the
+            // script would catch the `null` thrown in its place, and go on.
+            // SAFETY: sets one number of the runtime that calls.
+            unsafe { qjs::JS_SetMemoryLimit(rt, (self.heap_bytes_max + INTERRUPT_BYTES) as _) };
+            self.lifted.set(true);
+        }
+        over
+    }
+
+    /// What native code that runs long asks now and then, as the engine does between its operations.
+    ///
+    /// # Errors
+    /// The turn is over its budget: an error that no script can catch.
+    pub(super) fn go_on(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        let raw = ctx.as_raw().as_ptr();
+        // SAFETY: a live context; the error is thrown, taken, marked, and thrown again, with one reference.
+        unsafe {
+            if !self.interrupts(qjs::JS_GetRuntime(raw)) {
+                return Ok(());
+            }
+            qjs::JS_ThrowInternalError(raw, c"interrupted".as_ptr());
+            let error = qjs::JS_GetException(raw);
+            qjs::JS_SetUncatchableError(raw, error);
+            qjs::JS_Throw(raw, error);
+        }
+        Err(rquickjs::Error::Exception)
+    }
 }
 
 /// Has turns that are over their budget interrupted.
@@ -260,18 +293,7 @@ fn watch(runtime: &Runtime, context: &Context, state: &Rc<State>) {
     let watched = state.clone();
     // SAFETY: a live context; the handler runs only as long as its runtime lives.
     let rt = unsafe { qjs::JS_GetRuntime(context.as_raw().as_ptr()) };
-    runtime.set_interrupt_handler(Some(Box::new(move || {
-        let over = watched.over_budget();
-        if over {
-            watched.interrupted.set(true);
-            // In a full heap there would be no room for the error that no script can catch: the
-            // script would catch the `null` thrown in its place, and go on.
-            // SAFETY: sets one number of the runtime that calls.
-            unsafe { qjs::JS_SetMemoryLimit(rt, (watched.heap_bytes_max + INTERRUPT_BYTES) as _) };
-            watched.lifted.set(true);
-        }
-        over
-    })));
+    runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts(rt))));
 }
 
 /// Runtime and context, bound to the thread that made them.

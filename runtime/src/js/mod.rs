@@ -7,9 +7,11 @@
 
 pub mod alive;
 pub mod block;
+pub mod bounded;
 pub mod buffer;
 pub mod builtins;
 pub mod c_format;
+mod callable;
 pub mod charge;
 pub mod class;
 pub mod class_id;

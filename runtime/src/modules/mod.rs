@@ -9,7 +9,7 @@ pub mod types;
 pub mod web;
 
 use crate::js::builtins::{Builtin, BuiltinGlobal, Content, Install, Table};
-use crate::js::{commonjs, json, natives, stack};
+use crate::js::{bounded, commonjs, json, natives, stack};
 
 /// A module of ours in JavaScript: its file is called as it is.
 macro_rules! script {
@@ -135,6 +135,7 @@ pub static TABLE: Table = Table {
         global(web::form_data::install, &[include_str!("web/form_data/form_data.d.ts")]),
         global(web::console::install, &[include_str!("web/console/console.d.ts")]),
         global(stack::install, &[]),
+        global(bounded::install, &[]),
     ],
     thread_of_script: qjs::print::thread_of_script,
 };
