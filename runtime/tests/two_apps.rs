@@ -13,7 +13,7 @@ use runtime::js::exception::Thrown;
 use runtime::js::value;
 
 use crate::driver::on_worker;
-use crate::os_workers::Files;
+use crate::os_workers::{self, Files};
 
 /// What each app ends in.
 const SERVES: &str = "\nexport default { fetch() {} }\n";
@@ -164,6 +164,12 @@ fn each_of_two_apps_has_its_shared_maps_and_threads_of_an_app_have_those_of_the_
     });
 }
 
+/// The line of `file` in the first frame of a stack.
+fn line(stack: &str, file: &str) -> String {
+    let place = stack.lines().next().and_then(|frame| frame.split(&format!("/{file}:")).nth(1));
+    place.and_then(|place| place.split(':').next()).unwrap_or(stack).to_owned()
+}
+
 #[test]
 fn a_file_that_is_edited_between_two_loads_has_the_places_of_what_each_runs() {
     on_worker(|| async {
@@ -177,16 +183,37 @@ fn a_file_that_is_edited_between_two_loads_has_the_places_of_what_each_runs() {
         write(&files, "main.ts", &main(3));
         let two = blueprint(config(&files, "main.ts"));
         let other = worker(&two).await;
-        let place = |app: &App| {
-            let stack = text(app, "place()");
-            let line =
-                stack.lines().next().and_then(|frame| frame.split("main.ts:").nth(1)).map(str::to_owned);
-            line.unwrap_or(stack)
-        };
-        for (app, line) in [(&first, "4:"), (&other, "10:"), (&first, "4:")] {
-            assert!(place(app).starts_with(line), "{} for {line}", place(app));
-        }
+        let place = |app: &App| line(&text(app, "place()"), "main.ts");
+        assert_eq!([&first, &other, &first].map(|app| place(app)), ["4", "10", "4"]);
         // A fresh context of the first app runs what that app was compiled from.
-        assert!(place(&*worker(&one).await).starts_with("4:"));
+        assert_eq!(place(&*worker(&one).await), "4");
+    });
+}
+
+#[test]
+fn a_thread_of_an_app_has_the_places_of_what_it_read_itself() {
+    on_worker(|| async {
+        let place = |types: usize| {
+            let types = "interface I {\n  a: string\n}\n".repeat(types);
+            format!("{types}export const place = (): string => new Error('here').stack!;\n")
+        };
+        let main = format!(
+            "import * as os from 'os'; import {{ place }} from './place.ts'; Object.assign(globalThis, {{ place, start }});
+             function start() {{
+               const thread = new os.Worker('./thread.js');
+               thread.onmessage = ({{ data }}) => {{ globalThis.theirs = data; thread.onmessage = null }};
+             }}{SERVES}"
+        );
+        let thread = "import * as os from 'os'; import { place } from './place.ts'; os.Worker.parent.postMessage(place())";
+        let files = Files::new(&[("main.js", &main), ("thread.js", thread), ("place.ts", &place(1))]);
+        let app = worker(&blueprint(config(&files, "main.js"))).await;
+        write(&files, "place.ts", &place(3));
+        text(&app, "start()");
+        let theirs = || text(&app, "globalThis.theirs ?? ''");
+        os_workers::eventually("the thread says where it is", || !theirs().is_empty()).await;
+        assert_eq!(
+            (line(&theirs(), "place.ts"), line(&text(&app, "place()"), "place.ts")),
+            ("10".into(), "4".into())
+        );
     });
 }
