@@ -227,7 +227,7 @@ impl Resolver for PlainSpecifiers {
     }
 }
 
-/// Compiles what is imported, too; what is of Rust is an empty module here.
+/// Compiles what is imported, too; what is compiled already, or of Rust, is an empty module here.
 struct Sources(&'static Table);
 
 impl Loader for Sources {
@@ -237,7 +237,9 @@ impl Loader for Sources {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        match self.0.loaded_as(name).map(|row| compiled(ctx, row, name)).transpose()?.flatten() {
+        let is_known = BYTECODE.read().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+        let row = self.0.loaded_as(name).filter(|_| !is_known);
+        match row.map(|row| compiled(ctx, row, name)).transpose()?.flatten() {
             Some((module, _)) => Ok(module),
             None => Module::declare(ctx.clone(), name, ""),
         }
