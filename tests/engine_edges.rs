@@ -23,6 +23,48 @@ fn lives(ended: &Ended) {
 }
 
 both_backends! {
+    fn a_client_cannot_hold_a_worker_by_what_it_has_searched_or_normalized(io) {
+        let app = app!(r#"
+            export default { async fetch(request) {
+                const { text, needle } = await request.json();
+                const found = [text.includes(needle), text.indexOf([needle]), text.lastIndexOf(needle), text.split(needle).length,
+                    text.replaceAll(needle, "") === text, text.normalize("NFD").length];
+                return new Response(found.join());
+            } };"#);
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let text = format!("{}a{}", "a".repeat(300_000), "\\u0301\\u0316".repeat(25_000));
+        let body = format!(r#"{{"text":"{text}","needle":"{}b"}}"#, "a".repeat(150_000));
+        let answer = Connection::open(server.addr()).post("/", body.as_bytes());
+        assert_eq!(answer.text(), "false,-1,-1,1,true,350001");
+        assert!(!server.log().contains("its memory is taken"), "{}", server.log());
+    }
+
+    fn a_walk_through_an_absurd_length_ends_with_the_turn_and_its_worker_goes_on(io) {
+        let app = app!(r#"
+            let count = 0;
+            const like = { length: 2 ** 31 }, sparse = [];
+            sparse[2 ** 32 - 2] = 1;
+            export default { fetch(request) {
+                count++;
+                switch (new URL(request.url).pathname) {
+                    case "/reverse": return Array.prototype.reverse.call(like);
+                    case "/unshift": return Array.prototype.unshift.call(like, 1);
+                    case "/slice": return sparse.slice();
+                    case "/sort": return sparse.sort();
+                    case "/join": return sparse.join();
+                    case "/concat": return [].concat(sparse);
+                }
+                return new Response(String(count));
+            } };"#);
+        let flags = ["--io", io, "--workers", "1", "--cpu-max", "50ms", "--stuck-timeout", "120s"];
+        let server = Server::spawn(&flags, app.path());
+        for path in ["/reverse", "/unshift", "/slice", "/sort", "/join", "/concat"] {
+            assert_eq!(Connection::open(server.addr()).get(path).status, 503, "{path}");
+        }
+        assert_eq!(Connection::open(server.addr()).get("/").text(), "7", "the same context");
+        assert!(!server.log().contains("its memory is taken"), "{}", server.log());
+    }
+
     fn a_key_that_a_client_sends_is_never_another_ones(io) {
         let app = app!(r#"
             import { map } from "jsserve:shared";
@@ -175,6 +217,76 @@ fn errors_name_what_failed() {
     ] {
         assert_eq!(said(statement), format!("TypeError: {expected}"), "{statement}");
     }
+}
+
+#[test]
+fn a_message_is_right_in_the_catch_that_reads_it_first() {
+    let source = r#"
+        const o = {}, u = undefined;
+        const message = (f) => { try { f(); } catch (error) { return error.message; } };
+        print(message(() => o.save()));
+        print(message(() => new o.Thing()));
+        print(message(() => u.x));
+        print(message(() => [...o]));
+        print(message(() => { throw new TypeError("not a function"); }));
+        Promise.resolve().then(() => o.later()).catch((error) => print(error.message, Object.keys(error).length));
+        class Mine extends TypeError {}
+        print(message(() => { throw new Mine("not a function"); }));
+        const kept = (() => { try { eval("o.inside()"); } catch (error) { return error; } })();
+        print(kept.message, message(() => { throw kept; }));
+        Error.prepareStackTrace = (error, sites) => sites.length;
+        print(typeof new Error("m").stack, message(() => o.save()), Error.prepareStackTrace.length);
+        Error.prepareStackTrace = undefined;
+        print(message(() => o.again()), Error.prepareStackTrace);
+    "#;
+    let expected = "o.save is not a function
+o.Thing is not a constructor
+Cannot read properties of undefined (reading 'x'): u is undefined
+o is not iterable
+not a function
+not a function
+not a function not a function
+number not a function 2
+o.again is not a function undefined
+o.later is not a function 0
+";
+    let ended = run(source);
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+}
+
+#[test]
+fn an_error_has_its_stack_however_it_is_read() {
+    let source = r#"
+        function inner() { return new Error("m"); }
+        const error = inner(), lines = error.stack.split("\n");
+        print(lines[0].trim().replace(/\(.*\//, "("), error.stack === error.stack, typeof structuredClone(error).stack);
+        print(new DOMException("m").stack.includes("script.js"), Object.getOwnPropertyNames(error).join());
+        const target = { __proto__: null };
+        Error.captureStackTrace(new Proxy(target, { defineProperty: (...all) => (print(typeof all[2].value), Reflect.defineProperty(...all)) }));
+        print(typeof target.stack);
+        const deep = () => deep() + 1;
+        try { deep(); } catch (error) { print(error.constructor.name, error.stack.includes("deep (")); }
+        try { eval("let let"); } catch (error) { print(error.name, error.stack.split("\n")[0].includes(":1:")); }
+        Error.stackTraceLimit = 0;
+        print(JSON.stringify(inner().stack));
+        Error.stackTraceLimit = 1;
+        print(inner().stack.trim().split("\n").length);
+        for (const thrown of [5, {}, null]) try { throw thrown; } catch (error) { print(error === thrown); }
+    "#;
+    let expected = "at inner (script.js:2:39) true string
+true message
+string
+string
+RangeError true
+SyntaxError true
+\"\"
+1
+true
+true
+true
+";
+    let ended = run(source);
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
 }
 
 #[test]

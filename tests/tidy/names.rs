@@ -15,7 +15,7 @@ const REPEATED: &[(&str, usize)] = &[
     ("Frame", 3),
     ("Global", 3),
     ("Globals", 4),
-    ("Kept", 4),
+    ("Kept", 3),
     ("Memory", 3),
     ("Pair", 3),
     ("Sink", 3),

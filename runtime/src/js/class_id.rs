@@ -52,5 +52,5 @@ ids! {
     StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder
     StdFile Worker
     SharedMap SocketHandle
-    Callable PolledTarget
+    Callable PolledTarget Trace
 }

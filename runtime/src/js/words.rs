@@ -1,7 +1,8 @@
 //! The engine's errors in words that name what failed: "not a function" becomes "o.save is not a function".
 //!
 //! Owns: which messages are meant, the new ones. Must not know: how the expression is found, who shows an
-//! error. A message is put right once, when it is first looked at from here; what is in doubt stays.
+//! error. A message is put right once, when the error is made, or when it is first looked at from here; what is
+//! in doubt stays.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -36,19 +37,43 @@ impl Places {
     }
 }
 
+/// The longest file that is read for an error that is being made: a parser's milliseconds are waited for then.
+const FILE_BYTES_MAX: u64 = 256 << 10;
+
 /// Puts the message of `error` right, if it is one of those meant. Runs no JavaScript.
 pub fn improve(error: &Object<'_>) {
     if !error.as_value().is_error() {
         return;
     }
-    let ctx = error.ctx();
     let Some(message) = text(error, "message") else { return };
     let Some(act) = Meant::of(&message) else { return };
     let Some(frames) = stack::raw(error) else { return };
     let Some(frame) = frames.lines().next().map(str::trim) else { return };
+    put_right(error, &message, &act, frame);
+}
+
+/// As [`improve`], of an error that is being made; `frame` gives the innermost one.
+pub(super) fn improve_new(error: &Object<'_>, frame: impl FnOnce() -> Option<String>) {
+    let Some(message) = text(error, "message") else { return };
+    let Some(act) = Meant::of(&message) else { return };
+    // One that is thrown again has the frames of another place.
+    if !stack::is_new(error) {
+        return;
+    }
+    let Some(frame) = frame() else { return };
+    let Some((file, ..)) = place(&frame) else { return };
+    // Without a file it is short.
+    if std::fs::metadata(file).is_ok_and(|about| about.len() > FILE_BYTES_MAX) {
+        return;
+    }
+    put_right(error, &message, &act, &frame);
+}
+
+fn put_right(error: &Object<'_>, message: &str, act: &Meant<'_>, frame: &str) {
+    let ctx = error.ctx();
     let Some(state) = State::find(ctx) else { return };
     let places = state.extension::<Places>();
-    let better = places.known(&message, frame, || explained(ctx, &act, frame));
+    let better = places.known(message, frame, || explained(ctx, act, frame));
     let Some(better) = better else { return };
     let done = value::string(ctx, &better)
         .and_then(|better| error.prop("message", Property::from(better).writable().configurable()));

@@ -51,10 +51,38 @@ pub(super) fn run(call: &Invocation<'_>) -> qjs::JSValue {
     }
 }
 
-/// Whether the commonest look says that `raw` is not absurd.
+/// Whether the commonest looks say that `raw` is not absurd.
 fn is_few_at_once(ctx: *mut qjs::JSContext, raw: qjs::JSValue) -> bool {
-    // SAFETY: asks a live value for its kind.
-    !is_object(raw) || unsafe { qjs::JS_IsArray(raw) } && length(ctx, raw) <= FEW
+    // SAFETY: asks a live value for its kind; an all-zero descriptor is one that the engine fills with references of its
+    // own, which are given back. No script runs: a property is read of what is no proxy, a number is converted.
+    unsafe {
+        if !is_object(raw) || qjs::JS_GetTypedArrayType(raw) >= 0 {
+            return true;
+        }
+        if qjs::JS_IsArray(raw) {
+            return length(ctx, raw) <= FEW;
+        }
+        if qjs::JS_IsProxy(raw) {
+            return false;
+        }
+        let mut found: qjs::JSPropertyDescriptor = std::mem::zeroed();
+        match qjs::JS_GetOwnProperty(ctx, &mut found, raw, PredefinedAtom::Length as qjs::JSAtom) {
+            0 => return false,
+            1 => {}
+            _ => {
+                qjs::JS_FreeValue(ctx, qjs::JS_GetException(ctx));
+                return false;
+            }
+        }
+        let mut length = f64::INFINITY;
+        if qjs::JS_IsNumber(found.value) {
+            qjs::JS_ToFloat64(ctx, &mut length, found.value);
+        }
+        for owned in [found.value, found.getter, found.setter] {
+            qjs::JS_FreeValue(ctx, owned);
+        }
+        length <= FEW as f64
+    }
 }
 
 fn watched<'js>(ctx: &Ctx<'js>, call: &Invocation<'_>) -> Result<Decision<'js>> {

@@ -229,7 +229,7 @@ impl Stream {
         let mut line = Vec::new();
         while self.fill(device) {
             let unread = &self.input[self.at..];
-            if let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = memchr::memchr(b'\n', unread) {
                 line.extend_from_slice(&unread[..end]);
                 self.at += end + 1;
                 return Ok(Some(line));
@@ -255,7 +255,7 @@ impl Stream {
             self.buffering = if interactive { Buffering::Line } else { Buffering::Full };
         }
         let room = BUFFER_BYTES.saturating_sub(self.output.len());
-        let line_end = bytes.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+        let line_end = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
         let now = match self.buffering {
             Buffering::None => bytes.len(),
             Buffering::Line if line_end.is_some() => line_end.unwrap_or_default(),

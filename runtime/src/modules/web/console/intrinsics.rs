@@ -134,7 +134,7 @@ impl Intrinsics {
                 _ => None,
             }
         });
-        let text = text(found.filter(Value::is_string))?;
+        let text = stack::unmapped(&found?).ok()??;
         Some(if raw { stack::map_stack(error.ctx(), text) } else { text })
     }
 
