@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crate::support::{self, App, Connection, Server, get};
 
+/// `walk` goes on inside of the engine, which asks for no interrupt and no memory meanwhile.
 const APP: &str = r#"
-const kept = [];
-// Inside of the engine, which asks for no interrupt and no memory meanwhile.
-const walk = (holes) => { const list = []; list[holes] = 1; return list.values().drop(holes).next().done; };
+const kept = [], walk = (holes) => { const list = []; list[holes] = 1; return list.values().drop(holes).next().done; };
 const nonsense = {
   number: () => 42, undefined: () => undefined, null: () => null, string: () => "text", object: () => ({}),
   promised: async () => 42, thenable: () => ({ then(resolve) { resolve(42); } }),
