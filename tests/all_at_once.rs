@@ -72,7 +72,7 @@ export default {
 };"#;
 
 /// Requests to be sent again and again, with how long their clients stay.
-const WORST: [(&str, u64); 12] = [
+const WORST: [(&str, u64); 13] = [
     ("/empty", 700),
     ("/tee", 300),
     ("/upload", 500),
@@ -232,7 +232,8 @@ fn fail_ring(server: &Server) -> bool {
     let _ = strace.kill();
     let _ = strace.wait();
     if !injected {
-        support::skip("a ring that fails", "strace may not look into it");
+        // No package mends that; the same failure is a unit test of `server/watch.rs`.
+        println!("left out: a ring that fails: strace may not look into the server");
     }
     injected
 }

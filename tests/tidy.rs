@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 mod imports;
 #[path = "tidy/names.rs"]
 mod names;
-#[path = "tidy/statics.rs"]
-mod statics;
 #[path = "tidy/scripts.rs"]
 mod scripts;
+#[path = "tidy/statics.rs"]
+mod statics;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -81,13 +81,11 @@ const SOURCES: &[&str] = &["runtime/src/", "handlers/src/", "src/"];
 
 /// Circles of imports that there are yet: a folder, and which of its files and folders import each other.
 /// The list may only get shorter.
-const CIRCLES: &[(&str, &str)] = &[
-    (
-        "runtime/src/js",
-        "block buffer charge class clone commonjs compile data_module display engine exception function internal \
+const CIRCLES: &[(&str, &str)] = &[(
+    "runtime/src/js",
+    "block buffer charge class clone commonjs compile data_module display engine exception function internal \
          isolated loader natives promise pump reflect reuse script stack value words",
-    ),
-];
+)];
 
 /// Folders with an order: each room imports only those that stand before it.
 const ORDERS: &[(&str, &str)] = &[

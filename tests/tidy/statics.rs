@@ -7,10 +7,10 @@ use super::{code, none, sources};
 
 /// Statics that may change: a file, their names there, why they are no app's.
 const STATICS: &[(&str, &str, &str)] = &[
-    ("handlers/src/http/clock.rs", "CLOCK", "the date in words, made once a second by each thread"),
+    ("handlers/src/http/h1/clock.rs", "CLOCK", "the date in words, made once a second by each thread"),
+    ("handlers/src/http/in_memory.rs", "NUMBER", "its tests' files, each with a name of its own"),
     ("runtime/src/client/mod.rs", "CLIENT", "a thread's idle connections to other servers"),
     ("runtime/src/io/budget.rs", "LEFT GAVE_WAY", "the thread's loop"),
-    ("runtime/src/io/chunk.rs", "POOL", "a thread's buffers, empty"),
     ("runtime/src/io/deadline.rs", "SWEEPER", "the thread's loop"),
     ("runtime/src/io/dns/mod.rs", "SYSTEM", "the machine's name servers"),
     ("runtime/src/io/ends.rs", "HUB", "the thread's loop"),
@@ -19,6 +19,8 @@ const STATICS: &[(&str, &str, &str)] = &[
         "OWNER SHARED QUEUE LIVE ROOT ASLEEP TOKIO_PASSES TOKIO_WAITS",
         "the thread's loop",
     ),
+    ("runtime/src/io/fault.rs", "PLANS", "its tests' threads, by name"),
+    ("runtime/src/io/pool.rs", "POOL", "a thread's buffers, empty"),
     ("runtime/src/io/pulse.rs", "PULSE", "the thread's loop"),
     ("runtime/src/io/ring/mod.rs", "BATCH", "the thread's loop"),
     ("runtime/src/io/signals.rs", "CLAIMED PENDING WAKE", "signals come to the process"),
@@ -30,6 +32,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "CONSTRUCTORS",
         "addresses of a thread's engine; a wrong one costs a look-up",
     ),
+    ("runtime/src/js/internal.rs", "BYTECODE", "modules of this program, compiled once"),
     ("runtime/src/log.rs", "BUDGETS START", "the process has one log"),
     (
         "runtime/src/modules/qjs/std/standard.rs",
@@ -56,8 +59,7 @@ const STATICS: &[(&str, &str, &str)] = &[
 const FIXED: &[&str] = &[
     "bool", "char", "str", "static", "CStr", "u8", "u16", "u32", "u64", "usize", "i32", "i64",
     // Names and functions, no cell.
-    "Table", // A text of this program, and its bytecode once it is compiled.
-    "Script",
+    "Table",
 ];
 
 /// The names of the statics that may change, those of threads included, and `leak` for what is never given back.

@@ -275,6 +275,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         quiet: true,
         log: LogFormat::Text,
         heap_from_cgroup: false,
+        sources: Default::default(),
         limits,
     });
     let blueprint = Arc::new(Blueprint::compile(config.clone()).expect("the app compiles"));

@@ -406,7 +406,10 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
             call: None,
             exotic: std::ptr::null_mut(),
         };
-        if qjs::JS_NewClass(qjs::JS_GetRuntime(raw), number::<T>(), &def) != 0 {
+        let rt = qjs::JS_GetRuntime(raw);
+        // What follows may have failed before: then the engine knows the class.
+        let is_known = qjs::JS_IsRegisteredClass(rt, number::<T>());
+        if !is_known && qjs::JS_NewClass(rt, number::<T>(), &def) != 0 {
             return Err(Error::Allocation);
         }
         let proto = match T::parent(ctx)? {

@@ -366,8 +366,8 @@ pub fn without_mark(source: Vec<u8>) -> Vec<u8> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::builtins::Table;
     use super::super::engine::{Engine, EngineLimits, Pulse};
-    use super::super::loader::Table;
     use super::*;
 
     #[test]

@@ -182,10 +182,14 @@ fn bytecode(ctx: &Ctx<'_>, name: &str) -> Result<Arc<[u8]>> {
 /// What the engine needs to compile and not to run.
 type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 
+/// Stack of the parser. It stands on that of whoever imports, which has NATIVE_STACK_BYTES left.
+const STACK_BYTES: usize = 512 << 10;
+
 /// Compiles in an engine of its own, where nothing of the source is left behind. In words, what is wrong with it.
 fn compile(table: &'static Table, name: &str) -> std::result::Result<Arc<[u8]>, String> {
     let wrong = |error: Error| format!("{name} cannot be compiled: {error}");
     let runtime = Runtime::new().map_err(wrong)?;
+    runtime.set_max_stack_size(STACK_BYTES);
     runtime.set_loader(PlainSpecifiers, Sources(table));
     let context = Context::custom::<ParserIntrinsics>(&runtime).map_err(wrong)?;
     context.with(|ctx| {
@@ -212,7 +216,7 @@ fn compiled<'js>(ctx: &Ctx<'js>, row: &Builtin, name: &str) -> Result<Option<Wit
     Ok(Some((module, bytecode)))
 }
 
-/// PlainSpecifiers stay as they are.
+/// Specifiers stay as they are.
 struct PlainSpecifiers;
 
 impl Resolver for PlainSpecifiers {

@@ -236,9 +236,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use super::super::builtins::Table;
     use super::super::compile::Code;
     use super::super::engine::{Engine, EngineLimits, Pulse};
-    use super::super::loader::Table;
     use super::super::promise;
     use super::super::reflect::identity;
     use super::*;

@@ -11,11 +11,11 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use runtime::io::{self, Backend, IoOptions};
+use runtime::js::builtins::Table;
 use runtime::js::cluster::Cluster;
 use runtime::js::compile::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::js::exception::Thrown;
-use runtime::js::builtins::Table;
 use runtime::js::promise::{self, Observer};
 use runtime::js::{Ctx, Value};
 

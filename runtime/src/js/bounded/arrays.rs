@@ -196,10 +196,11 @@ impl Class for PolledTarget {
     }
 }
 
-type Act = for<'js> unsafe fn(&Ctx<'js>, qjs::JSValue, qjs::JSAtom, &Scope<'_, 'js>) -> qjs::JSValue;
+type InternalMethod =
+    for<'js> unsafe fn(&Ctx<'js>, qjs::JSValue, qjs::JSAtom, &Scope<'_, 'js>) -> qjs::JSValue;
 
 impl PolledTarget {
-    fn with<'js>(&self, scope: &Scope<'_, 'js>, act: Act) -> Result<Value<'js>> {
+    fn with<'js>(&self, scope: &Scope<'_, 'js>, act: InternalMethod) -> Result<Value<'js>> {
         let ctx = scope.ctx;
         self.steps.set(self.steps.get().wrapping_add(1));
         if self.steps.get().is_multiple_of(STEPS) {
@@ -225,7 +226,7 @@ fn answer<'js>(ctx: &Ctx<'js>, done: i32) -> qjs::JSValue {
 }
 
 /// # Safety
-/// As for [`Act`]s: a live target, an atom.
+/// As for [`InternalMethod`]s: a live target, an atom.
 unsafe fn has<'js>(
     ctx: &Ctx<'js>,
     target: qjs::JSValue,

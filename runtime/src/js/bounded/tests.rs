@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::builtins::Table;
 use super::super::compile::Code;
 use super::super::engine::{Engine, EngineLimits, Pulse};
 use super::super::exception::{Cause, Thrown};
-use super::super::loader::Table;
 use super::super::value;
 use super::*;
 

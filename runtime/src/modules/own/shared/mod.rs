@@ -15,8 +15,8 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Module, Object, Result, Value};
 
 use crate::js::class::{Class, Member, Scope, Static};
-use crate::js::engine::State;
 use crate::js::class_id;
+use crate::js::engine::State;
 use crate::js::{class, clone, exception, function, value};
 use crate::modules::web::iterate;
 use store::{Full, IncrError, Map, OnFull, Options, Stored};

@@ -187,9 +187,9 @@ pub fn run_steps<T: Send + 'static>(
 mod tests {
     use super::super::queue::WAITING_MAX;
     use super::*;
+    use crate::js::builtins::Table;
     use crate::js::compile::Code;
     use crate::js::engine::{Engine, EngineLimits, Pulse};
-    use crate::js::loader::Table;
     use std::sync::atomic::AtomicU32;
     use std::task::{Context, Poll, Waker};
 
