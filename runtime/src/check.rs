@@ -11,7 +11,7 @@ use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
-use crate::js::compile::without_mark;
+use crate::js::code::without_mark;
 use crate::js::goal;
 use crate::source::{Sources, prepare};
 

@@ -19,12 +19,13 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::cluster::Cluster;
-use crate::js::compile::{Code, without_mark};
+use crate::js::code::{Code, without_mark};
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
 use crate::js::eval::{self, Options};
-use crate::js::exception::Thrown;
-use crate::js::promise::{self, Observer, Outcome};
-use crate::js::{Ctx, Value, goal};
+use crate::js::observe::{self, Observer, Outcome};
+use crate::js::promise;
+use crate::js::thrown::Thrown;
+use crate::js::{Ctx, Value, compile, goal};
 use crate::modules::TABLE;
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::qjs::print;
@@ -296,14 +297,14 @@ impl Script {
     async fn play(&self, source: &Source) -> Ending {
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
-                true if source.loaded => self.code.load_main(ctx),
-                true => self.code.main_module(ctx, &source.text),
-                false => self.code.script(ctx, &source.name),
+                true if source.loaded => compile::load_main(&self.code, ctx),
+                true => compile::main_module(&self.code, ctx, &source.text),
+                false => compile::script(&self.code, ctx, &source.name),
             };
             let first = goal::CompiledProgram::compile(ctx, &source.text, &source.name, source.goal, module);
             let program = first.or_else(|error| {
                 let text = as_typescript(ctx, &error, source)?;
-                let module = || self.code.main_module(ctx, &text);
+                let module = || compile::main_module(&self.code, ctx, &text);
                 goal::CompiledProgram::compile(ctx, &text, &source.name, source.goal, module)
             })?;
             Ok(program.start(ctx)?.map(crate::js::Held::new))
@@ -340,7 +341,7 @@ impl Script {
                 if let Some(promise::State::Rejected(reason)) = promise::state(&promise) {
                     return Err(ctx.throw(reason));
                 }
-                promise::observe(ctx, &promise, Box::new(End(settled)))
+                observe::observe(ctx, &promise, Box::new(End(settled)))
             });
             if let Err(error) = started {
                 // Before any job that it may have left: an exception is the end.

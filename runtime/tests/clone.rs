@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rquickjs::Value;
-use runtime::js::compile::Code;
+use runtime::js::code::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
-use runtime::js::exception::Thrown;
+use runtime::js::thrown::Thrown;
 use runtime::js::{clone, value};
 use runtime::modules::TABLE;
 

@@ -1,7 +1,7 @@
 //! `FormData` as the XMLHttpRequest standard has it, and its two body formats.
 
 use crate::driver::{self, Driver, check, check_async};
-use runtime::js::exception::Thrown;
+use runtime::js::thrown::Thrown;
 use runtime::js::{Value, class};
 use runtime::modules::web::fetch::content_type;
 use runtime::modules::web::form_data::{self, FormData};

@@ -2,8 +2,8 @@
 //!
 //! Owns: when they are loaded, and who can import them. Must not know: what they do.
 
-use runtime::js::exception::Thrown;
 use runtime::js::internal;
+use runtime::js::thrown::Thrown;
 
 use crate::driver;
 

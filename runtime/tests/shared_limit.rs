@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rquickjs::Module;
-use runtime::js::compile::Code;
+use runtime::js::code::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
 use runtime::modules::TABLE;
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rquickjs::{Module, Value};
 use runtime::js::cluster::Cluster;
-use runtime::js::compile::Code;
+use runtime::js::code::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
-use runtime::js::exception::Thrown;
+use runtime::js::thrown::Thrown;
 use runtime::js::value;
 use runtime::modules::TABLE;
 

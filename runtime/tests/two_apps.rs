@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rquickjs::Value;
 use runtime::app::{App, Blueprint, Engines};
 use runtime::config::{Config, IoChoice, Limits, LogFormat, SourceOptions};
-use runtime::js::exception::Thrown;
+use runtime::js::thrown::Thrown;
 use runtime::js::value;
 
 use crate::driver::on_worker;

@@ -12,8 +12,8 @@ use rquickjs::Value;
 use super::callee::Callee;
 use super::context;
 use crate::js::engine::Engine;
-use crate::js::exception::Thrown;
-use crate::js::promise::Outcome;
+use crate::js::observe::Outcome;
+use crate::js::thrown::Thrown;
 pub use crate::modules::qjs::os::lent::Lent;
 
 /// Calls the handler with the descriptor of an accepted connection and waits for its end.

@@ -8,9 +8,10 @@ use std::rc::Rc;
 use rquickjs::{Object, Value};
 
 use crate::js::engine::{Engine, State};
-use crate::js::exception::Thrown;
-use crate::js::promise::{self, Outcome};
-use crate::js::{Ctx, Held};
+use crate::js::observe::{self, Outcome};
+use crate::js::promise;
+use crate::js::thrown::Thrown;
+use crate::js::{Ctx, Held, held};
 
 /// A method, its receiver and its `env`.
 pub struct Callee {
@@ -43,7 +44,7 @@ impl Callee {
     /// # Errors
     /// What it throws.
     pub fn call<'js>(&self, ctx: &Ctx<'js>, args: &[Value<'js>]) -> rquickjs::Result<Value<'js>> {
-        promise::call(ctx, &self.function, Some(&self.this), args)
+        held::call(ctx, &self.function, Some(&self.this), args)
     }
 
     /// Calls it in a turn of its own, with what `args` gives. `outcome` is set when the promise that it
@@ -59,7 +60,7 @@ impl Callee {
                 let value = self.call(ctx, &args(ctx, self.env(ctx))?)?;
                 if value.is_object() {
                     let value = promise::resolved(ctx, value)?;
-                    return promise::observe(ctx, &value, Box::new(outcome.clone()));
+                    return observe::observe(ctx, &value, Box::new(outcome.clone()));
                 }
                 outcome.set(Ok(()));
                 Ok(())

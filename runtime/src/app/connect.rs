@@ -10,8 +10,8 @@ use super::callee::Callee;
 use super::context::{self, Own};
 use crate::io::Stream;
 use crate::js::engine::Engine;
-use crate::js::exception::Thrown;
-use crate::js::promise::Outcome;
+use crate::js::observe::Outcome;
+use crate::js::thrown::Thrown;
 use crate::modules::own::sockets::inbound::Inbound;
 pub use crate::modules::own::sockets::inbound::Patience;
 

@@ -13,8 +13,9 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::engine::State;
-use crate::js::exception::Thrown;
-use crate::js::promise::{self, Observer};
+use crate::js::observe::{self, Observer};
+use crate::js::promise;
+use crate::js::thrown::Thrown;
 use crate::js::{function, value};
 
 /// The class.
@@ -94,7 +95,7 @@ impl ExecutionContext {
             background.0.set(background.0.get() + 1);
             let own = self.own().clone();
             own.count.set(own.count.get() + 1);
-            promise::observe(s.ctx, &promise, Box::new(Waiting(background, own)))?;
+            observe::observe(s.ctx, &promise, Box::new(Waiting(background, own)))?;
         }
         Ok(s.undefined())
     }

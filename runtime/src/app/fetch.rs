@@ -12,8 +12,10 @@ use super::callee::Callee;
 use super::context::ExecutionContext;
 use crate::js::class;
 use crate::js::engine::{Engine, Health, State};
-use crate::js::exception::{Cause, Thrown, code_frame};
-use crate::js::promise::{self, Observer, Outcome};
+use crate::js::exception::code_frame;
+use crate::js::observe::{self, Observer, Outcome};
+use crate::js::promise;
+use crate::js::thrown::{Cause, Thrown};
 use crate::log::Kind;
 use crate::modules::web::fetch::body::Begun;
 pub use crate::modules::web::fetch::header_list::HeaderList;
@@ -268,7 +270,7 @@ fn settle<'js>(
         _ => {
             let cell = Rc::new(Cell::default());
             let awaiting = Awaiting { cell: cell.clone(), head, engine: Rc::downgrade(engine) };
-            match promise::observe(ctx, &value, Box::new(awaiting)) {
+            match observe::observe(ctx, &value, Box::new(awaiting)) {
                 Ok(()) => Called::Pending(Pending { cell, caller: Caller::new(engine.clone(), request) }),
                 Err(_) => failed(ctx, Thrown::take(ctx)),
             }

@@ -29,13 +29,13 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
 use crate::js::cluster::Cluster;
-use crate::js::compile::Code;
+use crate::js::code::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
-use crate::js::exception::{Cause, Thrown};
-use crate::js::promise::{self, Observer, Outcome};
+use crate::js::observe::{self, Observer, Outcome};
 use crate::js::reach::Reach;
 use crate::js::reflect;
-use crate::js::{Ctx, Held};
+use crate::js::thrown::{Cause, Thrown};
+use crate::js::{Ctx, Held, compile};
 use crate::log;
 use crate::modules::TABLE;
 use crate::modules::own::sockets;
@@ -88,7 +88,7 @@ impl Blueprint {
     }
 
     fn link(&self, engine: &Engine) -> std::result::Result<(), Thrown> {
-        engine.turn(|ctx| match self.code.load_main(ctx) {
+        engine.turn(|ctx| match compile::load_main(&self.code, ctx) {
             Ok(_) => Ok(()),
             Err(error) => Err(Thrown::of(ctx, &error)),
         })
@@ -399,9 +399,9 @@ async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<R
     let cell = Rc::new(Outcome::default());
     let started = engine.turn(|ctx| {
         let start = || {
-            let module = blueprint.code.load_main(ctx)?;
+            let module = compile::load_main(&blueprint.code, ctx)?;
             let (module, evaluated) = module.eval()?;
-            promise::observe(ctx, &evaluated.into_value(), Box::new(Settled { cell: cell.clone() }))?;
+            observe::observe(ctx, &evaluated.into_value(), Box::new(Settled { cell: cell.clone() }))?;
             Ok::<_, rquickjs::Error>(Held::new(module.namespace()?.into_value()))
         };
         start().map_err(|error| Thrown::of(ctx, &error))

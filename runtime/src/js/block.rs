@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use rquickjs::qjs;
 
 use super::charge;
-use super::engine::State;
+use super::state::State;
 
 /// In front of the bytes; as aligned as they must be.
 #[repr(C, align(16))]

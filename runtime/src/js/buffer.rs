@@ -5,8 +5,8 @@
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
-use super::clone::intrinsics;
-use super::{exception, value};
+use super::intrinsics;
+use super::{buffer_source, exception, value};
 
 /// What a typed array or a DataView covers.
 pub struct View<'js> {
@@ -142,9 +142,9 @@ pub fn make<'js>(kind: i32, buffer: Value<'js>, offset: f64, length: f64) -> Res
 /// # Errors
 /// Out of memory.
 pub fn copy(to: &Value<'_>, at: usize, from: &Value<'_>, start: usize, len: usize) -> Result<()> {
-    let bytes =
-        value::bytes(from)?.map(|bytes| bytes.with(|b| b.get(start..start + len).map(<[u8]>::to_vec)));
-    if let (Some(Some(bytes)), Some(target)) = (bytes, value::bytes(to)?) {
+    let bytes = buffer_source::bytes(from)?
+        .map(|bytes| bytes.with(|b| b.get(start..start + len).map(<[u8]>::to_vec)));
+    if let (Some(Some(bytes)), Some(target)) = (bytes, buffer_source::bytes(to)?) {
         target.write_at(at, &bytes);
     }
     Ok(())
@@ -156,7 +156,7 @@ pub fn copy(to: &Value<'_>, at: usize, from: &Value<'_>, start: usize, len: usiz
 /// Out of memory.
 pub fn slice<'js>(buffer: &Value<'js>, start: usize, len: usize) -> Result<Value<'js>> {
     let ctx = buffer.ctx();
-    match value::bytes(buffer)? {
+    match buffer_source::bytes(buffer)? {
         Some(bytes) => bytes.with(|all| value::array_buffer(ctx, all.get(start..start + len).unwrap_or(&[]))),
         None => value::array_buffer(ctx, &[]),
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Error, Result};
 
-use super::engine::State;
+use super::state::State;
 
 /// What one native object owns outside of the engine's heap; given back when it is dropped.
 #[derive(Default)]

@@ -1,26 +1,28 @@
 //! Native classes: Rust data behind a JavaScript object, with the shape that Web IDL prescribes.
 //!
-//! Owns: registration, the C entry points, brand checks, finalisers. Must not know: any class. It
+//! Owns: registration, the C entry points of members, brand checks, finalisers. Must not know: any class. It
 //! stands in for rquickjs's class macro because an instance costs 0.4 us of a request instead of
 //! 1.0 us: one fixed class id, no registry look-up, no borrow flag.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::mem::transmute;
 
+use rquickjs::atom::PredefinedAtom;
+use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
 
 use super::class_id;
 use super::display::{self, Display};
-use super::engine::State;
-use super::exception;
+use super::function::{RawFunction, RawGetter, RawSetter};
 use super::held::{Held, Tracer};
+pub use super::native_call::{Scope, Static};
+use super::native_call::{arguments, context, enter, leak, scope};
+use super::state::State;
+use super::{exception, function, promise, value};
 
 /// A getter, or a method: the receiver, then the call.
 pub type Native<T> = for<'a, 'js> fn(&T, &Scope<'a, 'js>) -> Result<Value<'js>>;
-/// A static method.
-pub type Static = for<'a, 'js> fn(&Scope<'a, 'js>) -> Result<Value<'js>>;
 
 /// One member of a class, as its interface definition lists it.
 pub enum Member<T: 'static> {
@@ -98,120 +100,6 @@ impl<'a> Instance<'a> {
         // reference keeps the object alive for 'a.
         unsafe { qjs::JS_GetOpaque(self.raw, number::<T>()).cast::<T>().as_ref() }
     }
-}
-
-/// One call from JavaScript.
-pub struct Scope<'a, 'js> {
-    /// The context called from.
-    pub ctx: &'a Ctx<'js>,
-    this: qjs::JSValue,
-    args: &'a [qjs::JSValue],
-}
-
-impl<'js> Scope<'_, 'js> {
-    /// Argument `i`, `undefined` where it is missing.
-    pub fn arg(&self, i: usize) -> Value<'js> {
-        match self.args.get(i) {
-            Some(raw) => dup(self.ctx, *raw),
-            None => Value::new_undefined(self.ctx.clone()),
-        }
-    }
-
-    /// Whether argument `i` is there and not `undefined`.
-    pub fn has(&self, i: usize) -> bool {
-        // SAFETY: reads the tag of a live value.
-        self.args.get(i).is_some_and(|raw| unsafe { !qjs::JS_IsUndefined(*raw) })
-    }
-
-    /// How many arguments there are.
-    pub fn len(&self) -> usize {
-        self.args.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.args.is_empty()
-    }
-
-    /// The receiver.
-    pub fn this(&self) -> Value<'js> {
-        dup(self.ctx, self.this)
-    }
-
-    /// `undefined`.
-    pub fn undefined(&self) -> Value<'js> {
-        Value::new_undefined(self.ctx.clone())
-    }
-
-    /// Throws TypeError unless `n` arguments are there, in Web IDL's words.
-    ///
-    /// # Errors
-    /// That TypeError.
-    pub fn require(&self, n: usize, what: &str) -> Result<()> {
-        if self.args.len() >= n {
-            return Ok(());
-        }
-        let s = if n == 1 { "" } else { "s" };
-        let text = format!("{what}: {n} argument{s} required, but only {} present", self.args.len());
-        Err(exception::type_error(self.ctx, &text))
-    }
-}
-
-fn dup<'js>(ctx: &Ctx<'js>, raw: qjs::JSValue) -> Value<'js> {
-    // SAFETY: `raw` is alive for the call that handed it in; the new reference is the Value's.
-    unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(ctx.as_raw().as_ptr(), raw)) }
-}
-
-/// Runs `f` at the border to C: no panic crosses it, an error is thrown.
-pub(crate) fn enter<'js>(ctx: &Ctx<'js>, f: impl FnOnce() -> Result<Value<'js>>) -> qjs::JSValue {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(Ok(value)) => leak(value),
-        Ok(Err(error)) => {
-            exception::raise(ctx, &error);
-            qjs::JS_EXCEPTION
-        }
-        Err(_) => {
-            exception::raise(ctx, &exception::internal_error(ctx, "native code panicked"));
-            qjs::JS_EXCEPTION
-        }
-    }
-}
-
-/// Gives a value's reference to the engine.
-pub(crate) fn leak(value: Value<'_>) -> qjs::JSValue {
-    // SAFETY: the reference counted here is the one that the engine takes over; the Value's own
-    // goes when it drops.
-    unsafe { qjs::JS_DupValue(value.ctx().as_raw().as_ptr(), value.as_raw()) }
-}
-
-/// A context for the length of a call from C.
-///
-/// # Safety
-/// `ctx` is the live context that the engine called us with.
-pub(crate) unsafe fn context<'js>(ctx: *mut qjs::JSContext) -> Ctx<'js> {
-    // SAFETY: by the caller.
-    unsafe { Ctx::from_raw(NonNull::new_unchecked(ctx)) }
-}
-
-/// The arguments of a call from C.
-///
-/// # Safety
-/// `argv` points at `argc` live values, which outlive the call.
-pub(crate) unsafe fn arguments<'a>(argc: i32, argv: *mut qjs::JSValue) -> &'a [qjs::JSValue] {
-    let count = usize::try_from(argc).unwrap_or(0);
-    if count == 0 {
-        return &[];
-    }
-    // SAFETY: by the caller.
-    unsafe { std::slice::from_raw_parts(argv, count) }
-}
-
-pub(crate) fn scope<'a, 'js>(
-    ctx: &'a Ctx<'js>,
-    this: qjs::JSValue,
-    args: &'a [qjs::JSValue],
-) -> Scope<'a, 'js> {
-    Scope { ctx, this, args }
 }
 
 /// The native data of `value`, if it is an instance of `T` or of a class that extends it.
@@ -319,7 +207,7 @@ unsafe extern "C" fn method<T: Class>(
             Member::Method(_, _, f) => f(receiver::<T>(&cx, this)?, &scope),
             Member::Async(_, _, f) => {
                 let result = receiver::<T>(&cx, this).and_then(|data| f(data, &scope));
-                super::promise::reject_on_error(&cx, result)
+                promise::reject_on_error(&cx, result)
             }
             Member::Static(_, _, f) => f(&scope),
             _ => Err(Error::Unknown),
@@ -417,7 +305,7 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
             None => qjs::JS_NewObject(raw),
         };
         let proto = Object::from_value(Value::from_raw(ctx.clone(), proto))?;
-        let make = std::mem::transmute::<
+        let make = transmute::<
             unsafe extern "C" fn(
                 *mut qjs::JSContext,
                 qjs::JSValue,
@@ -434,27 +322,69 @@ pub fn register_unlisted<'js, T: Class>(ctx: &Ctx<'js>) -> Result<Value<'js>> {
         constructor_slot(number::<T>(), |slot| {
             slot.set(qjs::JS_VALUE_GET_PTR(ctor.as_value().as_raw()) as usize)
         });
-        super::function::members::<T>(ctx, &proto, &ctor)?;
+        members::<T>(ctx, &proto, &ctor)?;
         if let Some(display) = const { &T::DISPLAY } {
             display::register(ctx, number::<T>(), display);
         }
         qjs::JS_SetClassProto(raw, number::<T>(), leak(proto.into_value()));
-        let empty = super::value::fresh(ctx, qjs::JS_NewObjectClass(raw, number::<T>()))?;
+        let empty = value::fresh(ctx, qjs::JS_NewObjectClass(raw, number::<T>()))?;
         State::of(ctx).extension::<Shapes>().0.borrow_mut().push(Held::new(empty));
         if T::GLOBAL {
-            super::function::define(ctx, &ctx.globals(), T::NAME, ctor.clone().into_value(), false)?;
+            function::define(ctx, &ctx.globals(), T::NAME, ctor.clone().into_value(), false)?;
         }
         Ok(ctor.into_value())
     }
 }
 
-pub(crate) type RawMagic =
-    unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32, *mut qjs::JSValue, i32) -> qjs::JSValue;
-pub(crate) type RawGetter = unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32) -> qjs::JSValue;
-pub(crate) type RawSetter =
-    unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, qjs::JSValue, i32) -> qjs::JSValue;
-
-/// The C entry points of `T`: method, getter, setter.
-pub(crate) fn entry_points<T: Class>() -> (RawMagic, RawGetter, RawSetter) {
-    (method::<T>, getter::<T>, setter::<T>)
+/// Puts the members of `T` where Web IDL has them.
+fn members<'js, T: Class>(ctx: &Ctx<'js>, proto: &Object<'js>, ctor: &Object<'js>) -> Result<()> {
+    // SAFETY: the engine calls getter_magic and setter_magic functions with the arguments of
+    // RawGetter and RawSetter.
+    let (get, set) = unsafe {
+        (transmute::<RawGetter, RawFunction>(getter::<T>), transmute::<RawSetter, RawFunction>(setter::<T>))
+    };
+    for (index, member) in T::MEMBERS.iter().enumerate() {
+        let reader = |name: &CStr| {
+            let label = [b"get ", name.to_bytes_with_nul()].concat();
+            let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
+            function::raw(ctx, get, label, 0, qjs::JSCFunctionEnum_JS_CFUNC_getter_magic, index)
+        };
+        match member {
+            Member::Get(name, _) => {
+                function::accessor(ctx, proto, name, reader(name)?, None, function::CHANGEABLE)?
+            }
+            Member::GetSet(name, _, _) => {
+                let label = [b"set ", name.to_bytes_with_nul()].concat();
+                let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
+                let writer =
+                    function::raw(ctx, set, label, 1, qjs::JSCFunctionEnum_JS_CFUNC_setter_magic, index)?;
+                function::accessor(ctx, proto, name, reader(name)?, Some(writer), function::CHANGEABLE)?;
+            }
+            Member::Method(name, length, _) | Member::Async(name, length, _) => {
+                function::define(
+                    ctx,
+                    proto,
+                    name,
+                    function::magic(ctx, method::<T>, name, *length, index)?,
+                    true,
+                )?;
+            }
+            Member::Static(name, length, _) => {
+                function::define(
+                    ctx,
+                    ctor,
+                    name,
+                    function::magic(ctx, method::<T>, name, *length, index)?,
+                    true,
+                )?;
+            }
+            Member::IteratorIs(name) => {
+                let name = name.to_str().map_err(|_| Error::Unknown)?;
+                let f: Value = proto.get(name)?;
+                proto.prop(PredefinedAtom::SymbolIterator, Property::from(f).writable().configurable())?;
+            }
+        }
+    }
+    let tag = T::NAME.to_str().map_err(|_| Error::Unknown)?;
+    proto.prop(PredefinedAtom::SymbolToStringTag, Property::from(tag).configurable())
 }

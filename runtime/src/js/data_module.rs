@@ -12,8 +12,8 @@ use std::sync::Arc;
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Result, Value, qjs};
 
-use super::engine::State;
-use super::{buffer, class, exception, value};
+use super::state::State;
+use super::{buffer, exception, native_call, value};
 use crate::source::names::Kind;
 
 /// The whole of such a module.
@@ -68,7 +68,7 @@ fn declare(ctx: &Ctx<'_>, name: &CStr) -> Result<NonNull<qjs::JSModuleDef>> {
 /// The module that is known by `name`; null where none is.
 unsafe extern "C" fn find(ctx: *mut qjs::JSContext, name: *const c_char) -> *mut qjs::JSModuleDef {
     // SAFETY: called by `Module::from_load_fn` alone, with a live context and a name that ends in NUL.
-    let (ctx, name) = unsafe { (class::context(ctx), CStr::from_ptr(name)) };
+    let (ctx, name) = unsafe { (native_call::context(ctx), CStr::from_ptr(name)) };
     let known = State::of(&ctx).extension::<Known>();
     let found = known.0.borrow().get(name).copied();
     found.map_or(std::ptr::null_mut(), NonNull::as_ptr)

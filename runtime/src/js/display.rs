@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use rquickjs::{Ctx, Result, Value, qjs};
 
-use super::engine::State;
+use super::state::State;
 
 /// Reads an attribute of an object by its name; none for what is no attribute.
 pub type Read = for<'a, 'js> fn(&'a Value<'js>, &str) -> Option<Result<Value<'js>>>;

@@ -3,9 +3,14 @@
 //! Owns: small programs for each. Must not know: sockets, modules.
 
 use super::super::builtins::Table;
-use super::super::promise::{self, Observer};
-use super::super::{compile::Code, value};
+use super::super::code::Code;
+use super::super::observe::{self, Observer};
+use super::super::{exception, promise, value};
 use super::*;
+use std::cell::RefCell;
+use std::time::Duration;
+
+use rquickjs::Value;
 
 fn engine() -> (Rc<Engine>, Rc<RefCell<Vec<String>>>) {
     engine_with(16 << 20)
@@ -161,13 +166,13 @@ fn observers_hear_of_settled_and_of_abandoned_promises() {
     for source in ["Promise.resolve(7)", "Promise.reject(8)", "new Promise(() => {})"] {
         engine.turn(|ctx| {
             let promise: Value = ctx.eval(source).unwrap();
-            promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+            observe::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
         });
     }
     let interrupted = "(async () => { await null; for (;;); })()";
     engine.turn(|ctx| {
         let promise: Value = ctx.eval(interrupted).unwrap();
-        promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+        observe::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
     });
     engine.collect();
     assert_eq!(*heard.borrow(), ["7", "8", "abandoned", "abandoned"]);
@@ -179,7 +184,7 @@ fn a_promise_settles_from_rust() {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let capability = engine.turn(|ctx| {
         let (promise, capability) = promise::pending(ctx).unwrap();
-        promise::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
+        observe::observe(ctx, &promise, Box::new(Note(heard.clone()))).unwrap();
         capability
     });
     engine.turn(|ctx| capability.settle(ctx, Err(exception::range_error(ctx, "late"))));

@@ -75,10 +75,10 @@ mod tests {
 
     use super::*;
     use crate::js::builtins::Table;
-    use crate::js::compile::Code;
+    use crate::js::code::Code;
     use crate::js::engine::{Engine, EngineLimits, Pulse};
-    use crate::js::exception::Thrown;
     use crate::js::promise;
+    use crate::js::thrown::Thrown;
 
     fn engine() -> Rc<Engine> {
         let limits = EngineLimits {

@@ -1,17 +1,22 @@
 //! Native functions and properties: what puts them on an object.
 //!
-//! Owns: the C entry point of plain functions, property flags. Must not know: any function.
+//! Owns: the C entry point of plain functions, the signatures of all, property flags. Must not know: any function,
+//! classes.
 
 use std::ffi::CStr;
 use std::mem::transmute;
 
-use rquickjs::atom::PredefinedAtom;
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
 
-use super::class::{self, Class, Member, RawGetter, RawMagic, RawSetter, Static};
+use super::native_call::{self, Static};
 
-type RawFunction =
+pub(super) type RawMagic =
+    unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32, *mut qjs::JSValue, i32) -> qjs::JSValue;
+pub(super) type RawGetter = unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32) -> qjs::JSValue;
+pub(super) type RawSetter =
+    unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, qjs::JSValue, i32) -> qjs::JSValue;
+pub(super) type RawFunction =
     unsafe extern "C" fn(*mut qjs::JSContext, qjs::JSValue, i32, *mut qjs::JSValue) -> qjs::JSValue;
 
 /// A list of native functions with names and lengths.
@@ -29,9 +34,9 @@ unsafe extern "C" fn call<F: Functions>(
 ) -> qjs::JSValue {
     // SAFETY: the engine calls with a live context and argc values.
     unsafe {
-        let cx = class::context(ctx);
-        let scope = class::scope(&cx, this, class::arguments(argc, argv));
-        class::enter(&cx, || (F::LIST[magic as usize].2)(&scope))
+        let cx = native_call::context(ctx);
+        let scope = native_call::scope(&cx, this, native_call::arguments(argc, argv));
+        native_call::enter(&cx, || (F::LIST[magic as usize].2)(&scope))
     }
 }
 
@@ -74,13 +79,19 @@ pub fn define<'js>(
     }
 }
 
-fn magic<'js>(ctx: &Ctx<'js>, f: RawMagic, name: &CStr, length: u8, index: usize) -> Result<Value<'js>> {
+pub(super) fn magic<'js>(
+    ctx: &Ctx<'js>,
+    f: RawMagic,
+    name: &CStr,
+    length: u8,
+    index: usize,
+) -> Result<Value<'js>> {
     // SAFETY: the engine calls a generic_magic function with the five arguments of RawMagic.
     let f = unsafe { transmute::<RawMagic, RawFunction>(f) };
     raw(ctx, f, name, length, qjs::JSCFunctionEnum_JS_CFUNC_generic_magic, index)
 }
 
-fn raw<'js>(
+pub(super) fn raw<'js>(
     ctx: &Ctx<'js>,
     f: RawFunction,
     name: &CStr,
@@ -99,7 +110,7 @@ fn raw<'js>(
     }
 }
 
-fn accessor<'js>(
+pub(super) fn accessor<'js>(
     ctx: &Ctx<'js>,
     target: &Object<'js>,
     name: &CStr,
@@ -111,12 +122,12 @@ fn accessor<'js>(
     let done = unsafe {
         let raw = ctx.as_raw().as_ptr();
         let atom = qjs::JS_NewAtom(raw, name.as_ptr());
-        let set = set.map_or(qjs::JS_UNDEFINED, class::leak);
+        let set = set.map_or(qjs::JS_UNDEFINED, native_call::leak);
         let done = qjs::JS_DefinePropertyGetSet(
             raw,
             target.as_value().as_raw(),
             atom,
-            class::leak(get),
+            native_call::leak(get),
             set,
             flags as i32,
         );
@@ -142,7 +153,7 @@ pub fn attribute<'js>(
     accessor(ctx, target, name, get, set, flags)
 }
 
-const CHANGEABLE: u32 = qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE;
+pub(super) const CHANGEABLE: u32 = qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE;
 
 /// Gives `target` an attribute of its own that nothing can take away or replace (Web IDL,
 /// `LegacyUnforgeable`).
@@ -151,42 +162,4 @@ const CHANGEABLE: u32 = qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_ENUMERABLE;
 /// Out of memory.
 pub fn unforgeable<'js>(ctx: &Ctx<'js>, target: &Object<'js>, name: &CStr, getter: Value<'js>) -> Result<()> {
     accessor(ctx, target, name, getter, None, qjs::JS_PROP_ENUMERABLE)
-}
-
-/// Puts the members of `T` where Web IDL has them.
-pub(crate) fn members<'js, T: Class>(ctx: &Ctx<'js>, proto: &Object<'js>, ctor: &Object<'js>) -> Result<()> {
-    let (method, getter, setter) = class::entry_points::<T>();
-    // SAFETY: the engine calls getter_magic and setter_magic functions with the arguments of
-    // RawGetter and RawSetter.
-    let (get, set) =
-        unsafe { (transmute::<RawGetter, RawFunction>(getter), transmute::<RawSetter, RawFunction>(setter)) };
-    for (index, member) in T::MEMBERS.iter().enumerate() {
-        let reader = |name: &CStr| {
-            let label = [b"get ", name.to_bytes_with_nul()].concat();
-            let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
-            raw(ctx, get, label, 0, qjs::JSCFunctionEnum_JS_CFUNC_getter_magic, index)
-        };
-        match member {
-            Member::Get(name, _) => accessor(ctx, proto, name, reader(name)?, None, CHANGEABLE)?,
-            Member::GetSet(name, _, _) => {
-                let label = [b"set ", name.to_bytes_with_nul()].concat();
-                let label = CStr::from_bytes_with_nul(&label).map_err(|_| Error::Unknown)?;
-                let writer = raw(ctx, set, label, 1, qjs::JSCFunctionEnum_JS_CFUNC_setter_magic, index)?;
-                accessor(ctx, proto, name, reader(name)?, Some(writer), CHANGEABLE)?;
-            }
-            Member::Method(name, length, _) | Member::Async(name, length, _) => {
-                define(ctx, proto, name, magic(ctx, method, name, *length, index)?, true)?;
-            }
-            Member::Static(name, length, _) => {
-                define(ctx, ctor, name, magic(ctx, method, name, *length, index)?, true)?;
-            }
-            Member::IteratorIs(name) => {
-                let name = name.to_str().map_err(|_| Error::Unknown)?;
-                let f: Value = proto.get(name)?;
-                proto.prop(PredefinedAtom::SymbolIterator, Property::from(f).writable().configurable())?;
-            }
-        }
-    }
-    let tag = T::NAME.to_str().map_err(|_| Error::Unknown)?;
-    proto.prop(PredefinedAtom::SymbolToStringTag, Property::from(tag).configurable())
 }

@@ -6,10 +6,10 @@
 use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, qjs};
 
-use super::engine::State;
-use super::exception::{self, Thrown};
 use super::isolated::ParserIntrinsics;
-use super::{compile, value};
+use super::state::State;
+use super::thrown::Thrown;
+use super::{code, exception, value};
 use crate::config::{Goal, NATIVE_STACK_BYTES, SCRIPT_STACK_BYTES};
 use crate::source::Sources;
 use crate::source::prepare::{ModuleFormat, Prepared};
@@ -134,7 +134,7 @@ pub fn exports(sources: &Sources, source: &[u8], name: &str) -> bool {
     if !contains(source, b"export") || !contains(source, name.as_bytes()) {
         return false;
     }
-    let Some(key) = compile::key("exports", name, source) else {
+    let Some(key) = code::key("exports", name, source) else {
         return parsed_exports(source, name, SHORT_STACK_BYTES).unwrap_or(false);
     };
     if let Some(known) = sources.cache().load(&key) {

@@ -1,13 +1,15 @@
 //! A JavaScript value owned by Rust.
 //!
-//! Owns: one reference each. Must not know: what the value is for. A `Held` inside a native class
+//! Owns: one reference each, the call of a function that is held. Must not know: what the value is for. A `Held` inside a native class
 //! is reported to the cycle collector by the class's `trace`; one outside of JavaScript objects
 //! lives in the engine and is dropped before it.
 
 use std::cell::RefCell;
 use std::ptr::NonNull;
 
-use rquickjs::{Ctx, Value, qjs};
+use rquickjs::{Ctx, Result, Value, qjs};
+
+use super::value::fresh;
 
 /// One counted reference to a JavaScript value. Must be dropped before its engine.
 pub struct Held {
@@ -72,8 +74,8 @@ impl Slot {
     pub fn get_or<'js>(
         &self,
         ctx: &Ctx<'js>,
-        make: impl FnOnce() -> rquickjs::Result<Value<'js>>,
-    ) -> rquickjs::Result<Value<'js>> {
+        make: impl FnOnce() -> Result<Value<'js>>,
+    ) -> Result<Value<'js>> {
         if let Some(held) = &*self.0.borrow() {
             return Ok(held.get(ctx));
         }
@@ -117,5 +119,41 @@ impl Tracer {
     pub fn mark(&self, held: &Held) {
         // SAFETY: called only from a class's gc_mark, with the arguments the engine gave it.
         unsafe { qjs::JS_MarkValue(self.rt, held.raw(), self.mark) }
+    }
+}
+
+/// Arguments of a call that cost no allocation.
+const ARGS_FEW: usize = 4;
+
+/// Calls a held function.
+///
+/// # Errors
+/// What it throws.
+pub fn call<'js>(
+    ctx: &Ctx<'js>,
+    function: &Held,
+    this: Option<&Held>,
+    args: &[Value<'js>],
+) -> Result<Value<'js>> {
+    let mut few = [qjs::JS_UNDEFINED; ARGS_FEW];
+    let mut many: Vec<qjs::JSValue>;
+    let raw = match few.get_mut(..args.len()) {
+        Some(few) => {
+            for (slot, arg) in few.iter_mut().zip(args) {
+                *slot = arg.as_raw();
+            }
+            few
+        }
+        None => {
+            many = args.iter().map(Value::as_raw).collect();
+            &mut many[..]
+        }
+    };
+    let this = this.map_or(qjs::JS_UNDEFINED, Held::raw);
+    // SAFETY: function, receiver and arguments are alive; the engine takes its own references.
+    unsafe {
+        let count = raw.len() as i32;
+        let result = qjs::JS_Call(ctx.as_raw().as_ptr(), function.raw(), this, count, raw.as_mut_ptr());
+        fresh(ctx, result)
     }
 }

@@ -17,9 +17,9 @@ use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{CatchResultExt, Context, Ctx, Error, FromJs, Module, Object, Result, Runtime, Value, qjs};
 
 use super::builtins::{self, Builtin, Content, Table};
-use super::engine::State;
-use super::held::Held;
-use super::{class, exception, promise, value};
+use super::held::{self, Held};
+use super::state::State;
+use super::{exception, native_call, promise, value};
 
 /// Bytecode by the module's name.
 static BYTECODE: RwLock<BTreeMap<&'static str, Arc<[u8]>>> = RwLock::new(BTreeMap::new());
@@ -73,7 +73,7 @@ pub fn call<'js>(
     args: &[Value<'js>],
 ) -> Result<Value<'js>> {
     let function = Held::new(exports(ctx, name)?.get(export)?);
-    promise::call(ctx, &function, None, args)
+    held::call(ctx, &function, None, args)
 }
 
 /// Whether the engine has loaded the internal module `name`: before, nothing that it makes can exist.
@@ -152,7 +152,7 @@ fn read<'js>(ctx: &Ctx<'js>, name: &str) -> Result<(Module<'js, Declared>, NonNu
 /// The module that [`read`] has just read.
 unsafe extern "C" fn pass(ctx: *mut qjs::JSContext, _name: *const c_char) -> *mut qjs::JSModuleDef {
     // SAFETY: called by `read` alone, with a live context.
-    let ctx = unsafe { class::context(ctx) };
+    let ctx = unsafe { native_call::context(ctx) };
     let passed = State::of(&ctx).extension::<Modules>().passed.take();
     passed.map_or(std::ptr::null_mut(), NonNull::as_ptr)
 }

@@ -11,8 +11,8 @@ use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Context, Ctx, Module, Result, Runtime, context::intrinsic};
 
-use super::engine::State;
 use super::script;
+use super::state::State;
 use crate::source::identifiers;
 
 /// What the engine needs to compile and not to run.

@@ -8,9 +8,9 @@ use std::ptr;
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::charge::Charge;
-use super::class::Scope;
 use super::exception;
 use super::function::{self, Functions};
+use super::native_call::{Scope, Static};
 use super::value::{fresh, with_str};
 
 /// Bytes of text, from which on each string is told to the engine's accounts, and not each object only.
@@ -27,8 +27,7 @@ const RAW_JSON: u32 = 66;
 struct Json;
 
 impl Functions for Json {
-    const LIST: &'static [(&'static std::ffi::CStr, u8, super::class::Static)] =
-        &[(c"stringify", 3, stringify_function)];
+    const LIST: &'static [(&'static std::ffi::CStr, u8, Static)] = &[(c"stringify", 3, stringify_function)];
 }
 
 /// Puts it in the place of the engine's `JSON.stringify`.

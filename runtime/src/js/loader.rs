@@ -1,22 +1,21 @@
 //! The engine's module hooks: names to modules.
 //!
-//! Owns: import attributes, `import.meta`. Must not know: which built-in modules there are.
+//! Owns: import attributes, what was loaded in vain. Must not know: which built-in modules there are.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rquickjs::function::Opt;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Function, Module, Result, Value};
+use rquickjs::{Ctx, Error, Module, Result};
 
 use super::builtins::Table;
-use super::compile::Code;
-use super::engine::State;
-use super::{exception, internal, value};
+use super::code::Code;
+use super::state::State;
+use super::{compile, exception, internal};
+use crate::source::importing;
 use crate::source::names::{self, Kind};
-use crate::source::{importing, paths, resolve};
 
 /// Resolves specifiers.
 pub struct AppResolver {
@@ -114,36 +113,6 @@ impl Loader for AppLoader {
     }
 }
 
-/// Fills in `import.meta` of a file module.
-pub(crate) fn set_meta(module: &Module<'_, Declared>, name: &str, code: &Arc<Code>) -> Result<()> {
-    let meta = module.meta()?;
-    let main = name == code.main();
-    // What is no file counts as one of the current folder.
-    let place = paths::folder(name).join(name).to_string_lossy().into_owned();
-    let name = if name.starts_with('<') { place } else { name.to_owned() };
-    let path = names::path(&name);
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    meta.set("url", names::url(&name))?;
-    meta.set("filename", &*path)?;
-    meta.set("dirname", if folder.is_empty() { "/" } else { folder })?;
-    meta.set("main", main)?;
-    meta.set("resolve", resolver(meta.ctx(), name.clone(), code.clone())?)
-}
-
-/// `import.meta.resolve` of the module `base` (HTML, section 8.1.3.6).
-fn resolver<'js>(ctx: &Ctx<'js>, base: String, code: Arc<Code>) -> Result<Function<'js>> {
-    let resolve = move |ctx: Ctx<'js>, specifier: Opt<Value<'js>>| {
-        let specifier = specifier.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
-        let specifier = value::to_string(&specifier)?;
-        if let Some(name) = code.table().and_then(|table| table.url(&specifier)) {
-            return Ok(name.to_owned());
-        }
-        resolve::resolve_url(code.cluster().sources(), &base, &specifier)
-            .map_err(|message| exception::type_error(&ctx, &message))
-    };
-    Function::new(ctx.clone(), resolve)?.with_name("resolve")?.with_length(1)
-}
-
 /// What came of loading an engine's modules.
 #[derive(Default)]
 struct Loads {
@@ -161,11 +130,11 @@ fn load<'js>(ctx: &Ctx<'js>, code: &Arc<Code>, name: &str) -> Result<Module<'js,
     let loads = State::of(ctx).extension::<Loads>();
     if names::kind(name) != Kind::Script {
         // It imports nothing.
-        return code.module(ctx, name);
+        return compile::module(code, ctx, name);
     }
     let start = loads.loaded.borrow().len();
     loads.depth.set(loads.depth.get() + 1);
-    let result = code.module(ctx, name);
+    let result = compile::module(code, ctx, name);
     loads.depth.set(loads.depth.get() - 1);
     let mut loaded = loads.loaded.borrow_mut();
     match result.is_ok() {
@@ -191,21 +160,4 @@ fn current(ctx: &Ctx<'_>, name: String) -> String {
         Some(attempts) => names::attempt(&name, attempts),
         None => name,
     }
-}
-
-/// A stack of one line, the place of the import that an error of linking is about; `text` is the error.
-pub(super) fn importing_place(ctx: &Ctx<'_>, text: &str) -> Option<String> {
-    let message = text.strip_prefix("SyntaxError: ")?;
-    if !message.contains("export '") || !message.contains("in module '") && !message.ends_with("is ambiguous")
-    {
-        return None;
-    }
-    let mut quoted = message.split('\'').skip(1).step_by(2);
-    let (name, module) = (quoted.next()?, quoted.next()?);
-    State::of(ctx).code().importer(module, name)
-}
-
-/// An error for a module that cannot be read.
-pub(crate) fn unreadable(ctx: &Ctx<'_>, name: &str, error: &std::io::Error) -> Error {
-    exception::type_error(ctx, &format!("Cannot read module '{name}': {error}"))
 }

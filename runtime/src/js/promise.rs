@@ -1,22 +1,13 @@
-//! Promises between JavaScript and Rust: made here and settled later, or made there and observed.
+//! Promises made in Rust, and what a promise is now.
 //!
-//! Owns: promise capabilities in flight, observers. Must not know: what is waited for. It uses the
-//! engine's own `then`, so an app that patches `Promise.prototype` neither breaks nor sees it.
+//! Owns: what settles a promise within a turn. Must not know: what is waited for, who hears how one ends
+//! (`observe.rs`). It uses the engine's own `then`, so an app that patches `Promise.prototype` neither breaks
+//! nor sees it.
 
-use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use rquickjs::{Ctx, Result, Value, qjs};
 
-use rquickjs::{Ctx, Error, Result, Value, qjs};
-
-use slab::Slab;
-
-use super::alive::Hold;
-use super::engine::{self, Engine};
-use super::exception::{self, Thrown};
-use super::held::Held;
 use super::reuse::Settler;
+use super::{exception, held};
 
 /// What a promise is now.
 pub enum State<'js> {
@@ -150,7 +141,7 @@ fn is_plain(value: &Value<'_>) -> bool {
 /// # Errors
 /// Out of memory.
 pub fn pending<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Capability)> {
-    let settler = engine::State::of(ctx).resting.take(ctx)?;
+    let settler = super::state::State::of(ctx).resting.take(ctx)?;
     Ok((settler.promise(ctx), Capability(settler)))
 }
 
@@ -167,220 +158,10 @@ impl Capability {
                 (&self.0.reject, ctx.catch(), false)
             }
         };
-        match call(ctx, function, None, &[value]) {
-            Ok(_) if plain => engine::State::of(ctx).resting.keep(self.0),
+        match held::call(ctx, function, None, &[value]) {
+            Ok(_) if plain => super::state::State::of(ctx).resting.keep(self.0),
             Ok(_) => {}
             Err(_) => drop(ctx.catch()),
         }
     }
-}
-
-/// Capabilities of operations in flight, kept in the engine so that none outlives it.
-#[derive(Default)]
-struct InFlight(RefCell<Slab<Capability>>);
-
-/// The Rust side of a promise that an operation settles later, from outside of JavaScript. A script
-/// does not end while there is one.
-pub struct Deferred {
-    engine: Weak<Engine>,
-    key: usize,
-    pending: Option<Hold>,
-}
-
-/// A pending promise and its Rust side.
-///
-/// # Errors
-/// Out of memory.
-pub fn deferred<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Deferred)> {
-    let (promise, capability) = pending(ctx)?;
-    let state = engine::State::of(ctx);
-    let key = state.extension::<InFlight>().0.borrow_mut().insert(capability);
-    Ok((promise, Deferred { engine: state.engine(), key, pending: Some(state.alive().hold()) }))
-}
-
-impl Deferred {
-    /// The same, but scripts end without waiting for it.
-    pub fn unheld(mut self) -> Deferred {
-        self.pending = None;
-        self
-    }
-
-    /// Settles the promise in a turn of its own; nothing happens if the engine is gone.
-    pub fn settle(self, make: impl for<'js> FnOnce(&Ctx<'js>) -> Result<Value<'js>>) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.turn(|ctx| self.settle_within(ctx, make(ctx)));
-        }
-    }
-
-    /// Settles the promise inside the current turn.
-    pub fn settle_within<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>>) {
-        let capability = engine::State::of(ctx).extension::<InFlight>().0.borrow_mut().try_remove(self.key);
-        if let Some(capability) = capability {
-            capability.settle(ctx, result);
-        }
-    }
-}
-
-/// Arguments of a call that cost no allocation.
-const ARGS_FEW: usize = 4;
-
-/// Calls a held function.
-///
-/// # Errors
-/// What it throws.
-pub fn call<'js>(
-    ctx: &Ctx<'js>,
-    function: &Held,
-    this: Option<&Held>,
-    args: &[Value<'js>],
-) -> Result<Value<'js>> {
-    let mut few = [qjs::JS_UNDEFINED; ARGS_FEW];
-    let mut many: Vec<qjs::JSValue>;
-    let raw = match few.get_mut(..args.len()) {
-        Some(few) => {
-            for (slot, arg) in few.iter_mut().zip(args) {
-                *slot = arg.as_raw();
-            }
-            few
-        }
-        None => {
-            many = args.iter().map(Value::as_raw).collect();
-            &mut many[..]
-        }
-    };
-    let this = this.map_or(qjs::JS_UNDEFINED, Held::raw);
-    // SAFETY: function, receiver and arguments are alive; the engine takes its own references.
-    unsafe {
-        let count = raw.len() as i32;
-        let result = qjs::JS_Call(ctx.as_raw().as_ptr(), function.raw(), this, count, raw.as_mut_ptr());
-        super::value::fresh(ctx, result)
-    }
-}
-
-/// Hears how a promise ends; exactly one of its methods is called, once.
-pub trait Observer {
-    /// It settled. Runs as a job, inside a turn.
-    fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>);
-    /// It can never settle any more: nothing refers to it. Must not call JavaScript.
-    fn abandoned(&self);
-}
-
-/// Where a task waits for how a promise ends: an [`Observer`] sets it, the task polls it.
-pub struct Outcome<T> {
-    result: RefCell<Option<T>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-/// For who waits for the end, not for a value: a promise that can never settle has ended, too.
-impl Observer for Rc<Outcome<std::result::Result<(), Thrown>>> {
-    fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
-        self.set(result.map(drop).map_err(|reason| {
-            let thrown = Thrown::from_value(&reason);
-            engine::State::of(ctx).note(&thrown);
-            thrown
-        }));
-    }
-
-    fn abandoned(&self) {
-        self.set(Ok(()));
-    }
-}
-
-impl<T> Default for Outcome<T> {
-    fn default() -> Self {
-        Outcome { result: RefCell::new(None), waker: RefCell::new(None) }
-    }
-}
-
-impl<T> Outcome<T> {
-    /// Sets the result and wakes who waits for it.
-    pub fn set(&self, result: T) {
-        *self.result.borrow_mut() = Some(result);
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// The result, once it is there; it is taken out.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
-        if let Some(result) = self.result.borrow_mut().take() {
-            return Poll::Ready(result);
-        }
-        let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-}
-
-struct Watch {
-    observer: Box<dyn Observer>,
-    done: Cell<bool>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !self.done.get() {
-            self.observer.abandoned();
-        }
-    }
-}
-
-/// Has `observer` told how `promise` ends. Drop your own references to the promise afterwards, or
-/// it can never be found abandoned.
-///
-/// # Errors
-/// Out of memory.
-pub fn observe<'js>(ctx: &Ctx<'js>, promise: &Value<'js>, observer: Box<dyn Observer>) -> Result<()> {
-    let watch = Rc::new(Watch { observer, done: Cell::new(false) });
-    let on = |rejected: i32| {
-        let opaque = Rc::into_raw(watch.clone()).cast_mut().cast::<c_void>();
-        // SAFETY: the closure owns one count of the Rc, given back by `release`.
-        unsafe {
-            let raw = ctx.as_raw().as_ptr();
-            let f = qjs::JS_NewCClosure(raw, Some(heard), c"".as_ptr(), Some(release), 1, rejected, opaque);
-            if qjs::JS_IsException(f) {
-                drop(Rc::from_raw(opaque.cast_const().cast::<Watch>()));
-            }
-            super::value::fresh(ctx, f)
-        }
-    };
-    let (fulfilled, rejected) = (on(0)?, on(1)?);
-    // SAFETY: all three values are alive.
-    unsafe {
-        let raw = ctx.as_raw().as_ptr();
-        let derived = qjs::JS_PromiseThen(raw, promise.as_raw(), fulfilled.as_raw(), rejected.as_raw());
-        super::value::fresh(ctx, derived).map(drop)
-    }
-}
-
-unsafe extern "C" fn heard(
-    ctx: *mut qjs::JSContext,
-    _this: qjs::JSValue,
-    argc: i32,
-    argv: *mut qjs::JSValue,
-    rejected: i32,
-    opaque: *mut c_void,
-) -> qjs::JSValue {
-    // SAFETY: `opaque` is the Rc<Watch> count that this closure owns; the engine calls with a live
-    // context and argc values.
-    unsafe {
-        let cx = super::class::context(ctx);
-        let scope = super::class::scope(&cx, qjs::JS_UNDEFINED, super::class::arguments(argc, argv));
-        let watch = &*opaque.cast::<Watch>();
-        super::class::enter(&cx, || {
-            if !watch.done.replace(true) {
-                let value = scope.arg(0);
-                watch.observer.settled(&cx, if rejected == 1 { Err(value) } else { Ok(value) });
-            }
-            Ok::<_, Error>(scope.undefined())
-        })
-    }
-}
-
-unsafe extern "C" fn release(opaque: *mut c_void) {
-    // SAFETY: the count given to this closure in `observe`.
-    drop(unsafe { Rc::from_raw(opaque.cast_const().cast::<Watch>()) });
 }

@@ -5,14 +5,12 @@
 //! with a budget of their own.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use rquickjs::{Ctx, Value, qjs};
 
-use super::engine::{Health, State};
-use super::exception::{Cause, Thrown};
-use super::held::Held;
-use super::reflect;
+use super::rejections::Pair;
+use super::state::{Health, State};
+use super::thrown::{Cause, Thrown};
 
 /// Jobs between two looks at the clock: the interrupt handler does not see an endless chain of
 /// short ones.
@@ -41,12 +39,9 @@ pub fn jobs(ctx: &Ctx<'_>, state: &State) {
 
 /// Reports of one turn: the rejections beyond are only counted.
 const REPORTS_PER_TURN: usize = 16;
-/// Reported rejections that are remembered, for the case that something handles them later.
-const REMEMBERED_MAX: usize = 64;
 /// How often listeners may make new rejections in one turn.
 const ROUNDS_MAX: usize = 8;
 
-type Pair = (Held, Held);
 type Unhandled = for<'js> fn(&Ctx<'js>, Value<'js>, Value<'js>) -> bool;
 type HandledLate = for<'js> fn(&Ctx<'js>, Value<'js>, Value<'js>);
 
@@ -62,46 +57,10 @@ impl Hearing {
     }
 }
 
-/// Promises rejected in this turn that nothing handles yet, in order. They are kept alive, so a
-/// pointer stands for one promise.
-#[derive(Default)]
-pub(crate) struct Rejections {
-    next: u64,
-    order: BTreeMap<u64, Pair>,
-    places: HashMap<usize, u64>,
-    /// Reported before, where somebody hears of it when they are handled.
-    remembered: VecDeque<Pair>,
-    handled_late: Vec<Pair>,
-}
-
-impl Rejections {
-    pub(crate) fn insert(&mut self, promise: Value<'_>, reason: Value<'_>) -> Option<Pair> {
-        self.next += 1;
-        self.places.insert(reflect::identity(&promise), self.next);
-        self.order.insert(self.next, (Held::new(promise), Held::new(reason)))
-    }
-
-    pub(crate) fn remove(&mut self, promise: &Value<'_>) -> Option<Pair> {
-        if let Some(place) = self.places.remove(&reflect::identity(promise)) {
-            return self.order.remove(&place);
-        }
-        if let Some(at) = self.remembered.iter().position(|(known, _)| known.is(promise)) {
-            self.handled_late.extend(self.remembered.remove(at));
-        }
-        None
-    }
-
-    fn take(&mut self) -> (Vec<Pair>, Vec<Pair>) {
-        self.places.clear();
-        (std::mem::take(&mut self.order).into_values().collect(), std::mem::take(&mut self.handled_late))
-    }
-}
-
 /// Reports rejections that nothing handled by the end of the turn. Where jobs are left over from a
 /// turn cut short, one of them may still handle some: they are kept.
 pub fn rejections(ctx: &Ctx<'_>, state: &State) {
-    let nothing = |all: &Rejections| all.order.is_empty() && all.handled_late.is_empty();
-    if nothing(&state.rejections.borrow()) {
+    if state.rejections.borrow().is_empty() {
         return;
     }
     let heard = state.extension::<Hearing>().0.get();
@@ -109,7 +68,7 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
     for round in 0..ROUNDS_MAX {
         // SAFETY: the context and its runtime are alive.
         let more = unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
-        if nothing(&state.rejections.borrow()) || more && state.health() == Health::Fine {
+        if state.rejections.borrow().is_empty() || more && state.health() == Health::Fine {
             break;
         }
         // In the last round nobody hears: whoever rejects a promise on hearing of one is reported.
@@ -125,25 +84,15 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         if heard.is_none() {
             break;
         }
-        remember(state, all);
+        let forgotten = state.rejections.borrow_mut().remember(all);
+        // A finaliser may come back here.
+        drop(forgotten);
         jobs(ctx, state);
     }
     let after = state.after_rejections.borrow().clone();
     if let Some(after) = after.filter(|_| reported) {
         after();
     }
-}
-
-fn remember(state: &State, all: Vec<Pair>) {
-    let mut forgotten = Vec::new();
-    let mut rejections = state.rejections.borrow_mut();
-    rejections.remembered.extend(all);
-    while rejections.remembered.len() > REMEMBERED_MAX {
-        forgotten.extend(rejections.remembered.pop_front());
-    }
-    // A finaliser may come back here.
-    drop(rejections);
-    drop(forgotten);
 }
 
 fn report(ctx: &Ctx<'_>, state: &State, all: &[&Pair]) {

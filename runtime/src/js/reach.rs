@@ -67,7 +67,7 @@ mod tests {
     use rquickjs::Value;
 
     use super::super::builtins::Table;
-    use super::super::compile::Code;
+    use super::super::code::Code;
     use super::super::engine::{Engine, EngineLimits, Health, Pulse};
 
     #[test]

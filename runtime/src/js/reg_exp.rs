@@ -4,7 +4,7 @@
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::clone::intrinsics;
+use super::intrinsics;
 use super::value;
 
 /// `new RegExp(source, flags)`; the flags are neither `g` nor `y`.

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 
 use rquickjs::{Ctx, Result, Value, qjs};
 
-use super::held::Held;
+use super::held::{self, Held};
 
 /// Promises kept at most.
 const RESTING_MAX: usize = 64;
@@ -153,7 +153,7 @@ impl Shape {
             let open = open && !(*resolved).already && (*resolved).ref_count == 2;
             qjs::JS_PromiseMarkAsHandled(ctx.as_raw().as_ptr(), settler.promise.raw());
             let seven = Value::new_int(ctx.clone(), 7);
-            super::promise::call(ctx, &settler.resolve, None, std::slice::from_ref(&seven))?;
+            held::call(ctx, &settler.resolve, None, std::slice::from_ref(&seven))?;
             let shut = (*data).state == qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED && (*data).is_handled;
             let shut = shut && (*resolved).already && borrowed(ctx, (*data).result) == seven;
             Ok((open && shut).then_some(fresh))
@@ -237,7 +237,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::builtins::Table;
-    use super::super::compile::Code;
+    use super::super::code::Code;
     use super::super::engine::{Engine, EngineLimits, Pulse};
     use super::super::promise;
     use super::super::reflect::identity;

@@ -4,81 +4,19 @@
 //! Owns: `Error.prototype.stack` and `toString`, `Error.captureStackTrace` and `prepareStackTrace` in the engine's
 //! place, what the engine calls with the frames of a new error. Must not know: where the places come from.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CStr;
-use std::fmt::Write;
 
 use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Object, Result, Value, qjs};
 
 use super::callable::{self, Invocation};
-use super::class::{self, Class, Member, Scope, Static};
-use super::class_id;
-use super::engine::State;
+use super::frames::{ErrorFunctions, SITE, Trace, ask, map_stack, mapped, written};
 use super::function::{self, Functions};
-use super::held::{Held, Slot, Tracer};
-use super::{promise, reflect, value, words};
-
-/// The engine's own functions, and ours that is called by the same name.
-#[derive(Default)]
-struct ErrorFunctions {
-    getter: Slot,
-    setter: Slot,
-    to_string: Slot,
-    capture: Slot,
-    ours: Slot,
-    /// Has the engine call a function with the frames of each new error.
-    set_prepare: Slot,
-    /// Ours, which it calls unless an app has one.
-    prepare: Slot,
-    /// The app's `Error.prepareStackTrace`.
-    app_prepare: Slot,
-    /// `TypeError.prototype`: the errors whose words are looked at have it.
-    type_error: Slot,
-    /// The methods of a CallSite, in the order of `SITE`.
-    site: RefCell<Vec<Held>>,
-    /// Whether a stack is made of text now, for an object that scripts watch.
-    as_text: Cell<bool>,
-}
-
-/// What a frame is asked.
-const SITE: [&str; 6] =
-    ["getFunction", "getFunctionName", "isNative", "getFileName", "getLineNumber", "getColumnNumber"];
-
-/// What the engine keeps inside of an error: its frames, until somebody reads their text. To write it for errors of
-/// which nobody does would take longer than all else of them.
-pub struct Trace {
-    sites: Slot,
-    text: RefCell<Option<String>>,
-}
-
-impl class_id::Of for class_id::Trace {
-    type Class = Trace;
-}
-
-impl Class for Trace {
-    type Id = class_id::Trace;
-    const NAME: &'static CStr = c"Trace";
-    const GLOBAL: bool = false;
-    const MEMBERS: &'static [Member<Self>] = &[];
-
-    fn trace(&self, tracer: &Tracer) {
-        self.sites.trace(tracer);
-    }
-}
-
-impl Trace {
-    fn text(&self, ctx: &Ctx<'_>) -> Result<String> {
-        if let Some(text) = &*self.text.borrow() {
-            return Ok(text.clone());
-        }
-        let text = written(&self.sites.get(ctx).unwrap_or_else(|| Value::new_null(ctx.clone())))?;
-        *self.text.borrow_mut() = Some(text.clone());
-        // They hold functions, and what those close over.
-        self.sites.set(None);
-        Ok(text)
-    }
-}
+use super::held::{self, Held, Slot};
+use super::native_call::{self, Scope, Static};
+use super::state::State;
+use super::{class, reflect, value, words};
 
 struct Ours;
 
@@ -132,9 +70,9 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 fn take_sites<'js>(ctx: &Ctx<'js>, kept: &ErrorFunctions, error: &Object<'js>) -> Result<()> {
     let construct: Value = ctx.globals().get::<_, Object>("Reflect")?.get("construct")?;
     let arguments = [error.as_value().clone(), Array::new(ctx.clone())?.into_value()];
-    let made = promise::call(ctx, &Held::new(construct), None, &arguments)?;
+    let made = held::call(ctx, &Held::new(construct), None, &arguments)?;
     let Some(getter) = kept.getter.get(ctx) else { return Ok(()) };
-    let stack = promise::call(ctx, &Held::new(getter), Some(&Held::new(made)), &[])?;
+    let stack = held::call(ctx, &Held::new(getter), Some(&Held::new(made)), &[])?;
     let sites = class::get::<Trace>(&stack).and_then(|trace| trace.sites.get(ctx));
     let Some(sites) = sites.and_then(Value::into_array) else { return Ok(()) };
     let site: Object = sites.get(0)?;
@@ -149,7 +87,7 @@ fn have_prepared<'js>(ctx: &Ctx<'js>, kept: &ErrorFunctions, app: Option<Value<'
     let function = app.or_else(|| kept.prepare.get(ctx));
     if let (Some(setter), Some(function)) = (kept.set_prepare.get(ctx), function) {
         let error = Held::new(Value::new_bool(ctx.clone(), true));
-        promise::call(ctx, &Held::new(setter), Some(&error), &[function])?;
+        held::call(ctx, &Held::new(setter), Some(&error), &[function])?;
     }
     Ok(())
 }
@@ -172,12 +110,12 @@ fn prepare(call: &Invocation<'_>) -> qjs::JSValue {
     let [error, sites] = call.arguments else { return qjs::JS_NULL };
     // SAFETY: the engine calls with a live context; both arguments are alive for the call.
     let (ctx, error, sites) = unsafe {
-        let ctx = class::context(call.ctx);
+        let ctx = native_call::context(call.ctx);
         let own = |raw| Value::from_raw(ctx.clone(), qjs::JS_DupValue(call.ctx, raw));
         let (error, sites) = (own(*error), own(*sites));
         (ctx, error, sites)
     };
-    class::enter(&ctx, || {
+    native_call::enter(&ctx, || {
         let kept = State::of(&ctx).extension::<ErrorFunctions>();
         let none = || Value::new_null(ctx.clone());
         // Null is kept and not asked for again: nothing is, of what is no error.
@@ -212,121 +150,12 @@ fn innermost(sites: &Value<'_>) -> Option<String> {
     value::with_str(&file, |file| format!("at {file}:{line}:{column}")).ok()
 }
 
-/// What `SITE[index]` of a frame gives.
-fn ask<'js>(site: &Value<'js>, index: usize) -> Result<Value<'js>> {
-    let ctx = site.ctx();
-    let kept = State::of(ctx).extension::<ErrorFunctions>();
-    match kept.site.borrow().get(index) {
-        Some(method) => promise::call(ctx, method, Some(&Held::new(site.clone())), &[]),
-        None => Ok(Value::new_null(ctx.clone())),
-    }
-}
-
-/// Frames as the engine writes them.
-fn written(sites: &Value<'_>) -> Result<String> {
-    let mut text = String::new();
-    if let Some(sites) = sites.as_array() {
-        for index in 0..sites.len() {
-            write_site(&sites.get::<Value>(index)?, &mut text)?;
-        }
-    }
-    Ok(text)
-}
-
-fn write_site(site: &Value<'_>, text: &mut String) -> Result<()> {
-    let ctx = site.ctx();
-    let kept = State::of(ctx).extension::<ErrorFunctions>();
-    let ask = |index: usize| match kept.site.borrow().get(index) {
-        Some(method) => promise::call(ctx, method, Some(&Held::new(site.clone())), &[]),
-        None => Ok(Value::new_null(ctx.clone())),
-    };
-    let [function, name, native, file, line, column] = [ask(0)?, ask(1)?, ask(2)?, ask(3)?, ask(4)?, ask(5)?];
-    let or = |value: &Value<'_>, other: &str| match value.is_string() {
-        true => value::to_string(value),
-        false => Ok(other.to_owned()),
-    };
-    let mut place = or(&file, "<null>")?;
-    if let (Some(line), Some(column)) = (line.as_int(), column.as_int()) {
-        let _ = write!(place, ":{line}:{column}");
-    }
-    let _ = match (function.is_null(), native.as_bool()) {
-        // Where a text cannot be parsed.
-        (true, _) => writeln!(text, "    at {place}"),
-        (_, Some(true)) => writeln!(text, "    at {} (native)", or(&name, "<anonymous>")?),
-        _ => writeln!(text, "    at {} ({place})", or(&name, "<anonymous>")?),
-    };
-    Ok(())
-}
-
-/// A stack, one frame a line, with the places of the sources.
-pub fn map_stack(ctx: &Ctx<'_>, stack: String) -> String {
-    match State::find(ctx) {
-        Some(state) => state.code().positions().map_stack(stack),
-        None => stack,
-    }
-}
-
-/// A stack as the engine writes it, with the places of the sources; what is no string stays.
-///
-/// # Errors
-/// Out of memory.
-pub fn mapped(stack: Value<'_>) -> Result<Value<'_>> {
-    match unmapped(&stack)? {
-        Some(text) => value::string(stack.ctx(), &map_stack(stack.ctx(), text)),
-        None => Ok(stack),
-    }
-}
-
-/// The text of a stack, of what the engine keeps or a string, with the places of what runs.
-///
-/// # Errors
-/// Out of memory.
-pub fn unmapped(stack: &Value<'_>) -> Result<Option<String>> {
-    match class::get::<Trace>(stack) {
-        Some(trace) => trace.text(stack.ctx()).map(Some),
-        None if stack.is_string() => value::to_string(stack).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The stack that the engine keeps inside of an error, with the places of what runs.
-pub(super) fn raw(error: &Object<'_>) -> Option<String> {
-    let ctx = error.ctx();
-    let kept = State::of(ctx).extension::<ErrorFunctions>().getter.get(ctx);
-    let stack = match kept {
-        Some(getter) => {
-            promise::call(ctx, &Held::new(getter), Some(&Held::new(error.as_value().clone())), &[])
-        }
-        None => error.get("stack"),
-    };
-    match stack.and_then(|stack| unmapped(&stack)) {
-        Ok(text) => text,
-        Err(_) => {
-            drop(ctx.catch());
-            None
-        }
-    }
-}
-
-/// Whether the engine keeps nothing inside of `error` yet: it is being made.
-pub(super) fn is_new(error: &Object<'_>) -> bool {
-    let ctx = error.ctx();
-    let Some(getter) = State::of(ctx).extension::<ErrorFunctions>().getter.get(ctx) else { return false };
-    let stack = promise::call(ctx, &Held::new(getter), Some(&Held::new(error.as_value().clone())), &[]);
-    stack.is_ok_and(|stack| stack.is_undefined())
-}
-
-/// Whether `object` has a `stack` of its own as the engine has written it: DOMExceptions do.
-pub fn is_raw(object: &Object<'_>) -> bool {
-    reflect::class_name(object.as_value()) == "DOMException"
-}
-
 /// `Error.prototype.toString`, of an error whose message names what failed.
 fn to_string<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let this = scope.this();
     this.as_object().into_iter().for_each(words::improve);
     match State::of(scope.ctx).extension::<ErrorFunctions>().to_string.get(scope.ctx) {
-        Some(engine) => promise::call(scope.ctx, &Held::new(engine), Some(&Held::new(this)), &[]),
+        Some(engine) => held::call(scope.ctx, &Held::new(engine), Some(&Held::new(this)), &[]),
         None => Ok(scope.undefined()),
     }
 }
@@ -337,7 +166,7 @@ fn get<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let Some(getter) = State::of(ctx).extension::<ErrorFunctions>().getter.get(ctx) else {
         return Ok(scope.undefined());
     };
-    mapped(promise::call(ctx, &Held::new(getter), Some(&Held::new(scope.this())), &[])?)
+    mapped(held::call(ctx, &Held::new(getter), Some(&Held::new(scope.this())), &[])?)
 }
 
 /// `error.stack = value`. The engine, as the proposal has it, takes nothing but strings; programs hide a
@@ -355,7 +184,7 @@ fn set<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         }
         _ => {
             if let Some(setter) = State::of(ctx).extension::<ErrorFunctions>().setter.get(ctx) {
-                promise::call(ctx, &Held::new(setter), Some(&Held::new(this)), &[given])?;
+                held::call(ctx, &Held::new(setter), Some(&Held::new(this)), &[given])?;
             }
         }
     }
@@ -372,8 +201,7 @@ fn capture<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let given = scope.arg(1);
     let above = if given.is_function() { given } else { ours };
     let before = kept.as_text.replace(true);
-    let done =
-        promise::call(ctx, &Held::new(capture), Some(&Held::new(scope.this())), &[scope.arg(0), above]);
+    let done = held::call(ctx, &Held::new(capture), Some(&Held::new(scope.this())), &[scope.arg(0), above]);
     kept.as_text.set(before);
     done?;
     let target = scope.arg(0);

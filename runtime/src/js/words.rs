@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Value};
 
-use super::engine::State;
-use super::{reflect, stack, value};
+use super::state::State;
+use super::{frames, reflect, value};
 use crate::source::subject::{self, Act, How, Subject};
 
 /// Places that are remembered, with what is said of them.
@@ -47,7 +47,7 @@ pub fn improve(error: &Object<'_>) {
     }
     let Some(message) = text(error, "message") else { return };
     let Some(act) = Meant::of(&message) else { return };
-    let Some(frames) = stack::raw(error) else { return };
+    let Some(frames) = frames::raw(error) else { return };
     let Some(frame) = frames.lines().next().map(str::trim) else { return };
     put_right(error, &message, &act, frame);
 }
@@ -57,7 +57,7 @@ pub(super) fn improve_new(error: &Object<'_>, frame: impl FnOnce() -> Option<Str
     let Some(message) = text(error, "message") else { return };
     let Some(act) = Meant::of(&message) else { return };
     // One that is thrown again has the frames of another place.
-    if !stack::is_new(error) {
+    if !frames::is_new(error) {
         return;
     }
     let Some(frame) = frame() else { return };

@@ -9,7 +9,7 @@ pub mod types;
 pub mod web;
 
 use crate::js::builtins::{Builtin, BuiltinGlobal, Content, Install, Table};
-use crate::js::{bounded, commonjs, json, natives, stack};
+use crate::js::{bounded, json, natives, require, stack};
 
 /// A module of ours in JavaScript: its file is called as it is.
 macro_rules! script {
@@ -68,8 +68,8 @@ pub static TABLE: Table = Table {
         script!("web" / "errors/quota_exceeded_error"),
         natives!("events/natives", web::events::EventFunctions),
         script!("web" / "events/global_events"),
-        natives!("js/commonjs_natives", commonjs::CommonJsFunctions),
-        script!("js/commonjs", commonjs::SOURCE),
+        natives!("js/commonjs_natives", require::CommonJsFunctions),
+        script!("js/commonjs", require::SOURCE),
         natives!("locks/natives", web::locks::LockFunctions),
         script!("web" / "locks/lock_manager"),
         natives!("messaging/natives", web::messaging::PortFunctions),

@@ -19,8 +19,8 @@ use rquickjs::{Ctx, Value};
 use crate::io::Notifier;
 use crate::js::engine::{Engine, State};
 use crate::js::eval::{self, Options};
-use crate::js::exception::{Cause, Thrown};
-use crate::js::promise::{self, Observer, Outcome};
+use crate::js::observe::{self, Observer, Outcome};
+use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Held, function};
 use crate::modules::qjs::std::standard;
 use crate::modules::web::console::{DEPTH, inspect};
@@ -158,7 +158,7 @@ impl Session {
             let shown = Shown { answer: answer.clone() };
             let options = Options { r#async: true, ..Options::default() };
             let started = eval::script(ctx, prepared(ctx, text).as_bytes(), NAME, options)
-                .and_then(|promise| promise::observe(ctx, &promise, Box::new(shown)));
+                .and_then(|promise| observe::observe(ctx, &promise, Box::new(shown)));
             if started.is_err() {
                 let thrown = Thrown::take(ctx);
                 answer.set(match thrown.cause {

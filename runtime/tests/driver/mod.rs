@@ -13,10 +13,10 @@ use std::time::Duration;
 use runtime::io::{self, Backend, IoOptions};
 use runtime::js::builtins::Table;
 use runtime::js::cluster::Cluster;
-use runtime::js::compile::Code;
+use runtime::js::code::Code;
 use runtime::js::engine::{Engine, EngineLimits, Pulse};
-use runtime::js::exception::Thrown;
-use runtime::js::promise::{self, Observer};
+use runtime::js::observe::{self, Observer};
+use runtime::js::thrown::Thrown;
 use runtime::js::{Ctx, Value};
 
 /// What the scripts assert with.
@@ -160,7 +160,7 @@ impl Driver {
             let source = format!("(async () => {{ {body} }})()");
             let promise = ctx.eval::<Value, _>(source);
             let promise = promise.unwrap_or_else(|_| panic!("{}", Thrown::take(ctx)));
-            promise::observe(ctx, &promise, end).expect("memory");
+            observe::observe(ctx, &promise, end).expect("memory");
         });
         let result = poll_fn(|cx| {
             let mut ended = ended.borrow_mut();

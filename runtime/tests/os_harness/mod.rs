@@ -11,8 +11,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use runtime::io::Backend;
-use runtime::js::exception::{Cause, Thrown};
-use runtime::js::promise::{self, Observer};
+use runtime::js::observe::{self, Observer};
+use runtime::js::thrown::{Cause, Thrown};
 use runtime::js::{Ctx, Value};
 
 use crate::driver::{self, Driver};
@@ -91,7 +91,7 @@ pub async fn run(driver: &Driver, body: &str) -> Outcome {
     let started = driver.engine.turn(|ctx| {
         let promise: Value = ctx.eval(source).map_err(|_| Thrown::take(ctx))?;
         let ended = Box::new(Ended(cell.clone()));
-        promise::observe(ctx, &promise, ended).map_err(|_| Thrown::take(ctx))
+        observe::observe(ctx, &promise, ended).map_err(|_| Thrown::take(ctx))
     });
     started?;
     poll_fn(|cx| match cell.outcome.borrow_mut().take() {

@@ -10,10 +10,11 @@ use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Object, Result, Value, qjs};
 
 use super::super::callable::Invocation;
-use super::super::class::{self, Class, Member, Scope};
+use super::super::class::{self, Class, Member};
 use super::super::class_id;
-use super::super::engine::State;
 use super::super::held::{Held, Tracer};
+use super::super::native_call::{Scope, leak};
+use super::super::state::State;
 use super::super::value::fresh;
 use super::super::{reflect, value};
 use super::{Decision, Peek, argument, carefully, is_object, length, peek, well_known};
@@ -257,7 +258,7 @@ unsafe fn set<'js>(
     key: qjs::JSAtom,
     scope: &Scope<'_, 'js>,
 ) -> qjs::JSValue {
-    let given = class::leak(scope.arg(2));
+    let given = leak(scope.arg(2));
     // SAFETY: by the caller; the call takes the reference of the value over.
     answer(ctx, unsafe { qjs::JS_SetProperty(ctx.as_raw().as_ptr(), target, key, given) })
 }

@@ -15,10 +15,10 @@ use rquickjs::atom::PredefinedAtom;
 use rquickjs::{Ctx, Error, Object, Result, Value, qjs};
 
 use super::callable::{self, Invocation, Run};
-use super::class;
-use super::engine::State;
 use super::held::Held;
+use super::native_call;
 use super::reflect;
+use super::state::State;
 use super::value::fresh;
 
 /// The engine's own functions that those in their place are made of.
@@ -93,8 +93,8 @@ fn carefully(
     f: impl for<'js> FnOnce(&Ctx<'js>) -> Result<Decision<'js>>,
 ) -> qjs::JSValue {
     // SAFETY: the context that the engine calls with.
-    let ctx = unsafe { class::context(call.ctx) };
-    class::enter(&ctx, || match f(&ctx)? {
+    let ctx = unsafe { native_call::context(call.ctx) };
+    native_call::enter(&ctx, || match f(&ctx)? {
         Decision::Value(value) => Ok(value),
         Decision::Forward => {
             // SAFETY: the result of a call is a new reference.

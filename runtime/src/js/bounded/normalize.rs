@@ -8,7 +8,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use rquickjs::{Ctx, Result, Value, qjs};
 
 use super::super::callable::Invocation;
-use super::super::engine::State;
+use super::super::state::State;
 use super::super::value::fresh;
 use super::search::has_none;
 use super::{Decision, argument, carefully, is_object, is_string, length, text, to_string};

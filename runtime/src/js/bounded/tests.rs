@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::builtins::Table;
-use super::super::compile::Code;
+use super::super::code::Code;
 use super::super::engine::{Engine, EngineLimits, Pulse};
-use super::super::exception::{Cause, Thrown};
+use super::super::thrown::{Cause, Thrown};
 use super::super::value;
 use super::*;
 

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use memchr::memmem::{Finder, FinderRev};
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
-use super::super::engine::State;
+use super::super::state::State;
 use super::{Original, call, length};
 
 /// Pairs of units that the engine's own search may compare in one step: a few milliseconds.

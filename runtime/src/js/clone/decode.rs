@@ -9,8 +9,9 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, Malformed, Reader};
 use super::platform::Serialized;
-use super::{DEPTH_MAX, Packed, intrinsics, refused};
+use super::{DEPTH_MAX, Packed, refused};
 use crate::js::block::Block;
+use crate::js::intrinsics;
 use crate::js::value::{fresh, string};
 
 /// An object whose parts are being read.

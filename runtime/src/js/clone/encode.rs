@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::format::{self, put_varint, zigzag};
-use super::intrinsics;
 use super::platform::{Interfaces, Serialized};
 use super::{DEPTH_MAX, Packed, address, refused};
 use crate::js::block::Block;
+use crate::js::intrinsics;
 use crate::js::value::{fresh, to_string};
 
 /// Why there are no bytes.

@@ -7,9 +7,8 @@
 mod decode;
 mod encode;
 mod format;
-pub(in crate::js) mod intrinsics;
 pub mod platform;
-pub(super) mod view;
+mod view;
 
 use std::collections::HashSet;
 
@@ -17,7 +16,8 @@ use rquickjs::{Ctx, Error, Result, Value, qjs};
 
 use super::block::Block;
 use super::exception;
-pub use intrinsics::install;
+use super::intrinsics;
+pub use super::intrinsics::install;
 use platform::Serialized;
 
 /// Objects nested in one another in a value that can be cloned.

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Object, Result, Value, qjs};
 
 use super::super::class::{self, Class};
-use super::super::engine::State;
 use super::super::held::Held;
+use super::super::state::State;
 use super::super::value::to_string;
-use super::intrinsics;
+use crate::js::intrinsics;
 
 /// The data of a serialisable object on its way to a copy, perhaps on another thread.
 pub trait Serialized: Send {

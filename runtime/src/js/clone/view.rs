@@ -5,8 +5,9 @@
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
-use super::intrinsics::{self, class};
-use crate::js::value::{bytes, fresh};
+use crate::js::buffer_source::{bytes, current_length, data_view, is_shared};
+use crate::js::intrinsics::{self, class};
+use crate::js::value::fresh;
 
 /// What a typed array or DataView covers.
 pub(super) struct View<'js> {
@@ -17,31 +18,6 @@ pub(super) struct View<'js> {
     pub(super) length: usize,
     /// Bytes of an element.
     unit: usize,
-}
-
-/// The length of a typed array in elements, as its own getter says: 0 when it is out of bounds.
-pub(crate) fn current_length<'js>(ctx: &Ctx<'js>, array: &Value<'js>) -> Result<usize> {
-    let length = intrinsics::call(ctx, intrinsics::TYPED_ARRAY_LENGTH, array, &[])?;
-    length.as_number().map(|n| n as usize).ok_or(Error::Unknown)
-}
-
-/// Buffer, offset and length of a DataView, by the getters that it was born with.
-///
-/// Throws if the view is out of bounds, or its buffer detached.
-pub(crate) fn data_view<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Value<'js>, usize, usize)> {
-    let number = |index| {
-        let n = intrinsics::call(ctx, index, value, &[])?.as_number();
-        n.map(|n| n as usize).ok_or(Error::Unknown)
-    };
-    let length = number(intrinsics::DATA_VIEW_LENGTH)?;
-    let offset = number(intrinsics::DATA_VIEW_OFFSET)?;
-    Ok((intrinsics::call(ctx, intrinsics::DATA_VIEW_BUFFER, value, &[])?, offset, length))
-}
-
-/// Whether `buffer` is a SharedArrayBuffer.
-pub(crate) fn is_shared(buffer: qjs::JSValue) -> bool {
-    // SAFETY: reads the class of a live value; of a primitive it is 0.
-    unsafe { qjs::JS_GetClassID(buffer) == class::SHARED_ARRAY_BUFFER }
 }
 
 /// Bytes of a SharedArrayBuffer as it is seen here.

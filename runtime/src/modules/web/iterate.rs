@@ -13,8 +13,8 @@ use rquickjs::{Array, Coerced, Ctx, Object, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
-use crate::js::held::{Held, Tracer};
-use crate::js::{exception, promise, reflect, value};
+use crate::js::held::{self, Held, Tracer};
+use crate::js::{exception, reflect, value};
 
 /// An interface whose objects are lists of pairs.
 pub trait PairSource: Class {
@@ -140,7 +140,7 @@ pub fn for_each<'js, S: PairSource>(list: &S, scope: &Scope<'_, 'js>) -> Result<
     let mut index = 0;
     while let Some([key, value]) = list.item(scope.ctx, index)? {
         let args = [value, key, scope.this()];
-        promise::call(scope.ctx, &callback, Some(&this), &args)?;
+        held::call(scope.ctx, &callback, Some(&this), &args)?;
         index += 1;
     }
     Ok(scope.undefined())
@@ -210,12 +210,12 @@ pub fn each<'js>(
 ) -> Result<()> {
     let ctx = iterable.ctx();
     let this = Held::new(iterable.clone().into_value());
-    let iterator = promise::call(ctx, &Held::new(method), Some(&this), &[])?;
+    let iterator = held::call(ctx, &Held::new(method), Some(&this), &[])?;
     let broken = || exception::type_error(ctx, "an iterator must give objects");
     let next: Value = iterator.as_object().ok_or_else(broken)?.get("next")?;
     let (iterator, next) = (Held::new(iterator), Held::new(next));
     loop {
-        let step = promise::call(ctx, &next, Some(&iterator), &[])?;
+        let step = held::call(ctx, &next, Some(&iterator), &[])?;
         let step = step.as_object().ok_or_else(broken)?;
         if step.get::<_, Coerced<bool>>("done")?.0 {
             return Ok(());

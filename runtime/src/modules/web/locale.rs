@@ -11,8 +11,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
-use crate::js::held::{Held, Slot};
-use crate::js::promise;
+use crate::js::held::{self, Held, Slot};
 
 /// Class, method, the argument that is the locale.
 const METHODS: [(&str, &CStr, usize); 8] = [
@@ -76,5 +75,5 @@ fn call<'js>(scope: &Scope<'_, 'js>, index: usize) -> Result<Value<'js>> {
         return Ok(scope.undefined());
     };
     let arguments: Vec<Value> = (0..scope.len()).map(|index| scope.arg(index)).collect();
-    promise::call(scope.ctx, &Held::new(method), Some(&Held::new(scope.this())), &arguments)
+    held::call(scope.ctx, &Held::new(method), Some(&Held::new(scope.this())), &arguments)
 }

@@ -10,8 +10,8 @@ use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::Static;
 use crate::js::engine::State;
-use crate::js::exception::Thrown;
 use crate::js::function::{self, Functions};
+use crate::js::thrown::Thrown;
 
 /// Deals with an exception that nobody caught; whether it did.
 type Take = for<'js> fn(&Ctx<'js>, &Value<'js>) -> bool;

@@ -4,12 +4,13 @@
 
 use rquickjs::{Error, Result, Value, qjs};
 
-use super::super::view::is_shared;
-use super::super::{format, intrinsics};
+use super::super::format;
 use super::{Decoder, Frame, hidden, set_length};
+use crate::js::buffer_source::{bytes, is_shared};
 use crate::js::charge;
-use crate::js::engine::State;
-use crate::js::value::{array_buffer, bytes, fresh};
+use crate::js::intrinsics;
+use crate::js::state::State;
+use crate::js::value::{array_buffer, fresh};
 
 impl<'js> Decoder<'_, 'js> {
     pub(super) fn object(&mut self, tag: u8) -> Result<Option<Value<'js>>> {

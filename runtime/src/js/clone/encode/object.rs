@@ -5,13 +5,14 @@
 use rquickjs::{Error, Value, qjs};
 
 use super::super::format::{self, put_varint};
-use super::super::intrinsics::{self, class};
 use super::super::view::View;
 use super::super::{address, platform, refused};
 use super::{Done, Encoder, Frame, Names, Stop, data};
 use crate::js::block::Block;
-use crate::js::stack;
-use crate::js::value::{bytes, fresh, to_string};
+use crate::js::buffer_source::bytes;
+use crate::js::frames;
+use crate::js::intrinsics::{self, class};
+use crate::js::value::{fresh, to_string};
 
 impl<'js> Encoder<'js> {
     pub(super) fn object(&mut self, value: &Value<'js>) -> Done {
@@ -157,7 +158,7 @@ impl<'js> Encoder<'js> {
         // The engine keeps it behind an accessor, unless something defined a property.
         let stack = match data(value, c"stack")? {
             Some(stack) => stack,
-            None => stack::mapped(intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?)?,
+            None => frames::mapped(intrinsics::call(&self.ctx, intrinsics::ERROR_STACK, value, &[])?)?,
         };
         let stack = Some(stack).filter(Value::is_string);
         let cause = data(value, c"cause")?;

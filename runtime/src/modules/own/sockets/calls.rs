@@ -20,7 +20,7 @@ use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::natives::Natives;
-use crate::js::{exception, promise, value};
+use crate::js::{buffer_source, deferred, exception, promise, value};
 use crate::modules::web::streams::bridge;
 use crate::net::RECV_BYTES;
 use crate::net::link::Link;
@@ -132,7 +132,7 @@ fn promised<'js, T: 'static>(
     operation: impl Future<Output = std::result::Result<T, ConnectionError>> + 'static,
     convert: impl for<'a> FnOnce(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<Value<'js>> {
-    let (promise, deferred) = promise::deferred(ctx)?;
+    let (promise, deferred) = deferred::deferred(ctx)?;
     drop(spawn(async move {
         let result = operation.await;
         deferred.settle(|ctx| match result {
@@ -222,7 +222,7 @@ fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     };
     let rest: std::result::Result<Vec<u8>, ConnectionError> = if data.is_string() {
         value::with_str(&data, |text| attempt(text.as_bytes()))?
-    } else if let Some(bytes) = value::bytes(&data)? {
+    } else if let Some(bytes) = buffer_source::bytes(&data)? {
         bytes.with(attempt)
     } else {
         let words = "a chunk for a socket is neither a string, an ArrayBuffer nor a view of one";
@@ -264,7 +264,7 @@ fn drain<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// but the connection's breaking; of undefined once it is closed here. Scripts do not wait for it.
 fn watch<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let Some(link) = link_of(scope) else { return Ok(scope.undefined()) };
-    let (promise, deferred) = promise::deferred(scope.ctx)?;
+    let (promise, deferred) = deferred::deferred(scope.ctx)?;
     let deferred = deferred.unheld();
     drop(spawn(async move {
         let ended = link.ended().await;
@@ -280,7 +280,7 @@ fn watch<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// `unattended(link)`: a promise that nobody reads what is left. Scripts do not wait for it.
 fn unattended<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let Some(link) = link_of(scope) else { return Ok(scope.undefined()) };
-    let (promise, deferred) = promise::deferred(scope.ctx)?;
+    let (promise, deferred) = deferred::deferred(scope.ctx)?;
     let deferred = deferred.unheld();
     drop(spawn(async move {
         link.unattended().await;

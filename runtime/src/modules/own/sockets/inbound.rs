@@ -17,7 +17,7 @@ use crate::io::{Stream, UNKNOWN_ADDRESS, sleep_until};
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::Engine;
-use crate::js::{internal, promise};
+use crate::js::{held, internal};
 use crate::net::Channel;
 use crate::net::link::{Info, Link};
 
@@ -71,7 +71,7 @@ impl Inbound {
     pub fn socket<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
         let accept = Held::new(internal::exports(ctx, super::SOCKET)?.get("accept")?);
         let handle = class::instance(ctx, Handle::new(ctx, self.link.clone(), None, None))?;
-        let socket = promise::call(ctx, &accept, None, &[handle])?;
+        let socket = held::call(ctx, &accept, None, &[handle])?;
         *self.socket.borrow_mut() = Some(Held::new(socket.clone()));
         Ok(socket)
     }

@@ -4,7 +4,7 @@
 
 use rquickjs::{Ctx, Result, Value};
 
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception, value};
 
 /// `None` for undefined and null.
 pub fn optional(value: Value<'_>) -> Option<Value<'_>> {
@@ -49,7 +49,7 @@ pub fn length(ctx: &Ctx<'_>, given: Value<'_>, size: usize) -> Result<usize> {
 /// # Errors
 /// Out of memory.
 pub fn is_buffer(value: &Value<'_>) -> Result<bool> {
-    Ok(value::bytes(value)?.is_some())
+    Ok(buffer_source::bytes(value)?.is_some())
 }
 
 /// The size in bytes of a buffer to receive into.
@@ -57,7 +57,7 @@ pub fn is_buffer(value: &Value<'_>) -> Result<bool> {
 /// # Errors
 /// TypeError for what is none, or is detached.
 pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
-    match value::bytes(value)? {
+    match buffer_source::bytes(value)? {
         Some(bytes) if bytes.is_immutable() => Err(exception::type_error(ctx, "the buffer is immutable")),
         Some(bytes) if !bytes.is_empty() => Ok(bytes.len()),
         Some(_) => attached(ctx, value).map(|()| 0),
@@ -89,7 +89,7 @@ pub fn with_data<'js, R>(
             Ok(f(&text.as_bytes()[..length]))
         })?;
     }
-    let Some(bytes) = value::bytes(value)? else {
+    let Some(bytes) = buffer_source::bytes(value)? else {
         let text = "data must be an ArrayBuffer, a typed array, a DataView or a string";
         return Err(exception::type_error(ctx, text));
     };

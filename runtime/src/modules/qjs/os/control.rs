@@ -18,7 +18,7 @@ use super::table::Descriptors;
 use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception, value};
 use crate::modules::web::host::Host;
 
 /// Bytes of an option that `getsockopt(fd, level, name, length)` may ask for.
@@ -187,7 +187,7 @@ fn option_into<'js>(
     let mut bytes = data(ctx, buffer, Value::new_undefined(ctx.clone()))?;
     bytes.truncate(OPTION_BYTES_MAX);
     let got = Descriptors::of(ctx).get(fd).and_then(|entry| entry.socket.option(level, name, &mut bytes));
-    if let (Ok(count), Some(target)) = (&got, value::bytes(buffer)?) {
+    if let (Ok(count), Some(target)) = (&got, buffer_source::bytes(buffer)?) {
         target.write(&bytes[..*count]);
     }
     status(ctx, got.map(drop))

@@ -17,10 +17,10 @@ use super::pending::Descriptor;
 use super::table::Descriptors;
 use super::{arguments, coerce};
 use crate::io::Socket;
+use crate::js::buffer_source::{self, Bytes};
 use crate::js::class::{Scope, Static};
 use crate::js::exception;
 use crate::js::function::Functions;
-use crate::js::value::{self, Bytes};
 use crate::modules::web::host::{Host, Role};
 
 /// Bytes that a pipe takes without waiting when it is ready at all (pipe(7), PIPE_BUF).
@@ -69,10 +69,10 @@ fn part(scope: &Scope<'_, '_>) -> Result<(usize, usize)> {
 
 /// The memory of a buffer, of any kind.
 fn lent<'a>(ctx: &Ctx<'_>, buffer: &'a Value<'_>) -> Result<Bytes<'a>> {
-    if let Some(shared) = value::shared_bytes(buffer) {
+    if let Some(shared) = buffer_source::shared_bytes(buffer) {
         return Ok(shared);
     }
-    match value::bytes(buffer)? {
+    match buffer_source::bytes(buffer)? {
         Some(bytes) if bytes.is_immutable() || !bytes.is_empty() => Ok(bytes),
         bytes => {
             arguments::buffer_size(ctx, buffer)?;

@@ -16,7 +16,7 @@ use super::table::Descriptors;
 use crate::config::Linger;
 use crate::io::Socket;
 use crate::js::engine::Engine;
-use crate::js::exception::Thrown;
+use crate::js::thrown::Thrown;
 
 /// A socket in an engine's table, taken back and closed when this is dropped.
 pub struct Lent {

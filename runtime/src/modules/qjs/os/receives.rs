@@ -20,7 +20,7 @@ use crate::io::{Socket, WaitingRecv, budget, spawn};
 use crate::js::alive::Hold;
 use crate::js::engine::{Engine, State};
 use crate::js::promise::{self, Capability};
-use crate::js::{Held, value};
+use crate::js::{Held, buffer_source};
 
 /// Bytes received at most where the script's buffer is no longer what it was.
 const SCRATCH_BYTES_MAX: usize = 64 << 10;
@@ -155,7 +155,7 @@ impl Receives {
 impl PendingRecv {
     fn poll<'js>(&self, ctx: &Ctx<'js>, cx: &Context<'_>) -> Poll<Result<Value<'js>>> {
         let buffer = self.buffer.get(ctx);
-        let received = match value::bytes(&buffer) {
+        let received = match buffer_source::bytes(&buffer) {
             Ok(Some(bytes)) if bytes.len() >= self.wanted && !bytes.is_immutable() => {
                 let received = bytes.with_mut(|all| self.receive.poll(cx, &mut all[..self.wanted]));
                 received.map(|received| check(ctx, "recv", received))

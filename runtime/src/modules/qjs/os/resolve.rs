@@ -16,7 +16,7 @@ use crate::io::spawn;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{exception, promise};
+use crate::js::{deferred, exception, promise};
 use crate::modules::web::host::{Host, Role};
 use crate::modules::web::iterate;
 
@@ -101,7 +101,7 @@ fn getaddrinfo_async<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Target::Name(name) => name,
     };
     let resolver = resolver(ctx);
-    let (promise, deferred) = promise::deferred(ctx)?;
+    let (promise, deferred) = deferred::deferred(ctx)?;
     spawn(async move {
         let found = resolver.lookup(&name, 0, family).await;
         deferred.settle(|ctx| match found {

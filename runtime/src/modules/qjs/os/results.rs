@@ -8,7 +8,7 @@ use std::io;
 use rquickjs::{Ctx, Result, Value};
 
 use super::errno;
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception};
 
 /// The result of `call`, its error as an exception.
 ///
@@ -34,7 +34,7 @@ pub(super) fn count<'js>(ctx: &Ctx<'js>, bytes: usize) -> Value<'js> {
 /// That TypeError.
 pub(super) fn fill(ctx: &Ctx<'_>, buffer: Option<Value<'_>>, received: &[u8]) -> Result<usize> {
     let Some(buffer) = buffer else { return Ok(0) };
-    let fits = value::bytes(&buffer)?.map_or(0, |bytes| bytes.write(received));
+    let fits = buffer_source::bytes(&buffer)?.map_or(0, |bytes| bytes.write(received));
     if fits == 0 && !received.is_empty() {
         return Err(exception::type_error(ctx, "the buffer was detached while the operation was pending"));
     }

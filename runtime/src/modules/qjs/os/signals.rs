@@ -16,10 +16,10 @@ use crate::io::signals::{Disposition, SIGNALS_MAX, Signals, take};
 use crate::io::{self, Socket};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::Functions;
-use crate::js::held::Held;
-use crate::js::promise;
+use crate::js::held::{self, Held};
+use crate::js::thrown::Thrown;
 use crate::modules::web::host::{Host, Role};
 use crate::modules::web::report;
 
@@ -91,7 +91,7 @@ fn call(ctx: &Ctx<'_>, number: i32) {
     let handlers = State::of(ctx).extension::<Handlers>();
     let function = handlers.functions.borrow().get(&number).map(|held| held.get(ctx));
     let Some(function) = function else { return };
-    if let Err(error) = promise::call(ctx, &Held::new(function), None, &[]) {
+    if let Err(error) = held::call(ctx, &Held::new(function), None, &[]) {
         report::exception(ctx, &Thrown::of(ctx, &error), "in a signal handler");
     }
 }

@@ -15,7 +15,7 @@ use crate::io::process::user_cpu;
 use crate::io::{sleep, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{exception, promise};
+use crate::js::{deferred, exception};
 use crate::modules::web::host::{Host, Role};
 
 /// A delay that is as good as for ever: more than a hundred years.
@@ -72,7 +72,7 @@ fn sleep_here<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// `sleepAsync(delay)`: a promise of undefined.
 fn sleep_async<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let delay = delay(scope.ctx, &scope.arg(0))?;
-    let (promise, deferred) = promise::deferred(scope.ctx)?;
+    let (promise, deferred) = deferred::deferred(scope.ctx)?;
     drop(spawn(async move {
         sleep(delay).await;
         deferred.settle(|ctx| Ok(Value::new_undefined(ctx.clone())));

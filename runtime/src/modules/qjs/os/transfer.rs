@@ -19,7 +19,7 @@ use super::{address, errno};
 use crate::io::{Socket, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{exception, promise, value};
+use crate::js::{buffer_source, deferred, exception, promise};
 use crate::modules::web::iterate;
 
 /// Bytes that one recvfrom on a stream takes at most; larger buffers are filled in several.
@@ -77,7 +77,7 @@ impl<'a, 'js> Call<'a, 'js> {
             let value = deliver(self.ctx, buffer, output)?;
             return promise::settled(self.ctx, Ok(value));
         }
-        let (promise, deferred) = promise::deferred(self.ctx)?;
+        let (promise, deferred) = deferred::deferred(self.ctx)?;
         let key = buffer.map(|buffer| self.sockets.hold(buffer));
         spawn(async move {
             let output = operation.await;
@@ -156,7 +156,7 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         });
     }
     if call.sockets.may_end_at_once(scope.ctx)
-        && let Some(bytes) = value::bytes(&buffer)?
+        && let Some(bytes) = buffer_source::bytes(&buffer)?
         && let Some(received) = bytes.with_mut(|all| call.entry.socket.try_recv(&mut all[..wanted]))
     {
         let received = check(scope.ctx, "recv", received)?;

@@ -18,10 +18,10 @@ use crate::io::{JoinHandle, errno, spawn, yield_now};
 use crate::js::alive::Hold;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::Functions;
-use crate::js::held::Held;
-use crate::js::promise;
+use crate::js::held::{self, Held};
+use crate::js::thrown::Thrown;
 use crate::modules::web::report;
 
 /// The calls.
@@ -159,7 +159,7 @@ async fn watch(engine: Weak<Engine>, entry: Rc<Descriptor>, place: HandlerKey, i
 fn call(ctx: &Ctx<'_>, watches: &Watches, (fd, direction): HandlerKey) {
     let function = watches.all.borrow().get(&(fd, direction)).map(|watch| Held::new(watch.function.get(ctx)));
     let Some(function) = function else { return };
-    if let Err(error) = promise::call(ctx, &function, None, &[]) {
+    if let Err(error) = held::call(ctx, &function, None, &[]) {
         exception::raise(ctx, &error);
         let place = match direction {
             Direction::Read => "in a read handler",

@@ -15,10 +15,10 @@ use super::printf;
 use super::standard::{Number, Standard};
 use super::stream::{Device, Stream, TooLong};
 use crate::io::errno;
+use crate::js::buffer_source::{self, Bytes};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::engine::State;
-use crate::js::value::Bytes;
 use crate::js::{convert, exception, value};
 use crate::modules::web::host::{Host, Role};
 
@@ -220,7 +220,7 @@ fn bounds(scope: &Scope<'_, '_>) -> Result<(u64, Option<u64>)> {
 
 fn buffer<'a>(ctx: &Ctx<'_>, given: &'a Value<'_>) -> Result<Bytes<'a>> {
     let wrong = || exception::type_error(ctx, "buffer must be an ArrayBuffer, a typed array or a DataView");
-    value::bytes(given)?.ok_or_else(wrong)
+    buffer_source::bytes(given)?.ok_or_else(wrong)
 }
 
 /// `read(buffer, position = 0, length = all)`: the bytes read; 0 at the end.

@@ -15,7 +15,7 @@ use crate::io::errno;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{convert, eval, exception, value};
+use crate::js::{buffer_source, convert, eval, exception, value};
 use crate::modules::web::host::{self, Host, Role};
 
 /// The calls.
@@ -122,7 +122,7 @@ fn load_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn write_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let name = value::to_string(&scope.arg(0))?;
     let given = scope.arg(1);
-    let bytes = match value::bytes(&given)? {
+    let bytes = match buffer_source::bytes(&given)? {
         Some(bytes) => bytes.to_vec(),
         None if given.is_undefined() => Vec::new(),
         None => value::to_string(&given)?.into_bytes(),

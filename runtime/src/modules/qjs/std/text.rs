@@ -7,7 +7,7 @@ use rquickjs::{Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception, value};
 
 /// The calls.
 pub(super) struct TextCalls;
@@ -20,7 +20,7 @@ impl Functions for TextCalls {
 /// `encode(buffer)`: its bytes, which are UTF-8, as a string.
 fn encode<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
-    match value::bytes(&scope.arg(0))? {
+    match buffer_source::bytes(&scope.arg(0))? {
         Some(bytes) => bytes.with(|bytes| value::string(ctx, &String::from_utf8_lossy(bytes))),
         None => Err(exception::type_error(ctx, "encode: argument 1 is no ArrayBuffer and no view of one")),
     }

@@ -13,10 +13,10 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
-use crate::js::held::{Held, Slot};
+use crate::js::held::{self, Held, Slot};
 use crate::js::internal;
 use crate::js::natives::{Make, Natives};
-use crate::js::{exception, promise, reflect, value};
+use crate::js::{exception, reflect, value};
 
 use super::{clock, embed, report, timers};
 
@@ -158,7 +158,7 @@ pub fn deref<'js>(weak: &Value<'js>) -> Result<Option<Value<'js>>> {
     let ctx = weak.ctx();
     let deref = State::of(ctx).extension::<WeakReferences>().deref.get(ctx);
     let deref = Held::new(deref.unwrap_or_else(|| Value::new_undefined(ctx.clone())));
-    let value = promise::call(ctx, &deref, Some(&Held::new(weak.clone())), &[])?;
+    let value = held::call(ctx, &deref, Some(&Held::new(weak.clone())), &[])?;
     Ok((!value.is_undefined()).then_some(value))
 }
 
@@ -226,7 +226,7 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         if !function.is_function() {
             return Err(exception::type_error(ctx, "handleEvent is not a function"));
         }
-        promise::call(ctx, &Held::new(function), Some(&Held::new(this)), &[scope.arg(2)])
+        held::call(ctx, &Held::new(function), Some(&Held::new(this)), &[scope.arg(2)])
     };
     let error = match run() {
         Ok(answer) => return Ok(answer),

@@ -7,7 +7,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use super::Blob;
 use crate::js::engine::State;
-use crate::js::{class, exception, value};
+use crate::js::{buffer_source, class, exception, value};
 use crate::modules::web::iterate;
 
 /// One part, converted; buffers are read once all arguments are.
@@ -34,7 +34,7 @@ pub(super) fn sequence<'js>(ctx: &Ctx<'js>, list: &Value<'js>, what: &str) -> Re
     let (mut parts, mut text_bytes) = (Vec::new(), 0usize);
     let bytes_max = State::of(ctx).heap_bytes_max();
     iterate::each(list, method, |item| {
-        let part = match value::bytes(&item)?.is_some() || class::get::<Blob>(&item).is_some() {
+        let part = match buffer_source::bytes(&item)?.is_some() || class::get::<Blob>(&item).is_some() {
             true => Part::Other(item),
             false => Part::Text(value::to_string(&item)?),
         };
@@ -89,7 +89,7 @@ pub(super) fn joined<'js>(ctx: &Ctx<'js>, parts: &[Part<'js>], native_endings: b
             Part::Other(part) => match class::get::<Blob>(part) {
                 Some(blob) => all.extend_from_slice(&blob.bytes),
                 None => {
-                    if let Some(bytes) = value::bytes(part)? {
+                    if let Some(bytes) = buffer_source::bytes(part)? {
                         bytes.with(|bytes| all.extend_from_slice(bytes));
                     }
                 }

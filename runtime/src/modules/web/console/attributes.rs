@@ -10,9 +10,9 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::engine::State;
-use crate::js::held::Held;
+use crate::js::held::{self, Held};
 use crate::js::reflect::{self, Property, Slot};
-use crate::js::{promise, value};
+use crate::js::value;
 
 /// A class written in JavaScript.
 struct Scripted {
@@ -54,9 +54,8 @@ pub(super) fn of<'js>(object: &Object<'js>) -> Vec<(Rc<str>, Value<'js>)> {
     let this = Held::new(object.clone().into_value());
     let classes = classes(object);
     let getters = classes.iter().rev().flat_map(|class| &class.getters);
-    let read = |(name, getter): &(Rc<str>, Held)| {
-        (name.clone(), promise::call(object.ctx(), getter, Some(&this), &[]))
-    };
+    let read =
+        |(name, getter): &(Rc<str>, Held)| (name.clone(), held::call(object.ctx(), getter, Some(&this), &[]));
     fine(object.ctx(), getters.map(read))
 }
 

@@ -9,7 +9,7 @@ use super::attributes;
 use super::inspect::{ITEMS_MAX, Inspector, Shown, function_name, primitive};
 use crate::js::display::{self, Display};
 use crate::js::promise::{self, State};
-use crate::js::{reflect, value};
+use crate::js::{buffer_source, reflect, value};
 
 impl<'js> Inspector<'js> {
     /// Base and braces of an object of `class`; `plain` says that it has no named properties.
@@ -302,7 +302,7 @@ fn unit(name: &str) -> usize {
 }
 
 fn typed_length(array: &Value<'_>, name: &str) -> usize {
-    value::bytes(array).ok().flatten().map_or(0, |bytes| bytes.len() / unit(name))
+    buffer_source::bytes(array).ok().flatten().map_or(0, |bytes| bytes.len() / unit(name))
 }
 
 fn typed_items(array: &Object<'_>, length: usize) -> (Vec<String>, bool) {
@@ -320,7 +320,7 @@ fn typed_items(array: &Object<'_>, length: usize) -> (Vec<String>, bool) {
 
 fn buffer(value: &Value<'_>) -> Vec<String> {
     const BYTES_MAX: usize = 50;
-    let Ok(Some(bytes)) = value::bytes(value) else { return Vec::new() };
+    let Ok(Some(bytes)) = buffer_source::bytes(value) else { return Vec::new() };
     let mut hex = bytes.with(|all| {
         let shown = all.iter().take(BYTES_MAX).map(|byte| format!("{byte:02x}"));
         shown.collect::<Vec<_>>().join(" ")

@@ -5,9 +5,9 @@
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::engine::State;
-use crate::js::held::{Held, Slot};
+use crate::js::held::{self, Held, Slot};
 use crate::js::reflect::{self, Slot as Property};
-use crate::js::{promise, stack, value};
+use crate::js::{frames, value};
 
 /// The methods.
 #[derive(Default)]
@@ -70,7 +70,7 @@ pub(super) fn capture(ctx: &Ctx<'_>) -> Result<()> {
         let constructor: rquickjs::function::Constructor = ctx.globals().get(class)?;
         let empty: Object = constructor.construct(())?;
         let method = Held::new(empty.get(method)?);
-        let iterator = promise::call(ctx, &method, Some(&Held::new(empty.into_value())), &[])?;
+        let iterator = held::call(ctx, &method, Some(&Held::new(empty.into_value())), &[])?;
         next.set(iterator.as_object().map(|it| it.get("next")).transpose()?);
     }
     Ok(())
@@ -80,7 +80,7 @@ pub(super) fn capture(ctx: &Ctx<'_>) -> Result<()> {
 fn call<'js>(slot: &Slot, this: &Value<'js>) -> Option<Value<'js>> {
     let ctx = this.ctx();
     let method = Held::new(slot.get(ctx)?);
-    let result = promise::call(ctx, &method, Some(&Held::new(this.clone())), &[]);
+    let result = held::call(ctx, &method, Some(&Held::new(this.clone())), &[]);
     result.map_err(|_| drop(ctx.catch())).ok()
 }
 
@@ -126,7 +126,7 @@ impl Intrinsics {
     /// recorded.
     pub fn stack(&self, error: &Object<'_>) -> Option<String> {
         let own = reflect::data(error, "stack");
-        let raw = own.is_none() || stack::is_raw(error);
+        let raw = own.is_none() || frames::is_raw(error);
         let found = own.or_else(|| {
             let key = value::string(error.ctx(), "stack").ok()?;
             match reflect::own(error, &key) {
@@ -134,8 +134,8 @@ impl Intrinsics {
                 _ => None,
             }
         });
-        let text = stack::unmapped(&found?).ok()??;
-        Some(if raw { stack::map_stack(error.ctx(), text) } else { text })
+        let text = frames::unmapped(&found?).ok()??;
+        Some(if raw { frames::map_stack(error.ctx(), text) } else { text })
     }
 
     /// The `name` or the `message` of a DOMException.

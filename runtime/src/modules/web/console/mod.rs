@@ -17,7 +17,7 @@ use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::exception;
 use crate::js::function::{self, Functions};
-use crate::js::{reflect, value};
+use crate::js::{reflect, thrown, value};
 
 mod attributes;
 mod contents;
@@ -78,7 +78,7 @@ impl Functions for Console {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     intrinsics::capture(ctx)?;
-    State::of(ctx).extension::<exception::Describer>().set(inspect::describe);
+    State::of(ctx).extension::<thrown::Describer>().set(inspect::describe);
     let console = Object::new_proto(ctx.clone(), Some(&Object::new(ctx.clone())?))?;
     function::install::<Console>(ctx, &console)?;
     console.prop(PredefinedAtom::SymbolToStringTag, Property::from("console").configurable())?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rquickjs::{Ctx, FromJs, Object, Result, Value};
 
-use crate::js::{class, exception, reflect, value};
+use crate::js::{buffer_source, class, exception, reflect, value};
 use crate::modules::web::iterate;
 
 use super::key::{CryptoKey, KeyData, Usages};
@@ -48,7 +48,7 @@ pub fn integer(value: &Value<'_>, max: u32) -> Result<u32> {
 /// # Errors
 /// TypeError for anything else.
 pub fn source<'js>(value: Value<'js>) -> Result<Value<'js>> {
-    match value::bytes(&value)?.is_some() {
+    match buffer_source::bytes(&value)?.is_some() {
         true => Ok(value),
         false => Err(exception::type_error(value.ctx(), "not an ArrayBuffer or ArrayBufferView")),
     }
@@ -59,7 +59,7 @@ pub fn source<'js>(value: Value<'js>) -> Result<Value<'js>> {
 /// # Errors
 /// TypeError for anything else.
 pub fn buffer(value: &Value<'_>) -> Result<Vec<u8>> {
-    match value::bytes(value)? {
+    match buffer_source::bytes(value)? {
         Some(bytes) => Ok(bytes.to_vec()),
         None => Err(exception::type_error(value.ctx(), "not an ArrayBuffer or ArrayBufferView")),
     }

@@ -38,7 +38,7 @@ use crate::js::clone::platform;
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::held::Slot;
-use crate::js::{exception, reflect, value};
+use crate::js::{buffer_source, exception, reflect, value};
 
 use super::{embed, errors};
 pub(super) use key::CryptoKey;
@@ -150,7 +150,7 @@ pub fn fill(ctx: &Ctx<'_>, mut bytes: &mut [u8]) -> Result<()> {
 fn get_random_values<'js>(_this: &Crypto, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(1, "Crypto.getRandomValues")?;
     let array = scope.arg(0);
-    let Some(bytes) = value::bytes(&array)? else {
+    let Some(bytes) = buffer_source::bytes(&array)? else {
         return Err(exception::type_error(
             scope.ctx,
             "getRandomValues: argument 1 is not an ArrayBufferView",

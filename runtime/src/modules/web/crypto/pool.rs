@@ -188,7 +188,7 @@ mod tests {
     use super::super::queue::WAITING_MAX;
     use super::*;
     use crate::js::builtins::Table;
-    use crate::js::compile::Code;
+    use crate::js::code::Code;
     use crate::js::engine::{Engine, EngineLimits, Pulse};
     use std::sync::atomic::AtomicU32;
     use std::task::{Context, Poll, Waker};

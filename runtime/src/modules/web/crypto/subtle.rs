@@ -14,7 +14,7 @@ use crate::js::class::{Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::convert::{to_bool, to_int32};
 use crate::js::engine::State;
-use crate::js::{exception, function, promise, value};
+use crate::js::{buffer_source, deferred, exception, function, promise, value};
 
 use super::aes::Way;
 use super::algorithm::{Algorithm, Identifier, Operation};
@@ -82,7 +82,7 @@ fn answer<'js, T: Send + 'static>(
     };
     let charge = Charge::default();
     charge.set(ctx, bytes)?;
-    let (promise, deferred) = promise::deferred(ctx)?;
+    let (promise, deferred) = deferred::deferred(ctx)?;
     let result = pool::run_steps(State::of(ctx), steps);
     drop(io::spawn(async move {
         let result = result.await;
@@ -222,7 +222,7 @@ fn import_key<'js>(_this: &SubtleCrypto, scope: &Scope<'_, 'js>) -> Result<Value
     let ctx = scope.ctx;
     let format = format(scope, 0)?;
     let data = scope.arg(1);
-    let jwk = match value::bytes(&data)? {
+    let jwk = match buffer_source::bytes(&data)? {
         Some(_) => None,
         None => Some(match dictionary(&data)? {
             Some(object) => Jwk::read(ctx, &object)?,

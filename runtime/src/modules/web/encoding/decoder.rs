@@ -13,7 +13,7 @@ use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::display::Display;
 use crate::js::engine::State;
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception, value};
 
 /// Room for what a decoder may put out at the end of its input.
 const SLACK_BYTES: usize = 64;
@@ -109,8 +109,8 @@ fn flag(options: &Option<Object<'_>>, name: &str) -> Result<bool> {
 }
 
 /// The bytes of an AllowSharedBufferSource (Web IDL section 3.2.25).
-fn source<'a>(value: &'a Value<'_>) -> Result<Option<value::Bytes<'a>>> {
-    Ok(value::bytes(value)?.or_else(|| value::shared_bytes(value)))
+fn source<'a>(value: &'a Value<'_>) -> Result<Option<buffer_source::Bytes<'a>>> {
+    Ok(buffer_source::bytes(value)?.or_else(|| buffer_source::shared_bytes(value)))
 }
 
 fn decode_method<'js>(this: &TextDecoder, scope: &Scope<'_, 'js>) -> Result<Value<'js>> {

@@ -10,7 +10,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::display::Display;
-use crate::js::{exception, function, reflect, value};
+use crate::js::{buffer_source, exception, function, reflect, value};
 
 mod decoder;
 
@@ -70,7 +70,7 @@ fn encode_into<'js>(_this: &TextEncoder, scope: &Scope<'_, 'js>) -> Result<Value
         if reflect::typed_array(&destination) != Some("Uint8Array") {
             return Err(exception::type_error(scope.ctx, "encodeInto: argument 2 is not a Uint8Array"));
         }
-        let Some(bytes) = value::bytes(&destination)? else { return Ok((0, 0)) };
+        let Some(bytes) = buffer_source::bytes(&destination)? else { return Ok((0, 0)) };
         if bytes.is_immutable() {
             return Err(exception::type_error(scope.ctx, "encodeInto: argument 2 is immutable"));
         }

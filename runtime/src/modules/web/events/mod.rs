@@ -9,11 +9,12 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::Functions;
 use crate::js::internal;
 use crate::js::natives::{Make, Natives};
 use crate::js::pump::Hearing;
+use crate::js::thrown::Thrown;
 use crate::js::value;
 
 use super::{embed, report};

@@ -13,7 +13,7 @@ use super::content_type::ContentType;
 use super::incoming::{IncomingBody, Pieces, Progress};
 use crate::js::class;
 use crate::js::held::{Held, Slot, Tracer};
-use crate::js::{exception, value};
+use crate::js::{buffer_source, exception, value};
 use crate::modules::web::blob::Blob;
 use crate::modules::web::blob::rope::Rope;
 use crate::modules::web::form_data::{self, FormData};
@@ -83,7 +83,7 @@ impl Body {
         if init.is_string() {
             return Ok((Body::new(Source::Text(Held::new(init.clone()))), Some(TEXT.into())));
         }
-        if let Some(bytes) = value::bytes(init)? {
+        if let Some(bytes) = buffer_source::bytes(init)? {
             return Ok((Body::new(Source::Bytes(Held::new(bytes.to_array_buffer(ctx)?))), None));
         }
         if let Some(params) = class::get::<SearchParams>(init) {
@@ -279,7 +279,7 @@ impl Body {
             Source::Null => f(&[]),
             Source::Stream | Source::Native(_) => return Ok(None),
             Source::Text(text) => value::with_str(&text.get(ctx), |s| f(s.as_bytes()))?,
-            Source::Bytes(buffer) => match value::bytes(&buffer.get(ctx))? {
+            Source::Bytes(buffer) => match buffer_source::bytes(&buffer.get(ctx))? {
                 Some(bytes) => bytes.with(f),
                 None => f(&[]),
             },

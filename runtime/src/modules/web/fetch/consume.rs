@@ -14,7 +14,7 @@ use super::incoming::{Pieces, Progress};
 use crate::io;
 use crate::js::charge::Charge;
 use crate::js::engine::{Engine, State};
-use crate::js::{exception, promise, value};
+use crate::js::{deferred, exception, promise, value};
 use crate::modules::web::blob::Blob;
 use crate::modules::web::form_data::{self, Reading};
 use crate::modules::web::streams::bridge;
@@ -79,7 +79,7 @@ impl Body {
         if matches!(form, Form::FormData(_)) {
             return gather(ctx, Rc::new(Pieces::of(body)), form);
         }
-        let (result, deferred) = promise::deferred(ctx)?;
+        let (result, deferred) = deferred::deferred(ctx)?;
         let ended = body.clone();
         body.want(move || {
             deferred.settle(|ctx| match ended.progress() {
@@ -97,7 +97,7 @@ fn gather<'js>(ctx: &Ctx<'js>, source: Rc<dyn ByteSource>, form: Form) -> Result
         return promise::settled(ctx, Ok(convert(ctx, &bytes, &form)?));
     }
     let (engine, charge, mut collect) = (State::of(ctx).engine(), Charge::default(), form.collect());
-    let (result, deferred) = promise::deferred(ctx)?;
+    let (result, deferred) = deferred::deferred(ctx)?;
     io::spawn(async move {
         let refused = loop {
             let added = match poll_fn(|cx| source.poll_bytes(cx)).await {

@@ -21,10 +21,11 @@ use crate::js::class::{Scope, Static};
 use crate::js::cluster::Cluster;
 use crate::js::engine::{Engine, State};
 use crate::js::function::Functions;
-use crate::js::held::Held;
+use crate::js::held::{self, Held};
 use crate::js::internal;
 use crate::js::natives::Natives;
-use crate::js::promise::{self, Observer};
+use crate::js::observe::{self, Observer};
+use crate::js::promise;
 use crate::js::{exception, value};
 
 use super::{crypto, embed, iterate, report};
@@ -215,9 +216,9 @@ fn run<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let client = client(ctx)?;
     let (name, id) = (value::to_string(&scope.arg(0))?, id(scope, 1));
     let end = LockEnd { manager: client.manager.clone(), mailbox: client.mailbox.clone(), name, id };
-    let result = promise::call(ctx, &Held::new(scope.arg(2)), None, &[scope.arg(3)]);
+    let result = held::call(ctx, &Held::new(scope.arg(2)), None, &[scope.arg(3)]);
     match result.and_then(|value| promise::resolved(ctx, value)) {
-        Ok(waited) => promise::observe(ctx, &waited, Box::new(end))?,
+        Ok(waited) => observe::observe(ctx, &waited, Box::new(end))?,
         Err(error) => {
             // No script catches what ends the turn: the news reaches it all the same.
             end.abandoned();

@@ -17,10 +17,10 @@ use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::class_id;
 use crate::js::clone;
 use crate::js::engine::{Engine, State};
+use crate::js::exception;
 use crate::js::function::Functions;
-use crate::js::held::Held;
+use crate::js::held::{self, Held};
 use crate::js::natives::Natives;
-use crate::js::{exception, promise};
 
 use super::{embed, report, webidl};
 
@@ -122,7 +122,7 @@ async fn drive(engine: Weak<Engine>, _pending: Hold) {
         let task = tasks.due.borrow_mut().pop_front();
         let Some(task) = task else { return tasks.driven.set(false) };
         engine.turn(|ctx| {
-            if let Err(error) = promise::call(ctx, &task, None, &[]) {
+            if let Err(error) = held::call(ctx, &task, None, &[]) {
                 exception::raise(ctx, &error);
                 report::value(ctx, &ctx.catch(), "in a message");
             }

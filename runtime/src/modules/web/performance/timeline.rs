@@ -9,9 +9,9 @@ use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::held::Held;
+use crate::js::held::{self, Held};
 use crate::js::natives::{Make, Natives};
-use crate::js::{clone, exception, internal, promise, reflect, value};
+use crate::js::{clone, exception, internal, reflect, value};
 use crate::modules::web::{embed, iterate, report};
 
 /// Marks, and measures, that an engine keeps: an app that marks for ever does not grow. The oldest go.
@@ -70,7 +70,7 @@ fn invoke<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let (callback, observer) = (Held::new(scope.arg(0)), Held::new(scope.arg(1)));
     let arguments = [scope.arg(2), scope.arg(1), scope.arg(3)];
-    let Err(error) = promise::call(ctx, &callback, Some(&observer), &arguments) else {
+    let Err(error) = held::call(ctx, &callback, Some(&observer), &arguments) else {
         return Ok(scope.undefined());
     };
     exception::raise(ctx, &error);

@@ -14,9 +14,9 @@ use super::source::{Arrival, ByteSource, Collect, Collector, Read, Sink, Source}
 use crate::io::budget;
 use crate::js::class;
 use crate::js::engine::Engine;
-use crate::js::exception::{Cause, Thrown};
 use crate::js::held::Held;
 use crate::js::internal;
+use crate::js::thrown::{Cause, Thrown};
 
 fn call<'js>(ctx: &Ctx<'js>, name: &str, args: &[Value<'js>]) -> Result<Value<'js>> {
     internal::call(ctx, INDEX, name, args)

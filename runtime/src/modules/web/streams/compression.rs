@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Result, Value};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
-use crate::js::{buffer, exception, value};
+use crate::js::{buffer, buffer_source, exception, value};
 
 use super::coders::{self, Coder, FORMATS};
 
@@ -82,7 +82,7 @@ pub(super) fn feed<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         return Ok(scope.undefined());
     }
     // A view of shared memory is none that Web IDL lets in here.
-    match value::bytes(&chunk)? {
+    match buffer_source::bytes(&chunk)? {
         Some(bytes) if !buffer::is_view(&chunk) || buffer::view(ctx, &chunk)?.is_some() => {
             let owned = native.state.borrow().coder.bytes();
             native.charge.set(ctx, owned + bytes.len())?;

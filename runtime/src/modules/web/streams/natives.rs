@@ -12,7 +12,7 @@ use rquickjs::{Ctx, FromJs, Object, Result, Value};
 use crate::js::class::{self, Scope, Static};
 use crate::js::function::Functions;
 use crate::js::natives::{Make, Natives};
-use crate::js::{buffer, clone, value};
+use crate::js::{buffer, buffer_source, clone, value};
 use crate::modules::web::{abort, encoding};
 
 use super::compression;
@@ -41,13 +41,13 @@ impl Functions for StreamFunctions {
             Ok(Value::new_bool(scope.ctx.clone(), buffer::is_detached(scope.ctx, &scope.arg(0))?))
         }),
         (c"byteLengthOf", 1, |scope| {
-            let len = value::bytes(&scope.arg(0))?.map_or(0, |bytes| bytes.len());
+            let len = buffer_source::bytes(&scope.arg(0))?.map_or(0, |bytes| bytes.len());
             Ok(Value::new_number(scope.ctx.clone(), len as f64))
         }),
         (c"newBuffer", 1, |scope| buffer::zeros(scope.ctx, number(scope, 0))),
         (c"sliceBuffer", 3, |scope| buffer::slice(&scope.arg(0), index(scope, 1), index(scope, 2))),
         (c"cloneBytes", 1, |scope| {
-            let bytes = value::bytes(&scope.arg(0))?.map(|bytes| bytes.to_vec());
+            let bytes = buffer_source::bytes(&scope.arg(0))?.map(|bytes| bytes.to_vec());
             value::uint8_array(scope.ctx, &bytes.unwrap_or_default())
         }),
         (c"cloneChunk", 1, |scope| clone::structured_clone(scope.ctx, &scope.arg(0), &[])),

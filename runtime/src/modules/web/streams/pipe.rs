@@ -18,11 +18,11 @@ use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::class_id;
+use crate::js::deferred;
 use crate::js::engine::{Engine, State};
 use crate::js::exception;
 use crate::js::function::Functions;
 use crate::js::natives::Natives;
-use crate::js::promise;
 
 /// Where bytes go. One writer at a time. After an error, which is for the script's message, it takes no more.
 pub trait ByteSink {
@@ -255,7 +255,7 @@ fn pass<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
     object.set_prototype(None)?;
     object.set("passage", class::instance(ctx, Passage(brake.clone()))?)?;
-    let (outcome, deferred) = promise::deferred(ctx)?;
+    let (outcome, deferred) = deferred::deferred(ctx)?;
     object.set("outcome", outcome)?;
     let moving = Moving {
         source: source.0.clone(),

@@ -16,10 +16,11 @@ use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
 use crate::js::class_id;
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function::Functions;
 use crate::js::natives::Natives;
-use crate::js::{buffer, promise, value};
+use crate::js::thrown::Thrown;
+use crate::js::{buffer, buffer_source, deferred, promise, value};
 
 /// Bytes that come in pieces. One reader at a time.
 pub trait ByteSource {
@@ -249,7 +250,7 @@ impl Functions for SourceFunctions {
             Ok(scope.undefined())
         }),
         (c"isBuffer", 1, |scope| {
-            Ok(Value::new_bool(scope.ctx.clone(), value::bytes(&scope.arg(0))?.is_some()))
+            Ok(Value::new_bool(scope.ctx.clone(), buffer_source::bytes(&scope.arg(0))?.is_some()))
         }),
         (c"putChunk", 2, put),
         (c"endSink", 1, |scope| arrived(scope, |_| Read::End)),
@@ -297,7 +298,7 @@ fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             if promise::state(&value).is_some() { Ok(value) } else { promise::settled(ctx, Ok(value)) }
         });
     }
-    let (promise, deferred) = promise::deferred(ctx)?;
+    let (promise, deferred) = deferred::deferred(ctx)?;
     let source = source.0.clone();
     io::spawn(async move {
         let next = poll_fn(|cx| source.poll_bytes(cx)).await;
@@ -309,7 +310,7 @@ fn pull<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// The bytes of a chunk, which the Fetch Standard wants to be a Uint8Array.
 fn chunk_bytes<'js, R>(ctx: &Ctx<'js>, chunk: &Value<'js>, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
     let is_chunk = buffer::view(ctx, chunk)?.is_some_and(|view| view.kind == buffer::UINT8);
-    match value::bytes(chunk)? {
+    match buffer_source::bytes(chunk)? {
         Some(bytes) if is_chunk => Ok(bytes.with(f)),
         _ if chunk.is_string() => Err(exception::type_error(
             ctx,

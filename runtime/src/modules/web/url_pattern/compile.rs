@@ -15,7 +15,7 @@ use urlpattern::regexp::RegExp;
 use urlpattern::{Error, RegexSyntax, UrlPattern, UrlPatternInit, UrlPatternOptions, quirks};
 
 use crate::js::held::{Held, Tracer};
-use crate::js::{exception, reg_exp, value};
+use crate::js::{exception, reg_exp, thrown, value};
 
 /// Each round may raise a question that depends on the answers before it: there are two at most.
 const ROUNDS_MAX: usize = 4;
@@ -143,7 +143,7 @@ impl Compiled {
                 let source = regexp.map(|expression| expression.0).unwrap_or_default();
                 let made = reg_exp::compile(ctx, &source, if ignore_case { "vi" } else { "v" });
                 Matcher::Expression(Held::new(made.map_err(|_| {
-                    let thrown = exception::Thrown::take(ctx);
+                    let thrown = thrown::Thrown::take(ctx);
                     exception::type_error(ctx, &format!("URLPattern: {}", thrown.text))
                 })?))
             }

@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Error, FromJs, Object, Result, Symbol, Value};
 use crate::js::class::{Scope, Static};
 use crate::js::clone::platform;
 use crate::js::function::Functions;
-use crate::js::held::Held;
+use crate::js::held::{self, Held};
 use crate::js::natives::{Make, Natives};
 use crate::js::{exception, promise, reflect, value};
 
@@ -91,10 +91,10 @@ fn call<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let few = [scope.arg(2), scope.arg(3)];
     let count = scope.len().saturating_sub(2);
     if let Some(few) = few.get(..count) {
-        return promise::call(scope.ctx, &function, Some(&this), few);
+        return held::call(scope.ctx, &function, Some(&this), few);
     }
     let many: Vec<Value> = (2..scope.len()).map(|i| scope.arg(i)).collect();
-    promise::call(scope.ctx, &function, Some(&this), &many)
+    held::call(scope.ctx, &function, Some(&this), &many)
 }
 
 /// "A promise resolved with" a value (Web IDL section 3.2.23): always a new promise, so that one that

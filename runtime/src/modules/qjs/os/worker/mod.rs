@@ -25,10 +25,11 @@ use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::clone::{self, Packed};
 use crate::js::engine::{Engine, State};
-use crate::js::exception::{self, Thrown};
+use crate::js::exception;
 use crate::js::function;
-use crate::js::held::{Held, Slot, Tracer};
-use crate::js::{promise, value};
+use crate::js::held::{self, Held, Slot, Tracer};
+use crate::js::thrown::Thrown;
+use crate::js::value;
 use crate::modules::web::host::Host;
 use crate::modules::web::report;
 
@@ -250,7 +251,7 @@ fn deliver(ctx: &Ctx<'_>, number: u64, message: &Packed) {
         let Some(handler) = handler else { return Ok(()) };
         let event = Object::new(ctx.clone())?;
         function::define(ctx, &event, c"data", clone::unpack(ctx, message)?, true)?;
-        promise::call(ctx, &Held::new(handler), None, &[event.into_value()]).map(drop)
+        held::call(ctx, &Held::new(handler), None, &[event.into_value()]).map(drop)
     };
     if let Err(error) = call() {
         report::exception(ctx, &Thrown::of(ctx, &error), "in onmessage");

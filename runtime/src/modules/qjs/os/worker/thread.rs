@@ -21,10 +21,11 @@ use crate::config::NATIVE_STACK_BYTES;
 use crate::io::{self, Backend, IoOptions, Notifier};
 use crate::js::builtins::Table;
 use crate::js::cluster::Cluster;
-use crate::js::compile::Code;
+use crate::js::code::Code;
 use crate::js::engine::{Engine, EngineLimits, Pulse, State};
-use crate::js::exception::{self, Thrown};
-use crate::js::promise::{self, Observer};
+use crate::js::exception;
+use crate::js::observe::{self, Observer};
+use crate::js::thrown::{self, Thrown};
 use crate::log;
 use crate::modules::web::console::{Level, Output};
 use crate::modules::web::host::{self, Host, Role};
@@ -152,7 +153,7 @@ fn run(seed: Seed) {
         Ok(Err(thrown)) => complain(parent, &specifier, "", &thrown),
         Err(error) => {
             let text = error.to_string();
-            let thrown = Thrown { cause: exception::Cause::Exception, text, stack: String::new() };
+            let thrown = Thrown { cause: thrown::Cause::Exception, text, stack: String::new() };
             complain(parent, &specifier, "", &thrown);
         }
     }
@@ -254,7 +255,7 @@ fn import(ctx: &Ctx<'_>, base: &str, specifier: &str, parent: Role) {
         let name = find(ctx, base, specifier).map_err(|message| exception::type_error(ctx, &message))?;
         let evaluated = Module::import(ctx, &*names::specifier(&name))?;
         let observer = LoadObserver { parent, specifier: specifier.to_owned() };
-        promise::observe(ctx, evaluated.as_value(), Box::new(observer))
+        observe::observe(ctx, evaluated.as_value(), Box::new(observer))
     };
     if let Err(error) = load() {
         complain(parent, specifier, "", &Thrown::of(ctx, &error));

@@ -18,7 +18,7 @@ use super::signals::Follow;
 use crate::client::ResponseBody;
 use crate::io;
 use crate::js::engine::{Engine, State};
-use crate::js::exception::Thrown;
+use crate::js::thrown::Thrown;
 use crate::modules::web::abort;
 use crate::modules::web::streams::bridge;
 use crate::modules::web::streams::source::{ByteSource, Coding};

@@ -34,9 +34,10 @@ use super::response::Response;
 use crate::client::{self, Client};
 use crate::io;
 use crate::js::class::{self, Class, Scope, Static};
+use crate::js::deferred::{self, Deferred};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
-use crate::js::promise::{self, Deferred};
+use crate::js::promise;
 use crate::modules::web::abort;
 use crate::modules::web::streams::bridge;
 use crate::modules::web::streams::source::{Coding, Memory};
@@ -110,7 +111,7 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
             Err(failure) => Err(failure.throw(ctx, FAILED)),
         };
     }
-    let (promise, deferred) = promise::deferred(ctx)?;
+    let (promise, deferred) = deferred::deferred(ctx)?;
     let call = Rc::new(Call {
         deferred: RefCell::new(Some(deferred)),
         error: Rooted::new(errors::blank(ctx, FAILED)),

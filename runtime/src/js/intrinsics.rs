@@ -1,7 +1,7 @@
 //! The engine's own methods and constructors, taken before any script ran.
 //!
-//! Owns: the list of what cloning needs, one set per engine; the engine's class numbers. Must not
-//! know: the byte format.
+//! Owns: the list of what cloning, buffers and RegExps need, one set per engine; the engine's class numbers.
+//! Must not know: what is made of them.
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_void};
@@ -9,32 +9,32 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
-use super::super::engine::State;
-use super::super::exception;
-use super::super::held::Held;
-use super::super::value::fresh;
+use super::exception;
+use super::held::Held;
+use super::state::State;
+use super::value::fresh;
 
 /// Class numbers of the pinned quickjs-ng 0.16 (`enum` at the top of quickjs.c); a test compares
 /// them with live objects.
 pub(super) mod class {
-    pub(in super::super) const OBJECT: u32 = 1;
-    pub(in super::super) const ARRAY: u32 = 2;
-    pub(in super::super) const ERROR: u32 = 3;
-    pub(in super::super) const NUMBER: u32 = 4;
-    pub(in super::super) const STRING: u32 = 5;
-    pub(in super::super) const BOOLEAN: u32 = 6;
-    pub(in super::super) const ARGUMENTS: u32 = 8;
-    pub(in super::super) const DATE: u32 = 10;
-    pub(in super::super) const REGEXP: u32 = 19;
-    pub(in super::super) const ARRAY_BUFFER: u32 = 20;
-    pub(in super::super) const SHARED_ARRAY_BUFFER: u32 = 21;
-    pub(in super::super) const TYPED_ARRAY_FIRST: u32 = 22;
-    pub(in super::super) const TYPED_ARRAY_LAST: u32 = 33;
-    pub(in super::super) const DATA_VIEW: u32 = 34;
-    pub(in super::super) const BIG_INT: u32 = 35;
-    pub(in super::super) const MAP: u32 = 36;
-    pub(in super::super) const SET: u32 = 37;
-    pub(in super::super) const DOM_EXCEPTION: u32 = 64;
+    pub(in crate::js) const OBJECT: u32 = 1;
+    pub(in crate::js) const ARRAY: u32 = 2;
+    pub(in crate::js) const ERROR: u32 = 3;
+    pub(in crate::js) const NUMBER: u32 = 4;
+    pub(in crate::js) const STRING: u32 = 5;
+    pub(in crate::js) const BOOLEAN: u32 = 6;
+    pub(in crate::js) const ARGUMENTS: u32 = 8;
+    pub(in crate::js) const DATE: u32 = 10;
+    pub(in crate::js) const REGEXP: u32 = 19;
+    pub(in crate::js) const ARRAY_BUFFER: u32 = 20;
+    pub(in crate::js) const SHARED_ARRAY_BUFFER: u32 = 21;
+    pub(in crate::js) const TYPED_ARRAY_FIRST: u32 = 22;
+    pub(in crate::js) const TYPED_ARRAY_LAST: u32 = 33;
+    pub(in crate::js) const DATA_VIEW: u32 = 34;
+    pub(in crate::js) const BIG_INT: u32 = 35;
+    pub(in crate::js) const MAP: u32 = 36;
+    pub(in crate::js) const SET: u32 = 37;
+    pub(in crate::js) const DOM_EXCEPTION: u32 = 64;
 }
 
 enum Kind {
@@ -276,9 +276,9 @@ unsafe extern "C" fn collect(
     // SAFETY: `opaque` is the list that `items` waits with; the engine calls with a live context
     // and argc values, three from `forEach`.
     unsafe {
-        let cx = super::super::class::context(ctx);
-        let args = super::super::class::arguments(argc, argv);
-        let scope = super::super::class::scope(&cx, qjs::JS_UNDEFINED, args);
+        let cx = super::native_call::context(ctx);
+        let args = super::native_call::arguments(argc, argv);
+        let scope = super::native_call::scope(&cx, qjs::JS_UNDEFINED, args);
         let mut items = (*opaque.cast::<RefCell<Vec<Value<'_>>>>()).borrow_mut();
         if with_key == 1 {
             items.push(scope.arg(1));
