@@ -158,7 +158,7 @@ fn an_app_that_does_not_load_says_why() {
         ("import { nothing } from 'jsserve:nothing';", &["jsserve:nothing"]),
         (
             "import { typeError } from 'jsserve:internal/webidl/natives';",
-            &["Cannot find package 'jsserve:internal/webidl/natives'", "app.js:1"],
+            &["Cannot find module 'jsserve:internal/webidl/natives'", "app.js:1"],
         ),
         ("for (;;) {}", &["app.js"]),
         ("await new Promise(() => {});", &["app.js"]),

@@ -154,6 +154,13 @@ fn not_a_package(base: &str, specifier: &str, error: packages::PackageError) -> 
         packages::PackageError::Missing if is_url(specifier) => {
             format!("Cannot find module {place}: modules come from files, not from the network")
         }
+        // No package is called so.
+        packages::PackageError::Missing if specifier.contains(':') => {
+            format!(
+                "Cannot find module {place}: no built-in module has that name; \
+                 there are os, std, sockets and jsserve:shared"
+            )
+        }
         packages::PackageError::Missing if specifier.starts_with('#') => {
             format!("Cannot find module {place}: the nearest package.json has no such entry in \"imports\"")
         }
@@ -272,6 +279,8 @@ mod tests {
             ("fs/promises", "not there yet"),
             ("data:text/javascript,1", "not from the network"),
             ("https://example.org/a.js", "not from the network"),
+            ("jsserve:nope", "no built-in module has that name"),
+            ("bun:test", "no built-in module has that name"),
             ("#inner", "\"imports\""),
         ] {
             let message = resolve(&sources, "/app/main.js", specifier, By::Import).unwrap_err();
