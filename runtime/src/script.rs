@@ -51,7 +51,7 @@ const STD: &str =
 /// # Errors
 /// A file that cannot be read; the machine.
 pub fn run(config: ScriptConfig) -> Result<i32> {
-    let source = Source::of(&config)?;
+    let source = ScriptSource::of(&config)?;
     enter(config, move |script| async move { script.play_all(source).await })
 }
 
@@ -92,7 +92,7 @@ fn stream_name(path: &Path) -> String {
 }
 
 /// A program's text and what it is called.
-struct Source {
+struct ScriptSource {
     /// An absolute path, or a name in angle brackets.
     name: String,
     text: Vec<u8>,
@@ -101,12 +101,13 @@ struct Source {
     loaded: bool,
 }
 
-impl Source {
+impl ScriptSource {
     /// The main program of `config`.
-    fn of(config: &ScriptConfig) -> Result<Source> {
-        let named = |name: &str, text| Source { name: name.into(), text, goal: config.goal, loaded: false };
+    fn of(config: &ScriptConfig) -> Result<ScriptSource> {
+        let named =
+            |name: &str, text| ScriptSource { name: name.into(), text, goal: config.goal, loaded: false };
         Ok(match &config.program {
-            Program::File(path) => Source::file(path, config.goal)?,
+            Program::File(path) => ScriptSource::file(path, config.goal)?,
             Program::Text(text) => named("<cmdline>", text.clone().into_bytes()),
             Program::Prompt => named("<cmdline>", Vec::new()),
             Program::Stdin => {
@@ -115,7 +116,7 @@ impl Source {
                 read.map_err(|e| Error::system("cannot read the program from standard input", e))?;
                 named("<stdin>", without_mark(text))
             }
-            Program::Stream(path) => named(&stream_name(path), Source::stream(path)?),
+            Program::Stream(path) => named(&stream_name(path), ScriptSource::stream(path)?),
         })
     }
 
@@ -131,14 +132,14 @@ impl Source {
         Ok(without_mark(text))
     }
 
-    fn file(path: &Path, goal: Option<Goal>) -> Result<Source> {
+    fn file(path: &Path, goal: Option<Goal>) -> Result<ScriptSource> {
         let unreadable = |e| Error::system(format!("cannot read {}", path.display()), e);
         let text = without_mark(std::fs::read(path).map_err(unreadable)?);
         let full = std::fs::canonicalize(path).map_err(unreadable)?;
         let module = path.extension().is_some_and(|extension| extension == "mjs");
         let loaded = !prepare::is_plain(path, &text);
         let goal = if loaded { Some(Goal::Module) } else { goal.or(module.then_some(Goal::Module)) };
-        Ok(Source { name: full.to_string_lossy().into_owned(), text, goal, loaded })
+        Ok(ScriptSource { name: full.to_string_lossy().into_owned(), text, goal, loaded })
     }
 }
 
@@ -261,13 +262,13 @@ impl Script {
             self.settle(start).await;
         }
         for path in &self.config.includes {
-            let source = Source::file(path, None)?;
+            let source = ScriptSource::file(path, None)?;
             self.play(&source).await;
         }
         Ok(())
     }
 
-    async fn play_all(self, source: Source) -> i32 {
+    async fn play_all(self, source: ScriptSource) -> i32 {
         if let Err(error) = self.prepare().await {
             write_error(&format!("jsserve: {error}\n"));
             return 1;
@@ -294,7 +295,7 @@ impl Script {
     }
 
     /// Evaluates a program, its top-level `await`s included.
-    async fn play(&self, source: &Source) -> Ending {
+    async fn play(&self, source: &ScriptSource) -> Ending {
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
                 true if source.loaded => compile::load_main(&self.code, ctx),
@@ -313,7 +314,7 @@ impl Script {
     }
 
     /// Evaluates a script and prints its value, which may be awaited.
-    async fn print(&self, source: &Source) -> Ending {
+    async fn print(&self, source: &ScriptSource) -> Ending {
         let start = |ctx: &Ctx<'_>| {
             let options = Options { r#async: true, ..Options::default() };
             let run = |text: &[u8]| eval::script(ctx, text, &source.name, options);
@@ -341,7 +342,7 @@ impl Script {
                 if let Some(promise::State::Rejected(reason)) = promise::state(&promise) {
                     return Err(ctx.throw(reason));
                 }
-                observe::observe(ctx, &promise, Box::new(End(settled)))
+                observe::observe(ctx, &promise, Box::new(ScriptEnd(settled)))
             });
             if let Err(error) = started {
                 // Before any job that it may have left: an exception is the end.
@@ -369,7 +370,7 @@ const PRINT: &[u8] = b"(ended) => ended.then(({ value }) => console.log(value))"
 ///
 /// # Errors
 /// What was wrong with it as JavaScript, where it is not TypeScript either.
-fn as_typescript(ctx: &Ctx<'_>, error: &rquickjs::Error, source: &Source) -> rquickjs::Result<Vec<u8>> {
+fn as_typescript(ctx: &Ctx<'_>, error: &rquickjs::Error, source: &ScriptSource) -> rquickjs::Result<Vec<u8>> {
     crate::js::exception::raise(ctx, error);
     let thrown = ctx.catch();
     let told = Thrown::from_value(&thrown);
@@ -390,9 +391,9 @@ fn as_typescript(ctx: &Ctx<'_>, error: &rquickjs::Error, source: &Source) -> rqu
 const HEAP_BYTES_MAX: usize = isize::MAX as usize / 2;
 
 /// Hears how the program's promise ends.
-struct End(Rc<Outcome<()>>);
+struct ScriptEnd(Rc<Outcome<()>>);
 
-impl Observer for End {
+impl Observer for ScriptEnd {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: std::result::Result<Value<'js>, Value<'js>>) {
         match result {
             Err(reason) if !events::take_exception(ctx, &reason) => fail(ctx, &Thrown::from_value(&reason)),

@@ -9,19 +9,6 @@ use super::{none, sources};
 /// Names of types that say enough wherever they stand.
 const COMMON: &[&str] = &["Error", "Kind", "Options", "Result", "State"];
 
-/// Names of types that stand in more than two files yet, and in how many. The list may only get shorter.
-const REPEATED: &[(&str, usize)] = &[
-    ("End", 3),
-    ("Frame", 3),
-    ("Global", 3),
-    ("Globals", 4),
-    ("Kept", 3),
-    ("Memory", 3),
-    ("Pair", 3),
-    ("Sink", 3),
-    ("Source", 3),
-];
-
 /// The name that a line defines a type by.
 fn defined(line: &str) -> Option<&str> {
     let mut words = line
@@ -60,24 +47,10 @@ fn definitions_are_read() {
 
 #[test]
 fn no_name_of_a_type_stands_in_more_than_two_files() {
-    let all = types(&sources());
-    let many: BTreeMap<&str, usize> = all
-        .iter()
-        .map(|(name, files)| (name.as_str(), files.len()))
-        .filter(|(name, count)| *count > 2 && !COMMON.contains(name))
+    let violations: Vec<String> = types(&sources())
+        .into_iter()
+        .filter(|(name, files)| files.len() > 2 && !COMMON.contains(&name.as_str()))
+        .map(|(name, files)| format!("{name} stands in {} files: {files:?}", files.len()))
         .collect();
-    let mut violations = Vec::new();
-    for (name, count) in &many {
-        let most = REPEATED.iter().find(|(known, _)| known == name).map_or(2, |(_, most)| *most);
-        if *count > most {
-            violations.push(format!("{name} stands in {count} files: {:?}", all[*name]));
-        }
-    }
-    for (name, most) in REPEATED {
-        let count = many.get(name).copied().unwrap_or(0);
-        if count < *most {
-            violations.push(format!("REPEATED: {name} stands in {count} files now: say so, or take it out"));
-        }
-    }
     none(&violations);
 }

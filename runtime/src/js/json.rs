@@ -122,14 +122,14 @@ enum Members {
     Named { names: *mut qjs::JSPropertyEnum, next: u32, length: u32 },
 }
 
-struct Frame {
+struct OpenValue {
     object: Owned,
     members: Members,
     /// Whether a comma comes before the next member.
     begun: bool,
 }
 
-impl Drop for Frame {
+impl Drop for OpenValue {
     fn drop(&mut self) {
         if let Members::Named { names, length, .. } = self.members {
             // SAFETY: the list came from JS_GetOwnPropertyNames with this length.
@@ -146,7 +146,7 @@ struct Writer<'a, 'js> {
     raw: *mut qjs::JSContext,
     to_json: qjs::JSAtom,
     out: Vec<u8>,
-    frames: Vec<Frame>,
+    frames: Vec<OpenValue>,
     keys: [(qjs::JSAtom, usize, usize); KEYS],
     charge: Charge,
 }
@@ -249,7 +249,7 @@ impl Writer<'_, '_> {
                 BOOLEAN | BIG_INT | RAW_JSON => return self.as_the_engine_does(&object),
                 _ => {}
             }
-            let same = |frame: &Frame| {
+            let same = |frame: &OpenValue| {
                 qjs::JS_VALUE_GET_PTR(frame.object.value) == qjs::JS_VALUE_GET_PTR(object.value)
             };
             if self.frames.iter().any(same) {
@@ -278,7 +278,7 @@ impl Writer<'_, '_> {
                     Members::Named { names, next: 0, length }
                 }
             };
-            self.frames.push(Frame { object, members, begun: false });
+            self.frames.push(OpenValue { object, members, begun: false });
         }
         self.charge.set(self.ctx, self.out.capacity())
     }

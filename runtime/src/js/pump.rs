@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use rquickjs::{Ctx, Value, qjs};
 
-use super::rejections::Pair;
+use super::rejections::RejectedPromise;
 use super::state::{Health, State};
 use super::thrown::{Cause, Thrown};
 
@@ -74,7 +74,7 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         // In the last round nobody hears: whoever rejects a promise on hearing of one is reported.
         let heard = heard.filter(|_| round + 1 < ROUNDS_MAX && !state.interrupted());
         let (all, late) = state.rejections.borrow_mut().take();
-        let mut due: Vec<&Pair> = all.iter().collect();
+        let mut due: Vec<&RejectedPromise> = all.iter().collect();
         if let Some((unhandled, handled_late)) = heard {
             late.iter().for_each(|(promise, reason)| handled_late(ctx, promise.get(ctx), reason.get(ctx)));
             due.retain(|(promise, reason)| !unhandled(ctx, promise.get(ctx), reason.get(ctx)));
@@ -95,7 +95,7 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
     }
 }
 
-fn report(ctx: &Ctx<'_>, state: &State, all: &[&Pair]) {
+fn report(ctx: &Ctx<'_>, state: &State, all: &[&RejectedPromise]) {
     let beyond = all.len().saturating_sub(REPORTS_PER_TURN);
     for (_, reason) in all.iter().take(REPORTS_PER_TURN) {
         let thrown = Thrown::from_value(&reason.get(ctx));

@@ -15,7 +15,7 @@ use crate::js::intrinsics;
 use crate::js::value::{fresh, string};
 
 /// An object whose parts are being read.
-enum Frame<'js> {
+enum ReadFrame<'js> {
     Properties { target: Value<'js>, key: qjs::JSAtom },
     Elements { target: Value<'js>, length: u32, next: u32 },
     Map { target: Value<'js>, left: u64, key: Option<Value<'js>> },
@@ -34,7 +34,7 @@ pub(super) struct Decoder<'a, 'js> {
     ctx: Ctx<'js>,
     reader: Reader<'a>,
     objects: Vec<Value<'js>>,
-    frames: Vec<Frame<'js>>,
+    frames: Vec<ReadFrame<'js>>,
     moved: &'a [Value<'js>],
     shared: &'a [Block],
     platform: &'a [Box<dyn Serialized>],
@@ -115,18 +115,18 @@ impl<'a, 'js> Decoder<'a, 'js> {
     fn give(&mut self, value: Value<'js>) -> Result<()> {
         let ctx = self.ctx.clone();
         match self.frames.last_mut() {
-            Some(Frame::Properties { target, key }) => {
+            Some(ReadFrame::Properties { target, key }) => {
                 let atom = std::mem::replace(key, 0);
                 let done = define(&ctx, target, atom, value, qjs::JS_PROP_C_W_E);
                 // SAFETY: the reference that `want` made.
                 unsafe { qjs::JS_FreeAtom(ctx.as_raw().as_ptr(), atom) };
                 done
             }
-            Some(Frame::Elements { target, next, .. }) => {
+            Some(ReadFrame::Elements { target, next, .. }) => {
                 *next += 1;
                 element(&ctx, target, *next - 1, value)
             }
-            Some(Frame::Map { target, left, key }) => match key.take() {
+            Some(ReadFrame::Map { target, left, key }) => match key.take() {
                 None => {
                     *key = Some(value);
                     Ok(())
@@ -136,11 +136,11 @@ impl<'a, 'js> Decoder<'a, 'js> {
                     intrinsics::call(&ctx, intrinsics::MAP_SET, target, &[name, value]).map(drop)
                 }
             },
-            Some(Frame::Set { target, left }) => {
+            Some(ReadFrame::Set { target, left }) => {
                 *left -= 1;
                 intrinsics::call(&ctx, intrinsics::SET_ADD, target, &[value]).map(drop)
             }
-            Some(Frame::Cause { target, done }) => {
+            Some(ReadFrame::Cause { target, done }) => {
                 *done = true;
                 hidden(&ctx, target, c"cause", value)
             }
@@ -151,18 +151,18 @@ impl<'a, 'js> Decoder<'a, 'js> {
     fn want(&mut self) -> Result<Want<'js>> {
         let ctx = self.ctx.clone();
         let target = match self.frames.last_mut() {
-            Some(Frame::Properties { target, key }) => {
+            Some(ReadFrame::Properties { target, key }) => {
                 let target = target.clone();
                 debug_assert_eq!(*key, 0);
                 if let Some(atom) = self.key()? {
-                    if let Some(Frame::Properties { key, .. }) = self.frames.last_mut() {
+                    if let Some(ReadFrame::Properties { key, .. }) = self.frames.last_mut() {
                         *key = atom;
                     }
                     return Ok(Want::Value);
                 }
                 target
             }
-            Some(Frame::Elements { target, length, next }) => {
+            Some(ReadFrame::Elements { target, length, next }) => {
                 while *next < *length && self.reader.peek() == Some(format::HOLE) {
                     let _ = self.reader.byte();
                     *next += 1;
@@ -173,8 +173,10 @@ impl<'a, 'js> Decoder<'a, 'js> {
                 set_length(&ctx, target, *length)?;
                 target.clone()
             }
-            Some(Frame::Map { target, left: 0, .. } | Frame::Set { target, left: 0 }) => target.clone(),
-            Some(Frame::Cause { target, done: true }) => target.clone(),
+            Some(ReadFrame::Map { target, left: 0, .. } | ReadFrame::Set { target, left: 0 }) => {
+                target.clone()
+            }
+            Some(ReadFrame::Cause { target, done: true }) => target.clone(),
             Some(_) => return Ok(Want::Value),
             None => return Err(Error::Unknown),
         };
@@ -310,7 +312,7 @@ impl<'a, 'js> Decoder<'a, 'js> {
         object
     }
 
-    fn push(&mut self, frame: Frame<'js>) -> Result<Option<Value<'js>>> {
+    fn push(&mut self, frame: ReadFrame<'js>) -> Result<Option<Value<'js>>> {
         if self.frames.len() >= DEPTH_MAX {
             return Err(self.malformed());
         }
@@ -322,7 +324,7 @@ impl<'a, 'js> Decoder<'a, 'js> {
 impl Drop for Decoder<'_, '_> {
     fn drop(&mut self) {
         for frame in &self.frames {
-            if let Frame::Properties { key, .. } = frame
+            if let ReadFrame::Properties { key, .. } = frame
                 && *key != 0
             {
                 // SAFETY: the reference that `want` made and `give` did not get to.

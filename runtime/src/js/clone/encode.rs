@@ -75,7 +75,7 @@ impl Drop for Names<'_> {
 }
 
 /// A value whose parts are being written.
-enum Frame<'js> {
+enum WriteFrame<'js> {
     Properties { object: Value<'js>, names: Names<'js>, next: u32 },
     Elements { object: Value<'js>, length: u32, next: u32 },
     Items(std::vec::IntoIter<Value<'js>>),
@@ -88,7 +88,7 @@ pub(super) struct Encoder<'js> {
     numbers: HashMap<usize, u32>,
     /// The objects numbered: none dies and gives its address to another.
     kept: Vec<Value<'js>>,
-    frames: Vec<Frame<'js>>,
+    frames: Vec<WriteFrame<'js>>,
     /// Places in the transfer list.
     transfer: HashMap<usize, usize>,
     /// Objects of the platform met.
@@ -124,8 +124,8 @@ impl<'js> Encoder<'js> {
         self.begin(value)?;
         while let Some(frame) = self.frames.last_mut() {
             let next = match frame {
-                Frame::Items(items) => items.next(),
-                Frame::Elements { object, length, next } => {
+                WriteFrame::Items(items) => items.next(),
+                WriteFrame::Elements { object, length, next } => {
                     if next == length {
                         None
                     } else {
@@ -141,7 +141,7 @@ impl<'js> Encoder<'js> {
                         }
                     }
                 }
-                Frame::Properties { object, names, next } => match names.get(*next) {
+                WriteFrame::Properties { object, names, next } => match names.get(*next) {
                     None => {
                         self.out.push(format::END);
                         None
@@ -168,7 +168,7 @@ impl<'js> Encoder<'js> {
         if self.out.len().saturating_add(n) > self.bytes_max { Err(Stop::TooLarge) } else { Ok(()) }
     }
 
-    fn push(&mut self, frame: Frame<'js>) -> Done {
+    fn push(&mut self, frame: WriteFrame<'js>) -> Done {
         if self.frames.len() >= DEPTH_MAX {
             return Err(refused(&self.ctx, "The value is nested too deeply to be cloned").into());
         }

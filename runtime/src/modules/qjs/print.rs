@@ -17,9 +17,9 @@ use crate::js::value;
 use crate::modules::web::console::{Level, Output};
 use crate::modules::web::host;
 
-struct Globals;
+struct PrintGlobals;
 
-impl Functions for Globals {
+impl Functions for PrintGlobals {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"print", 1, |scope| {
             let mut line = String::new();
@@ -79,5 +79,5 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
         };
         standard::print(engine.state(), number, text.as_bytes());
     }));
-    function::install::<Globals>(ctx, &ctx.globals())
+    function::install::<PrintGlobals>(ctx, &ctx.globals())
 }

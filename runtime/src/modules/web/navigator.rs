@@ -74,9 +74,9 @@ struct Object(Slot);
 
 /// The attributes: `navigator` is read-only, `self` as in a window `[Replaceable]` (HTML, sections
 /// 8.10 and 7.2.2), so that what assigns to it in strict mode goes on.
-struct Global;
+struct NavigatorGlobal;
 
-impl Functions for Global {
+impl Functions for NavigatorGlobal {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"get navigator", 0, |scope| {
             embed::of_global(scope)?;
@@ -95,6 +95,6 @@ impl Functions for Global {
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     class::register::<Navigator>(ctx)?;
     State::of(ctx).extension::<Object>().0.set(Some(class::instance(ctx, Navigator::default())?));
-    embed::attribute::<Global>(ctx, c"navigator", 0, None)?;
-    embed::attribute::<Global>(ctx, c"self", 1, Some(2))
+    embed::attribute::<NavigatorGlobal>(ctx, c"navigator", 0, None)?;
+    embed::attribute::<NavigatorGlobal>(ctx, c"self", 1, Some(2))
 }

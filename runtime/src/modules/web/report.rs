@@ -40,9 +40,9 @@ pub fn value<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, place: &str) {
     }
 }
 
-struct Globals;
+struct ReportGlobals;
 
-impl Functions for Globals {
+impl Functions for ReportGlobals {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"reportError", 1, |scope| {
         scope.require(1, "reportError")?;
         value(scope.ctx, &scope.arg(0), "reportError");
@@ -55,5 +55,5 @@ impl Functions for Globals {
 /// # Errors
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
-    function::install::<Globals>(ctx, &ctx.globals())
+    function::install::<ReportGlobals>(ctx, &ctx.globals())
 }

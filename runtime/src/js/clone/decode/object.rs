@@ -5,7 +5,7 @@
 use rquickjs::{Error, Result, Value, qjs};
 
 use super::super::format;
-use super::{Decoder, Frame, hidden, set_length};
+use super::{Decoder, ReadFrame, hidden, set_length};
 use crate::js::buffer_source::{bytes, is_shared};
 use crate::js::charge;
 use crate::js::intrinsics;
@@ -20,17 +20,17 @@ impl<'js> Decoder<'_, 'js> {
             format::OBJECT => {
                 // SAFETY: a live context.
                 let target = self.keep(unsafe { fresh(&ctx, qjs::JS_NewObject(raw))? });
-                self.push(Frame::Properties { target, key: 0 })
+                self.push(ReadFrame::Properties { target, key: 0 })
             }
             format::DENSE | format::SPARSE => {
                 // SAFETY: a live context.
                 let target = self.keep(unsafe { fresh(&ctx, qjs::JS_NewArray(raw))? });
                 let length = self.length()?;
                 if tag == format::DENSE {
-                    return self.push(Frame::Elements { target, length, next: 0 });
+                    return self.push(ReadFrame::Elements { target, length, next: 0 });
                 }
                 set_length(&ctx, &target, length)?;
-                self.push(Frame::Properties { target, key: 0 })
+                self.push(ReadFrame::Properties { target, key: 0 })
             }
             format::MAP | format::SET => {
                 let left = self.varint()?;
@@ -38,8 +38,8 @@ impl<'js> Decoder<'_, 'js> {
                 let target = intrinsics::construct(&ctx, constructor, &[])?;
                 let target = self.keep(target);
                 self.push(match tag {
-                    format::MAP => Frame::Map { target, left, key: None },
-                    _ => Frame::Set { target, left },
+                    format::MAP => ReadFrame::Map { target, left, key: None },
+                    _ => ReadFrame::Set { target, left },
                 })
             }
             format::ERROR => self.error(),
@@ -182,7 +182,7 @@ impl<'js> Decoder<'_, 'js> {
             }
         }
         match flags & format::HAS_CAUSE != 0 {
-            true => self.push(Frame::Cause { target, done: false }),
+            true => self.push(ReadFrame::Cause { target, done: false }),
             false => Ok(Some(target)),
         }
     }

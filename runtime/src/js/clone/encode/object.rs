@@ -7,7 +7,7 @@ use rquickjs::{Error, Value, qjs};
 use super::super::format::{self, put_varint};
 use super::super::view::View;
 use super::super::{address, platform, refused};
-use super::{Done, Encoder, Frame, Names, Stop, data};
+use super::{Done, Encoder, Names, Stop, WriteFrame, data};
 use crate::js::block::Block;
 use crate::js::buffer_source::bytes;
 use crate::js::frames;
@@ -40,7 +40,7 @@ impl<'js> Encoder<'js> {
                 }
                 self.out.push(format::OBJECT);
                 let names = Names::of(value)?;
-                self.push(Frame::Properties { object: value.clone(), names, next: 0 })
+                self.push(WriteFrame::Properties { object: value.clone(), names, next: 0 })
             }
             class::ARRAY => self.array(value),
             class::MAP | class::SET => {
@@ -51,7 +51,7 @@ impl<'js> Encoder<'js> {
                 let items = intrinsics::items(&ctx, for_each, value)?;
                 self.out.push(tag);
                 put_varint(&mut self.out, (items.len() / parts) as u64);
-                self.push(Frame::Items(items.into_iter()))
+                self.push(WriteFrame::Items(items.into_iter()))
             }
             class::DATE => {
                 let time = intrinsics::call(&ctx, intrinsics::DATE_GET_TIME, value, &[])?;
@@ -135,8 +135,8 @@ impl<'js> Encoder<'js> {
         let names = Names::of(value)?;
         let object = value.clone();
         let (tag, frame) = match names.are_indices(length) {
-            true => (format::DENSE, Frame::Elements { object, length, next: 0 }),
-            false => (format::SPARSE, Frame::Properties { object, names, next: 0 }),
+            true => (format::DENSE, WriteFrame::Elements { object, length, next: 0 }),
+            false => (format::SPARSE, WriteFrame::Properties { object, names, next: 0 }),
         };
         self.out.push(tag);
         put_varint(&mut self.out, u64::from(length));
@@ -171,7 +171,7 @@ impl<'js> Encoder<'js> {
             self.string(text)?;
         }
         match cause {
-            Some(cause) => self.push(Frame::Items(vec![cause].into_iter())),
+            Some(cause) => self.push(WriteFrame::Items(vec![cause].into_iter())),
             None => Ok(()),
         }
     }

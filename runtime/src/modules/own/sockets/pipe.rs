@@ -20,17 +20,17 @@ use crate::net::QueuedSend;
 use crate::net::link::{EndWaiter, Link};
 
 /// What both ends have.
-struct End {
+struct PipeEnd {
     link: Rc<Link>,
     place: EndWaiter<Rc<Link>>,
     failure: RefCell<Option<ConnectionError>>,
     waits: Cell<bool>,
 }
 
-impl End {
-    fn new(link: Rc<Link>) -> End {
+impl PipeEnd {
+    fn new(link: Rc<Link>) -> PipeEnd {
         let place = EndWaiter::new(link.clone());
-        End { link, place, failure: RefCell::default(), waits: Cell::new(false) }
+        PipeEnd { link, place, failure: RefCell::default(), waits: Cell::new(false) }
     }
 
     /// Keeps why it failed, for scripts.
@@ -49,13 +49,13 @@ impl End {
 
 /// What a connection receives.
 pub(super) struct Feed {
-    end: End,
+    end: PipeEnd,
     waiting: RefCell<Option<WaitingRecv>>,
 }
 
 impl Feed {
     pub(super) fn new(link: Rc<Link>) -> Feed {
-        Feed { end: End::new(link), waiting: RefCell::default() }
+        Feed { end: PipeEnd::new(link), waiting: RefCell::default() }
     }
 
     fn set_waits(&self, waits: bool) {
@@ -101,13 +101,13 @@ impl Drop for Feed {
 
 /// What a connection sends.
 pub(super) struct Drain {
-    end: End,
+    end: PipeEnd,
     waiting: RefCell<QueuedSend>,
 }
 
 impl Drain {
     pub(super) fn new(link: Rc<Link>) -> Drain {
-        Drain { end: End::new(link), waiting: RefCell::default() }
+        Drain { end: PipeEnd::new(link), waiting: RefCell::default() }
     }
 
     fn set_waits(&self, waits: bool) {

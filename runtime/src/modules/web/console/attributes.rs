@@ -22,7 +22,7 @@ struct Scripted {
 }
 
 #[derive(Default)]
-struct Kept(RefCell<Vec<Rc<Scripted>>>);
+struct ScriptedClasses(RefCell<Vec<Rc<Scripted>>>);
 
 /// Keeps the getters of the attributes `names` of `class`, which its objects show besides those of the class's
 /// parent: before an app can patch them.
@@ -44,7 +44,11 @@ pub fn keep<'js>(ctx: &Ctx<'js>, class: &Object<'js>, names: &[String]) -> Resul
     }
     let prototype = prototype.into_value();
     let prototype = (reflect::identity(&prototype), Held::new(prototype));
-    State::of(ctx).extension::<Kept>().0.borrow_mut().push(Rc::new(Scripted { prototype, getters }));
+    State::of(ctx)
+        .extension::<ScriptedClasses>()
+        .0
+        .borrow_mut()
+        .push(Rc::new(Scripted { prototype, getters }));
     Ok(())
 }
 
@@ -84,7 +88,7 @@ pub(super) fn is_trusted<'js>(object: &Object<'js>, key: &Value<'js>) -> bool {
 /// The classes written in JavaScript whose prototypes `object` has, the nearest first.
 fn classes(object: &Object<'_>) -> Vec<Rc<Scripted>> {
     const CHAIN_MAX: usize = 100;
-    let kept = State::of(object.ctx()).extension::<Kept>();
+    let kept = State::of(object.ctx()).extension::<ScriptedClasses>();
     let kept = kept.0.borrow();
     let mut found = Vec::new();
     let mut at = if kept.is_empty() { None } else { object.get_prototype() };

@@ -31,7 +31,7 @@ mod table;
 pub use attributes::keep;
 pub use format::format;
 pub use inspect::{DEPTH, inspect};
-pub use output::{Level, Output, Sink};
+pub use output::{Level, LineSink, Output};
 
 /// Labels that counters and timers remember.
 const LABELS_MAX: usize = 1000;
@@ -40,7 +40,7 @@ const INDENT_MAX: usize = 200;
 
 /// What a console remembers.
 #[derive(Default)]
-struct Memory {
+struct ConsoleMemory {
     indent: Cell<usize>,
     counts: RefCell<HashMap<String, u64>>,
     timers: RefCell<HashMap<String, Instant>>,
@@ -87,7 +87,7 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 
 fn print(ctx: &Ctx<'_>, stream: Level, text: &str) {
     let state = State::of(ctx);
-    let indent = " ".repeat(state.extension::<Memory>().indent.get());
+    let indent = " ".repeat(state.extension::<ConsoleMemory>().indent.get());
     let mut lines = String::with_capacity(text.len() + indent.len() + 1);
     lines.push_str(&indent);
     match indent.is_empty() {
@@ -164,7 +164,7 @@ fn print_table<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 /// `clear()`: ends all groups; what is written stays, as it may be a file, or other workers' too.
 fn clear<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    State::of(scope.ctx).extension::<Memory>().indent.set(0);
+    State::of(scope.ctx).extension::<ConsoleMemory>().indent.set(0);
     Ok(scope.undefined())
 }
 
@@ -172,13 +172,13 @@ fn group<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if !scope.is_empty() {
         log(scope, Level::Info)?;
     }
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     memory.indent.set((memory.indent.get() + 2).min(INDENT_MAX));
     Ok(scope.undefined())
 }
 
 fn group_end<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     memory.indent.set(memory.indent.get().saturating_sub(2));
     Ok(scope.undefined())
 }
@@ -191,7 +191,7 @@ fn label(scope: &Scope<'_, '_>) -> Result<String> {
 
 fn count<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let label = label(scope)?;
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     let mut counts = memory.counts.borrow_mut();
     if counts.len() >= LABELS_MAX && !counts.contains_key(&label) {
         drop(counts);
@@ -208,7 +208,7 @@ fn count<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 fn count_reset<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let label = label(scope)?;
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     let known = memory.counts.borrow_mut().remove(&label).is_some();
     if !known {
         print(scope.ctx, Level::Warn, &format!("Count for '{label}' does not exist"));
@@ -218,7 +218,7 @@ fn count_reset<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 fn time<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let label = label(scope)?;
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     let mut timers = memory.timers.borrow_mut();
     let complaint = match (timers.contains_key(&label), timers.len() >= LABELS_MAX) {
         (true, _) => format!("Label '{label}' already exists for console.time()"),
@@ -235,7 +235,7 @@ fn time<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 fn time_log<'js>(scope: &Scope<'_, 'js>, end: bool) -> Result<Value<'js>> {
     let label = label(scope)?;
-    let memory = State::of(scope.ctx).extension::<Memory>();
+    let memory = State::of(scope.ctx).extension::<ConsoleMemory>();
     let start = match end {
         true => memory.timers.borrow_mut().remove(&label),
         false => memory.timers.borrow().get(&label).copied(),

@@ -25,15 +25,15 @@ pub enum Level {
 }
 
 /// Takes the text of one call, line end included.
-pub type Sink = Rc<dyn Fn(Level, &str)>;
+pub type LineSink = Rc<dyn Fn(Level, &str)>;
 
 /// An engine's sink; the process's own streams where none is set.
 #[derive(Default)]
-pub struct Output(RefCell<Option<Sink>>);
+pub struct Output(RefCell<Option<LineSink>>);
 
 impl Output {
     /// Sends everything to `sink` from now on.
-    pub fn redirect(&self, sink: Sink) {
+    pub fn redirect(&self, sink: LineSink) {
         *self.0.borrow_mut() = Some(sink);
     }
 

@@ -50,14 +50,14 @@ impl Class for Performance {
     ];
 
     fn parent<'js>(ctx: &Ctx<'js>) -> Result<Option<Object<'js>>> {
-        let kept = State::of(ctx).extension::<Kept>();
+        let kept = State::of(ctx).extension::<PerformanceObjects>();
         Ok(kept.stand_in.get(ctx).and_then(Value::into_object))
     }
 }
 
 /// The object, its class, and what stands for `EventTarget.prototype` until there is one.
 #[derive(Default)]
-struct Kept {
+struct PerformanceObjects {
     object: Slot,
     class: Slot,
     stand_in: Slot,
@@ -93,7 +93,7 @@ fn written<'js>(scope: &Scope<'_, 'js>, name: &str) -> Result<Value<'js>> {
 
 /// Makes `Performance` a class that extends `target`, the class `EventTarget`, now that it is there.
 fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
-    let kept = State::of(ctx).extension::<Kept>();
+    let kept = State::of(ctx).extension::<PerformanceObjects>();
     let (Some(class), Some(stand_in)) = (kept.class.get(ctx), kept.stand_in.get(ctx)) else { return Ok(()) };
     kept.stand_in.set(None);
     let Some(class) = class.as_object() else { return Ok(()) };
@@ -109,7 +109,7 @@ fn extend<'js>(ctx: &Ctx<'js>, target: &Object<'js>) -> Result<()> {
 
 /// The `performance` object.
 fn object<'js>(ctx: &Ctx<'js>) -> Value<'js> {
-    let kept = State::of(ctx).extension::<Kept>();
+    let kept = State::of(ctx).extension::<PerformanceObjects>();
     kept.object.get(ctx).unwrap_or_else(|| Value::new_undefined(ctx.clone()))
 }
 
@@ -123,7 +123,7 @@ fn time_origin<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     clock::start(ctx);
-    let kept = State::of(ctx).extension::<Kept>();
+    let kept = State::of(ctx).extension::<PerformanceObjects>();
     let stand_in = Object::new(ctx.clone())?;
     for (index, name) in [c"addEventListener", c"removeEventListener", c"dispatchEvent"].iter().enumerate() {
         let get = function::make::<StandIn>(ctx, index)?;
@@ -137,17 +137,17 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     abort::adopt(ctx, object, extend);
     embed::lazy_globals(ctx, &["Performance"], |ctx, _| {
         internal::exports(ctx, abort::EVENT_TARGET)?;
-        let class = State::of(ctx).extension::<Kept>().class.get(ctx);
+        let class = State::of(ctx).extension::<PerformanceObjects>().class.get(ctx);
         Ok(class.unwrap_or_else(|| Value::new_undefined(ctx.clone())))
     })?;
     timeline::install(ctx)?;
-    embed::attribute::<Global>(ctx, c"performance", 0, Some(1))
+    embed::attribute::<PerformanceGlobal>(ctx, c"performance", 0, Some(1))
 }
 
 /// `[Replaceable] readonly attribute Performance performance` of WindowOrWorkerGlobalScope.
-struct Global;
+struct PerformanceGlobal;
 
-impl Functions for Global {
+impl Functions for PerformanceGlobal {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
         (c"get performance", 0, |scope| embed::of_global(scope).map(|()| object(scope.ctx))),
         (c"set performance", 1, |scope| embed::replaceable(scope, c"performance")),

@@ -15,9 +15,9 @@ use crate::js::{clone, exception, function};
 /// Entries of a transfer list.
 const TRANSFER_MAX: usize = 65_536;
 
-struct Globals;
+struct CloneGlobals;
 
-impl function::Functions for Globals {
+impl function::Functions for CloneGlobals {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"structuredClone", 1, structured_clone)];
 }
 
@@ -28,7 +28,7 @@ impl function::Functions for Globals {
 /// Out of memory.
 pub fn install(ctx: &Ctx<'_>) -> Result<()> {
     clone::install(ctx)?;
-    function::install::<Globals>(ctx, &ctx.globals())
+    function::install::<CloneGlobals>(ctx, &ctx.globals())
 }
 
 /// `structuredClone(value, options)`.

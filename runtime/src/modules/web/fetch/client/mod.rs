@@ -42,9 +42,9 @@ use crate::modules::web::abort;
 use crate::modules::web::streams::bridge;
 use crate::modules::web::streams::source::{Coding, Memory};
 
-struct Global;
+struct FetchGlobal;
 
-impl Functions for Global {
+impl Functions for FetchGlobal {
     const LIST: &'static [(&'static CStr, u8, Static)] =
         &[(c"fetch", 1, |scope| promise::reject_on_error(scope.ctx, begin(scope)))];
 }
@@ -54,7 +54,7 @@ impl Functions for Global {
 /// # Errors
 /// Out of memory.
 pub(super) fn install(ctx: &Ctx<'_>) -> Result<()> {
-    function::install::<Global>(ctx, &ctx.globals())
+    function::install::<FetchGlobal>(ctx, &ctx.globals())
 }
 
 /// One call. The algorithm that its signal runs shares it, so it refers to the rest only weakly.

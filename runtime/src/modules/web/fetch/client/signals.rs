@@ -13,15 +13,15 @@ use crate::js::engine::State;
 use crate::modules::web::abort;
 
 /// A signal, and the algorithm that it runs when it aborts.
-type Pair = (Rooted, Rooted);
+type FollowedSignal = (Rooted, Rooted);
 
 /// What was followed and has ended.
 #[derive(Default)]
-struct Ended(RefCell<Vec<Pair>>);
+struct Ended(RefCell<Vec<FollowedSignal>>);
 
 /// A signal is followed until this is dropped.
 pub(super) struct Follow {
-    pair: Option<Pair>,
+    pair: Option<FollowedSignal>,
     ended: Weak<Ended>,
 }
 
