@@ -95,13 +95,20 @@ pub async fn idle(driver: &Driver) {
     io_harness::within(Duration::from_secs(10), std::future::poll_fn(|cx| alive.poll_idle(cx))).await;
 }
 
-/// Waits until `done` says so.
+/// Waits until `done` says so twice in a row: /proc leaves out threads, now and then, while others end.
 pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let wait = async {
-        while !done() {
+        let mut times = 0;
+        while times < 2 {
             io::sleep(Duration::from_millis(2)).await;
+            times = if done() { times + 1 } else { 0 };
         }
     };
-    io_harness::within(Duration::from_secs(10), wait).await;
-    assert!(done(), "{what}");
+    let (mut wait, mut limit) = (std::pin::pin!(wait), std::pin::pin!(io::sleep(Duration::from_secs(10))));
+    std::future::poll_fn(|cx| {
+        let is_done = wait.as_mut().poll(cx).is_ready();
+        assert!(is_done || limit.as_mut().poll(cx).is_pending(), "after ten seconds not yet: {what}");
+        if is_done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
 }
