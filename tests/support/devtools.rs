@@ -116,9 +116,10 @@ impl Page {
         }
     }
 
-    /// Clicks in the middle of the first element that `selector` finds.
+    /// Clicks in the middle of the first element that `selector` finds, once style sheets have put it in its place.
     pub fn click(&mut self, selector: &str) {
         self.wait(&format!("document.querySelector({selector:?})"));
+        self.wait("[...document.querySelectorAll('link[rel=stylesheet]')].every((link) => link.sheet)");
         let place = self.value(&format!(
             "(() => {{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center', behavior: 'instant' }});
                const at = it.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2] }})()"
