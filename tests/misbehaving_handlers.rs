@@ -8,6 +8,8 @@ use crate::support::{self, App, Connection, Server, get};
 
 /// `walk` goes on inside of the engine, which asks for no interrupt and no memory meanwhile.
 const APP: &str = r#"
+import { map } from "jsserve:shared";
+const shared = map("calls");
 const kept = [], walk = (holes) => { const list = []; list[holes] = 1; return list.values().drop(holes).next().done; };
 const nonsense = {
   number: () => 42, undefined: () => undefined, null: () => null, string: () => "text", object: () => ({}),
@@ -35,7 +37,8 @@ export default {
       case "allocate-text": { let text = "x"; for (;;) text += text + kept.push(text); }
       case "never": return new Promise(() => {});
       case "catch": try { for (;;) {} } finally { for (;;) {} }
-      case "stuck": return new Response(String(walk(2 ** 32 - 2)));
+      case "is-stuck": return new Response(String(shared.has("stuck")));
+      case "stuck": shared.set("stuck", 1); return new Response(String(walk(2 ** 32 - 2)));
       case "stuck-a-while": return new Response(String(walk(8_000_000)));
       case "upper": { const text = "\u00df".repeat(1 << 18); for (;;) text.toUpperCase(); }
       case "wait": await new Promise((resolve) => setTimeout(resolve, 20)); return new Response("waited");
@@ -89,7 +92,7 @@ fn what_throws_or_rejects_is_500_and_logged_with_its_place() {
     let everything = format!("{:?} {}", response.fields, response.text());
     assert!(!everything.contains("secret-of-the-app"), "the client sees the error: {everything}");
     server.await_log("secret-of-the-app");
-    server.await_log("app.js:9"); // where `error` throws
+    server.await_log("app.js:11"); // where `error` throws
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn dev_shows_the_error_to_the_client() {
     let response = Connection::open(server.addr()).get("/throw/rejected");
     assert_eq!(response.status, 500);
     assert!(response.text().contains("secret-of-the-app"), "{}", response.text());
-    assert!(response.text().contains("app.js:10"), "{}", response.text());
+    assert!(response.text().contains("app.js:12"), "{}", response.text());
 }
 
 #[test]
@@ -196,6 +199,27 @@ fn a_worker_stuck_in_a_builtin_is_replaced() {
     });
     server.await_log("/stuck"); // what the worker was serving
     assert!(server.is_alive());
+}
+
+#[test]
+fn connections_that_wait_for_a_worker_in_a_long_call_are_served_by_the_others() {
+    let app = app!(APP);
+    let flags = "--workers 2 --cpu-max 100ms --request-timeout 2m --stuck-timeout 2m";
+    let server = Server::spawn(&flags.split(' ').collect::<Vec<_>>(), app.path());
+    let mut late = Connection::open(server.addr());
+    late.send(get("/stuck"));
+    support::eventually("the call begins", || {
+        let mut client = Connection::open(server.addr());
+        client.send(get("/is-stuck"));
+        !client.stays_silent(Duration::from_millis(500))
+            && client.try_response("GET").is_ok_and(|response| response.text() == "true")
+    });
+    // The kernel gives half of them to the worker that is in the call.
+    for _ in 0..16 {
+        assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+    }
+    assert!(late.stays_silent(Duration::from_millis(1)), "the call went on all the time");
+    assert!(!server.log().contains("takes its place"), "{}", server.log());
 }
 
 /// The answer of a worker that was stuck: its thread has only the time that no other wants.

@@ -95,21 +95,23 @@ pub fn bind_again(listen: &[(Scheme, SocketAddr)]) -> Result<Row> {
     listen.iter().map(again).collect()
 }
 
-/// The connections that wait on a listening socket whose owner does not accept them.
-pub fn take_waiting(listener: &OwnedFd) -> Vec<OwnedFd> {
+/// The connections, at most `count`, that wait on a listening socket whose owner does not accept them, for as
+/// long as `is_left` says that it does not: the socket may be one on which an accept waits.
+pub fn take_waiting(listener: &OwnedFd, count: usize, is_left: impl Fn() -> bool) -> Vec<OwnedFd> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut all = Vec::new();
-    loop {
+    while all.len() < count {
         let mut ready = [PollFd::new(listener, PollFlags::IN)];
-        if !matches!(poll(&mut ready, Some(&at_once)), Ok(1)) {
-            return all;
+        if !matches!(poll(&mut ready, Some(&at_once)), Ok(1)) || !is_left() {
+            break;
         }
         match rustix::net::accept_with(listener, rustix::net::SocketFlags::CLOEXEC) {
             Ok(socket) => all.push(socket),
-            Err(_) => return all,
+            Err(_) => break,
         }
     }
+    all
 }
 
 fn explain(addr: SocketAddr, error: std::io::Error) -> Error {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::Shutdown;
 
-use super::{Handle, Server};
+use super::{Handle, Server, WATCH};
 use crate::error::Result;
 use crate::io::{Backend, Pulse, memory};
 use crate::listeners;
@@ -90,6 +90,7 @@ pub(super) struct Stuck {
 impl Server {
     /// Replaces workers that have been inside one poll for too long. Why the server is to end, if it is.
     pub(super) fn watch(&mut self) -> Option<String> {
+        self.relieve();
         let limits = &self.config.limits;
         let (ms, threads_max) = (limits.stuck_ms_max, limits.stuck_threads_max);
         for stuck in self.find_stuck() {
@@ -125,6 +126,28 @@ impl Server {
             watched.connections_max = connections;
             memory::trim();
             watched.trimmed = Some(Instant::now());
+        }
+    }
+
+    /// Gives the connections that wait for a worker inside of one long poll to those that turn, as far as they
+    /// have room: it may come to itself late, or never.
+    fn relieve(&self) {
+        let late = Duration::from_millis(self.config.limits.turn_cpu_ms_max) + WATCH;
+        let serves = |worker: &&Handle| worker.listening && !worker.ended && !worker.replaced;
+        let stands = |worker: &Handle| {
+            worker.pulse.beat().is_some_and(|beat| worker.seen.beat == Some(beat))
+                && worker.seen.since.elapsed() >= late
+        };
+        let mut free = self.workers.iter().filter(serves).filter(|worker| !stands(worker)).cycle();
+        for worker in self.workers.iter().filter(serves).filter(|worker| stands(worker)) {
+            for (index, socket) in worker.sockets.iter().enumerate() {
+                let Some(other) = free.next() else { return };
+                let room = self.seats_max.saturating_sub(other.serving.connections());
+                let taken = listeners::take_waiting(socket, room, || stands(worker));
+                if !taken.is_empty() {
+                    other.tell(Control::Adopt(index, taken));
+                }
+            }
         }
     }
 
@@ -247,7 +270,7 @@ impl Server {
         let left = |w: &Handle| w.number == number && w.replaced && !w.sockets.is_empty();
         let Some(old) = self.workers.iter().position(left) else { return };
         for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
-            let waiting = listeners::take_waiting(&socket);
+            let waiting = listeners::take_waiting(&socket, usize::MAX, || true);
             // An error means that it no longer listens.
             let _ = rustix::net::shutdown(&socket, Shutdown::Both);
             self.workers[fresh].tell(Control::Adopt(index, waiting));
