@@ -3,8 +3,9 @@
 //! Owns: every limit, each with its unit last in the name. Must not know: flags,
 //! sockets, JavaScript.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use crate::address::Address;
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +14,79 @@ pub enum Scheme {
     Auto,
     /// HTTP/1.1, answered by the app's `fetch`.
     Http,
-    /// Raw TCP, answered by the app's `connect` or `accept`.
+    /// Raw streams (TCP, Unix, TLS over them), answered by the app's `connect` or `accept`.
     Tcp,
+    /// Datagrams. Nothing answers them yet.
+    Udp,
 }
 
 /// One address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// What is spoken there.
     pub scheme: Scheme,
+    /// Whether it is spoken over TLS.
+    pub tls: bool,
     /// Where; port 0 lets the kernel choose one port for all workers.
-    pub addr: SocketAddr,
+    pub address: Address,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Who may connect, where it is the path of a Unix socket.
+    pub file: SocketFile,
+}
+
+impl Listen {
+    /// Without TLS, without the PROXY protocol.
+    pub fn new(scheme: Scheme, address: impl Into<Address>) -> Listen {
+        let (address, file) = (address.into(), SocketFile::default());
+        Listen { scheme, tls: false, address, proxy_protocol: false, file }
+    }
+
+    /// What is spoken there, as its URL begins.
+    pub fn scheme_name(&self) -> &'static str {
+        match (self.scheme, self.tls) {
+            (Scheme::Auto | Scheme::Http, false) => "http",
+            (Scheme::Auto | Scheme::Http, true) => "https",
+            (Scheme::Tcp, false) => "tcp",
+            (Scheme::Tcp, true) => "tls",
+            (Scheme::Udp, _) => "udp",
+        }
+    }
+
+    /// `http://127.0.0.1:8080`, `https+unix:/run/app.sock`; plain HTTP on a Unix socket is `unix:/run/app.sock`.
+    pub fn url(&self) -> String {
+        match (&self.address, self.scheme_name()) {
+            (Address::Ip(addr), name) => format!("{name}://{addr}"),
+            (Address::Unix(_), "http") => self.address.to_string(),
+            (Address::Unix(_), name) => format!("{name}+{}", self.address),
+        }
+    }
+}
+
+/// The file of a Unix socket: to connect one needs the right to write to it (unix(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketFile {
+    /// Its mode, as chmod(1) has it.
+    pub mode: u32,
+    /// Its user; `None`: who started the server.
+    pub owner: Option<u32>,
+    /// Its group; `None`: as files that the server makes there have it.
+    pub group: Option<u32>,
+}
+
+impl Default for SocketFile {
+    fn default() -> Self {
+        SocketFile { mode: 0o660, owner: None, group: None }
+    }
+}
+
+/// A certificate in PEM, behind it those that sign it, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificates.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
 }
 
 /// Which I/O backend `--io` asks for.
@@ -148,8 +211,10 @@ pub struct Limits {
     pub unread_bytes_max: u64,
     /// After the last answer of a connection, and of raw TCP after the handler's end.
     pub linger: Linger,
-    /// From the first byte of a head to its end; beyond: 408 and close.
+    /// From the first byte of a head to its end; beyond: 408 and close. A header of the PROXY protocol has as long.
     pub header_ms_max: u64,
+    /// A TLS handshake; beyond: close.
+    pub tls_handshake_ms_max: u64,
     /// Between two pieces of a request body; beyond: 408 and close.
     pub body_stall_ms_max: u64,
     /// A connection without a request; beyond: close.
@@ -196,6 +261,7 @@ impl Default for Limits {
             unread_bytes_max: 1 << 20,
             linger: Linger::default(),
             header_ms_max: 10_000,
+            tls_handshake_ms_max: 10_000,
             body_stall_ms_max: 10_000,
             idle_ms_max: 10_000,
             write_stall_ms_max: 10_000,
@@ -232,6 +298,8 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// Addresses; each is opened by every worker.
     pub listen: Vec<Listen>,
+    /// Files of certificates, each with its key's.
+    pub tls: Vec<CertificateFiles>,
     /// Number of workers, one thread each; at least 1.
     pub workers: usize,
     /// The I/O backend.

@@ -5,8 +5,9 @@
 //! 6 `modules`, what JavaScript imports
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `causes config environment error log source`
+//! 1 `address causes config environment error log source`
 
+pub mod address;
 pub mod app;
 mod causes;
 pub mod check;

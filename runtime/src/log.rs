@@ -34,6 +34,8 @@ pub enum Kind {
     Upstream,
     /// A task panicked.
     Panic,
+    /// A TLS handshake came to nothing.
+    Handshake,
     /// `--header-max`
     HeaderBytes,
     /// `--header-fields-max`
@@ -70,6 +72,7 @@ impl Kind {
             Kind::Gone => "clients gone",
             Kind::Upstream => "connections to other servers",
             Kind::Panic => "panics",
+            Kind::Handshake => "failed TLS handshakes",
             _ => return None,
         })
     }
@@ -80,7 +83,7 @@ impl Kind {
 }
 
 /// The kinds that have a line of their own for what was left out.
-const TOLD: [Kind; 10] = [
+const TOLD: [Kind; 11] = [
     Kind::Failed,
     Kind::Broken,
     Kind::Reported,
@@ -91,6 +94,7 @@ const TOLD: [Kind; 10] = [
     Kind::Gone,
     Kind::Upstream,
     Kind::Panic,
+    Kind::Handshake,
 ];
 
 /// A second, in the upper half, and the lines asked for in it.

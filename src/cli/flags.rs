@@ -169,7 +169,7 @@ pub struct Serving {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub host: String,
 
-    /// Address with its protocol, http://HOST:PORT or tcp://HOST:PORT; may be repeated
+    /// Address with its protocol, http, https, tcp or tls://HOST:PORT, or unix:PATH; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
 
@@ -177,6 +177,14 @@ pub struct Serving {
     /// without `fetch` has its raw TCP on --port
     #[arg(long, value_name = "PORT|HOST:PORT", conflicts_with = "listen")]
     pub tcp: Vec<String>,
+
+    /// Certificate of listeners with TLS, in PEM, with those that sign it behind it
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Vec<OsString>,
+
+    /// Key of the certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Vec<OsString>,
 
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
@@ -234,6 +242,10 @@ pub struct LimitFlags {
     /// From the first byte of a request to the end of its header; beyond: 408
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().header_ms_max))]
     pub header_timeout: Span,
+
+    /// A TLS handshake; beyond: close
+    #[arg(long, value_name = "TIME", default_value_t = Span(defaults().tls_handshake_ms_max))]
+    pub tls_handshake_timeout: Span,
 
     /// Between two pieces of a request body; beyond: 408
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().body_stall_ms_max))]

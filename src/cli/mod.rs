@@ -4,6 +4,7 @@
 //! Owns: parsing, help, mistakes told in this program's words, and whether the file named is an app
 //! or a script: it is read for that, nothing of it runs. Must not know: the server.
 
+mod accounts;
 mod address;
 mod cgroup;
 mod commands;

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions};
+use runtime::config::{CertificateFiles, Config, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions};
 use runtime::error::{Error, ErrorKind, Result};
 use runtime::source::Sources;
 use runtime::source::prepare::{self, Prepared};
@@ -40,6 +40,7 @@ pub fn resolve(flags: Flags, file: Option<PathBuf>, mut variables: Variables) ->
         file,
         env: variables.into_pairs(),
         listen: listen(&flags.serving)?,
+        tls: certificates(&flags.serving)?,
         workers: flags.serving.workers.count(),
         io,
         dev: flags.javascript.dev,
@@ -95,8 +96,9 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     let mut all: Vec<Listen> = Vec::new();
     let mut add = |flag: &str, given: &str, found: Vec<Listen>| {
         for listen in found {
-            if listen.addr.port() != 0 && all.iter().any(|known| known.addr == listen.addr) {
-                let text = format!("{given}: {} is given twice", listen.addr);
+            let chosen = listen.address.ip().is_some_and(|addr| addr.port() == 0);
+            if !chosen && all.iter().any(|known| known.address == listen.address) {
+                let text = format!("{given}: {} is given twice", listen.address);
                 return Err(
                     Error::of_flag(flag, text).remedy("Give each listener an address or a port of its own.")
                 );
@@ -118,6 +120,20 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     Ok(all)
 }
 
+/// The certificates, each with its key.
+fn certificates(serving: &Serving) -> Result<Vec<CertificateFiles>> {
+    let (certificates, keys) = (&serving.tls_cert, &serving.tls_key);
+    if certificates.len() != keys.len() {
+        let text = format!("{} certificates and {} keys are given", certificates.len(), keys.len());
+        return Err(Error::of_flag("tls-cert", text).remedy("Each --tls-cert FILE has its --tls-key FILE."));
+    }
+    let pair = |(certificate, key): (&OsString, &OsString)| CertificateFiles {
+        certificate: certificate.into(),
+        key: key.into(),
+    };
+    Ok(certificates.iter().zip(keys).map(pair).collect())
+}
+
 /// The least that works at all; below it a server would start and fail every request.
 const HEAP_BYTES_MIN: usize = 1 << 20;
 const STACK_BYTES_MIN: usize = 32 << 10;
@@ -137,6 +153,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         target_bytes_max: limits.target_max.0,
         body_bytes_max: limits.body_max.0,
         header_ms_max: limits.header_timeout.0,
+        tls_handshake_ms_max: limits.tls_handshake_timeout.0,
         body_stall_ms_max: limits.body_timeout.0,
         idle_ms_max: limits.idle_timeout.0,
         write_stall_ms_max: limits.write_timeout.0,
@@ -252,6 +269,8 @@ fn where_it_may_be(app: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+
     use clap::Parser;
 
     /// A file that is surely there: the check wants one that can be read, not one that runs.
@@ -265,7 +284,7 @@ mod tests {
     #[test]
     fn no_flags_give_the_documented_defaults() {
         let config = config(&[APP]).expect("config");
-        let expected = Listen { scheme: Scheme::Auto, addr: "127.0.0.1:8080".parse().expect("address") };
+        let expected = Listen::new(Scheme::Auto, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(config.listen, [expected]);
         assert_eq!(config.workers, std::thread::available_parallelism().expect("cores").get());
         assert_eq!(
@@ -292,7 +311,7 @@ mod tests {
              --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
-             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22";
+             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -318,6 +337,7 @@ mod tests {
             stuck_turns_max: 20,
             refuse_ms: 21,
             stuck_threads_max: 22,
+            tls_handshake_ms_max: 23,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,
@@ -336,7 +356,7 @@ mod tests {
     #[test]
     fn raw_tcp_stands_beside_http() {
         let config = config(&["--host", "::1", "--port", "1", "--tcp", "2", "--tcp", "127.0.0.1:3", APP]);
-        let listen = config.expect("config").listen.into_iter().map(|l| (l.scheme, l.addr.to_string()));
+        let listen = config.expect("config").listen.into_iter().map(|l| (l.scheme, l.address.to_string()));
         let expected = [(Scheme::Auto, "[::1]:1"), (Scheme::Tcp, "[::1]:2"), (Scheme::Tcp, "127.0.0.1:3")];
         assert_eq!(listen.collect::<Vec<_>>(), expected.map(|(scheme, addr)| (scheme, addr.to_owned())));
     }

@@ -48,13 +48,11 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     }
     let (method, target) = peer.wire.method_and_target();
     worker.serving.note(method, target);
-    let (client, local) = peer.wire.addresses();
     let incoming = Incoming {
         head: peer.wire.head(),
         scheme: peer.wire.scheme(),
         body: peer.body.as_ref().map(|body| body.script.clone()),
-        peer: client,
-        local,
+        ends: peer.wire.ends(),
         worker: worker.number,
     };
     let app = worker.app.current();

@@ -3,8 +3,7 @@
 //! Owns: what the client reads, the log line of a failure. Must not know: why it failed, what development mode
 //! shows.
 
-use std::net::SocketAddr;
-
+use runtime::address::Address;
 use runtime::app::fetch::{Failure, Fields, HeaderList, Reply};
 use runtime::log::{self, Kind};
 use runtime::worker::Worker;
@@ -20,13 +19,13 @@ pub const STATUS_TYPE: &str = "text/plain;charset=UTF-8";
 /// Answers a request that is refused; nothing more is received of its client.
 #[cold]
 pub fn refuse(wire: &mut impl Wire, worker: &Worker, rejection: &Rejection) {
-    log_limit(rejection, worker, || wire.addresses().0);
+    log_limit(rejection, worker, || wire.ends().peer.clone());
     answer_status(wire, rejection.status, RequestRest::Refused);
 }
 
 /// Says, at most once a second, that a limit refuses requests, if one refused this.
 #[cold]
-pub fn log_limit(rejection: &Rejection, worker: &Worker, peer: impl FnOnce() -> SocketAddr) {
+pub fn log_limit(rejection: &Rejection, worker: &Worker, peer: impl FnOnce() -> Address) {
     let Some(limit) = rejection.limit else { return };
     let Some(more) = log::admits_limit(limit.kind()) else { return };
     let (status, peer, text) = (rejection.status, peer(), limit.text(&worker.config.limits));

@@ -15,7 +15,7 @@ use runtime::app::fetch::{BodyError, Fields, Head, Reply};
 use runtime::app::{App, Blueprint, Engines};
 use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, NATIVE_STACK_BYTES, Scheme};
 use runtime::io::{self, Backend, IoOptions};
-use runtime::worker::{Stopped, Worker};
+use runtime::worker::{Ends, Stopped, Worker};
 
 use super::exchange;
 use super::rejection::Rejection;
@@ -144,8 +144,9 @@ impl Wire for MemoryWire {
         "https"
     }
 
-    fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)))
+    fn ends(&self) -> Rc<Ends> {
+        let end = |port| SocketAddr::from(([127, 0, 0, 1], port)).into();
+        Rc::new(Ends { peer: end(1), local: end(2), tls: None })
     }
 
     fn has_body(&self) -> bool {
@@ -268,7 +269,8 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         args: Vec::new(),
         file: None,
         env: Vec::new(),
-        listen: vec![Listen { scheme: Scheme::Http, addr: ([127, 0, 0, 1], 0).into() }],
+        listen: vec![Listen::new(Scheme::Http, SocketAddr::from(([127, 0, 0, 1], 0)))],
+        tls: Vec::new(),
         workers: 1,
         io: IoChoice::Epoll,
         dev: false,

@@ -104,7 +104,7 @@ impl<W: Wire> Peer<'_, W> {
             Some(rejection) => {
                 // Who reads it, or the app's author, should know why it ends.
                 if is_read {
-                    failure::log_limit(rejection, self.worker, || self.wire.addresses().0);
+                    failure::log_limit(rejection, self.worker, || self.wire.ends().peer.clone());
                 }
                 Ending::Unread
             }

@@ -164,7 +164,7 @@ impl<W: Wire> Streamed<'_, '_, W> {
             PeerEvent::Body(BodyEvent::Failed(failure)) if failure.is_by_client() => Err(CutShort::Gone),
             PeerEvent::Body(BodyEvent::Failed(failure)) => {
                 if let Some(rejection) = &failure.rejection {
-                    failure::log_limit(rejection, self.peer.worker, || self.peer.wire.addresses().0);
+                    failure::log_limit(rejection, self.peer.worker, || self.peer.wire.ends().peer.clone());
                 }
                 (self.unclear, self.peer.is_watched) = (true, false);
                 Ok(())

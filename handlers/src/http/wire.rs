@@ -4,12 +4,11 @@
 
 use std::future::Future;
 use std::io::Result as IoResult;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use runtime::app::fetch::{BodyError, Head, Reply};
-use runtime::worker::Stopped;
+use runtime::worker::{Ends, Stopped};
 
 use super::limit::Limit;
 use super::rejection::Rejection;
@@ -26,8 +25,8 @@ pub trait Wire {
     /// The scheme of the request's URL, `http` or `https`.
     fn scheme(&self) -> &'static str;
 
-    /// The client's address, and ours.
-    fn addresses(&self) -> (SocketAddr, SocketAddr);
+    /// The client's address and ours, and what TLS agreed on.
+    fn ends(&self) -> Rc<Ends>;
 
     /// Whether a body follows the head.
     fn has_body(&self) -> bool;

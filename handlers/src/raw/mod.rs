@@ -6,7 +6,6 @@
 //! Must not know: the ring, what becomes of a value in JavaScript.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -15,7 +14,7 @@ use runtime::app::connect::{self, Patience};
 use runtime::app::methods::Method;
 use runtime::io::Socket;
 use runtime::log::{self, Kind};
-use runtime::worker::{Connection, Protocol, Worker};
+use runtime::worker::{Connection, Ends, Protocol, Transport, Worker};
 use tracing::error;
 
 /// Raw TCP for the app's `connect`.
@@ -37,15 +36,16 @@ impl Protocol for Accept {
 }
 
 async fn as_socket(connection: Connection) {
-    let peer = connection.peer();
     // The seat is held to the end: it is what counts the connection.
-    let (stream, worker, _seat) = connection.into_parts();
+    let (transport, ends, worker, _seat) = connection.into_parts();
+    let peer = &ends.peer;
     let app = worker.app.current();
     let Some(callee) = app.callee(Method::Connect) else { return };
     worker.serving.note(b"connect", peer.to_string().as_bytes());
     let limits = &worker.config.limits;
     let patience = Patience { idle_ms: limits.idle_ms_max, write_stall_ms: limits.write_stall_ms_max };
-    if let Err(thrown) = connect::connect(app.engine(), callee, stream, worker.number, patience).await
+    if let Err(thrown) =
+        connect::connect(app.engine(), callee, (transport, ends.clone()), worker.number, patience).await
         && log::admits(Kind::Raw)
     {
         error!(worker = worker.number, %peer, "connect failed: {thrown}");
@@ -53,12 +53,13 @@ async fn as_socket(connection: Connection) {
 }
 
 async fn as_descriptor(connection: Connection) {
-    let ends = (connection.peer(), connection.local());
-    let (stream, worker, _seat) = connection.into_parts();
+    let (transport, ends, worker, _seat) = connection.into_parts();
+    // Such an app is refused where a listener speaks TLS.
+    let Transport::Plain(stream) = transport else { return };
     match stream.into_socket() {
-        Ok(socket) => handle(&worker, socket, ends).await,
+        Ok(socket) => handle(&worker, socket, &ends).await,
         Err(error) if log::admits(Kind::Raw) => {
-            error!(worker = worker.number, peer = %ends.0, "cannot take over the connection: {error}");
+            error!(worker = worker.number, peer = %ends.peer, "cannot take over the connection: {error}");
         }
         Err(_) => {}
     }
@@ -66,8 +67,8 @@ async fn as_descriptor(connection: Connection) {
 
 /// Runs the app's handler on the connection, then closes it unless the handler did: with a reset if
 /// the handler failed, so that the client does not take what it has for all there is.
-async fn handle(worker: &Rc<Worker>, socket: Socket, ends: (SocketAddr, SocketAddr)) {
-    let (app, peer) = (worker.app.current(), ends.0);
+async fn handle(worker: &Rc<Worker>, socket: Socket, ends: &Rc<Ends>) {
+    let (app, peer) = (worker.app.current(), &ends.peer);
     let Some(callee) = app.callee(Method::Accept) else { return };
     let lent = match Lent::new(app.engine(), socket) {
         Ok(lent) => lent,

@@ -4,7 +4,6 @@
 //! accepted the connection, what becomes of the descriptor.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rquickjs::Value;
@@ -15,6 +14,7 @@ use crate::js::engine::Engine;
 use crate::js::observe::Outcome;
 use crate::js::thrown::Thrown;
 pub use crate::modules::qjs::os::lent::Lent;
+use crate::net::Ends;
 
 /// Calls the handler with the descriptor of an accepted connection and waits for its end.
 ///
@@ -24,14 +24,14 @@ pub async fn accept(
     engine: &Rc<Engine>,
     callee: &Callee,
     fd: i32,
-    (peer, local): (SocketAddr, SocketAddr),
+    ends: &Rc<Ends>,
     worker: usize,
 ) -> Result<(), Thrown> {
     let outcome = Rc::new(Outcome::default());
     callee.start(engine, &outcome, |ctx, env| {
-        let (context, _) = context::of(ctx, (peer, local), worker)?;
+        let (context, _) = context::of(ctx, ends.clone(), worker)?;
         let number = Value::new_int(ctx.clone(), fd);
-        Ok([number, context::address(ctx, peer)?, env, context])
+        Ok([number, context::address(ctx, &ends.peer)?, env, context])
     });
     poll_fn(|cx| outcome.poll(cx)).await
 }

@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use super::callee::Callee;
 use super::context::{self, Own};
-use crate::io::Stream;
 use crate::js::engine::Engine;
 use crate::js::observe::Outcome;
 use crate::js::thrown::Thrown;
 use crate::modules::own::sockets::inbound::Inbound;
 pub use crate::modules::own::sockets::inbound::Patience;
+use crate::net::{Ends, Transport};
 
 /// Calls the handler with an accepted connection, waits for its end and that of all it gave to
 /// `ctx.waitUntil`, and closes: what was written goes out first. If the handler failed, the client gets
@@ -25,17 +25,17 @@ pub use crate::modules::own::sockets::inbound::Patience;
 pub async fn connect(
     engine: &Rc<Engine>,
     callee: &Callee,
-    stream: Stream,
+    (transport, ends): (Transport, Rc<Ends>),
     worker: usize,
     patience: Patience,
 ) -> Result<(), Thrown> {
     // Where that fails it was reset before it was served.
-    let Ok(inbound) = Inbound::open(engine, stream, patience) else { return Ok(()) };
+    let Ok(inbound) = Inbound::open(engine, transport, &ends, patience) else { return Ok(()) };
     let outcome = Rc::new(Outcome::default());
     let mut background: Option<Rc<Own>> = None;
     callee.start(engine, &outcome, |ctx, env| {
         let socket = inbound.socket(ctx)?;
-        let (context, own) = context::of(ctx, inbound.ends(), worker)?;
+        let (context, own) = context::of(ctx, ends, worker)?;
         background = Some(own);
         Ok([socket, env, context])
     });

@@ -4,12 +4,12 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CStr;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
+use crate::address::{Address, UnixName};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
 use crate::js::engine::State;
@@ -17,11 +17,12 @@ use crate::js::observe::{self, Observer};
 use crate::js::promise;
 use crate::js::thrown::Thrown;
 use crate::js::{function, value};
+use crate::net::Ends;
+use crate::tls::TlsInfo;
 
 /// The class.
 pub struct ExecutionContext {
-    peer: SocketAddr,
-    local: SocketAddr,
+    ends: Rc<Ends>,
     worker: usize,
     own: OnceCell<Rc<Own>>,
 }
@@ -78,8 +79,8 @@ impl Drop for Waiting {
 
 impl ExecutionContext {
     /// The context of one request or connection.
-    pub fn new(peer: SocketAddr, local: SocketAddr, worker: usize) -> Self {
-        ExecutionContext { peer, local, worker, own: OnceCell::new() }
+    pub fn new(ends: Rc<Ends>, worker: usize) -> Self {
+        ExecutionContext { ends, worker, own: OnceCell::new() }
     }
 
     /// What was given to its `waitUntil`.
@@ -101,11 +102,18 @@ impl ExecutionContext {
     }
 
     fn get_peer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        address(s.ctx, self.peer)
+        address(s.ctx, &self.ends.peer)
     }
 
     fn get_local<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        address(s.ctx, self.local)
+        address(s.ctx, &self.ends.local)
+    }
+
+    fn get_tls<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        match &self.ends.tls {
+            Some(info) => tls(s.ctx, info),
+            None => Ok(Value::new_null(s.ctx.clone())),
+        }
     }
 
     fn get_worker<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -125,28 +133,63 @@ pub fn install(ctx: &Ctx<'_>) -> Result<()> {
 ///
 /// # Errors
 /// Out of memory.
-pub fn of<'js>(
-    ctx: &Ctx<'js>,
-    (peer, local): (SocketAddr, SocketAddr),
-    worker: usize,
-) -> Result<(Value<'js>, Rc<Own>)> {
-    let context = ExecutionContext::new(peer, local, worker);
+pub fn of<'js>(ctx: &Ctx<'js>, ends: Rc<Ends>, worker: usize) -> Result<(Value<'js>, Rc<Own>)> {
+    let context = ExecutionContext::new(ends, worker);
     let own = context.own().clone();
     Ok((class::instance(ctx, context)?, own))
 }
 
-/// An address object, as `os` has them: `{family, addr, port}`.
+/// An address object, as `os` has them: `{family, addr, port}`; of a Unix socket `{family, path}`, with `pid`,
+/// `uid` and `gid` of who connected it.
 ///
 /// # Errors
 /// Out of memory.
-pub fn address<'js>(ctx: &Ctx<'js>, from: SocketAddr) -> Result<Value<'js>> {
+pub fn address<'js>(ctx: &Ctx<'js>, from: &Address) -> Result<Value<'js>> {
     let object = Object::new(ctx.clone())?;
-    let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // Defined, not assigned: a setter on Object.prototype sees nothing.
+    let put = |name, value| function::define(ctx, &object, name, value, true);
+    let number = |number: f64| Value::new_number(ctx.clone(), number);
+    match from {
+        Address::Ip(from) => {
+            let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+            put(c"family", number(family.into()))?;
+            put(c"addr", value::string(ctx, &from.ip().to_string())?)?;
+            put(c"port", number(from.port().into()))?;
+        }
+        Address::Unix(unix) => {
+            let path = match &unix.name {
+                UnixName::Path(path) => path.to_string_lossy().into_owned(),
+                name => String::from_utf8_lossy(&name.sun_path()).into_owned(),
+            };
+            put(c"family", number(libc::AF_UNIX.into()))?;
+            put(c"path", value::string(ctx, &path)?)?;
+            if let Some(peer) = unix.credentials {
+                put(c"pid", number(peer.pid.into()))?;
+                put(c"uid", number(peer.uid.into()))?;
+                put(c"gid", number(peer.gid.into()))?;
+            }
+        }
+    }
+    Ok(object.into_value())
+}
+
+/// `ctx.tls`.
+fn tls<'js>(ctx: &Ctx<'js>, info: &TlsInfo) -> Result<Value<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let text = |text: Option<&str>| match text {
+        Some(text) => value::string(ctx, text),
+        None => Ok(Value::new_null(ctx.clone())),
+    };
+    let certificate = match &info.peer_certificate {
+        Some(der) => value::uint8_array(ctx, der)?,
+        None => Value::new_null(ctx.clone()),
+    };
     let fields = [
-        (c"family", Value::new_int(ctx.clone(), family)),
-        (c"addr", value::string(ctx, &from.ip().to_string())?),
-        (c"port", Value::new_int(ctx.clone(), from.port().into())),
+        (c"protocol", text(Some(info.protocol))?),
+        (c"cipher", text(Some(&info.cipher))?),
+        (c"sni", text(info.sni.as_deref())?),
+        (c"alpn", text(info.alpn.as_deref())?),
+        (c"peerCertificate", certificate),
     ];
     for (name, field) in fields {
         function::define(ctx, &object, name, field, true)?;
@@ -166,6 +209,7 @@ impl Class for ExecutionContext {
         Member::Method(c"waitUntil", 1, ExecutionContext::wait_until),
         Member::Get(c"peer", ExecutionContext::get_peer),
         Member::Get(c"local", ExecutionContext::get_local),
+        Member::Get(c"tls", ExecutionContext::get_tls),
         Member::Get(c"worker", ExecutionContext::get_worker),
     ];
 }

@@ -233,9 +233,9 @@ fn invoke<'js>(
     handler: &Callee,
     incoming: Incoming,
 ) -> rquickjs::Result<(Value<'js>, Value<'js>)> {
-    let Incoming { head, scheme, body, peer, local, worker } = incoming;
+    let Incoming { head, scheme, body, ends, worker } = incoming;
     let request = class::instance(ctx, Request::incoming(head, scheme, body))?;
-    let context = class::instance(ctx, ExecutionContext::new(peer, local, worker))?;
+    let context = class::instance(ctx, ExecutionContext::new(ends, worker))?;
     let args = [request, handler.env(ctx), context];
     let value = handler.call(ctx, &args)?;
     let [request, ..] = args;

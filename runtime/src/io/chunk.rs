@@ -40,6 +40,12 @@ impl Chunk {
     }
 }
 
+impl From<Vec<u8>> for Chunk {
+    fn from(bytes: Vec<u8>) -> Chunk {
+        Chunk { bytes: if bytes.is_empty() { Bytes::End } else { Bytes::Pooled(bytes) } }
+    }
+}
+
 impl Deref for Chunk {
     type Target = [u8];
 

@@ -15,7 +15,7 @@ use super::modes::set_nonblocking;
 use super::ring::RingListener;
 use super::stream::Stream;
 use super::timer::sleep;
-use super::worker;
+use super::{Backend, worker};
 use crate::log;
 
 /// Connections taken from the kernel's backlog at the close, at most: its usual bound.
@@ -26,6 +26,8 @@ const BACK_OFF: Duration = Duration::from_millis(75);
 /// A listening stream socket of this worker.
 pub struct Listener {
     backend: ListenerBackend,
+    /// Others accept from the same socket.
+    shared: bool,
     /// Accepting fails for want of descriptors or memory, and this has been logged.
     exhausted: Cell<bool>,
 }
@@ -46,14 +48,24 @@ impl Listener {
             Some(ring) => {
                 // With O_NONBLOCK the ring answers EAGAIN where it should wait.
                 set_nonblocking(&fd, false)?;
-                ListenerBackend::Ring(RingListener::new(ring, fd))
+                ListenerBackend::Ring(RingListener::new(ring, fd, false))
             }
             None => {
                 set_nonblocking(&fd, true)?;
                 ListenerBackend::Epoll(EpollListener::new(fd)?)
             }
         };
-        Ok(Listener { backend, exhausted: Cell::new(false) })
+        Ok(Listener { backend, shared: false, exhausted: Cell::new(false) })
+    }
+
+    /// Takes a copy of a socket from whose one queue other workers accept, too. O_NONBLOCK is one for all
+    /// copies, and left as it is: an accept must not wait for long on it, whichever way ([`set_shared_modes`]).
+    pub fn shared(socket: impl Into<OwnedFd>) -> io::Result<Self> {
+        let backend = match worker::ring() {
+            Some(ring) => ListenerBackend::Ring(RingListener::new(ring, socket.into(), true)),
+            None => ListenerBackend::Epoll(EpollListener::new(socket.into())?),
+        };
+        Ok(Listener { backend, shared: true, exhausted: Cell::new(false) })
     }
 
     /// The next connection. Dropping the future loses none. While descriptors or memory are
@@ -122,7 +134,7 @@ impl Listener {
         if let ListenerBackend::Ring(listener) = &self.backend {
             streams.extend(listener.join().await.into_iter().filter_map(|fd| Stream::accepted(fd).ok()));
         }
-        if set_nonblocking(self.fd(), true).is_ok() {
+        if self.shared || set_nonblocking(self.fd(), true).is_ok() {
             let waiting = std::iter::from_fn(|| accept_now(self.fd()).ok());
             streams.extend(waiting.take(BACKLOG_MAX).filter_map(|fd| Stream::new(fd).ok()));
         }
@@ -142,4 +154,12 @@ impl Listener {
             ListenerBackend::Epoll(listener) => listener.fd(),
         }
     }
+}
+
+/// Prepares a listening socket for copies in several workers on `backend`: without O_NONBLOCK for the ring, which would
+/// answer EAGAIN where it should wait. A worker that falls back to epoll then waits for a timer's tick at most where
+/// another one was faster (socket(7), SO_RCVTIMEO).
+pub fn set_shared_modes(socket: BorrowedFd<'_>, backend: Backend) -> io::Result<()> {
+    socket2::SockRef::from(&socket).set_read_timeout(Some(Duration::from_micros(1)))?;
+    set_nonblocking(socket, backend == Backend::Epoll)
 }

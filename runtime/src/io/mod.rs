@@ -4,8 +4,6 @@
 //! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
 //! not know: JavaScript, protocols.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 pub mod budget;
 mod buffers;
 mod choice;
@@ -24,6 +22,7 @@ mod listener;
 pub mod memory;
 mod modes;
 mod notifier;
+mod peer;
 mod pool;
 mod probe;
 pub mod process;
@@ -47,8 +46,9 @@ pub use chunk::Chunk;
 pub use deadline::Deadline;
 pub use ends::{ConnectionEnd, EndWatch};
 pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
-pub use listener::Listener;
+pub use listener::{Listener, set_shared_modes};
 pub use notifier::Notifier;
+pub use peer::unix_sock_addr;
 pub use probe::{Refused, probe, refusal};
 pub use pulse::Pulse;
 pub use socket::{Socket, inherited};
@@ -57,9 +57,6 @@ pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
 pub use worker::{backend, run};
-
-/// Stands for an address that the kernel no longer tells: the peer was gone before we asked.
-pub const UNKNOWN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What carries a worker's I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

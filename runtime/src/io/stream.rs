@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,17 +16,19 @@ use socket2::SockRef;
 use super::chunk::Chunk;
 use super::epoll::EpollStream;
 use super::modes::set_nonblocking;
+use super::peer;
 use super::ring::RingStream;
 use super::socket::Socket;
 use super::tcp_info::TcpInfo;
 use super::worker;
+use crate::address::Address;
 
 /// A connected stream socket (TCP or AF_UNIX) of this worker. One task at a time receives, and
 /// one sends; they may be the same. Dropping it closes it in the background.
 pub struct Stream {
     backend: StreamBackend,
-    peer: OnceCell<Option<SocketAddr>>,
-    local: OnceCell<Option<SocketAddr>>,
+    peer: OnceCell<Option<Address>>,
+    local: OnceCell<Option<Address>>,
 }
 
 enum StreamBackend {
@@ -165,14 +167,14 @@ impl Stream {
         Ok(Socket::new(fd))
     }
 
-    /// The peer's IP address, while it is connected; read once.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        *self.peer.get_or_init(|| SockRef::from(&self.fd()).peer_addr().ok()?.as_socket())
+    /// The peer's address, while it is connected; read once.
+    pub fn peer(&self) -> Option<&Address> {
+        self.peer.get_or_init(|| peer::peer(self.fd())).as_ref()
     }
 
-    /// The local IP address; read once.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        *self.local.get_or_init(|| SockRef::from(&self.fd()).local_addr().ok()?.as_socket())
+    /// The local address; read once.
+    pub fn local(&self) -> Option<&Address> {
+        self.local.get_or_init(|| peer::local(self.fd())).as_ref()
     }
 
     /// The descriptor, for socket options. Do not receive or send through it.

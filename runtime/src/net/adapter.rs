@@ -75,12 +75,11 @@ impl Read for Adapter {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.rest.is_empty() {
-            let rest = &mut this.rest;
-            return this.transport.poll_recv(cx, |bytes| {
-                let fits = bytes.len().min(buffer.remaining());
-                buffer.put_slice(&bytes[..fits]);
-                rest.extend_from_slice(&bytes[fits..]);
-            });
+            let chunk = ready!(this.transport.poll_recv(cx))?;
+            let fits = chunk.len().min(buffer.remaining());
+            buffer.put_slice(&chunk[..fits]);
+            this.rest.extend_from_slice(&chunk[fits..]);
+            return Poll::Ready(Ok(()));
         }
         let left = &this.rest[this.taken..];
         let fits = left.len().min(buffer.remaining());

@@ -7,7 +7,6 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
@@ -20,6 +19,7 @@ use slab::Slab;
 use super::channel::{Channel, QueuedSend};
 use super::failure::ConnectionError;
 use super::flow::Flow;
+use crate::address::Address;
 use crate::io::{ConnectionEnd, EndWatch, Socket, Stream, WaitingRecv, now, sleep, spawn};
 
 /// Bytes of one send.
@@ -32,8 +32,8 @@ const UNREAD: Duration = Duration::from_secs(1);
 /// The two ends of a connection, and what TLS agreed on.
 #[derive(Default)]
 pub(crate) struct Info {
-    pub(crate) peer: Option<SocketAddr>,
-    pub(crate) local: Option<SocketAddr>,
+    pub(crate) peer: Option<Address>,
+    pub(crate) local: Option<Address>,
     pub(crate) alpn: Option<String>,
 }
 
@@ -98,7 +98,9 @@ impl Link {
     pub(crate) fn set_open(&self, transport: Channel, info: Info) -> io::Result<()> {
         let watch = match &transport {
             Channel::Plain(socket) => {
-                socket.set_short_is_all();
+                if !matches!(info.local, Some(Address::Unix(_))) {
+                    socket.set_short_is_all();
+                }
                 socket.with_fd(EndWatch::new)?
             }
             Channel::Tls(stream) => EndWatch::new(stream.stream().fd())?,

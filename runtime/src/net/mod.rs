@@ -7,6 +7,7 @@
 mod adapter;
 mod channel;
 mod dial;
+mod ends;
 mod failure;
 mod flow;
 pub(crate) mod link;
@@ -20,8 +21,9 @@ use std::time::Duration;
 pub(crate) use adapter::{Adapter, TransportWatch, WorkerExecutor, WorkerTimer};
 pub(crate) use channel::{Channel, QueuedSend, RECV_BYTES};
 pub(crate) use dial::{DialError, Step, dial};
+pub use ends::Ends;
 pub(crate) use failure::ConnectionError;
-pub(crate) use transport::Transport;
+pub use transport::Transport;
 
 use crate::io;
 

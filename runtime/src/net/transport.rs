@@ -8,38 +8,67 @@ use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::io::Stream;
+use super::ends::Ends;
+use crate::address::Address;
+use crate::config::Linger;
+use crate::io::{Chunk, Stream};
 use crate::tls::TlsStream;
 
 /// A connected byte stream.
-pub(crate) enum Transport {
+pub enum Transport {
+    /// A socket.
     Plain(Stream),
+    /// TLS over one.
     Tls(Box<TlsStream>),
 }
 
 impl Transport {
-    /// Calls `take` with the next bytes; none at the end of the stream.
-    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<()>> {
+    /// The socket below.
+    pub fn stream(&self) -> &Stream {
         match self {
-            // The chunk goes back to the kernel as soon as it is copied.
-            Transport::Plain(stream) => take(&ready!(stream.poll_recv(cx))?),
-            Transport::Tls(stream) => take(&ready!(stream.poll_recv(cx))?),
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.stream(),
         }
-        Poll::Ready(Ok(()))
+    }
+
+    /// Its ends, and what TLS agreed on.
+    pub fn ends(&self) -> Ends {
+        let stream = self.stream();
+        Ends {
+            peer: stream.peer().cloned().unwrap_or(Address::UNKNOWN),
+            local: stream.local().cloned().unwrap_or(Address::UNKNOWN),
+            tls: match self {
+                Transport::Plain(_) => None,
+                Transport::Tls(stream) => Some(stream.info()),
+            },
+        }
+    }
+
+    /// The next bytes; none at the end of the stream.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        match self {
+            Transport::Plain(stream) => stream.poll_recv(cx),
+            Transport::Tls(stream) => stream.poll_recv(cx).map_ok(Chunk::from),
+        }
+    }
+
+    /// Whether bytes have arrived that nobody has taken: a system call.
+    pub fn has_unread(&self) -> bool {
+        match self {
+            Transport::Plain(stream) => stream.has_unread(),
+            Transport::Tls(stream) => stream.has_unread(),
+        }
     }
 
     /// Whether the peer has closed its direction, though nobody may have read that yet (poll(2),
     /// POLLRDHUP): a system call.
     pub(crate) fn is_hung_up(&self) -> bool {
-        let stream = match self {
-            Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.stream(),
-        };
-        let mut polled = [PollFd::from_borrowed_fd(stream.fd(), PollFlags::RDHUP)];
+        let mut polled = [PollFd::from_borrowed_fd(self.stream().fd(), PollFlags::RDHUP)];
         poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
-    pub(crate) fn start_send(&self, buffer: Vec<u8>) {
+    /// Begins to send all of `buffer`.
+    pub fn start_send(&self, buffer: Vec<u8>) {
         match self {
             Transport::Plain(stream) => stream.start_send(buffer),
             Transport::Tls(stream) => stream.start_send(buffer),
@@ -47,21 +76,43 @@ impl Transport {
     }
 
     /// The result of the last send and its buffer, to be cleared.
-    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
+    pub fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<(io::Result<()>, Vec<u8>)> {
         match self {
             Transport::Plain(stream) => stream.poll_sent(cx),
             Transport::Tls(stream) => stream.poll_sent(cx),
         }
     }
 
+    /// Whether a send is in flight.
+    pub fn is_sending(&self) -> bool {
+        match self {
+            Transport::Plain(stream) => stream.is_sending(),
+            Transport::Tls(stream) => stream.is_sending(),
+        }
+    }
+
     /// Ends our direction, when all that was sent before is with the kernel.
-    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Plain(stream) => {
                 ready!(stream.poll_sent(cx)).0?;
                 Poll::Ready(stream.shutdown(Shutdown::Write))
             }
             Transport::Tls(stream) => stream.poll_shutdown(cx),
+        }
+    }
+
+    /// Throws away what comes after our end, within bounds: see [`Stream::linger`].
+    pub async fn linger(&self, bounds: &Linger, stall_ms: u64) {
+        let discard = |cx: &mut Context<'_>| self.poll_recv(cx).map_ok(|chunk| chunk.len());
+        self.stream().linger(bounds, stall_ms, discard).await;
+    }
+
+    /// Closes once all operations are joined; what was not sent is lost.
+    pub async fn close(self) {
+        match self {
+            Transport::Plain(stream) => stream.close().await,
+            Transport::Tls(stream) => stream.close().await,
         }
     }
 }

@@ -3,23 +3,25 @@
 //! Owns: the order of start and end. Its watch over the workers is in a file of its own. Must not know:
 //! what a worker does.
 
+mod certificate;
 mod watch;
 
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use rustls::ServerConfig;
 
-use crate::app::methods::{self, Methods};
+use crate::address::Address;
+use crate::app::methods::{self, Method, Methods};
 use crate::app::{Blueprint, Engines};
-use crate::config::{Config, IoChoice, NATIVE_STACK_BYTES, Scheme};
+use crate::config::{Config, IoChoice, Listen, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, Backend, Notifier, Pulse};
-use crate::listeners;
+use crate::listeners::{self, Listeners};
 use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
@@ -46,7 +48,7 @@ struct Handle {
     replaced: bool,
     /// Its thread serves no more. Kept for as long as its sockets have not gone to its replacement.
     ended: bool,
-    sockets: Vec<OwnedFd>,
+    sockets: Vec<KeptSocket>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,6 +57,23 @@ impl Handle {
         // A worker that has ended needs no message.
         let _ = self.control.send(message);
         self.bell.notify();
+    }
+}
+
+/// The server's copy of a worker's listening socket, for who takes its place.
+enum KeptSocket {
+    /// Only that worker accepts from it.
+    Own(OwnedFd),
+    /// All workers accept from it: it goes on.
+    Shared,
+}
+
+impl KeptSocket {
+    fn of((listen, socket): &(Listen, OwnedFd)) -> Option<KeptSocket> {
+        match listen.address {
+            Address::Ip(_) => socket.try_clone().ok().map(KeptSocket::Own),
+            Address::Unix(_) => Some(KeptSocket::Shared),
+        }
     }
 }
 
@@ -74,7 +93,8 @@ pub struct Server {
     protocols: Protocols,
     backend: Backend,
     refused: Option<String>,
-    addresses: Vec<(Scheme, SocketAddr)>,
+    listeners: Listeners,
+    tls: Option<Arc<ServerConfig>>,
     workers: Vec<Handle>,
     events: (Sender<Event>, Receiver<Event>),
     signals: Receiver<Signal>,
@@ -97,15 +117,16 @@ impl Server {
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
-        let (rows, addresses) = listeners::bind(&config.listen, config.workers)?;
+        let tls = certificate::read(&config)?;
+        let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
-        let schemes = config.listen.iter().map(|listen| listen.scheme);
         let mut server = Server {
             blueprint,
             protocols,
             backend,
             refused,
-            addresses: schemes.zip(addresses).collect(),
+            listeners,
+            tls,
             workers: Vec::new(),
             events: unbounded(),
             signals,
@@ -123,8 +144,10 @@ impl Server {
             server.workers.clear();
             server.events = unbounded();
             (server.backend, server.refused) = (Backend::Epoll, Some(refused));
-            let again = (0..server.config.workers).map(|_| listeners::bind_again(&server.addresses));
-            opened = again.collect::<Result<_>>().and_then(|rows| server.open(rows));
+            opened = server.listeners.set_backend(Backend::Epoll).and_then(|()| {
+                let again = (0..server.config.workers).map(|_| server.listeners.row());
+                again.collect::<Result<_>>().and_then(|rows| server.open(rows))
+            });
         }
         match opened {
             Ok(()) => Ok(server),
@@ -150,7 +173,7 @@ impl Server {
         let (control, orders) = unbounded();
         let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
         let engines = Engines::of(life);
-        let sockets = row.iter().filter_map(|(_, s)| s.try_clone().ok()).map(Into::into).collect();
+        let sockets = row.iter().filter_map(KeptSocket::of).collect();
         let seed = Seed {
             life,
             number,
@@ -159,6 +182,7 @@ impl Server {
             backend,
             protocols: self.protocols.clone(),
             listeners: row,
+            tls: self.tls.clone(),
             seats_max: self.seats_max,
             pulse: pulse.clone(),
             serving: serving.clone(),
@@ -249,23 +273,31 @@ impl Server {
 
     /// Names what each listener speaks, and refuses one that the app has no handler for.
     fn settle_schemes(&mut self, methods: Methods) -> Result<()> {
-        for (scheme, addr) in &mut self.addresses {
-            if *scheme == Scheme::Auto {
-                *scheme = methods.scheme();
+        for listen in self.listeners.all_mut() {
+            if listen.scheme == Scheme::Auto {
+                listen.scheme = methods.scheme();
             }
-            if methods.serving(*scheme).is_none() {
-                let (name, method) = (scheme_name(*scheme), methods::wanted(*scheme));
-                let text = format!("{} has no handler for {name}://{addr}", self.config.app.display());
-                return Err(Error::new(ErrorKind::App, text)
-                    .remedy(format!("Its default export needs a method {method}.")));
+            let (app, url) = (self.config.app.display(), listen.url());
+            match methods.serving(listen.scheme) {
+                None => {
+                    let method = methods::wanted(listen.scheme);
+                    return Err(Error::new(ErrorKind::App, format!("{app} has no handler for {url}"))
+                        .remedy(format!("Its default export needs a method {method}.")));
+                }
+                Some(Method::Accept) if listen.tls => {
+                    let text = format!("{app}: accept(fd) cannot serve {url}: TLS is not in the descriptor");
+                    return Err(Error::new(ErrorKind::App, text)
+                        .remedy("Give its default export a method connect(socket) instead."));
+                }
+                Some(_) => {}
             }
         }
         Ok(())
     }
 
-    /// The addresses listened on, `scheme://host:port` each.
+    /// The addresses listened on, `scheme://host:port` or `unix:path` each.
     pub fn addresses(&self) -> Vec<String> {
-        self.addresses.iter().map(|(scheme, addr)| format!("{}://{addr}", scheme_name(*scheme))).collect()
+        self.listeners.all().map(Listen::url).collect()
     }
 
     /// The backend's name, and why it is not io_uring.
@@ -318,6 +350,7 @@ impl Server {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{why}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
+        self.listeners.close();
         for worker in &mut self.workers {
             // Ours are copies: a listener closes when the last one is gone.
             worker.sockets.clear();
@@ -359,11 +392,6 @@ impl Server {
         log::flush();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
-}
-
-/// The scheme of a listener's address, as it is shown.
-fn scheme_name(scheme: Scheme) -> &'static str {
-    if scheme == Scheme::Tcp { "tcp" } else { "http" }
 }
 
 /// Waits a moment for a thread's end; whether it came.

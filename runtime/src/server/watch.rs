@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::Shutdown;
 
-use super::{Handle, Server, WATCH};
+use super::{Handle, KeptSocket, Server, WATCH};
 use crate::error::Result;
 use crate::io::{Backend, Pulse, memory};
 use crate::listeners;
@@ -141,6 +141,8 @@ impl Server {
         let mut free = self.workers.iter().filter(serves).filter(|worker| !stands(worker)).cycle();
         for worker in self.workers.iter().filter(serves).filter(|worker| stands(worker)) {
             for (index, socket) in worker.sockets.iter().enumerate() {
+                // All workers accept from one that they share.
+                let KeptSocket::Own(socket) = socket else { continue };
                 let Some(other) = free.next() else { return };
                 let room = self.seats_max.saturating_sub(other.serving.connections());
                 let taken = listeners::take_waiting(socket, room, || stands(worker));
@@ -255,7 +257,7 @@ impl Server {
     }
 
     fn replace(&mut self, number: usize, backend: Backend) -> Result<()> {
-        let row = listeners::bind_again(&self.addresses)?;
+        let row = self.listeners.row()?;
         let handle = self.spawn(number, row, backend)?;
         self.workers.push(handle);
         Ok(())
@@ -270,11 +272,13 @@ impl Server {
         let left = |w: &Handle| w.number == number && w.replaced && !w.sockets.is_empty();
         let Some(old) = self.workers.iter().position(left) else { return };
         for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
+            let KeptSocket::Own(socket) = socket else { continue };
             let waiting = listeners::take_waiting(&socket, usize::MAX, || true);
             // An error means that it no longer listens.
             let _ = rustix::net::shutdown(&socket, Shutdown::Both);
             self.workers[fresh].tell(Control::Adopt(index, waiting));
         }
+        self.listeners.wake_all(self.workers.len());
         self.workers[old].tell(Control::Drain);
         self.blueprint.give_up(self.workers[old].life);
         if self.workers[old].ended {
@@ -333,7 +337,8 @@ mod tests {
             args: Vec::new(),
             file: None,
             env: Vec::new(),
-            listen: vec![Listen { scheme: Scheme::Tcp, addr: ([127, 0, 0, 1], 0).into() }],
+            listen: vec![Listen::new(Scheme::Tcp, SocketAddr::from(([127, 0, 0, 1], 0)))],
+            tls: Vec::new(),
             workers: 1,
             io: IoChoice::Auto,
             dev: false,
@@ -375,7 +380,7 @@ mod tests {
         let protocols = Protocols::default().with(Method::Accept, Answer);
         let server = Server::start(config(app.clone()), protocols).expect("a server");
         std::fs::remove_file(app).expect("remove");
-        let addr = server.addresses[0].1;
+        let addr = server.listeners.all().next().and_then(|it| it.address.ip()).expect("an address");
         let thread = std::thread::spawn(move || server.run());
         assert_eq!(answer(addr).expect("an answer"), "Some(Uring)");
         Some((addr, thread))

@@ -3,6 +3,7 @@
 //! Owns: the roots, read once a process, rustls's configuration, and its session over a stream. Must not
 //! know: what is spoken over it.
 
+mod info;
 mod stream;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
+pub use info::TlsInfo;
 pub use stream::TlsStream;
 
 use crate::causes::BoxError;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
+use super::info::TlsInfo;
 use crate::io::Stream;
 
 /// A TLS connection. One task at a time receives, and one sends; they may be the same. Dropping it
@@ -88,6 +89,16 @@ impl TlsStream {
     /// The protocol that both sides agreed on (RFC 7301).
     pub fn alpn(&self) -> Option<Vec<u8>> {
         self.session.borrow().alpn_protocol().map(<[u8]>::to_vec)
+    }
+
+    /// What both sides agreed on.
+    pub fn info(&self) -> TlsInfo {
+        TlsInfo::of(&self.session.borrow())
+    }
+
+    /// Whether bytes have come that nobody has taken: records that are not read yet may be among them.
+    pub fn has_unread(&self) -> bool {
+        !self.received.borrow().is_empty() || self.stream.has_unread()
     }
 
     /// The stream below, for its addresses and options.

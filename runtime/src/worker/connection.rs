@@ -1,18 +1,20 @@
-//! One accepted connection: its socket, its seat in the worker, the time that it may be idle.
+//! One accepted connection: its transport, its seat in the worker, the time that it may be idle.
 //!
 //! Owns: receiving and sending, the deadline between requests, the end in three steps (stop new operations,
 //! join those in flight, close). Must not know: what is spoken, how long a request may take.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::io::Result as IoResult;
-use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::state::{Seat, Worker};
-use crate::io::{self, Chunk, Deadline, Stream};
+use crate::address::Address;
+use crate::io::{self, Chunk, Deadline};
+use crate::net::{Ends, Transport};
+use crate::tls::TlsInfo;
 
 /// Why nothing was received or sent.
 #[derive(Debug)]
@@ -28,7 +30,9 @@ pub enum Stopped {
 /// A connection of this worker. What is received and sent for a request has the deadlines of that request;
 /// those of the connection bound what is between requests.
 pub struct Connection {
-    stream: Stream,
+    transport: Transport,
+    /// Read with the first request that wants to know them.
+    ends: OnceCell<Rc<Ends>>,
     worker: Rc<Worker>,
     /// A request is in the middle.
     busy: Cell<bool>,
@@ -78,9 +82,11 @@ impl SendWatch {
 }
 
 impl Connection {
-    /// Takes over an accepted socket.
-    pub fn new(stream: Stream, worker: Rc<Worker>, seat: Seat) -> Self {
-        Connection { stream, worker, busy: Cell::new(false), deadline: Deadline::new(), _seat: seat }
+    /// Takes over what has been accepted; `ends` where a proxy has said who is at them.
+    pub fn new(transport: Transport, ends: Option<Ends>, worker: Rc<Worker>, seat: Seat) -> Self {
+        let (busy, deadline) = (Cell::new(false), Deadline::new());
+        let ends = ends.map_or_else(OnceCell::new, |ends| OnceCell::from(Rc::new(ends)));
+        Connection { transport, ends, worker, busy, deadline, _seat: seat }
     }
 
     /// The worker that serves it.
@@ -88,21 +94,26 @@ impl Connection {
         &self.worker
     }
 
-    /// The client's address.
-    pub fn peer(&self) -> SocketAddr {
-        self.stream.peer_addr().unwrap_or(io::UNKNOWN_ADDRESS)
+    /// Its two ends, and what TLS between them agreed on.
+    pub fn ends(&self) -> &Rc<Ends> {
+        self.ends.get_or_init(|| Rc::new(self.transport.ends()))
     }
 
-    /// Ours.
-    pub fn local(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap_or(io::UNKNOWN_ADDRESS)
+    /// The client's address.
+    pub fn peer(&self) -> &Address {
+        &self.ends().peer
+    }
+
+    /// What TLS agreed on; `None` on a plain connection.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.ends().tls.as_ref()
     }
 
     /// Says whether a request is in the middle, from its first byte to the last of its answer. A drain ends a
     /// connection at once that is not busy; should its worker end, a busy one ends with a reset.
     pub fn set_busy(&self, busy: bool) {
         self.busy.set(busy);
-        self.stream.set_resets(busy);
+        self.transport.stream().set_resets(busy);
     }
 
     /// Bounds [`Connection::recv_in_time`] from now on, in milliseconds from now.
@@ -112,7 +123,7 @@ impl Connection {
 
     /// The next bytes, empty at the end of the stream, for who bounds the time itself.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<IoResult<Chunk>> {
-        self.stream.poll_recv(cx)
+        self.transport.poll_recv(cx)
     }
 
     /// The next bytes, empty at the end of the stream; bounded by the deadline, and by a drain while the
@@ -122,14 +133,14 @@ impl Connection {
     /// Why nothing came.
     pub async fn recv_in_time(&self) -> Result<Chunk, Stopped> {
         poll_fn(|cx| {
-            if let Poll::Ready(result) = self.stream.poll_recv(cx) {
+            if let Poll::Ready(result) = self.transport.poll_recv(cx) {
                 return Poll::Ready(result.map_err(Stopped::Failed));
             }
             if self.deadline.poll_expired(cx).is_ready() {
                 return Poll::Ready(Err(Stopped::TimedOut));
             }
             // A request that came before the drain, and is not yet read, is still answered.
-            if !self.busy.get() && self.worker.is_draining() && !self.stream.has_unread() {
+            if !self.busy.get() && self.worker.is_draining() && !self.transport.has_unread() {
                 return Poll::Ready(Err(Stopped::Draining));
             }
             Poll::Pending
@@ -137,25 +148,25 @@ impl Connection {
         .await
     }
 
-    /// Begins to send all of `buffer`: see [`Stream::start_send`].
+    /// Begins to send all of `buffer`: see [`io::Stream::start_send`].
     pub fn start_send(&self, buffer: Vec<u8>) {
-        self.stream.start_send(buffer);
+        self.transport.start_send(buffer);
     }
 
     /// Whether a send is in flight.
     pub fn is_sending(&self) -> bool {
-        self.stream.is_sending()
+        self.transport.is_sending()
     }
 
     /// The end of the last send, once, and its buffer for the next; at once where nothing was sent since. For
     /// who bounds the time itself.
     pub fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<IoResult<Vec<u8>>> {
-        self.stream.poll_sent(cx).map(|(result, buffer)| result.map(|()| buffer))
+        self.transport.poll_sent(cx).map(|(result, buffer)| result.map(|()| buffer))
     }
 
-    /// Grows while the peer takes what is sent: see [`Stream::send_progress`].
+    /// Grows while the peer takes what is sent: see [`io::Stream::send_progress`].
     pub fn send_progress(&self) -> u64 {
-        self.stream.send_progress()
+        self.transport.stream().send_progress()
     }
 
     /// Waits until what was sent last is on its way, as long as the peer takes some of it every
@@ -177,36 +188,52 @@ impl Connection {
 
     /// Ends the connection: what is being sent goes out, the client gets our FIN, and what it still
     /// sends is dropped within bounds, so that an answer in flight is not lost to a reset
-    /// ([`Stream::linger`]). Then all operations are joined and the socket closed.
+    /// ([`io::Stream::linger`]). Then all operations are joined and the socket closed.
     pub async fn close_gently(self) {
         self.set_busy(false);
         let limits = &self.worker.config.limits;
-        if self.sent(limits.write_stall_ms_max).await.is_err() {
+        let stall_ms = limits.write_stall_ms_max;
+        if self.sent(stall_ms).await.is_err() {
             return self.abort().await;
         }
-        if self.stream.shutdown(Shutdown::Write).is_ok() {
-            let discard = |cx: &mut Context<'_>| self.stream.poll_recv(cx).map_ok(|chunk| chunk.len());
-            self.stream.linger(&limits.linger, limits.write_stall_ms_max, discard).await;
+        match self.finished(stall_ms).await {
+            Ok(()) => self.transport.linger(&limits.linger, stall_ms).await,
+            Err(Stopped::TimedOut) => return self.abort().await,
+            Err(_) => {}
         }
-        self.stream.close().await;
+        self.transport.close().await;
+    }
+
+    /// Waits until our direction is ended: a FIN, under TLS after a close_notify.
+    async fn finished(&self, stall_ms: u64) -> Result<(), Stopped> {
+        let mut watch = SendWatch::new(stall_ms);
+        poll_fn(|cx| {
+            if let Poll::Ready(finished) = self.transport.poll_shutdown(cx) {
+                return Poll::Ready(finished.map_err(Stopped::Failed));
+            }
+            let stalled = watch.poll_stalled(&self.deadline, || self.send_progress(), cx);
+            stalled.map(|()| Err(Stopped::TimedOut))
+        })
+        .await
     }
 
     /// Closes once all operations are joined; what was not sent is lost.
     pub async fn close(self) {
         self.set_busy(false);
-        self.stream.close().await;
+        self.transport.close().await;
     }
 
     /// Closes with a reset: nothing of the peer's or ours is worth waiting for.
     pub async fn abort(self) {
         self.set_busy(false);
         // It fails only on a socket that is reset already.
-        let _ = self.stream.set_linger_zero();
-        self.stream.close().await;
+        let _ = self.transport.stream().set_linger_zero();
+        self.transport.close().await;
     }
 
     /// The parts, for a handler that works on the socket itself.
-    pub fn into_parts(self) -> (Stream, Rc<Worker>, Seat) {
-        (self.stream, self.worker, self._seat)
+    pub fn into_parts(self) -> (Transport, Rc<Ends>, Rc<Worker>, Seat) {
+        let ends = self.ends().clone();
+        (self.transport, ends, self.worker, self._seat)
     }
 }

@@ -3,12 +3,12 @@
 //! Owns: the accept loops, a task for each connection, the answer to control messages, its own end. Must not
 //! know: what is spoken, signals, other workers.
 
+mod admission;
 mod connection;
 mod protocol;
 mod state;
 
 use std::future::{Future, poll_fn};
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -17,14 +17,20 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, Sender};
+use rustls::ServerConfig;
 
+use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
 pub use self::protocol::{Protocol, Protocols};
 pub use self::state::{Seat, Worker};
 
+pub use crate::net::{Ends, Transport};
+pub use crate::tls::TlsInfo;
+
+use crate::address::Address;
 use crate::app::methods::Methods;
 use crate::app::{App, Blueprint, Engines};
-use crate::config::{Config, Scheme};
+use crate::config::{Config, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
 use crate::log;
@@ -70,7 +76,9 @@ pub struct Seed {
     /// The protocols.
     pub protocols: Protocols,
     /// Bound sockets, with what is spoken there; the worker listens once it is ready.
-    pub listeners: Vec<(Scheme, TcpListener)>,
+    pub listeners: Vec<(Listen, OwnedFd)>,
+    /// The server's side of TLS, for the listeners that speak it.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Connections that it may have open.
     pub seats_max: usize,
     /// What shows that it turns.
@@ -129,6 +137,7 @@ async fn serve(seed: Seed) -> Result<()> {
         blueprint,
         protocols,
         listeners,
+        tls,
         seats_max,
         pulse,
         serving,
@@ -157,16 +166,21 @@ async fn serve(seed: Seed) -> Result<()> {
         }
     }
     let mut accepting = Vec::new();
-    let mut spoken = Vec::new();
-    for (scheme, socket) in listeners {
-        let protocol = protocol_for(scheme, methods, &protocols)?;
+    let mut admissions = Vec::new();
+    for (listen, socket) in listeners {
+        let protocol = protocol_for(listen.scheme, methods, &protocols)?;
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
-        let listener = Listener::new(socket).map_err(|e| Error::system("listener", e))?;
-        spoken.push(protocol.clone());
-        accepting.push(io::spawn(accept(worker.clone(), listener, protocol)));
+        let listener = match listen.address {
+            Address::Ip(_) => Listener::new(socket),
+            Address::Unix(_) => Listener::shared(socket),
+        };
+        let listener = listener.map_err(|e| Error::system("listener", e))?;
+        let admission = Admission::new(protocol, tls.clone().filter(|_| listen.tls));
+        admissions.push(admission.clone());
+        accepting.push(io::spawn(accept(worker.clone(), listener, admission)));
     }
     let _ = events.send(Event::Listening(life));
-    follow(&worker, &control, &bell, accepting, &spoken).await;
+    follow(&worker, &control, &bell, accepting, &admissions).await;
     Ok(())
 }
 
@@ -199,7 +213,7 @@ async fn follow(
     control: &Receiver<Control>,
     bell: &Notifier,
     accepting: Vec<JoinHandle<()>>,
-    spoken: &[Arc<dyn Protocol>],
+    admissions: &[Rc<Admission>],
 ) {
     let mut accepting = Some(accepting);
     let mut drain: Option<JoinHandle<()>> = None;
@@ -210,7 +224,7 @@ async fn follow(
                 Control::Listen => {}
                 Control::Adopt(index, sockets) => {
                     for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
-                        seat(worker, stream, &spoken[index]);
+                        seat(worker, stream, &admissions[index]);
                     }
                 }
                 Control::Drain => {
@@ -253,7 +267,7 @@ fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Resu
 }
 
 /// Accepts until a drain; a full worker accepts no more until a seat is free.
-async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protocol>) {
+async fn accept(worker: Rc<Worker>, listener: Listener, admission: Rc<Admission>) {
     while !worker.is_draining() {
         if worker.is_full() {
             listener.pause();
@@ -270,7 +284,7 @@ async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protoc
             },
         });
         match accepted.await {
-            Some(Ok(stream)) => seat(&worker, stream, &protocol),
+            Some(Ok(stream)) => seat(&worker, stream, &admission),
             // listen(2), accept(2): it no longer listens. A replacement of this worker has taken over,
             // and the order to drain is on its way.
             Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidInput => {
@@ -286,15 +300,15 @@ async fn accept(worker: Rc<Worker>, listener: Listener, protocol: Arc<dyn Protoc
         }
     }
     for stream in listener.close().await {
-        seat(&worker, stream, &protocol);
+        seat(&worker, stream, &admission);
     }
 }
 
 /// Gives a connection its task.
-fn seat(worker: &Rc<Worker>, stream: Stream, protocol: &Arc<dyn Protocol>) {
+fn seat(worker: &Rc<Worker>, stream: Stream, admission: &Rc<Admission>) {
     let seat = Seat::take(worker);
     let (worker, key) = (worker.clone(), seat.key());
-    let mut serving = protocol.serve(Connection::new(stream, worker.clone(), seat));
+    let mut serving = admission.serve(stream, worker.clone(), seat);
     io::spawn(poll_fn(move |cx| {
         let poll = serving.as_mut().poll(cx);
         if poll.is_pending() {

@@ -5,12 +5,11 @@
 
 use std::future::Future;
 use std::io::Result as IoResult;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use runtime::app::fetch::{BodyError, Head, Reply};
-use runtime::worker::Stopped;
+use runtime::worker::{Ends, Stopped};
 
 use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
@@ -26,9 +25,6 @@ const CUT: Rejection = Rejection::bad("body: the connection ended");
 
 /// Later requests received while one is with the app; beyond, they wait in the kernel.
 const EARLY_BYTES_MAX: usize = 16 << 10;
-
-/// The scheme of all requests: listeners speak plain TCP.
-const SCHEME: &str = "http";
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,11 +140,11 @@ impl Wire for Message<'_> {
     }
 
     fn scheme(&self) -> &'static str {
-        SCHEME
+        if self.buffered.connection.tls().is_some() { "https" } else { "http" }
     }
 
-    fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (self.buffered.connection.peer(), self.buffered.connection.local())
+    fn ends(&self) -> Rc<Ends> {
+        self.buffered.connection.ends().clone()
     }
 
     fn has_body(&self) -> bool {

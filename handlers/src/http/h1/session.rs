@@ -141,7 +141,7 @@ impl Session {
     #[cold]
     fn refuse(&mut self, rejection: &Rejection) -> Closing {
         let connection = &self.buffered.connection;
-        failure::log_limit(rejection, connection.worker(), || connection.peer());
+        failure::log_limit(rejection, connection.worker(), || connection.peer().clone());
         let out = &mut self.buffered.out;
         clock::with_date(|date| encode_error(out, rejection.status, ResponseContext::CLOSE, date));
         Closing::Gently

@@ -1,4 +1,5 @@
-//! Accepting on the ring: one multishot operation a listener.
+//! Accepting on the ring: one multishot operation a listener; one for each connection where others accept from the
+//! same socket.
 //!
 //! Owns: connections that the kernel has accepted and nobody has taken yet; none is dropped but
 //! with its listener. Must not know: how many connections are wanted; that is what pausing is for.
@@ -18,6 +19,8 @@ use super::{ACCEPT, ACCEPT_CANCEL, Ring, State, tag};
 
 pub(super) struct Acceptor {
     fd: OwnedFd,
+    /// Others accept from it, too.
+    shared: bool,
     queue: VecDeque<OwnedFd>,
     armed: bool,
     cancelling: bool,
@@ -37,10 +40,11 @@ pub(crate) struct RingListener {
 }
 
 impl RingListener {
-    pub(crate) fn new(ring: Rc<Ring>, fd: OwnedFd) -> Self {
+    pub(crate) fn new(ring: Rc<Ring>, fd: OwnedFd, shared: bool) -> Self {
         let raw = fd.as_raw_fd();
         let slot = ring.state.borrow_mut().acceptors.insert(Acceptor {
             fd,
+            shared,
             queue: VecDeque::new(),
             armed: false,
             cancelling: false,
@@ -125,7 +129,13 @@ impl Ring {
         acceptor.inflight += 1;
         state.inflight += 1;
         let fd = Fd(acceptor.fd.as_raw_fd());
-        let entry = opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build();
+        let entry = match acceptor.shared {
+            false => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build(),
+            // The kernel wakes the first that waits: a multishot operation would stay the first, and get them all.
+            true => opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut())
+                .flags(libc::SOCK_CLOEXEC)
+                .build(),
+        };
         // SAFETY: the entry points at no memory.
         unsafe { self.queues.push(entry.user_data(tag(ACCEPT, slot))) };
     }

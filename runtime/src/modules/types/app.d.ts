@@ -27,13 +27,33 @@ declare namespace JSServe {
    */
   type Environment = { readonly [name: string]: string };
 
-  /** An end of a connection. */
+  /** An end of a connection: an IP address and a port, or a Unix socket, which has a path and neither. */
   interface Peer {
-    /** AF_INET or AF_INET6 of `os`. */
+    /** AF_INET, AF_INET6 or AF_UNIX of `os`. */
     family: number;
     /** An IPv4 or IPv6 literal. */
     addr: string;
     port: number;
+    /** Of a Unix socket: a path, `"\0name"` for an abstract name, empty where it has none. */
+    path?: string;
+    /** Who connected a Unix socket. */
+    pid?: number;
+    uid?: number;
+    gid?: number;
+  }
+
+  /** What a connection's TLS is. */
+  interface TlsConnection {
+    /** "TLSv1.3" or "TLSv1.2". */
+    protocol: string;
+    /** The cipher suite's IANA name. */
+    cipher: string;
+    /** The host name that the client asked for, in lower case. */
+    sni: string | null;
+    /** The protocol that both sides agreed on. */
+    alpn: string | null;
+    /** The client's certificate in DER, where it was asked for one. */
+    peerCertificate: Uint8Array | null;
   }
 }
 
@@ -45,6 +65,8 @@ interface ExecutionContext {
   readonly peer: JSServe.Peer;
   /** The server's end. */
   readonly local: JSServe.Peer;
+  /** What TLS agreed on; null on a plain connection. */
+  readonly tls: JSServe.TlsConnection | null;
   /** The number of the worker that runs this handler, from 0. */
   readonly worker: number;
 }

@@ -166,7 +166,7 @@ fn info<'js>(ctx: &Ctx<'js>, link: &Link) -> Result<Value<'js>> {
         Some(text) => value::string(ctx, &text),
         None => Ok(Value::new_null(ctx.clone())),
     };
-    let (peer, local) = known.map_or((None, None), |info| (info.peer, info.local));
+    let (peer, local) = known.map_or((None, None), |info| (info.peer.as_ref(), info.local.as_ref()));
     let fields = [
         (c"remoteAddress", text(peer.map(|addr| addr.to_string()))?),
         (c"localAddress", text(local.map(|addr| addr.to_string()))?),

@@ -6,20 +6,20 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
 use rquickjs::{Ctx, Value};
 
 use super::Handle;
-use crate::io::{Stream, UNKNOWN_ADDRESS, sleep_until};
+use super::address::Security;
+use crate::io::sleep_until;
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::Engine;
-use crate::js::{held, internal};
-use crate::net::Channel;
+use crate::js::{held, internal, value};
 use crate::net::link::{Info, Link};
+use crate::net::{Channel, Ends, Transport};
 
 /// How long a client may be waited for.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +34,7 @@ pub struct Patience {
 pub struct Inbound {
     socket: RefCell<Option<Held>>,
     link: Rc<Link>,
-    peer: SocketAddr,
-    local: SocketAddr,
+    security: Security,
     patience: Patience,
     engine: Rc<Engine>,
 }
@@ -45,23 +44,22 @@ impl Inbound {
     ///
     /// # Errors
     /// It was reset before it was served.
-    pub fn open(engine: &Rc<Engine>, stream: Stream, patience: Patience) -> io::Result<Inbound> {
-        let (peer, local) = (stream.peer_addr(), stream.local_addr());
+    pub fn open(
+        engine: &Rc<Engine>,
+        transport: Transport,
+        ends: &Ends,
+        patience: Patience,
+    ) -> io::Result<Inbound> {
+        let alpn = ends.tls.as_ref().and_then(|tls| tls.alpn.clone());
+        let info = Info { peer: Some(ends.peer.clone()), local: Some(ends.local.clone()), alpn };
+        let security = if ends.tls.is_some() { Security::On } else { Security::Off };
+        let channel = match transport {
+            Transport::Plain(stream) => Channel::Plain(stream.into_socket()?),
+            Transport::Tls(stream) => Channel::Tls(stream),
+        };
         let link = Link::new();
-        link.set_open(Channel::Plain(stream.into_socket()?), Info { peer, local, alpn: None })?;
-        Ok(Inbound {
-            socket: RefCell::default(),
-            link,
-            peer: peer.unwrap_or(UNKNOWN_ADDRESS),
-            local: local.unwrap_or(UNKNOWN_ADDRESS),
-            patience,
-            engine: engine.clone(),
-        })
-    }
-
-    /// The client's address, and ours.
-    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
-        (self.peer, self.local)
+        link.set_open(channel, info)?;
+        Ok(Inbound { socket: RefCell::default(), link, security, patience, engine: engine.clone() })
     }
 
     /// The `Socket` that JavaScript sees; once.
@@ -71,7 +69,8 @@ impl Inbound {
     pub fn socket<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
         let accept = Held::new(internal::exports(ctx, super::SOCKET)?.get("accept")?);
         let handle = class::instance(ctx, Handle::new(ctx, self.link.clone(), None, None))?;
-        let socket = held::call(ctx, &accept, None, &[handle])?;
+        let kind = value::string(ctx, self.security.name())?;
+        let socket = held::call(ctx, &accept, None, &[handle, kind])?;
         *self.socket.borrow_mut() = Some(Held::new(socket.clone()));
         Ok(socket)
     }

@@ -71,7 +71,7 @@ async fn establish(plan: Plan) -> Result<(Channel, Info), ConnectionError> {
         }
         Plan::Upgrade(link, terms) => (link.hand_over()?, Some(terms)),
     };
-    let mut info = Info { peer: stream.peer_addr(), local: stream.local_addr(), alpn: None };
+    let mut info = Info { peer: stream.peer().cloned(), local: stream.local().cloned(), alpn: None };
     let Some(terms) = terms else {
         let socket = stream.into_socket().map_err(|error| ConnectionError::of("connect", &error))?;
         return Ok((Channel::Plain(socket), info));

@@ -370,7 +370,7 @@ export const connect = (address, options = undefined) => {
 };
 
 /** A connection that came in: its handler may answer after the client's end. */
-export const accept = (link) => make(link, 'off', true, WRITABLE_BYTES, () => links.open(link));
+export const accept = (link, kind) => make(link, kind, true, WRITABLE_BYTES, () => links.open(link));
 export const end = (socket) => close(recordOf(socket), false, undefined);
 export const cut = (socket) => cutOff(recordOf(socket), failure('the handler failed', 'ECONNABORTED'));
 

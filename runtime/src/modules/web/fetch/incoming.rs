@@ -4,13 +4,13 @@
 //! protocol that carried it.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
 use crate::modules::web::streams::source::ByteSource;
+use crate::net::Ends;
 
 /// A request head that some protocol parsed; shared, so that the parser can use its memory again.
 pub trait Head {
@@ -32,10 +32,8 @@ pub struct Incoming {
     pub scheme: &'static str,
     /// Its body; `None` where the framing says that there is none.
     pub body: Option<IncomingBody>,
-    /// The client's address.
-    pub peer: SocketAddr,
-    /// Ours.
-    pub local: SocketAddr,
+    /// The client's address, and ours.
+    pub ends: Rc<Ends>,
     /// The number of the worker that serves it.
     pub worker: usize,
 }
