@@ -12,8 +12,8 @@ use runtime::error::{Error, Result};
 
 use super::accounts;
 
-const FORM: &str = "Write http://HOST:PORT, https://, tcp:// or tls://, as http://127.0.0.1:8080 or tcp://[::1]:9000; \
-     for a Unix socket unix:PATH, https+unix:, tcp+unix: or tls+unix:, with unix:@NAME for an abstract name.";
+const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0.1:8080 or tcp://[::1]:9000; https:// \
+     and tls:// are the same over TLS. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
 
 /// The listeners of one `--listen` value; a name with addresses in both families gives two.
 ///
