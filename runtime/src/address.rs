@@ -1,6 +1,6 @@
 //! An end of a connection, or the place of a listener: an IP address with its port, or a Unix socket.
 //!
-//! Owns: [`Address`], how it is written and read. Must not know: sockets, who speaks there.
+//! Owns: [`Address`] and [`Network`], how they are written and read. Must not know: sockets, who speaks there.
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
@@ -128,6 +128,46 @@ impl fmt::Display for Address {
     }
 }
 
+/// The IP addresses that begin with the same bits, as `192.0.2.0/24` has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether `ip` is one of them. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) is an IPv4 address.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        let same = |ours: u128, theirs: u128, width: u32| {
+            let shift = width - u32::from(self.bits);
+            shift >= width || ours >> shift == theirs >> shift
+        };
+        match (self.base, ip.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(ip)) => same(ours.to_bits().into(), ip.to_bits().into(), 32),
+            (IpAddr::V6(ours), IpAddr::V6(ip)) => same(ours.to_bits(), ip.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// `192.0.2.0/24`, `2001:db8::/32`, or an address, which is its own network.
+impl FromStr for Network {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Network, NotAnAddress> {
+        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.parse().map_err(|_| NotAnAddress)?;
+        let width: u8 = if base.is_ipv4() { 32 } else { 128 };
+        let digits = |bits: &str| !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit());
+        let bits = match bits {
+            None => width,
+            Some(bits) if digits(bits) => bits.parse().map_err(|_| NotAnAddress)?,
+            Some(_) => return Err(NotAnAddress),
+        };
+        if bits > width { Err(NotAnAddress) } else { Ok(Network { base, bits }) }
+    }
+}
+
 /// What is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAnAddress;
@@ -162,6 +202,26 @@ mod tests {
         }
         for text in ["", "127.0.0.1", "localhost:80", "unix:@", "unix:/a\0b"] {
             assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_has_the_addresses_that_begin_as_it_does() {
+        for (network, inside, outside) in [
+            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", "::ffff:11.0.0.0"),
+            ("0.0.0.0/0", "255.0.0.1", "::1"),
+            ("2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::"),
+            ("::/0", "ffff::", "127.0.0.1"),
+            ("::1/128", "::1", "::2"),
+        ] {
+            let network: Network = network.parse().expect(network);
+            assert!(network.has(inside.parse().expect(inside)), "{network:?} {inside}");
+            assert!(!network.has(outside.parse().expect(outside)), "{network:?} {outside}");
+        }
+        for text in ["", "/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "::/129", "10.0.0/8", "localhost"] {
+            assert_eq!(text.parse::<Network>(), Err(NotAnAddress), "{text}");
         }
     }
 

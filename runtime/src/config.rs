@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::address::Address;
+use crate::address::{Address, Network};
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,40 @@ impl Default for SocketFile {
     fn default() -> Self {
         SocketFile { mode: 0o660, owner: None, group: None }
     }
+}
+
+/// Whose word on where a client is, and what it asked for, is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Those with an address in one of these.
+    pub networks: Vec<Network>,
+    /// Those that connect to a Unix socket.
+    pub unix: bool,
+}
+
+impl TrustedProxies {
+    /// Whether nobody's is.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether the word of who is at `address` is.
+    pub fn has(&self, address: &Address) -> bool {
+        match address {
+            Address::Ip(addr) => self.networks.iter().any(|network| network.has(addr.ip())),
+            Address::Unix(_) => self.unix,
+        }
+    }
+}
+
+/// In which fields trusted proxies say who asks, and for what; the others are the client's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedFields {
+    /// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host.
+    #[default]
+    XForwarded,
+    /// Forwarded (RFC 7239).
+    Forwarded,
 }
 
 /// A certificate in PEM, behind it those that sign it, and its key.
@@ -298,6 +332,10 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// Addresses; each is opened by every worker.
     pub listen: Vec<Listen>,
+    /// Whose word on the client is taken, in headers of the PROXY protocol and in fields of requests.
+    pub trusted_proxies: TrustedProxies,
+    /// In which fields.
+    pub forwarded_fields: ForwardedFields,
     /// Files of certificates, each with its key's.
     pub tls: Vec<CertificateFiles>,
     /// Number of workers, one thread each; at least 1.

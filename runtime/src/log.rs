@@ -34,6 +34,8 @@ pub enum Kind {
     Upstream,
     /// A task panicked.
     Panic,
+    /// A connection without a header of the PROXY protocol, or of somebody who may not send one.
+    Proxy,
     /// A TLS handshake came to nothing.
     Handshake,
     /// `--header-max`
@@ -72,6 +74,7 @@ impl Kind {
             Kind::Gone => "clients gone",
             Kind::Upstream => "connections to other servers",
             Kind::Panic => "panics",
+            Kind::Proxy => "refused connections",
             Kind::Handshake => "failed TLS handshakes",
             _ => return None,
         })
@@ -83,7 +86,7 @@ impl Kind {
 }
 
 /// The kinds that have a line of their own for what was left out.
-const TOLD: [Kind; 11] = [
+const TOLD: [Kind; 12] = [
     Kind::Failed,
     Kind::Broken,
     Kind::Reported,
@@ -94,6 +97,7 @@ const TOLD: [Kind; 11] = [
     Kind::Gone,
     Kind::Upstream,
     Kind::Panic,
+    Kind::Proxy,
     Kind::Handshake,
 ];
 

@@ -178,6 +178,20 @@ pub struct Serving {
     #[arg(long, value_name = "PORT|HOST:PORT", conflicts_with = "listen")]
     pub tcp: Vec<String>,
 
+    /// Each connection begins with a header of the PROXY protocol, version 1 or 2, of a trusted proxy; ?proxy
+    /// behind the address of --listen says so of one listener
+    #[arg(long)]
+    pub proxy_protocol: bool,
+
+    /// Proxies whose word on the client's address is taken (PROXY protocol, --forwarded-fields): addresses,
+    /// networks (10.0.0.0/8), unix for who connects to Unix sockets; with commas, or repeated
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<String>,
+
+    /// Fields in which trusted proxies say who asks: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239)
+    #[arg(long, value_name = "FIELDS", default_value = "x-forwarded")]
+    pub forwarded_fields: ForwardedKind,
+
     /// Certificate of listeners with TLS, in PEM, with those that sign it behind it
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Vec<OsString>,
@@ -339,6 +353,13 @@ pub enum Io {
     Epoll,
 }
 
+/// Values of `--forwarded-fields`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedKind {
+    XForwarded,
+    Forwarded,
+}
+
 /// Values of `--log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Log {
@@ -397,7 +418,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 7);
+        assert_eq!(switches.len(), 8);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

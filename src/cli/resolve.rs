@@ -6,7 +6,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use runtime::config::{CertificateFiles, Config, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions};
+use runtime::address::Address;
+use runtime::config::{
+    CertificateFiles, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions,
+    TrustedProxies,
+};
 use runtime::error::{Error, ErrorKind, Result};
 use runtime::source::Sources;
 use runtime::source::prepare::{self, Prepared};
@@ -14,7 +18,7 @@ use runtime::source::prepare::{self, Prepared};
 use super::address;
 use super::cgroup;
 use super::environment::Variables;
-use super::flags::{Flags, Io, Log, Serving};
+use super::flags::{Flags, ForwardedKind, Io, Log, Serving};
 use super::values::Size;
 
 /// What a server is told to do; `file` is the file of settings, and `variables` what it says of the app's `env`:
@@ -40,6 +44,11 @@ pub fn resolve(flags: Flags, file: Option<PathBuf>, mut variables: Variables) ->
         file,
         env: variables.into_pairs(),
         listen: listen(&flags.serving)?,
+        trusted_proxies: trusted_proxies(&flags.serving)?,
+        forwarded_fields: match flags.serving.forwarded_fields {
+            ForwardedKind::XForwarded => ForwardedFields::XForwarded,
+            ForwardedKind::Forwarded => ForwardedFields::Forwarded,
+        },
         tls: certificates(&flags.serving)?,
         workers: flags.serving.workers.count(),
         io,
@@ -117,7 +126,39 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     for tcp in &serving.tcp {
         add("tcp", tcp, address::from_tcp(tcp, &serving.host)?)?;
     }
+    if serving.proxy_protocol {
+        let streams = all.iter_mut().filter(|listen| listen.scheme != Scheme::Udp);
+        streams.for_each(|listen| listen.proxy_protocol = true);
+    }
     Ok(all)
+}
+
+/// Whom `--trusted-proxies` names: somebody for each listener with the PROXY protocol, which else would refuse all.
+fn trusted_proxies(serving: &Serving) -> Result<TrustedProxies> {
+    let mut trusted = TrustedProxies::default();
+    for text in &serving.trusted_proxies {
+        match text.trim() {
+            "unix" => trusted.unix = true,
+            text => trusted.networks.push(text.parse().map_err(|_| {
+                Error::of_flag("trusted-proxies", format!("{text:?} is no network"))
+                    .remedy("Write addresses and networks, as 127.0.0.1,10.0.0.0/8,2001:db8::/32; or unix.")
+            })?),
+        }
+    }
+    let nobody = |listen: &&Listen| {
+        listen.proxy_protocol
+            && match listen.address {
+                Address::Ip(_) => trusted.networks.is_empty(),
+                Address::Unix(_) => !trusted.unix,
+            }
+    };
+    let listeners = listen(serving)?;
+    let Some(listen) = listeners.iter().find(nobody) else { return Ok(trusted) };
+    let name = if listen.address.ip().is_some() { "127.0.0.1" } else { "unix" };
+    let text = format!("names nobody who may connect to {} (PROXY protocol)", listen.url());
+    Err(Error::of_flag("trusted-proxies", text).remedy(format!(
+        "Name the proxies in front: --trusted-proxies {name}. Who connects from elsewhere could say anything."
+    )))
 }
 
 /// The certificates, each with its key.
@@ -362,6 +403,21 @@ mod tests {
     }
 
     #[test]
+    fn the_proxy_protocol_is_for_named_proxies_only() {
+        let all = ["--proxy-protocol", "--listen", "unix:/x", "--listen", "http://127.0.0.1:1", APP];
+        for named in ["127.0.0.1", "unix"] {
+            let error = config(&[&["--trusted-proxies", named], &all[..]].concat()).expect_err(named);
+            assert_eq!(error.flag(), Some("trusted-proxies"), "{error}");
+        }
+        let config =
+            config(&[&["--trusted-proxies", "10.0.0.0/8,unix", "--trusted-proxies=::1"], &all[..]].concat());
+        let config = config.expect("config");
+        assert!(config.listen.iter().all(|listen| listen.proxy_protocol));
+        assert!(config.trusted_proxies.unix && config.trusted_proxies.networks.len() == 2);
+        assert_eq!(config.forwarded_fields, ForwardedFields::XForwarded);
+    }
+
+    #[test]
     fn what_cannot_serve_is_refused_with_a_remedy() {
         for words in [
             &["--heap-max", "1K", APP][..],
@@ -372,6 +428,9 @@ mod tests {
             &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],
             &["--port", "2", "--tcp", "2", APP],
             &["--tcp", "x", APP],
+            &["--proxy-protocol", APP],
+            &["--trusted-proxies", "localhost", APP],
+            &["--tls-cert", "a.pem", APP],
             &[],
         ] {
             let error = config(words).expect_err("refused");

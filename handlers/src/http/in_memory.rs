@@ -271,6 +271,8 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         env: Vec::new(),
         listen: vec![Listen::new(Scheme::Http, SocketAddr::from(([127, 0, 0, 1], 0)))],
         tls: Vec::new(),
+        trusted_proxies: Default::default(),
+        forwarded_fields: Default::default(),
         workers: 1,
         io: IoChoice::Epoll,
         dev: false,

@@ -339,6 +339,8 @@ mod tests {
             env: Vec::new(),
             listen: vec![Listen::new(Scheme::Tcp, SocketAddr::from(([127, 0, 0, 1], 0)))],
             tls: Vec::new(),
+            trusted_proxies: Default::default(),
+            forwarded_fields: Default::default(),
             workers: 1,
             io: IoChoice::Auto,
             dev: false,

@@ -6,6 +6,7 @@
 mod admission;
 mod connection;
 mod protocol;
+mod proxy;
 mod state;
 
 use std::future::{Future, poll_fn};
@@ -175,7 +176,7 @@ async fn serve(seed: Seed) -> Result<()> {
             Address::Unix(_) => Listener::shared(socket),
         };
         let listener = listener.map_err(|e| Error::system("listener", e))?;
-        let admission = Admission::new(protocol, tls.clone().filter(|_| listen.tls));
+        let admission = Admission::new(protocol, &listen, &tls);
         admissions.push(admission.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, admission)));
     }
