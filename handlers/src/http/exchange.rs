@@ -26,6 +26,9 @@ const NO_FETCH: Rejection = Rejection::new(501, "the app has no fetch");
 /// Turns of the route got stuck too often.
 const STUCK: Rejection = Rejection::new(503, "the route is refused for a while");
 
+/// The connection is for another host.
+const MISDIRECTED: Rejection = Rejection::new(421, "Host is not what TLS was asked for");
+
 /// Serves one request: how it ended.
 pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
     let mut peer = Peer { wire, worker, timeouts, body: None, is_watched: false };
@@ -41,6 +44,9 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         && serving::route_of(method, target).is_some_and(|route| worker.refused.has(&route))
     {
         return Err(refuse(peer, &STUCK));
+    }
+    if peer.wire.is_misdirected() {
+        return Err(refuse(peer, &MISDIRECTED));
     }
     match BodyReceiver::begin(peer.wire, worker.config.limits.body_bytes_max as u64) {
         Ok(body) => peer.body = body,

@@ -144,6 +144,10 @@ impl Wire for MemoryWire {
         "https"
     }
 
+    fn is_misdirected(&self) -> bool {
+        false
+    }
+
     fn ends(&self) -> Rc<Ends> {
         let end = |port| SocketAddr::from(([127, 0, 0, 1], port)).into();
         Rc::new(Ends { peer: end(1), local: end(2), tls: None })

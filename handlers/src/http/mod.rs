@@ -7,6 +7,7 @@ mod body;
 mod dev;
 mod exchange;
 mod failure;
+mod forwarded;
 pub mod h1;
 pub mod limit;
 mod peer;

@@ -25,6 +25,9 @@ pub trait Wire {
     /// The scheme of the request's URL, `http` or `https`.
     fn scheme(&self) -> &'static str;
 
+    /// Whether the connection is for another host than the request (RFC 9110 section 15.5.20).
+    fn is_misdirected(&self) -> bool;
+
     /// The client's address and ours, and what TLS agreed on.
     fn ends(&self) -> Rc<Ends>;
 

@@ -9,14 +9,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use runtime::app::fetch::{BodyError, Head, Reply};
-use runtime::worker::{Ends, Stopped};
+use runtime::worker::{Connection, Ends, Stopped};
 
+use super::super::forwarded::{self, ForwardedRequest};
 use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::buffered::BufferedConnection;
 use super::codec::{
     BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, LAST_CHUNK, RequestHead,
-    ResponseContext, encode_chunk_start,
+    ResponseContext, encode_chunk_start, is_authority,
 };
 use super::reply;
 
@@ -41,6 +42,8 @@ pub enum Closing {
 pub struct Message<'a> {
     buffered: &'a mut BufferedConnection,
     head: &'a Rc<RequestHead>,
+    /// The request as its client made it, where trusted proxies say so.
+    origin: Option<Box<ForwardedRequest>>,
     head_limits: &'a HeadLimits,
     /// The request's body, once it is begun.
     decoder: Option<BodyDecoder>,
@@ -79,9 +82,11 @@ impl<'a> Message<'a> {
         head: &'a Rc<RequestHead>,
         head_limits: &'a HeadLimits,
     ) -> Self {
+        let origin = origin(&buffered.connection, head);
         Message {
             buffered,
             head,
+            origin,
             head_limits,
             decoder: None,
             answer: Encoded { body: BodyMode::Omit, length: None, keep_alive: false },
@@ -111,6 +116,20 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The scheme of what is asked for on a connection (RFC 9110 section 4.2).
+fn scheme(connection: &Connection) -> &'static str {
+    if connection.tls().is_some() { "https" } else { "http" }
+}
+
+fn origin(connection: &Connection, head: &Rc<RequestHead>) -> Option<Box<ForwardedRequest>> {
+    let config = &connection.worker().config;
+    if config.trusted_proxies.is_empty() {
+        return None;
+    }
+    let request = (head.clone() as Rc<dyn Head>, scheme(connection), connection.ends());
+    ForwardedRequest::of(config, request, is_authority).map(Box::new)
+}
+
 /// Gives `sink` the content that `input` has; the bytes that belong to the body, and whether it ends there.
 fn decode(
     decoder: &mut BodyDecoder,
@@ -132,7 +151,10 @@ fn decode(
 
 impl Wire for Message<'_> {
     fn head(&self) -> Rc<dyn Head> {
-        self.head.clone()
+        match &self.origin {
+            Some(origin) => origin.head.clone(),
+            None => self.head.clone(),
+        }
     }
 
     fn method_and_target(&self) -> (&[u8], &[u8]) {
@@ -140,11 +162,21 @@ impl Wire for Message<'_> {
     }
 
     fn scheme(&self) -> &'static str {
-        if self.buffered.connection.tls().is_some() { "https" } else { "http" }
+        self.origin.as_ref().map_or_else(|| scheme(&self.buffered.connection), |origin| origin.scheme)
+    }
+
+    fn is_misdirected(&self) -> bool {
+        // A trusted proxy may name itself to TLS as it likes.
+        self.origin.is_none()
+            && self
+                .buffered
+                .connection
+                .tls()
+                .is_some_and(|tls| forwarded::is_misdirected(tls.sni.as_deref(), self.head.authority()))
     }
 
     fn ends(&self) -> Rc<Ends> {
-        self.buffered.connection.ends().clone()
+        self.origin.as_ref().map_or_else(|| self.buffered.connection.ends(), |origin| &origin.ends).clone()
     }
 
     fn has_body(&self) -> bool {

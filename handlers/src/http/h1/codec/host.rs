@@ -39,6 +39,11 @@ pub(crate) fn parse_authority(value: &[u8]) -> Option<Authority> {
     }
 }
 
+/// Whether `value` is a host with or without a port.
+pub fn is_authority(value: &[u8]) -> bool {
+    parse_authority(value).is_some()
+}
+
 /// `port = *DIGIT`, and it fits 16 bits.
 fn port_is_valid(port: &[u8]) -> bool {
     let mut value: u32 = 0;

@@ -24,6 +24,7 @@ pub use encode::{
     encode_chunk_start, encode_error, encode_head,
 };
 pub use head::{BodyFraming, RequestHead, TargetForm, Version};
+pub use host::is_authority;
 pub use parse::{EMPTY_LINES_MAX, HeadLimits, HeadParser, HeadProgress, METHOD_BYTES_MAX};
 
 use super::super::limit::Limit;
