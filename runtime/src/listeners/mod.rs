@@ -120,10 +120,15 @@ impl Listeners {
             .try_for_each(|it| it.set_backend(backend))
     }
 
-    /// Wakes everyone who accepts from a Unix socket, `workers` at most: one that is stuck may have had the kernel's
-    /// word that somebody has connected, and would never pass it on.
+    /// Wakes everyone who accepts from a Unix socket, `workers` at most.
     pub fn wake_all(&self, workers: usize) {
         self.places.iter().filter_map(|place| place.shared.as_ref()).for_each(|it| it.wake_all(workers));
+    }
+
+    /// The same where a connection waits: the kernel wakes one worker for it, which may be inside of a long call.
+    pub fn pass_on(&self, workers: usize) {
+        let shared = self.places.iter().filter_map(|place| place.shared.as_ref());
+        shared.filter(|it| it.has_waiting()).for_each(|it| it.wake_all(workers));
     }
 
     /// Takes the files of Unix sockets away, and the server's own copies: they are closed with the last worker.

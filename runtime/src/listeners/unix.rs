@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::{Address, UnixName};
@@ -73,6 +74,12 @@ impl UnixSocket {
     pub(super) fn set_backend(&self, backend: Backend) -> Result<()> {
         let set = io::set_shared_modes(self.socket.as_fd(), backend);
         set.map_err(|error| Error::system(format!("cannot listen on {}", self.shown), error))
+    }
+
+    /// Whether a connection waits that nobody has accepted.
+    pub(super) fn has_waiting(&self) -> bool {
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Connects `count` times, and closes: each wakes one that waits.

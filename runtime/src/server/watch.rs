@@ -140,6 +140,7 @@ impl Server {
         };
         let mut free = self.workers.iter().filter(serves).filter(|worker| !stands(worker)).cycle();
         for worker in self.workers.iter().filter(serves).filter(|worker| stands(worker)) {
+            self.listeners.pass_on(self.workers.len());
             for (index, socket) in worker.sockets.iter().enumerate() {
                 // All workers accept from one that they share.
                 let KeptSocket::Own(socket) = socket else { continue };
