@@ -217,9 +217,14 @@ impl Connection {
         .await
     }
 
-    /// Closes once all operations are joined; what was not sent is lost.
+    /// Closes once all operations are joined; what was not sent is lost. TLS is ended by a close_notify, for else its
+    /// peer cannot tell the end from a cut (RFC 8446 section 6.1).
     pub async fn close(self) {
         self.set_busy(false);
+        if matches!(self.transport, Transport::Tls(_)) {
+            // Where it does not get out there is nobody to hear it.
+            let _ = self.finished(self.worker.config.limits.write_stall_ms_max).await;
+        }
         self.transport.close().await;
     }
 
