@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Connection, Server};
+use crate::support::{App, Connection, Server, Way};
 
 const APP: &str = r#"
 const events = [];
@@ -33,9 +33,9 @@ export default {
   },
 };"#;
 
-fn start(io: &str, flags: &[&str]) -> (App, Server) {
+fn start(way: Way, flags: &[&str]) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(&[&["--io", io, "--workers", "1"], flags].concat(), app.path());
+    let server = Server::spawn_at(way, &[&["--workers", "1"], flags].concat(), app.path());
     (app, server)
 }
 
@@ -43,7 +43,7 @@ fn start(io: &str, flags: &[&str]) -> (App, Server) {
 fn events(server: &Server, count: usize) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     crate::support::eventually("what became of the readers", || {
-        let response = Connection::open(server.addr()).get("/events");
+        let response = Connection::open(server.place()).get("/events");
         all.extend(serde_json::from_str::<Vec<String>>(response.text()).expect("JSON"));
         all.len() >= count
     });
@@ -52,7 +52,7 @@ fn events(server: &Server, count: usize) -> Vec<String> {
 
 /// Sends the head, reads the reply, sends the body: what the reader got, and that the connection goes on.
 fn late(server: &Server, path: &str, framing: &str, body: &str) -> Vec<String> {
-    let mut client = Connection::open(server.addr());
+    let mut client = Connection::open(server.place());
     client.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n"));
     let response = client.response("POST");
     assert_eq!((response.text(), response.says_close()), ("early", false), "{path}");
@@ -61,9 +61,9 @@ fn late(server: &Server, path: &str, framing: &str, body: &str) -> Vec<String> {
     events(server, 1)
 }
 
-both_backends! {
-    fn a_body_that_comes_after_the_reply_reaches_its_reader(io) {
-        let (_app, server) = start(io, &[]);
+every_way! {
+    fn a_body_that_comes_after_the_reply_reaches_its_reader(way) {
+        let (_app, server) = start(way, &[]);
         let length = "Content-Length: 12";
         for when in ["", "/awaited", "/stream"] {
             assert_eq!(late(&server, &format!("/text{when}"), length, "HELLO-WORLD!"), ["text HELLO-WORLD!"]);
@@ -76,16 +76,16 @@ both_backends! {
         }
     }
 
-    fn a_reader_that_begins_after_the_reply_gets_a_body_that_is_small(io) {
-        let (_app, server) = start(io, &[]);
+    fn a_reader_that_begins_after_the_reply_gets_a_body_that_is_small(way) {
+        let (_app, server) = start(way, &[]);
         assert_eq!(late(&server, "/later", "Content-Length: 5", "hello"), ["later hello"]);
     }
 
-    fn a_large_body_after_the_reply_reaches_its_reader(io) {
-        let (_app, server) = start(io, &["--body-max", "16M"]);
+    fn a_large_body_after_the_reply_reaches_its_reader(way) {
+        let (_app, server) = start(way, &["--body-max", "16M"]);
         let body = "x".repeat(4 << 20);
         for (how, expected) in [("stream", "stream 4194304"), ("clone", "clone 4194304+4194304")] {
-            let mut client = Connection::open(server.addr());
+            let mut client = Connection::open(server.place());
             client.send(format!("POST /{how} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len()));
             assert_eq!(client.response("POST").text(), "early", "{how}");
             client.send(&body);
@@ -94,10 +94,10 @@ both_backends! {
     }
 
     // RFC 9110 section 10.1.1: nothing comes before it.
-    fn a_client_that_waits_for_100_continue_is_told_before_the_reply(io) {
-        let (_app, server) = start(io, &[]);
+    fn a_client_that_waits_for_100_continue_is_told_before_the_reply(way) {
+        let (_app, server) = start(way, &[]);
         for when in ["", "/awaited", "/stream"] {
-            let mut client = Connection::open(server.addr());
+            let mut client = Connection::open(server.place());
             client.send(format!("POST /text{when} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"));
             assert_eq!(client.response("POST").status, 100, "{when}");
             assert_eq!(client.response("POST").text(), "early", "{when}");
@@ -107,9 +107,9 @@ both_backends! {
         }
     }
 
-    fn a_connection_that_closes_waits_for_the_body_that_is_read(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
+    fn a_connection_that_closes_waits_for_the_body_that_is_read(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
         client.send("POST /text HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
         assert_eq!(client.response("POST").text(), "early");
         client.send("hello");
@@ -117,9 +117,9 @@ both_backends! {
         assert_eq!(events(&server, 1), ["text hello"]);
     }
 
-    fn limits_hold_after_the_reply(io) {
-        let (_app, server) = start(io, &["--body-max", "10", "--body-timeout", "300ms"]);
-        let mut client = Connection::open(server.addr());
+    fn limits_hold_after_the_reply(way) {
+        let (_app, server) = start(way, &["--body-max", "10", "--body-timeout", "300ms"]);
+        let mut client = Connection::open(server.place());
         client.send("POST /text HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert_eq!(client.response("POST").text(), "early");
         client.send("b\r\nhello world\r\n");
@@ -127,7 +127,7 @@ both_backends! {
         let told = "text TypeError: The request body is larger than the limit (--body-max)";
         assert_eq!(events(&server, 1), [told]);
         server.await_log("413: the body is larger than 10 bytes (--body-max)");
-        let mut client = Connection::open(server.addr());
+        let mut client = Connection::open(server.place());
         client.send("POST /text HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n");
         assert_eq!(client.response("POST").text(), "early");
         client.read_to_end();
@@ -135,10 +135,10 @@ both_backends! {
         server.await_log("408: the body paused for 300 ms (--body-timeout)");
     }
 
-    fn a_client_that_leaves_after_the_reply_is_what_its_reader_hears(io) {
-        let (_app, server) = start(io, &[]);
+    fn a_client_that_leaves_after_the_reply_is_what_its_reader_hears(way) {
+        let (_app, server) = start(way, &[]);
         for how in ["text", "stream"] {
-            let mut client = Connection::open(server.addr());
+            let mut client = Connection::open(server.place());
             client.send(format!("POST /{how} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n"));
             assert_eq!(client.response("POST").text(), "early");
             drop(client);
@@ -147,9 +147,9 @@ both_backends! {
         }
     }
 
-    fn a_body_that_was_not_read_in_time_says_so(io) {
-        let (_app, server) = start(io, &["--body-max", "16M"]);
-        let mut client = Connection::open(server.addr());
+    fn a_body_that_was_not_read_in_time_says_so(way) {
+        let (_app, server) = start(way, &["--body-max", "16M"]);
+        let mut client = Connection::open(server.place());
         client.send("POST /never HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\n");
         assert_eq!(client.response("POST").text(), "early");
         client.send("x".repeat(900_000));
@@ -158,9 +158,9 @@ both_backends! {
         assert_eq!(events(&server, 1), [told]);
     }
 
-    fn a_reader_that_stops_lets_the_connection_go_on(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
+    fn a_reader_that_stops_lets_the_connection_go_on(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
         client.send("POST /cancel HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n");
         assert_eq!(client.response("POST").text(), "early");
         client.send("x".repeat(100_000));

@@ -3,7 +3,7 @@
 //! Owns: Host rules, request smuggling, response splitting. Rules are named by RFC section. Must not
 //! know: limits.
 
-use crate::support::{App, Connection, Server, get, raw};
+use crate::support::{App, Connection, Server, Way, get, raw};
 
 const APP: &str = r#"
 export default {
@@ -25,10 +25,11 @@ export default {
   },
 };"#;
 
-fn start(io: &str) -> (App, Server) {
+fn start(way: Way) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(
-        &["--io", io, "--workers", "1", "--idle-timeout", "500ms", "--body-timeout", "500ms"],
+    let server = Server::spawn_at(
+        way,
+        &["--workers", "1", "--idle-timeout", "500ms", "--body-timeout", "500ms"],
         app.path(),
     );
     (app, server)
@@ -36,15 +37,15 @@ fn start(io: &str) -> (App, Server) {
 
 /// The request gets 400, the connection ends, and nothing after it on the connection is answered.
 fn is_400_and_close(server: &Server, request: &str) {
-    let bytes = raw(server.addr(), format!("{request}{}", get("/smuggled")));
+    let bytes = raw(server.place(), format!("{request}{}", get("/smuggled")));
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.starts_with("HTTP/1.1 400 "), "{request:?} got {text:?}");
     assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{request:?} got {text:?}");
 }
 
-both_backends! {
-    fn host_is_needed_once_and_valid(io) {
-        let (_app, server) = start(io);
+every_way! {
+    fn host_is_needed_once_and_valid(way) {
+        let (_app, server) = start(way);
         // RFC 9112 section 3.2: missing, more than one, invalid.
         for request in [
             "GET / HTTP/1.1\r\n\r\n",
@@ -63,8 +64,8 @@ both_backends! {
         }
     }
 
-    fn two_framings_or_a_broken_one_are_refused(io) {
-        let (_app, server) = start(io);
+    fn two_framings_or_a_broken_one_are_refused(way) {
+        let (_app, server) = start(way);
         // RFC 9112 sections 6.1 to 6.3.
         for (fields, body) in [
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
@@ -94,17 +95,17 @@ both_backends! {
     }
 
     // RFC 9112 section 6.1: a coding that is not known, with chunked at its end.
-    fn an_unknown_transfer_coding_is_501(io) {
-        let (_app, server) = start(io);
+    fn an_unknown_transfer_coding_is_501(way) {
+        let (_app, server) = start(way);
         for fields in ["Transfer-Encoding: deflate, chunked", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", "Transfer-Encoding: identity, chunked"] {
-            let bytes = raw(server.addr(), format!("POST /body HTTP/1.1\r\nHost: test\r\n{fields}\r\n\r\n0\r\n\r\n{}", get("/smuggled")));
+            let bytes = raw(server.place(), format!("POST /body HTTP/1.1\r\nHost: test\r\n{fields}\r\n\r\n0\r\n\r\n{}", get("/smuggled")));
             let text = String::from_utf8_lossy(&bytes);
             assert!(text.starts_with("HTTP/1.1 501 ") && text.matches("HTTP/1.1 ").count() == 1, "{fields:?} got {text:?}");
         }
     }
 
-    fn broken_chunks_are_refused(io) {
-        let (_app, server) = start(io);
+    fn broken_chunks_are_refused(way) {
+        let (_app, server) = start(way);
         // RFC 9112 section 7.1.
         for body in [
             "5 \r\nhello\r\n0\r\n\r\n",
@@ -123,8 +124,8 @@ both_backends! {
         }
     }
 
-    fn broken_request_lines_are_refused(io) {
-        let (_app, server) = start(io);
+    fn broken_request_lines_are_refused(way) {
+        let (_app, server) = start(way);
         for line in [
             "GET  / HTTP/1.1",
             "GET / HTTP/1.1 ",
@@ -139,7 +140,7 @@ both_backends! {
             "GET /a\tb HTTP/1.1",
             "\x16\x03\x01\x02\x00\x01\x00\x01",
         ] {
-            let bytes = raw(server.addr(), format!("{line}\r\nHost: test\r\n\r\n{}", get("/smuggled")));
+            let bytes = raw(server.place(), format!("{line}\r\nHost: test\r\n\r\n{}", get("/smuggled")));
             let text = String::from_utf8_lossy(&bytes);
             let refused = ["HTTP/1.1 400 ", "HTTP/1.1 505 "].iter().any(|start| text.starts_with(start));
             assert!(refused, "{line:?} got {text:?}");
@@ -147,15 +148,15 @@ both_backends! {
         }
     }
 
-    fn a_handler_cannot_split_a_response(io) {
-        let (_app, server) = start(io);
-        let response = Connection::open(server.addr()).get("/split");
+    fn a_handler_cannot_split_a_response(way) {
+        let (_app, server) = start(way);
+        let response = Connection::open(server.place()).get("/split");
         assert_eq!(response.text(), "[]", "values that were let through");
     }
 
-    fn a_handlers_framing_never_contradicts_the_body(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn a_handlers_framing_never_contradicts_the_body(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         for path in ["/length-lie", "/length-long", "/chunked-lie"] {
             // The parser fails on both framings at once and on a body that is cut.
             let response = client.get(path);
@@ -165,28 +166,28 @@ both_backends! {
                 status => panic!("{path} got {status}"),
             }
             if response.says_close() {
-                client = Connection::open(server.addr());
+                client = Connection::open(server.place());
             }
         }
         assert_eq!(client.get("/").text(), "ok");
     }
 
-    fn a_body_cut_by_the_client_reaches_no_handler_as_whole(io) {
-        let (_app, server) = start(io);
+    fn a_body_cut_by_the_client_reaches_no_handler_as_whole(way) {
+        let (_app, server) = start(way);
         for (field, body) in [("Content-Length: 10", "half"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n")] {
-            let mut client = Connection::open(server.addr());
+            let mut client = Connection::open(server.place());
             client.send(format!("POST /body HTTP/1.1\r\nHost: test\r\n{field}\r\n\r\n{body}"));
             client.finish();
             let bytes = client.read_to_end();
             let text = String::from_utf8_lossy(&bytes);
             assert!(!text.contains("body="), "a cut body was answered: {text:?}");
         }
-        assert_eq!(Connection::open(server.addr()).get("/").text(), "ok");
+        assert_eq!(Connection::open(server.place()).get("/").text(), "ok");
     }
 
-    fn empty_lines_before_a_request_are_skipped(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn empty_lines_before_a_request_are_skipped(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send(format!("\r\n{}", get("/"))); // RFC 9112 section 2.2
         assert_eq!(client.response("GET").text(), "ok");
     }

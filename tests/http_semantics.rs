@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Connection, Server, get};
+use crate::support::{App, Connection, Server, Way, get};
 
 const APP: &str = r#"
 export default {
@@ -28,9 +28,9 @@ export default {
   },
 };"#;
 
-fn start(io: &str) -> (App, Server) {
+fn start(way: Way) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+    let server = Server::spawn_at(way, &["--workers", "1"], app.path());
     (app, server)
 }
 
@@ -45,10 +45,10 @@ fn is_imf_fixdate(text: &str) -> bool {
         })
 }
 
-both_backends! {
-    fn a_response_has_date_length_and_type(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+every_way! {
+    fn a_response_has_date_length_and_type(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         let text = client.get("/text");
         assert_eq!((text.status, text.reason.as_str(), text.text()), (200, "OK", "hello"));
         assert_eq!(text.field("content-length"), Some("5"));
@@ -62,9 +62,9 @@ both_backends! {
         assert_eq!((none.status, none.field("content-length"), none.body.len()), (200, Some("0"), 0));
     }
 
-    fn head_204_and_304_have_no_body_and_keep_the_connection(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn head_204_and_304_have_no_body_and_keep_the_connection(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send("HEAD /text HTTP/1.1\r\nHost: test\r\n\r\n");
         let head = client.response("HEAD");
         assert_eq!((head.status, head.field("content-length")), (200, Some("5")));
@@ -76,30 +76,30 @@ both_backends! {
         assert_eq!(client.get("/text").text(), "hello");
     }
 
-    fn a_connection_serves_many_requests(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn a_connection_serves_many_requests(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         for _ in 0..50 {
             assert_eq!(client.get("/text").text(), "hello");
         }
     }
 
-    fn connection_close_and_http_1_0_end_the_connection(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn connection_close_and_http_1_0_end_the_connection(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send("GET /text HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         let response = client.response("GET");
         assert!(response.says_close(), "{:?}", response.fields);
         assert!(client.read_to_end().is_empty());
-        let mut old = Connection::open(server.addr());
+        let mut old = Connection::open(server.place());
         old.send("GET /text HTTP/1.0\r\n\r\n");
         assert_eq!(old.response("GET").text(), "hello");
         assert!(old.read_to_end().is_empty());
     }
 
-    fn http_1_0_keeps_alive_when_it_asks(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn http_1_0_keeps_alive_when_it_asks(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         let request = "GET /text HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
         client.send(request);
         let response = client.response("GET");
@@ -108,9 +108,9 @@ both_backends! {
         assert_eq!(client.response("GET").text(), "hello");
     }
 
-    fn pipelined_requests_are_answered_in_order(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn pipelined_requests_are_answered_in_order(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         let requests: String = (0..40).map(|n| if n % 5 == 0 { get(&format!("/wait?{n}")) } else { get(&format!("/field?name=n{n}")) }).collect();
         client.send(requests);
         for n in 0..40 {
@@ -120,9 +120,9 @@ both_backends! {
         }
     }
 
-    fn bodies_arrive_whole_in_both_framings(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn bodies_arrive_whole_in_both_framings(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         let body: Vec<u8> = (0..300_000).map(|n: u32| (n % 251) as u8).collect();
         let response = client.post("/echo", &body);
         assert_eq!((response.field("x-method"), response.body.len()), (Some("POST"), body.len()));
@@ -137,27 +137,27 @@ both_backends! {
         assert_eq!(client.get("/text").text(), "hello");
     }
 
-    fn a_request_in_single_bytes_is_one_request(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn a_request_in_single_bytes_is_one_request(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         for byte in b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc" {
             client.send([*byte]);
         }
         assert_eq!(client.response("POST").text(), "abc");
     }
 
-    fn expect_100_continue_is_answered_before_the_body(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn expect_100_continue_is_answered_before_the_body(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
         assert_eq!(client.response("POST").status, 100);
         client.send("body");
         assert_eq!(client.response("POST").text(), "body");
     }
 
-    fn fields_reach_the_app_and_come_back_each(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn fields_reach_the_app_and_come_back_each(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send("GET /field?name=X-Twice HTTP/1.1\r\nHost: test\r\nx-twice: a\r\nX-Twice:  b \r\n\r\n");
         assert_eq!(client.response("GET").text(), "a, b");
         let response = client.get("/set");
@@ -166,25 +166,15 @@ both_backends! {
         assert_eq!(cookies.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["a=1", "b=2"]);
     }
 
-    fn the_url_is_made_of_host_and_target(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
-        client.send("GET /url?a=%20b HTTP/1.1\r\nHost: example.org:81\r\n\r\n");
-        assert_eq!(client.response("GET").text(), "http://example.org:81/url?a=%20b");
-        // Absolute form, RFC 9112 section 3.2.2: its authority is used and Host ignored.
-        client.send("GET http://other.example/url HTTP/1.1\r\nHost: test\r\n\r\n");
-        assert_eq!(client.response("GET").text(), "http://other.example/url");
-    }
-
-    fn a_redirect_names_its_location(io) {
-        let (_app, server) = start(io);
-        let response = Connection::open(server.addr()).get("/redirect");
+    fn a_redirect_names_its_location(way) {
+        let (_app, server) = start(way);
+        let response = Connection::open(server.place()).get("/redirect");
         assert_eq!((response.status, response.field("location")), (303, Some("http://test/text")));
     }
 
-    fn an_unread_body_does_not_become_the_next_request(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn an_unread_body_does_not_become_the_next_request(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         let body = get("/text");
         client.send(format!("POST /unread HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
         let response = client.response("POST");
@@ -197,13 +187,13 @@ both_backends! {
     }
 
     // Fetch, section 5.4: a Request of GET or HEAD has no body, and copies of it must not fail for what a client sent.
-    fn content_of_get_and_head_is_dropped(io) {
+    fn content_of_get_and_head_is_dropped(way) {
         let app = app!("export default { async fetch(request) {
             const copy = new Request(request), other = new Request('http://other/', request);
             return new Response([request.body, copy.body, other.method, await request.text()].join('|'), { headers: { 'x-body': String(request.body) } });
         } };");
-        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
-        let mut client = Connection::open(server.addr());
+        let server = Server::spawn_at(way, &["--workers", "1"], app.path());
+        let mut client = Connection::open(server.place());
         for (framing, content) in
             [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"), ("Content-Length: 0", "")]
         {
@@ -215,13 +205,25 @@ both_backends! {
         }
     }
 
-    fn a_half_closed_client_gets_its_answer(io) {
-        let (_app, server) = start(io);
-        let mut client = Connection::open(server.addr());
+    fn a_half_closed_client_gets_its_answer(way) {
+        let (_app, server) = start(way);
+        let mut client = Connection::open(server.place());
         client.send(get("/wait?x"));
         client.finish();
         assert_eq!(client.response("GET").text(), "?x");
         assert!(client.read_to_end().is_empty());
+    }
+}
+
+both_backends! {
+    fn the_url_is_made_of_host_and_target(io) {
+        let (_app, server) = start(Way::tcp(io));
+        let mut client = Connection::open(server.addr());
+        client.send("GET /url?a=%20b HTTP/1.1\r\nHost: example.org:81\r\n\r\n");
+        assert_eq!(client.response("GET").text(), "http://example.org:81/url?a=%20b");
+        // Absolute form, RFC 9112 section 3.2.2: its authority is used and Host ignored.
+        client.send("GET http://other.example/url HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.response("GET").text(), "http://other.example/url");
     }
 }
 

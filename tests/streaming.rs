@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{App, Connection, SOON, Server, eventually, get};
+use crate::support::{App, Connection, SOON, Server, Way, eventually, get};
 
 const APP: &str = r#"
 const seen = { pulls: 0, cancelled: "", aborted: "", read: 0 };
@@ -57,14 +57,14 @@ export default {
   },
 };"#;
 
-fn start(io: &str, flags: &[&str]) -> (App, Server) {
+fn start(way: Way, flags: &[&str]) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(&[&["--io", io, "--workers", "1"], flags].concat(), app.path());
+    let server = Server::spawn_at(way, &[&["--workers", "1"], flags].concat(), app.path());
     (app, server)
 }
 
 fn seen(server: &Server) -> String {
-    Connection::open(server.addr()).get("/seen").text().to_owned()
+    Connection::open(server.place()).get("/seen").text().to_owned()
 }
 
 fn post(target: &str, fields: &str) -> String {
@@ -75,11 +75,11 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-both_backends! {
+every_way! {
     // RFC 9112 section 7.1; the connection goes on.
-    fn a_stream_is_sent_in_chunks_and_requests_follow(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
+    fn a_stream_is_sent_in_chunks_and_requests_follow(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
         for _ in 0..2 {
             let response = client.get("/generator");
             assert_eq!(response.text(), "part 0\npart 1\npart 2\n");
@@ -93,9 +93,125 @@ both_backends! {
         }
     }
 
+    // RFC 9110 section 9.3.2.
+    fn head_and_204_cancel_the_stream(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        client.send("HEAD /headless HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.response("HEAD").field("x"), Some("y"));
+        assert!(client.get("/seen").text().contains(r#""cancelled":"undefined""#));
+    }
+
+    fn a_declared_length_is_kept_to(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        let response = client.get("/length?n=5");
+        assert_eq!((response.text(), response.field("content-length")), ("12345", Some("5")));
+        assert!(!response.says_close());
+        let mut client = Connection::open(server.place());
+        assert_eq!(client.get("/length?n=3").text(), "123");
+        assert!(client.read_to_end().is_empty(), "nothing more, and the end");
+        server.await_log("longer than the Content-Length");
+        let mut client = Connection::open(server.place());
+        client.send(get("/length?n=9"));
+        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
+        server.await_log("shorter than the Content-Length");
+    }
+
+    fn an_error_in_the_middle_is_no_clean_end(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        client.send(get("/fails"));
+        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
+        server.await_log("the body's stream failed: Error: in the middle");
+    }
+
+    fn a_client_that_leaves_a_quiet_stream_is_noticed(way) {
+        let (_app, server) = start(way, &[]);
+        let base = server.fd_count();
+        let mut client = Connection::open(server.place());
+        client.send(get("/events"));
+        client.read_exactly(64);
+        drop(client);
+        eventually("the stream is cancelled", || seen(&server).contains(r#""cancelled":"AbortError","aborted":"AbortError""#));
+        eventually("the connection is closed", || server.fd_count() <= base);
+    }
+
+    fn a_client_that_leaves_before_the_answer_aborts_the_signal(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        client.send(get("/wait"));
+        thread::sleep(Duration::from_millis(100)); // the request is with the app
+        drop(client);
+        eventually("the signal aborts", || seen(&server).contains(r#""aborted":"AbortError""#));
+        assert!(!server.log().contains("ERROR"), "it is no failure of the app's");
+    }
+
+    fn a_started_answer_ends_with_the_request_timeout(way) {
+        let (_app, server) = start(way, &["--request-timeout", "300ms"]);
+        let mut client = Connection::open(server.place());
+        client.send(get("/events"));
+        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
+        server.await_log("--request-timeout");
+        assert!(seen(&server).contains(r#""cancelled":"TimeoutError""#));
+    }
+
+    // RFC 9110 section 10.1.1: 100 comes before the answer, once the body is read.
+    fn a_stream_of_a_body_asks_for_it_first(way) {
+        let (_app, server) = start(way, &[]);
+        for target in ["/echo", "/late-echo", "/count"] {
+            let mut client = Connection::open(server.place());
+            client.send(post(target, "Content-Length: 5\r\nExpect: 100-continue\r\n"));
+            assert_eq!(client.response("POST").status, 100, "{target}");
+            client.send("hello");
+            let text = client.response("POST").text().to_owned();
+            assert_eq!(text, if target == "/count" { "5" } else { "hello" });
+        }
+    }
+
+    fn bodies_are_read_in_part_dropped_and_cloned(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        assert_eq!(client.post("/first", b"hello and more").text(), "hello");
+        assert_eq!(client.post("/drop", &[b'x'; 100_000]).text(), "dropped");
+        assert_eq!(client.post("/both", b"twice").text(), "twice|twice");
+        assert_eq!(client.post("/count", &[b'x'; 300_000]).text(), "300000");
+    }
+
+    fn limits_hold_for_bodies_that_are_streamed(way) {
+        let (_app, server) = start(way, &["--body-max", "100K", "--body-timeout", "300ms"]);
+        let mut client = Connection::open(server.place());
+        client.send(post("/count", "Transfer-Encoding: chunked\r\n"));
+        client.try_send(chunk(&[b'x'; 60 << 10]));
+        client.try_send(chunk(&[b'x'; 60 << 10]));
+        assert_eq!(client.response("POST").status, 413);
+        let mut client = Connection::open(server.place());
+        client.send(post("/error", "Content-Length: 10\r\n"));
+        client.send("12345");
+        assert_eq!(client.response("POST").status, 408);
+        eventually("the script hears of it", || seen(&server).contains("stalled"));
+        // Once the answer has begun, its end is all that can tell.
+        let mut client = Connection::open(server.place());
+        client.send(post("/echo", "Content-Length: 10\r\n"));
+        client.send("12345");
+        assert!(client.try_response("POST").is_err_and(|why| why.contains("cut")));
+    }
+
+    fn a_client_that_leaves_in_its_body_is_an_error_of_the_stream(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
+        client.send(post("/error", "Content-Length: 10\r\n"));
+        client.send("12345");
+        thread::sleep(Duration::from_millis(50)); // the app reads
+        drop(client);
+        eventually("the script hears of it", || seen(&server).contains("closed the connection"));
+    }
+}
+
+both_backends! {
     // RFC 9112 section 6.3: the end of the connection ends it.
     fn http_1_0_gets_a_stream_until_the_end(io) {
-        let (_app, server) = start(io, &[]);
+        let (_app, server) = start(Way::tcp(io), &[]);
         let mut client = Connection::open(server.addr());
         client.send("GET /generator HTTP/1.0\r\nHost: test\r\nConnection: keep-alive\r\n\r\n");
         let response = client.response("GET");
@@ -110,41 +226,8 @@ both_backends! {
         assert_eq!(end.expect_err("a reset").kind(), std::io::ErrorKind::ConnectionReset);
     }
 
-    // RFC 9110 section 9.3.2.
-    fn head_and_204_cancel_the_stream(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        client.send("HEAD /headless HTTP/1.1\r\nHost: test\r\n\r\n");
-        assert_eq!(client.response("HEAD").field("x"), Some("y"));
-        assert!(client.get("/seen").text().contains(r#""cancelled":"undefined""#));
-    }
-
-    fn a_declared_length_is_kept_to(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        let response = client.get("/length?n=5");
-        assert_eq!((response.text(), response.field("content-length")), ("12345", Some("5")));
-        assert!(!response.says_close());
-        let mut client = Connection::open(server.addr());
-        assert_eq!(client.get("/length?n=3").text(), "123");
-        assert!(client.read_to_end().is_empty(), "nothing more, and the end");
-        server.await_log("longer than the Content-Length");
-        let mut client = Connection::open(server.addr());
-        client.send(get("/length?n=9"));
-        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
-        server.await_log("shorter than the Content-Length");
-    }
-
-    fn an_error_in_the_middle_is_no_clean_end(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        client.send(get("/fails"));
-        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
-        server.await_log("the body's stream failed: Error: in the middle");
-    }
-
     fn a_slow_reader_holds_the_stream_back(io) {
-        let (_app, server) = start(io, &["--request-timeout", "60s"]);
+        let (_app, server) = start(Way::tcp(io), &["--request-timeout", "60s"]);
         let base = server.rss_bytes();
         let mut client = Connection::open(server.addr());
         socket2::SockRef::from(client.stream()).set_recv_buffer_size(64 << 10).expect("SO_RCVBUF");
@@ -170,38 +253,8 @@ both_backends! {
         });
     }
 
-    fn a_client_that_leaves_a_quiet_stream_is_noticed(io) {
-        let (_app, server) = start(io, &[]);
-        let base = server.fd_count();
-        let mut client = Connection::open(server.addr());
-        client.send(get("/events"));
-        client.read_exactly(64);
-        drop(client);
-        eventually("the stream is cancelled", || seen(&server).contains(r#""cancelled":"AbortError","aborted":"AbortError""#));
-        eventually("the connection is closed", || server.fd_count() <= base);
-    }
-
-    fn a_client_that_leaves_before_the_answer_aborts_the_signal(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        client.send(get("/wait"));
-        thread::sleep(Duration::from_millis(100)); // the request is with the app
-        drop(client);
-        eventually("the signal aborts", || seen(&server).contains(r#""aborted":"AbortError""#));
-        assert!(!server.log().contains("ERROR"), "it is no failure of the app's");
-    }
-
-    fn a_started_answer_ends_with_the_request_timeout(io) {
-        let (_app, server) = start(io, &["--request-timeout", "300ms"]);
-        let mut client = Connection::open(server.addr());
-        client.send(get("/events"));
-        assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
-        server.await_log("--request-timeout");
-        assert!(seen(&server).contains(r#""cancelled":"TimeoutError""#));
-    }
-
     fn a_request_body_is_passed_on(io) {
-        let (_app, server) = start(io, &[]);
+        let (_app, server) = start(Way::tcp(io), &[]);
         let large: Vec<u8> = (0..900_000_u32).map(|i| (i % 251) as u8).collect();
         let mut client = Connection::open(server.addr());
         for target in ["/echo", "/late-echo", "/through"] {
@@ -225,30 +278,8 @@ both_backends! {
         assert_eq!(client.get("/sync").text(), "now");
     }
 
-    // RFC 9110 section 10.1.1: 100 comes before the answer, once the body is read.
-    fn a_stream_of_a_body_asks_for_it_first(io) {
-        let (_app, server) = start(io, &[]);
-        for target in ["/echo", "/late-echo", "/count"] {
-            let mut client = Connection::open(server.addr());
-            client.send(post(target, "Content-Length: 5\r\nExpect: 100-continue\r\n"));
-            assert_eq!(client.response("POST").status, 100, "{target}");
-            client.send("hello");
-            let text = client.response("POST").text().to_owned();
-            assert_eq!(text, if target == "/count" { "5" } else { "hello" });
-        }
-    }
-
-    fn bodies_are_read_in_part_dropped_and_cloned(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        assert_eq!(client.post("/first", b"hello and more").text(), "hello");
-        assert_eq!(client.post("/drop", &[b'x'; 100_000]).text(), "dropped");
-        assert_eq!(client.post("/both", b"twice").text(), "twice|twice");
-        assert_eq!(client.post("/count", &[b'x'; 300_000]).text(), "300000");
-    }
-
     fn a_body_that_is_not_read_on_is_not_received(io) {
-        let (_app, server) = start(io, &["--body-max", "200M", "--body-timeout", "300ms"]);
+        let (_app, server) = start(Way::tcp(io), &["--body-max", "200M", "--body-timeout", "300ms"]);
         let base = server.rss_bytes();
         let client = Connection::open(server.addr());
         let mut writer = client.stream().try_clone().expect("a second handle");
@@ -266,38 +297,9 @@ both_backends! {
         assert!(String::from_utf8_lossy(&client.read_exactly(12)).starts_with("HTTP/1.1 200"));
     }
 
-    fn limits_hold_for_bodies_that_are_streamed(io) {
-        let (_app, server) = start(io, &["--body-max", "100K", "--body-timeout", "300ms"]);
-        let mut client = Connection::open(server.addr());
-        client.send(post("/count", "Transfer-Encoding: chunked\r\n"));
-        client.try_send(chunk(&[b'x'; 60 << 10]));
-        client.try_send(chunk(&[b'x'; 60 << 10]));
-        assert_eq!(client.response("POST").status, 413);
-        let mut client = Connection::open(server.addr());
-        client.send(post("/error", "Content-Length: 10\r\n"));
-        client.send("12345");
-        assert_eq!(client.response("POST").status, 408);
-        eventually("the script hears of it", || seen(&server).contains("stalled"));
-        // Once the answer has begun, its end is all that can tell.
-        let mut client = Connection::open(server.addr());
-        client.send(post("/echo", "Content-Length: 10\r\n"));
-        client.send("12345");
-        assert!(client.try_response("POST").is_err_and(|why| why.contains("cut")));
-    }
-
-    fn a_client_that_leaves_in_its_body_is_an_error_of_the_stream(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
-        client.send(post("/error", "Content-Length: 10\r\n"));
-        client.send("12345");
-        thread::sleep(Duration::from_millis(50)); // the app reads
-        drop(client);
-        eventually("the script hears of it", || seen(&server).contains("closed the connection"));
-    }
-
     fn large_bodies_take_no_memory(io) {
         const LARGE: usize = 100 << 20;
-        let (_app, server) = start(io, &["--body-max", "200M", "--request-timeout", "120s"]);
+        let (_app, server) = start(Way::tcp(io), &["--body-max", "200M", "--request-timeout", "120s"]);
         Connection::open(server.addr()).get("/large?n=1000000");
         let base = server.rss_bytes();
         let mut peak = base;

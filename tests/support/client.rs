@@ -1,48 +1,57 @@
 //! A plain blocking client: writes literal bytes, reads responses or whatever comes.
 //!
-//! Owns: one TCP connection with timeouts. Must not know: how a request is built beyond `get`.
+//! Owns: one connection with timeouts. Must not know: how a request is built beyond `get`.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::SOON;
 use super::response::{Parsed, Response, parse};
+use super::way::{ClientStream, Place};
 
 /// A connection to a server.
 pub struct Connection {
-    stream: TcpStream,
+    stream: ClientStream,
     buffer: Vec<u8>,
     ended: bool,
 }
 
 impl Connection {
     /// Connects.
-    pub fn open(addr: SocketAddr) -> Connection {
-        Connection::try_open(addr, SOON).expect("connect")
+    pub fn open(place: impl Into<Place>) -> Connection {
+        Connection::try_open(place, SOON).expect("connect")
     }
 
     /// Connects within `time`.
-    pub fn try_open(addr: SocketAddr, time: Duration) -> std::io::Result<Connection> {
-        let stream = TcpStream::connect_timeout(&addr, time)?;
-        stream.set_nodelay(true).expect("TCP_NODELAY");
-        stream.set_write_timeout(Some(SOON)).expect("write timeout");
-        Ok(Connection { stream, buffer: Vec::new(), ended: false })
+    pub fn try_open(place: impl Into<Place>, time: Duration) -> std::io::Result<Connection> {
+        ClientStream::open(&place.into(), time).map(Connection::of)
     }
 
-    /// The socket below.
+    /// Takes a stream.
+    pub fn of(stream: ClientStream) -> Connection {
+        stream.set_write_timeout(SOON).expect("write timeout");
+        Connection { stream, buffer: Vec::new(), ended: false }
+    }
+
+    /// The TCP socket below.
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.stream.tcp().expect("a TCP connection")
+    }
+
+    /// The byte stream.
+    pub fn bytes(&mut self) -> &mut ClientStream {
+        &mut self.stream
     }
 
     /// Writes all of `bytes`.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("send");
+        self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).expect("send");
     }
 
     /// Writes as much as the server takes; a close in between is no error.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).is_ok()
     }
 
     /// Sends a GET for `target` and reads the answer.
@@ -121,21 +130,23 @@ impl Connection {
 
     /// Sends FIN: no more bytes from this side.
     pub fn finish(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("shutdown");
+        self.stream.finish().expect("shutdown");
     }
 
     /// Closes with RST instead of FIN (socket(7), SO_LINGER).
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        socket2::SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
     }
 
     fn fill(&mut self, deadline: Instant) -> Result<(), String> {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.stream.set_read_timeout(Some(left)).expect("read timeout");
+        self.stream.set_read_timeout(left).expect("read timeout");
         let mut bytes = [0; 16 << 10];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.ended = true,
             Ok(length) => self.buffer.extend_from_slice(&bytes[..length]),
+            // An end without a close_notify, under TLS.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.ended = true,
             Err(error) if error.kind() == ErrorKind::ConnectionReset => self.ended = true,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(format!("{error}; so far {:?}", String::from_utf8_lossy(&self.buffer))),
@@ -150,8 +161,8 @@ pub fn get(target: &str) -> String {
 }
 
 /// Sends `bytes` on a connection of their own and gives all that comes until its end.
-pub fn raw(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut connection = Connection::open(addr);
+pub fn raw(place: impl Into<Place>, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut connection = Connection::open(place);
     connection.try_send(bytes);
     connection.read_to_end()
 }

@@ -14,6 +14,7 @@ pub mod packages;
 pub mod response;
 pub mod script;
 pub mod server;
+pub mod way;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use devtools::Page;
 pub use response::Response;
 pub use script::Script;
 pub use server::Server;
+pub use way::{Over, Place, Way};
 
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -108,6 +110,57 @@ macro_rules! both_backends {
             #[test]
             fn epoll() {
                 check("epoll");
+            }
+        }
+    )+};
+}
+
+/// Makes six tests of each function: on io_uring and on epoll, over TCP, TLS and a Unix socket. The parameter is
+/// the way to the server.
+#[macro_export]
+macro_rules! every_way {
+    ($($(#[$meta:meta])* fn $name:ident($way:ident) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+            use $crate::support::{Over, Way};
+
+            $(#[$meta])*
+            fn check($way: Way) $body
+
+            fn on_ring(over: Over) {
+                if $crate::support::uring_works(concat!(stringify!($name), " on io_uring")) {
+                    check(Way { io: "uring", over });
+                }
+            }
+
+            #[test]
+            fn uring() {
+                on_ring(Over::Tcp);
+            }
+
+            #[test]
+            fn uring_tls() {
+                on_ring(Over::Tls);
+            }
+
+            #[test]
+            fn uring_unix() {
+                on_ring(Over::Unix);
+            }
+
+            #[test]
+            fn epoll() {
+                check(Way { io: "epoll", over: Over::Tcp });
+            }
+
+            #[test]
+            fn epoll_tls() {
+                check(Way { io: "epoll", over: Over::Tls });
+            }
+
+            #[test]
+            fn epoll_unix() {
+                check(Way { io: "epoll", over: Over::Unix });
             }
         }
     )+};

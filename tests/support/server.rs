@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::SOON;
+use super::way::{Place, Way};
 
 /// Starting includes a debug build's engine on a busy machine.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -24,6 +25,7 @@ pub struct Server {
     child: Child,
     start_line: String,
     addresses: Vec<(String, SocketAddr)>,
+    places: Vec<Place>,
     output: Output,
     log: Output,
 }
@@ -43,19 +45,28 @@ impl Server {
         Server::start(command)
     }
 
+    /// Starts `jsserve FLAGS APP` where `way` leads.
+    pub fn spawn_at(way: Way, flags: &[&str], app: &Path) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
+        command.args(way.flags()).args(flags).arg(app);
+        Server::start(command)
+    }
+
     /// Starts what `command` says as it stands.
     pub fn start(mut command: Command) -> Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("run jsserve");
         let output = Output::of(child.stdout.take().expect("stdout is piped"));
         let log = Output::of(child.stderr.take().expect("stderr is piped"));
-        let mut server = Server { child, start_line: String::new(), addresses: Vec::new(), output, log };
+        let (addresses, places) = (Vec::new(), Vec::new());
+        let mut server = Server { child, start_line: String::new(), addresses, places, output, log };
         let Some(line) = server.output.await_line(START_MAX) else {
             let status = server.child.try_wait().expect("wait for jsserve");
             panic!("no start line (exit {status:?}); standard error:\n{}", server.log.text());
         };
         server.addresses = line.split([' ', '"']).filter_map(address).collect();
-        assert!(!server.addresses.is_empty(), "no address in the start line: {line}");
+        server.places = line.split([' ', '"']).filter_map(Place::of).collect();
+        assert!(!server.places.is_empty(), "no address in the start line: {line}");
         server.start_line = line;
         server
     }
@@ -68,6 +79,11 @@ impl Server {
     /// The first address.
     pub fn addr(&self) -> SocketAddr {
         self.addresses[0].1
+    }
+
+    /// Where it is first.
+    pub fn place(&self) -> Place {
+        self.places[0].clone()
     }
 
     /// The first address of a scheme.

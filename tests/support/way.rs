@@ -1,0 +1,241 @@
+//! The ways to a test's server: its backend, and what carries the bytes to it.
+//!
+//! Owns: [`Way`], where a server is ([`Place`]), the test's certificate, byte streams to each. Must not know: HTTP.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Tcp,
+    Tls,
+    Unix,
+}
+
+/// A way to a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The value of `--io`.
+    pub io: &'static str,
+    pub over: Over,
+}
+
+impl Way {
+    /// Over TCP, on the backend `io`.
+    pub fn tcp(io: &str) -> Way {
+        Way { io: if io == "uring" { "uring" } else { "epoll" }, over: Over::Tcp }
+    }
+
+    /// The flags of a server that is reached by it.
+    pub fn flags(self) -> Vec<String> {
+        let mut flags = vec!["--io".to_owned(), self.io.to_owned()];
+        match self.over {
+            Over::Tcp => flags.extend(["--listen", "http://127.0.0.1:0"].map(str::to_owned)),
+            Over::Tls => {
+                flags.extend(["--listen", "https://127.0.0.1:0"].map(str::to_owned));
+                flags.extend(certificate().flags());
+            }
+            Over::Unix => flags.extend(["--listen".to_owned(), format!("unix:{}", socket_path().display())]),
+        }
+        flags
+    }
+}
+
+/// A path for a socket, short enough for one (unix(7)), that nothing has.
+pub fn socket_path() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("jsserve-{}-{number}.sock", std::process::id()))
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Tcp(SocketAddr),
+    Tls(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl From<SocketAddr> for Place {
+    fn from(addr: SocketAddr) -> Place {
+        Place::Tcp(addr)
+    }
+}
+
+impl Place {
+    /// Of a word of a start line: `https://127.0.0.1:8443`, `unix:/run/app.sock`.
+    pub fn of(word: &str) -> Option<Place> {
+        if let Some(path) = word.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
+            return Some(Place::Unix(path.into()));
+        }
+        let (scheme, addr) = word.split_once("://")?;
+        let addr = addr.trim_end_matches([',', '/']).parse().ok()?;
+        Some(if ["https", "tls"].contains(&scheme) { Place::Tls(addr) } else { Place::Tcp(addr) })
+    }
+}
+
+/// A certificate for `localhost`, `a.example` and 127.0.0.1, signed by itself.
+pub struct TestCertificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    config: Arc<ClientConfig>,
+}
+
+impl TestCertificate {
+    /// The flags of a server that has it.
+    pub fn flags(&self) -> [String; 4] {
+        let path = |path: &PathBuf| path.display().to_string();
+        ["--tls-cert".into(), path(&self.certificate), "--tls-key".into(), path(&self.key)]
+    }
+}
+
+/// The one of this program.
+pub fn certificate() -> &'static TestCertificate {
+    static MADE: OnceLock<TestCertificate> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let names = ["localhost", "a.example", "127.0.0.1"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let file = |name| folder.join(format!("{name}-{}.pem", std::process::id()));
+        let (certificate, key) = (file("certificate"), file("key"));
+        std::fs::write(&certificate, made.cert.pem()).expect("write");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("write");
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
+        TestCertificate { certificate, key, config: Arc::new(config) }
+    })
+}
+
+/// TLS over a connection, which asks for `name`.
+pub fn secure(mut stream: TcpStream, name: ServerName<'static>) -> io::Result<ClientStream> {
+    let session = ClientConnection::new(certificate().config.clone(), name);
+    let mut session = session.map_err(io::Error::other)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    Ok(ClientStream::Tls(Box::new(StreamOwned::new(session, stream))))
+}
+
+/// The name of TLS to a test's server, which is none: an IP address.
+pub fn no_name() -> ServerName<'static> {
+    ServerName::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST).into())
+}
+
+/// A byte stream to a server.
+pub enum ClientStream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl ClientStream {
+    /// Connects within `time`; TLS without a name, which an IP address has not.
+    pub fn open(place: &Place, time: Duration) -> io::Result<ClientStream> {
+        match place {
+            Place::Tcp(addr) => {
+                let stream = TcpStream::connect_timeout(addr, time)?;
+                stream.set_nodelay(true)?;
+                Ok(ClientStream::Tcp(stream))
+            }
+            Place::Unix(path) => UnixStream::connect(path).map(ClientStream::Unix),
+            Place::Tls(addr) => ClientStream::open_tls(*addr, no_name(), time),
+        }
+    }
+
+    /// The same with TLS that asks for `name`; the handshake is over.
+    pub fn open_tls(addr: SocketAddr, name: ServerName<'static>, time: Duration) -> io::Result<ClientStream> {
+        let stream = TcpStream::connect_timeout(&addr, time)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(time))?;
+        secure(stream, name)
+    }
+
+    /// The TCP socket below, where there is one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            ClientStream::Tcp(stream) => Some(stream),
+            ClientStream::Tls(stream) => Some(&stream.sock),
+            ClientStream::Unix(_) => None,
+        }
+    }
+
+    /// How long a read may wait.
+    pub fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            ClientStream::Unix(stream) => stream.set_read_timeout(Some(time)),
+            ClientStream::Tcp(stream) => stream.set_read_timeout(Some(time)),
+            ClientStream::Tls(stream) => stream.sock.set_read_timeout(Some(time)),
+        }
+    }
+
+    /// How long a write may wait.
+    pub fn set_write_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            ClientStream::Unix(stream) => stream.set_write_timeout(Some(time)),
+            ClientStream::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            ClientStream::Tls(stream) => stream.sock.set_write_timeout(Some(time)),
+        }
+    }
+
+    /// Whether reads and writes wait at all.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            ClientStream::Unix(stream) => stream.set_nonblocking(nonblocking),
+            ClientStream::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            ClientStream::Tls(stream) => stream.sock.set_nonblocking(nonblocking),
+        }
+    }
+
+    /// No more bytes from this side: a FIN, under TLS after a close_notify.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self {
+            ClientStream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            ClientStream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            ClientStream::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()?;
+                stream.sock.shutdown(Shutdown::Write)
+            }
+        }
+    }
+}
+
+impl Read for ClientStream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            ClientStream::Unix(stream) => stream.read(bytes),
+            ClientStream::Tcp(stream) => stream.read(bytes),
+            ClientStream::Tls(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl Write for ClientStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            ClientStream::Unix(stream) => stream.write(bytes),
+            ClientStream::Tcp(stream) => stream.write(bytes),
+            ClientStream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            ClientStream::Unix(stream) => stream.flush(),
+            ClientStream::Tcp(stream) => stream.flush(),
+            ClientStream::Tls(stream) => stream.flush(),
+        }
+    }
+}
