@@ -114,13 +114,31 @@ pub enum ForwardedFields {
     Forwarded,
 }
 
-/// A certificate in PEM, behind it those that sign it, and its key.
+/// A certificate of a server, by its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificates.
+    /// The certificate in PEM, and behind it those that sign it.
     pub certificate: PathBuf,
-    /// The key.
+    /// Its key, in PEM.
     pub key: PathBuf,
+    /// An OCSP response in DER that says it is good (RFC 6066 section 8).
+    pub ocsp: Option<PathBuf>,
+    /// Whether clients that ask for its names show a certificate of their own.
+    pub client_auth: ClientAuth,
+    /// Who has signed the certificates of clients, in PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked for one.
+    #[default]
+    None,
+    /// They are asked for one, and may have none.
+    Request,
+    /// Who has none is refused.
+    Require,
 }
 
 /// Which I/O backend `--io` asks for.
@@ -249,6 +267,8 @@ pub struct Limits {
     pub header_ms_max: u64,
     /// A TLS handshake; beyond: close.
     pub tls_handshake_ms_max: u64,
+    /// Bytes that a client sends in a TLS handshake; beyond: close.
+    pub tls_handshake_bytes_max: usize,
     /// Between two pieces of a request body; beyond: 408 and close.
     pub body_stall_ms_max: u64,
     /// A connection without a request; beyond: close.
@@ -296,6 +316,7 @@ impl Default for Limits {
             linger: Linger::default(),
             header_ms_max: 10_000,
             tls_handshake_ms_max: 10_000,
+            tls_handshake_bytes_max: 16 << 10,
             body_stall_ms_max: 10_000,
             idle_ms_max: 10_000,
             write_stall_ms_max: 10_000,

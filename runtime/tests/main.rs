@@ -15,6 +15,7 @@ mod os_script;
 mod os_workers;
 mod sockets;
 mod subtle;
+mod tls_files;
 
 mod client_body;
 mod client_environment;
@@ -90,4 +91,6 @@ mod std_url;
 mod subtle_pair;
 mod subtle_rules;
 mod subtle_secret;
+mod tls_alerts;
+mod tls_server;
 mod two_apps;

@@ -53,7 +53,7 @@ async fn converse(stream: TlsStream) {
             let bytes = match rest.is_empty() {
                 false => std::mem::take(&mut rest),
                 true => match poll_fn(|cx| stream.poll_recv(cx)).await {
-                    Ok(bytes) => bytes,
+                    Ok(bytes) => bytes.to_vec(),
                     Err(_) => return,
                 },
             };

@@ -63,7 +63,8 @@ impl Buffers {
         self.free.get()
     }
 
-    fn data(&self, id: u16) -> *mut u8 {
+    /// Where buffer `id` begins.
+    pub(super) fn data(&self, id: u16) -> *mut u8 {
         debug_assert!(id < self.count);
         // SAFETY: `id` is below `count`, so the address is inside of the mapping.
         unsafe { self.base.as_ptr().add(self.offset + usize::from(id) * BUFFER_BYTES) }

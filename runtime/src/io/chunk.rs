@@ -2,6 +2,7 @@
 //!
 //! Owns: [`Chunk`], which gives its memory back when it is dropped. Must not know: sockets.
 
+use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -38,6 +39,51 @@ impl Chunk {
     pub(super) fn pooled(bytes: Vec<u8>) -> Self {
         Chunk { bytes: Bytes::Pooled(bytes) }
     }
+
+    /// The bytes, to be changed where they lie: decrypted, unmasked.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.bytes {
+            Bytes::End => &mut [],
+            Bytes::Provided { buffers, id, len } => {
+                let len = buffers.bytes(*id, *len as usize).len();
+                // SAFETY: the first `len` bytes of the buffer are initialised, and this chunk alone has it, from
+                // the kernel's completion until the drop gives it back: nobody else reads or writes there.
+                unsafe { std::slice::from_raw_parts_mut(buffers.data(*id), len) }
+            }
+            Bytes::Pooled(bytes) => bytes,
+        }
+    }
+
+    /// Adds `more`. A buffer of the kernel's goes back to it: the bytes lie in a vector of the pool from then on.
+    pub(crate) fn append(&mut self, more: &[u8]) {
+        if let Bytes::Pooled(bytes) = &mut self.bytes {
+            return bytes.extend_from_slice(more);
+        }
+        let mut bytes = pool::take();
+        bytes.extend_from_slice(self);
+        bytes.extend_from_slice(more);
+        *self = Chunk::pooled(bytes);
+    }
+
+    /// Drops the first `count` bytes. What is left lies in a vector of the pool; nothing holds no memory.
+    pub(crate) fn drop_front(&mut self, count: usize) {
+        if count >= self.len() {
+            *self = Chunk::end();
+        } else if let Bytes::Pooled(bytes) = &mut self.bytes {
+            bytes.drain(..count);
+        } else {
+            let mut rest = pool::take();
+            rest.extend_from_slice(&self[count..]);
+            *self = Chunk::pooled(rest);
+        }
+    }
+}
+
+impl Default for Chunk {
+    /// An empty one.
+    fn default() -> Self {
+        Chunk::end()
+    }
 }
 
 impl From<Vec<u8>> for Chunk {
@@ -55,6 +101,12 @@ impl Deref for Chunk {
             Bytes::Provided { buffers, id, len } => buffers.bytes(*id, *len as usize),
             Bytes::Pooled(bytes) => bytes,
         }
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

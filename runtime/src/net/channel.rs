@@ -70,7 +70,7 @@ impl Channel {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Vec<u8>>> {
         match self {
-            Channel::Tls(stream) => stream.poll_recv(cx),
+            Channel::Tls(stream) => stream.poll_recv(cx).map_ok(|chunk| chunk.to_vec()),
             Channel::Plain(socket) => poll_plain(socket, waiting, room, cx, <[u8]>::to_vec),
         }
     }
@@ -87,7 +87,7 @@ impl Channel {
         match self {
             Channel::Tls(stream) => stream.poll_recv(cx).map_ok(|bytes| {
                 let used = lend(&bytes);
-                (bytes.len(), Bytes::from(bytes).split_off(used))
+                (bytes.len(), Bytes::copy_from_slice(&bytes[used..]))
             }),
             Channel::Plain(socket) => poll_plain(socket, waiting, RECV_BYTES, cx, |bytes| {
                 let used = lend(bytes);

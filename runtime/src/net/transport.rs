@@ -48,7 +48,7 @@ impl Transport {
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
         match self {
             Transport::Plain(stream) => stream.poll_recv(cx),
-            Transport::Tls(stream) => stream.poll_recv(cx).map_ok(Chunk::from),
+            Transport::Tls(stream) => stream.poll_recv(cx),
         }
     }
 

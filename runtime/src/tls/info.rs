@@ -3,7 +3,7 @@
 //! Owns: [`TlsInfo`], read from rustls's session once the handshake is over. Must not know: who wants to know it.
 
 use rustls::pki_types::CertificateDer;
-use rustls::{Connection, ProtocolVersion};
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
 /// What a TLS connection is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,15 +18,13 @@ pub struct TlsInfo {
     pub alpn: Option<String>,
     /// The peer's certificate, in DER.
     pub peer_certificate: Option<CertificateDer<'static>>,
+    /// The session goes on from an earlier one, by its ticket.
+    pub is_resumed: bool,
 }
 
 impl TlsInfo {
-    /// Of a session whose handshake is over.
-    pub fn of(session: &Connection) -> TlsInfo {
-        let sni = match session {
-            Connection::Server(server) => server.server_name().map(str::to_ascii_lowercase),
-            Connection::Client(_) => None,
-        };
+    /// Of a session whose handshake is over, where the client has asked for `name`.
+    pub(super) fn of(session: &CommonState, name: Option<&str>) -> TlsInfo {
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
         TlsInfo {
             protocol: match session.protocol_version() {
@@ -35,12 +33,10 @@ impl TlsInfo {
             },
             // rustls tells the suites of TLS 1.3 from others in their names.
             cipher: suite.unwrap_or_default().replace("TLS13_", "TLS_"),
-            sni,
+            sni: name.map(str::to_owned),
             alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
-            peer_certificate: session
-                .peer_certificates()
-                .and_then(|all| all.first())
-                .map(|c| c.clone().into_owned()),
+            peer_certificate: session.peer_certificates().and_then(<[_]>::first).cloned(),
+            is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
 }

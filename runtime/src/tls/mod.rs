@@ -3,8 +3,15 @@
 //! Owns: the roots, read once a process, rustls's configuration, and its session over a stream. Must not
 //! know: what is spoken over it.
 
+mod files;
 mod info;
+mod names;
+mod provider;
+mod server;
+mod session;
 mod stream;
+mod watched;
+mod x509;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +20,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 pub use info::TlsInfo;
+pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;
+pub use x509::{CertificateFacts, SubjectName, fingerprint};
 
 use crate::causes::BoxError;
 
@@ -74,8 +83,7 @@ pub fn client_config(roots: &Roots, protocols: &[&[u8]]) -> Result<Arc<ClientCon
             Arc::new(store)
         }
     };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider::provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| because("TLS cannot be set up", error))?;
     let mut config = builder.with_root_certificates(store).with_no_client_auth();

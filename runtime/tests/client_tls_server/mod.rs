@@ -224,7 +224,7 @@ impl Read for Hyper {
     ) -> Poll<io::Result<()>> {
         let mut rest = self.rest.borrow_mut();
         if rest.is_empty() {
-            *rest = ready!(self.stream.poll_recv(cx))?;
+            *rest = ready!(self.stream.poll_recv(cx))?.to_vec();
         }
         let fits = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..fits]);

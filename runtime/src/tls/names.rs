@@ -1,0 +1,130 @@
+//! Which of a server's certificates a client gets, by the name that it asks for (SNI, RFC 6066 section 3).
+//!
+//! Owns: the certificates of one reading of the files, and the index of their names: exact ones before patterns, the
+//! first certificate where no name is known. Must not know: files, connections.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::files::Identity;
+use super::x509::SubjectName;
+
+/// A server's certificates; the first one is for who asks for none of them.
+#[derive(Debug)]
+pub(super) struct Identities {
+    all: Vec<Identity>,
+    /// Places in `all`, by the names that certificates are for: `example.org`, `*.example.org`, `::1`.
+    by_name: HashMap<String, Vec<usize>>,
+    /// Those for the names of the first.
+    first: Vec<usize>,
+}
+
+/// What a client asked for, and which certificate it got.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// Its place.
+    pub(super) identity: usize,
+    /// The name asked for, in lower case.
+    pub(super) name: Option<Box<str>>,
+    /// The certificate is for that name.
+    pub(super) is_known: bool,
+}
+
+thread_local! {
+    /// The choice that rustls has just made for the connection whose records it processes.
+    static CHOSEN: Cell<Option<Chosen>> = const { Cell::new(None) };
+}
+
+/// The choice that the records processed last have led to.
+pub(super) fn take_chosen() -> Option<Chosen> {
+    CHOSEN.take()
+}
+
+impl Identities {
+    /// There is at least one in `all`.
+    pub(super) fn new(all: Vec<Identity>) -> Identities {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, identity) in all.iter().enumerate() {
+            for name in names(identity) {
+                let places = by_name.entry(name).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        let of_first = all.first().and_then(|first| by_name.get(&names(first).next()?));
+        let first = of_first.cloned().unwrap_or_else(|| vec![0]);
+        Identities { all, by_name, first }
+    }
+
+    pub(super) fn all(&self) -> &[Identity] {
+        &self.all
+    }
+
+    /// The certificates for `host`, a name in lower case or an address.
+    pub(super) fn of(&self, host: &str) -> Option<&[usize]> {
+        let exact = self.by_name.get(host);
+        let pattern = || self.by_name.get(&format!("*.{}", host.split_once('.')?.1));
+        exact.or_else(pattern).map(Vec::as_slice)
+    }
+
+    /// The certificate that is chosen where a client names its host so and nothing more is known of it.
+    pub(super) fn place_of(&self, name: Option<&str>) -> usize {
+        name.and_then(|name| self.of(name)).unwrap_or(&self.first)[0]
+    }
+
+    /// Whether a request for `host` may be answered on a connection with the certificate at `place` (RFC 9110
+    /// section 7.4): it is for that host, and no other certificate that asks clients for something else is.
+    pub(super) fn answers(&self, place: usize, host: &str) -> bool {
+        let identity = &self.all[place];
+        if names(identity).next().is_none() {
+            // It does not say what it is for.
+            return true;
+        }
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let address = host.parse::<IpAddr>().ok().map(|address| address.to_string());
+        let Some(places) = self.of(address.as_deref().unwrap_or(&host)) else { return false };
+        places.contains(&place) || is_for(identity, &host) && self.all[places[0]].trust == identity.trust
+    }
+}
+
+/// Whether a pattern among its names takes `host`, for which another certificate is made.
+fn is_for(identity: &Identity, host: &str) -> bool {
+    let Some((_, domain)) = host.split_once('.') else { return false };
+    names(identity).any(|name| name.strip_prefix("*.") == Some(domain))
+}
+
+/// The names of an identity as the index has them.
+fn names(identity: &Identity) -> impl Iterator<Item = String> + '_ {
+    identity.facts.iter().flat_map(|facts| &facts.names).filter_map(|name| match name {
+        SubjectName::Dns(host) => Some(host.clone()),
+        SubjectName::Ip(address) => Some(address.to_string()),
+        SubjectName::Email(_) | SubjectName::Uri(_) => None,
+    })
+}
+
+/// rustls's question for a certificate.
+#[derive(Debug)]
+pub(super) struct Chooser(pub(super) Arc<Identities>);
+
+impl ResolvesServerCert for Chooser {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let known = name.as_deref().and_then(|name| self.0.of(name));
+        let candidates = known.unwrap_or(&self.0.first);
+        let schemes = hello.signature_schemes();
+        // Of certificates for one name, the first whose signatures the client can check.
+        let fits = |place: &&usize| self.0.all[**place].key.key.choose_scheme(schemes).is_some();
+        let place = *candidates.iter().find(fits).or(candidates.first())?;
+        let chosen =
+            Chosen { identity: place, name: name.map(String::into_boxed_str), is_known: known.is_some() };
+        CHOSEN.set(Some(chosen));
+        Some(self.0.all[place].key.clone())
+    }
+}

@@ -1,0 +1,124 @@
+//! What a certificate says, in the words that Node's `getPeerCertificate` has for it (RFC 5280).
+//!
+//! Owns: [`CertificateFacts`], read from DER. Must not know: whether the certificate is good, who asks.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+use x509_cert::Certificate;
+use x509_cert::der::asn1::Any;
+use x509_cert::der::{Decode, Tag, Tagged};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
+
+/// Attribute types by their object identifiers, as OpenSSL abbreviates them.
+const ATTRIBUTES: [(&str, &str); 11] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.4", "SN"),
+    ("2.5.4.5", "serialNumber"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.42", "GN"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+];
+
+/// A name that a certificate is for (RFC 5280 section 4.2.1.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectName {
+    /// A host, or a pattern of hosts (`*.example.org`), in lower case.
+    Dns(String),
+    /// An address.
+    Ip(IpAddr),
+    /// Someone's address.
+    Email(String),
+    /// A URI.
+    Uri(String),
+}
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Whose it is: pairs of an attribute's short name and its value, in their order.
+    pub subject: Vec<(String, String)>,
+    /// Who has signed it.
+    pub issuer: Vec<(String, String)>,
+    /// What it is for; others than those of [`SubjectName`] are left out.
+    pub names: Vec<SubjectName>,
+    /// From when it is valid, in seconds of Unix time.
+    pub not_before: u64,
+    /// Until when.
+    pub not_after: u64,
+    /// Its number, in hexadecimal digits.
+    pub serial: String,
+}
+
+impl CertificateFacts {
+    /// Of a certificate in DER; `None` for what is none, as RFC 5280 has them.
+    pub fn read(der: &[u8]) -> Option<CertificateFacts> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let facts = certificate.tbs_certificate();
+        let names = facts.get_extension::<SubjectAltName>().ok()?;
+        Some(CertificateFacts {
+            subject: attributes(facts.subject()),
+            issuer: attributes(facts.issuer()),
+            names: names.map_or_else(Vec::new, |(_, names)| names.0.iter().filter_map(name).collect()),
+            not_before: facts.validity().not_before.to_unix_duration().as_secs(),
+            not_after: facts.validity().not_after.to_unix_duration().as_secs(),
+            serial: hex(facts.serial_number().as_bytes(), ""),
+        })
+    }
+}
+
+/// The SHA-256 fingerprint of a certificate in DER: bytes in hexadecimal digits with colons between them.
+pub fn fingerprint(der: &[u8]) -> String {
+    hex(&Sha256::digest(der), ":")
+}
+
+fn hex(bytes: &[u8], between: &str) -> String {
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for (at, byte) in bytes.iter().enumerate() {
+        // A string takes everything.
+        let _ = write!(text, "{}{byte:02X}", if at == 0 { "" } else { between });
+    }
+    text
+}
+
+fn attributes(name: &Name) -> Vec<(String, String)> {
+    name.iter()
+        .map(|attribute| {
+            let oid = attribute.oid.to_string();
+            let known = ATTRIBUTES.iter().find(|(known, _)| *known == oid);
+            (known.map_or(oid.clone(), |(_, short)| (*short).to_owned()), text(&attribute.value))
+        })
+        .collect()
+}
+
+/// A string of any of ASN.1's kinds.
+fn text(value: &Any) -> String {
+    match value.tag() {
+        Tag::BmpString => {
+            let (pairs, _) = value.value().as_chunks::<2>();
+            String::from_utf16_lossy(&pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect::<Vec<_>>())
+        }
+        _ => String::from_utf8_lossy(value.value()).into_owned(),
+    }
+}
+
+fn name(name: &GeneralName) -> Option<SubjectName> {
+    Some(match name {
+        GeneralName::DnsName(host) => SubjectName::Dns(host.as_str().to_ascii_lowercase()),
+        GeneralName::Rfc822Name(address) => SubjectName::Email(address.as_str().to_owned()),
+        GeneralName::UniformResourceIdentifier(uri) => SubjectName::Uri(uri.as_str().to_owned()),
+        GeneralName::IpAddress(address) => SubjectName::Ip(match address.as_bytes() {
+            bytes if bytes.len() == 4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
+            bytes => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+        }),
+        _ => return None,
+    })
+}
