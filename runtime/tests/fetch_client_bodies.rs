@@ -22,6 +22,7 @@ use runtime::js::Value;
 use runtime::modules::web::fetch::header_list::HeaderList;
 use runtime::modules::web::fetch::incoming::{Head, Incoming, IncomingBody, Progress};
 use runtime::modules::web::fetch::outgoing::Outgoing;
+use runtime::worker::Ends;
 
 on_both!(
     streams_and_iterables_are_sent_in_chunks,
@@ -279,7 +280,8 @@ fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>
     });
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
     let head = Rc::new(asked);
-    let incoming = Incoming { head, scheme: "http", body, peer: addr, local: addr, worker: 0 };
+    let ends = Rc::new(Ends { peer: addr.into(), local: addr.into(), tls: None });
+    let incoming = Incoming { head, scheme: "http", body, ends, worker: 0 };
     match fetch::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
         Called::Pending(pending) => pending,
         Called::Failed(failure) => panic!("{failure:?}"),

@@ -318,7 +318,7 @@ async fn connected(files: &[CertificateFiles], client: Arc<ClientConfig>, name: 
     let name = rustls::pki_types::ServerName::try_from(name.to_owned()).expect("a name");
     let opened = io::spawn(async move {
         let stream = Stream::new(std::net::TcpStream::connect(addr).expect("connect")).expect("stream");
-        TlsStream::connect(stream, client, name).await.map(drop)
+        TlsStream::connect(stream, client, name).await
     });
     let stream = match acceptor.accept(listener.accept().await.expect("accept")).await {
         Ok(stream) => stream,

@@ -26,6 +26,7 @@ fn config(files: &Files, main: &str) -> Config {
         file: None,
         env: Vec::new(),
         listen: Vec::new(),
+        tls: Vec::new(),
         workers: 1,
         io: IoChoice::Auto,
         dev: false,

@@ -59,6 +59,9 @@ pub struct Flags {
     pub serving: Serving,
 
     #[command(flatten)]
+    pub tls: TlsFlags,
+
+    #[command(flatten)]
     pub limits: LimitFlags,
 
     #[command(flatten)]
@@ -192,14 +195,6 @@ pub struct Serving {
     #[arg(long, value_name = "FIELDS", default_value = "x-forwarded")]
     pub forwarded_fields: ForwardedKind,
 
-    /// Certificate of listeners with TLS, in PEM, with those that sign it behind it
-    #[arg(long, value_name = "FILE")]
-    pub tls_cert: Vec<OsString>,
-
-    /// Key of the certificate, in PEM
-    #[arg(long, value_name = "FILE")]
-    pub tls_key: Vec<OsString>,
-
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
     pub workers: Workers,
@@ -219,6 +214,32 @@ pub struct Serving {
     /// Memory of a worker's receive buffers
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().recv_buffer_bytes))]
     pub recv_buffers: Size,
+}
+
+/// Certificates of listeners with TLS.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsFlags {
+    /// Certificate in PEM, the server's own first, then those that sign it; read anew when it changes. May be repeated:
+    /// clients get the one for the name that they ask for, else the first
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Vec<OsString>,
+
+    /// Key of the certificate, in PEM, in the order of the certificates [default: in the certificate's file]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Vec<OsString>,
+
+    /// OCSP response in DER to send with the certificate, in the order of the certificates
+    #[arg(long, value_name = "FILE")]
+    pub tls_ocsp: Vec<OsString>,
+
+    /// Whether clients show a certificate: request takes those without one [default: require with --tls-client-ca]
+    #[arg(long, value_name = "RULE")]
+    pub tls_client_auth: Option<ClientAuth>,
+
+    /// Who has signed the certificates of clients, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<OsString>,
 }
 
 /// What a client may take.
@@ -260,6 +281,10 @@ pub struct LimitFlags {
     /// A TLS handshake; beyond: close
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().tls_handshake_ms_max))]
     pub tls_handshake_timeout: Span,
+
+    /// What a client sends in a TLS handshake; beyond: close
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().tls_handshake_bytes_max))]
+    pub tls_handshake_max: Size,
 
     /// Between two pieces of a request body; beyond: 408
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().body_stall_ms_max))]
@@ -358,6 +383,14 @@ pub enum Io {
 pub enum ForwardedKind {
     XForwarded,
     Forwarded,
+}
+
+/// Values of `--tls-client-auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClientAuth {
+    None,
+    Request,
+    Require,
 }
 
 /// Values of `--log`.

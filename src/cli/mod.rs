@@ -16,6 +16,7 @@ mod places;
 mod project;
 mod resolve;
 mod script;
+mod tls;
 mod values;
 mod words;
 
@@ -191,7 +192,8 @@ fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
     if let Some(project) = project {
         project.add_variables(&mut variables)?;
     }
-    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables)
+    let tables = project.map(Project::certificates).unwrap_or_default();
+    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables, tables)
 }
 
 /// A warning for a handler that is exported under its own name only, and for one that listens to events as

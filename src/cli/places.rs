@@ -1,10 +1,11 @@
 //! Places in a file of settings, for messages.
 //!
-//! Owns: from byte offsets to `FILE:LINE:COLUMN`. Must not know: what is wrong there.
+//! Owns: from byte offsets to `FILE:LINE:COLUMN`, the words for kinds of values. Must not know: what is wrong.
 
 use std::path::{Path, PathBuf};
 
 use runtime::error::{Error, ErrorKind};
+use toml::de::DeValue;
 
 /// A file's name and its text.
 #[derive(Debug)]
@@ -36,6 +37,14 @@ impl SettingsText {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let text = format!("{}:{line}:{column}: {message}", self.path.display());
         Error::new(ErrorKind::Usage, text).remedy(remedy)
+    }
+}
+
+/// A value's kind in a sentence.
+pub fn article(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Integer(_) | DeValue::Array(_) => format!("an {}", value.type_str()),
+        _ => format!("a {}", value.type_str()),
     }
 }
 

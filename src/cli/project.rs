@@ -17,9 +17,10 @@ use toml::de::{DeTable, DeValue};
 use super::environment::{Setting, Variables};
 use super::flags::{Flags, is_switch};
 use super::mistake;
-use super::places::SettingsText;
+use super::places::{SettingsText, article};
 use super::resolve;
 use super::script::ONLY_SCRIPTS;
+use super::tls::{self, CertificateTable};
 
 /// The file's name where `--config` gives none.
 const NAME: &str = "jsserve.toml";
@@ -37,6 +38,8 @@ pub struct Project {
     /// Names, what they are set to, byte offsets of that.
     env: Vec<(String, Setting, usize)>,
     env_files: Vec<PathBuf>,
+    /// The tables `[[tls]]`.
+    certificates: Vec<CertificateTable>,
     /// Keys that became words of the command line.
     words: Vec<(String, OsString)>,
     /// Byte offsets of the values of all keys.
@@ -76,6 +79,7 @@ impl Project {
             args: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
+            certificates: Vec::new(),
             words: Vec::new(),
             offsets: BTreeMap::new(),
         };
@@ -104,6 +108,10 @@ impl Project {
         offset: usize,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<()> {
+        if key == "tls" {
+            self.certificates = tls::tables(&self.source, self.folder(), value)?;
+            return Ok(());
+        }
         let Some(arg) = command.get_arguments().find(|arg| key_of(arg) == Some(key)) else {
             return Err(self.unknown(key, offset, value.get_ref()));
         };
@@ -203,10 +211,10 @@ impl Project {
         let remedy = match near.filter(known) {
             Some(near) => format!("Did you mean {near}?"),
             None if value.is_table() => {
-                "All keys stand at the top, outside of tables; the one table is [env].".into()
+                "All keys stand at the top, outside of tables; the tables are [env] and [[tls]].".into()
             }
             None => {
-                "Keys are the flags of an app without their dashes (jsserve --help), app, args and [env]."
+                "Keys are the flags of an app without their dashes (jsserve --help), app, args, [env] and [[tls]]."
                     .into()
             }
         };
@@ -217,6 +225,11 @@ impl Project {
     /// The file.
     pub fn path(&self) -> &Path {
         self.source.path()
+    }
+
+    /// The certificates of its tables `[[tls]]`.
+    pub fn certificates(&self) -> &[CertificateTable] {
+        &self.certificates
     }
 
     fn folder(&self) -> &Path {
@@ -354,13 +367,6 @@ fn is_none(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
-fn article(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::Integer(_) | DeValue::Array(_) => format!("an {}", value.type_str()),
-        _ => format!("a {}", value.type_str()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,6 +445,14 @@ mod tests {
             ("env = [\"A\"]", "1:7: env is a table, not an array\n  Write [env]. Write NAME"),
             ("[env]\nA = \"1\"\nB = 2", "3:5: env.B is a string, not an integer\n  Write NAME = \"value\""),
             ("[env]\nA = false", "2:5: env.A is a string, not a boolean"),
+            ("tls = 1", "1:7: tls is an array of tables, not an integer\n  Write [[tls]]"),
+            ("[[tls]]\ncert = 1", "2:8: tls.cert is a string, not an integer"),
+            ("[[tls]]\nkey = \"a\"", "1:1: tls has no cert\n  Write [[tls]]"),
+            ("[[tls]]\ncert = \"a\"\ncrt = \"a\"", "3:1: unknown key tls.crt\n  Keys of [[tls]] are cert"),
+            (
+                "[[tls]]\ncert = \"a\"\nclient-auth = \"no\"",
+                "3:15: tls.client-auth is one of none, request, require, not \"no\"",
+            ),
             ("app = 1979-05-27", "1:7: app is a string, not a datetime\n  Write the file's path"),
         ] {
             let error = read(text).expect_err(text);

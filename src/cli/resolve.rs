@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use runtime::address::Address;
 use runtime::config::{
-    CertificateFiles, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions,
-    TrustedProxies,
+    Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions, TrustedProxies,
 };
 use runtime::error::{Error, ErrorKind, Result};
 use runtime::source::Sources;
@@ -19,14 +18,20 @@ use super::address;
 use super::cgroup;
 use super::environment::Variables;
 use super::flags::{Flags, ForwardedKind, Io, Log, Serving};
+use super::tls::{self, CertificateTable};
 use super::values::Size;
 
-/// What a server is told to do; `file` is the file of settings, and `variables` what it says of the app's `env`:
-/// what flags say comes after.
+/// What a server is told to do; `file` is the file of settings, `variables` what it says of the app's `env` (what flags
+/// say comes after), `tables` its certificates.
 ///
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
-pub fn resolve(flags: Flags, file: Option<PathBuf>, mut variables: Variables) -> Result<Config> {
+pub fn resolve(
+    flags: Flags,
+    file: Option<PathBuf>,
+    mut variables: Variables,
+    tables: &[CertificateTable],
+) -> Result<Config> {
     let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
     variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
     let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
@@ -49,7 +54,7 @@ pub fn resolve(flags: Flags, file: Option<PathBuf>, mut variables: Variables) ->
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
             ForwardedKind::Forwarded => ForwardedFields::Forwarded,
         },
-        tls: certificates(&flags.serving)?,
+        tls: tls::certificates(&flags.tls, tables)?,
         workers: flags.serving.workers.count(),
         io,
         dev: flags.javascript.dev,
@@ -161,24 +166,12 @@ fn trusted_proxies(serving: &Serving) -> Result<TrustedProxies> {
     )))
 }
 
-/// The certificates, each with its key.
-fn certificates(serving: &Serving) -> Result<Vec<CertificateFiles>> {
-    let (certificates, keys) = (&serving.tls_cert, &serving.tls_key);
-    if certificates.len() != keys.len() {
-        let text = format!("{} certificates and {} keys are given", certificates.len(), keys.len());
-        return Err(Error::of_flag("tls-cert", text).remedy("Each --tls-cert FILE has its --tls-key FILE."));
-    }
-    let pair = |(certificate, key): (&OsString, &OsString)| CertificateFiles {
-        certificate: certificate.into(),
-        key: key.into(),
-    };
-    Ok(certificates.iter().zip(keys).map(pair).collect())
-}
-
 /// The least that works at all; below it a server would start and fail every request.
 const HEAP_BYTES_MIN: usize = 1 << 20;
 const STACK_BYTES_MIN: usize = 32 << 10;
 const HEADER_BYTES_MIN: usize = 256;
+/// A hello with the keys that browsers offer has 2 KiB.
+const HANDSHAKE_BYTES_MIN: usize = 4 << 10;
 const RECV_BUFFER_BYTES_MIN: usize = 64 << 10;
 const RING_ENTRIES_RANGE: std::ops::RangeInclusive<usize> = 8..=32_768;
 
@@ -195,6 +188,11 @@ fn limits(flags: &Flags) -> Result<Limits> {
         body_bytes_max: limits.body_max.0,
         header_ms_max: limits.header_timeout.0,
         tls_handshake_ms_max: limits.tls_handshake_timeout.0,
+        tls_handshake_bytes_max: at_least(
+            "tls-handshake-max",
+            limits.tls_handshake_max,
+            HANDSHAKE_BYTES_MIN,
+        )?,
         body_stall_ms_max: limits.body_timeout.0,
         idle_ms_max: limits.idle_timeout.0,
         write_stall_ms_max: limits.write_timeout.0,
@@ -319,7 +317,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config> {
         let words = std::iter::once("jsserve").chain(words.iter().copied());
-        resolve(Flags::try_parse_from(words).expect("flags parse"), None, Variables::default())
+        resolve(Flags::try_parse_from(words).expect("flags parse"), None, Variables::default(), &[])
     }
 
     #[test]
@@ -352,7 +350,7 @@ mod tests {
              --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
-             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms";
+             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms --tls-handshake-max 24K";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -379,6 +377,7 @@ mod tests {
             refuse_ms: 21,
             stuck_threads_max: 22,
             tls_handshake_ms_max: 23,
+            tls_handshake_bytes_max: 24 << 10,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,
@@ -424,6 +423,10 @@ mod tests {
             &["--stack-max", "1K", APP],
             &["--header-max", "1", APP],
             &["--recv-buffers", "1K", APP],
+            &["--tls-handshake-max", "1K", APP],
+            &["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "k", APP],
+            &["--tls-key", "k", APP],
+            &["--tls-cert", "a", "--tls-client-auth", "request", APP],
             &["--ring-entries", "1", APP],
             &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],
             &["--port", "2", "--tcp", "2", APP],

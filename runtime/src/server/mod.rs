@@ -13,7 +13,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
-use rustls::ServerConfig;
 
 use crate::address::Address;
 use crate::app::methods::{self, Method, Methods};
@@ -26,10 +25,13 @@ use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
+use crate::tls::ServerTls;
 use crate::worker::{self, Control, Event, Protocols, Seed};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
+/// How often it looks at the files of certificates.
+const LOOK: Duration = Duration::from_secs(1);
 
 struct Handle {
     life: u64,
@@ -94,7 +96,9 @@ pub struct Server {
     backend: Backend,
     refused: Option<String>,
     listeners: Listeners,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<ServerTls>>,
+    /// When it last looked at their files.
+    looked: Instant,
     workers: Vec<Handle>,
     events: (Sender<Event>, Receiver<Event>),
     signals: Receiver<Signal>,
@@ -127,6 +131,7 @@ impl Server {
             refused,
             listeners,
             tls,
+            looked: Instant::now(),
             workers: Vec::new(),
             events: unbounded(),
             signals,
@@ -332,12 +337,20 @@ impl Server {
                 default(WATCH) => {}
             }
             self.give_memory_back();
+            self.look_at_certificates();
             if let Some(why) = self.watch() {
                 self.drain(&why);
                 return Ok(ExitStatus::Cut);
             }
             log::flush();
         }
+    }
+
+    /// Takes up certificates whose files have changed.
+    fn look_at_certificates(&mut self) {
+        let Some(tls) = self.tls.as_ref().filter(|_| self.looked.elapsed() >= LOOK) else { return };
+        tls.look();
+        self.looked = Instant::now();
     }
 
     /// A replacement has loaded the app.

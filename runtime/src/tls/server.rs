@@ -171,7 +171,8 @@ struct Offer {
 
 /// Why there is no TLS on a connection.
 pub enum Unaccepted {
-    /// The client speaks something else, in plain text: the bytes so far, and the stream as it was.
+    /// The client speaks something else, in text that begins with a capital, as requests of HTTP do: the bytes so
+    /// far, and the stream as it was.
     PlainText(Stream, Vec<u8>),
     /// The handshake failed; the connection is closed. If TLS refused it, a [`rustls::Error`] is inside.
     Failed(io::Error),
@@ -192,8 +193,8 @@ impl TlsAcceptor {
     /// Why it came to nothing.
     pub async fn accept(&self, stream: Stream) -> std::result::Result<TlsStream, Unaccepted> {
         let mut received = receive(&stream).await?;
-        // What has no letter in front is left to TLS, whose alert a client of an old version may understand.
-        if received.first().is_some_and(u8::is_ascii_alphabetic) {
+        // What begins with no capital is left to TLS, whose alert a client of an old version may understand.
+        if received.first().is_some_and(u8::is_ascii_uppercase) {
             return Err(Unaccepted::PlainText(stream, received.to_vec()));
         }
         let several = self.offer().configs.len() > 1;

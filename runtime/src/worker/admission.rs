@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rustls::ServerConfig;
-
 use super::connection::Connection;
 use super::protocol::Protocol;
 use super::proxy::{self, ProxyHeader};
@@ -23,7 +21,7 @@ use crate::config::Listen;
 use crate::io::{Deadline, Socket, Stream};
 use crate::log::{self, Kind};
 use crate::net::{Ends, Transport};
-use crate::tls::TlsStream;
+use crate::tls::{TlsAcceptor, TlsStream, Unaccepted};
 
 /// What stands between the sockets of one listener and what is spoken there.
 pub(super) struct Admission {
@@ -31,16 +29,15 @@ pub(super) struct Admission {
     /// A header of the PROXY protocol comes first.
     proxied: bool,
     /// The server's side of TLS, where the listener speaks it.
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Admission {
     pub(super) fn new(
         protocol: Arc<dyn Protocol>,
         listen: &Listen,
-        tls: &Option<Arc<ServerConfig>>,
+        tls: Option<TlsAcceptor>,
     ) -> Rc<Admission> {
-        let tls = tls.clone().filter(|_| listen.tls);
         Rc::new(Admission { protocol, proxied: listen.proxy_protocol, tls })
     }
 
@@ -68,7 +65,7 @@ async fn admit(admission: Rc<Admission>, mut stream: Stream, worker: Rc<Worker>,
     }
     let transport = match &admission.tls {
         None => Transport::Plain(stream),
-        Some(config) => match handshake(stream, config.clone(), &header, &worker).await {
+        Some(tls) => match admission.handshake(stream, tls, &header, &worker).await {
             Some(stream) => Transport::Tls(Box::new(stream)),
             None => return,
         },
@@ -115,29 +112,46 @@ fn has_unread(socket: &Socket) -> bool {
     socket.with_fd(|fd| Ok(rustix::io::ioctl_fionread(fd)?)).is_ok_and(|bytes| bytes > 0)
 }
 
-/// The server's side of a handshake; none where it came to nothing: then the socket is closed.
-async fn handshake(
-    stream: Stream,
-    config: Arc<ServerConfig>,
-    header: &ProxyHeader,
-    worker: &Worker,
-) -> Option<TlsStream> {
-    let peer = match header {
-        ProxyHeader::Proxied { peer, .. } => peer.clone(),
-        ProxyHeader::Local => stream.peer().cloned().unwrap_or(Address::UNKNOWN),
-    };
-    let ms = worker.config.limits.tls_handshake_ms_max;
-    let failed = |why: &dyn Display| {
-        if log::admits(Kind::Handshake) {
-            tracing::debug!(worker = worker.number, %peer, "no TLS: {why}");
+impl Admission {
+    /// The server's side of a handshake; none where it came to nothing: then the socket is closed.
+    async fn handshake(
+        &self,
+        stream: Stream,
+        tls: &TlsAcceptor,
+        header: &ProxyHeader,
+        worker: &Worker,
+    ) -> Option<TlsStream> {
+        let peer = match header {
+            ProxyHeader::Proxied { peer, .. } => peer.clone(),
+            ProxyHeader::Local => stream.peer().cloned().unwrap_or(Address::UNKNOWN),
+        };
+        let ms = worker.config.limits.tls_handshake_ms_max;
+        let failed = |why: &dyn Display| {
+            if log::admits(Kind::Handshake) {
+                tracing::debug!(worker = worker.number, %peer, "no TLS: {why}");
+            }
+        };
+        match in_time(ms, worker, tls.accept(stream), || false).await {
+            Some(Ok(stream)) => return Some(stream),
+            Some(Err(Unaccepted::PlainText(stream, _))) => {
+                failed(&"plain text");
+                in_time(ms, worker, self.answer_plain_text(stream, worker), || false).await;
+            }
+            Some(Err(Unaccepted::Failed(error))) => failed(&error),
+            None => failed(&format!("no handshake within {ms} ms (--tls-handshake-timeout)")),
         }
-    };
-    match in_time(ms, worker, TlsStream::accept(stream, config), || false).await {
-        Some(Ok(stream)) => return Some(stream),
-        Some(Err(error)) => failed(&error),
-        None => failed(&format!("no handshake within {ms} ms (--tls-handshake-timeout)")),
+        None
     }
-    None
+
+    async fn answer_plain_text(&self, stream: Stream, worker: &Worker) {
+        let sent = stream.send(self.protocol.plain_text_answer().to_vec()).await.0;
+        let transport = Transport::Plain(stream);
+        if sent.is_ok() && poll_fn(|cx| transport.poll_shutdown(cx)).await.is_ok() {
+            let limits = &worker.config.limits;
+            transport.linger(&limits.linger, limits.write_stall_ms_max).await;
+        }
+        transport.close().await;
+    }
 }
 
 /// `future`, or none after `ms`. The end of the server does not wait for it, unless it `is_busy`: what has not begun

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, Sender};
-use rustls::ServerConfig;
 
 use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
@@ -37,6 +36,7 @@ use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse,
 use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
+use crate::tls::{ServerTls, TlsAcceptor};
 
 /// Sent to a worker, with a ring of its [`Notifier`].
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub struct Seed {
     /// Bound sockets, with what is spoken there; the worker listens once it is ready.
     pub listeners: Vec<(Listen, OwnedFd)>,
     /// The server's side of TLS, for the listeners that speak it.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<ServerTls>>,
     /// Connections that it may have open.
     pub seats_max: usize,
     /// What shows that it turns.
@@ -176,7 +176,10 @@ async fn serve(seed: Seed) -> Result<()> {
             Address::Unix(_) => Listener::shared(socket),
         };
         let listener = listener.map_err(|e| Error::system("listener", e))?;
-        let admission = Admission::new(protocol, &listen, &tls);
+        let tls = tls.as_ref().filter(|_| listen.tls);
+        let tls =
+            tls.map(|tls| TlsAcceptor::new(tls.clone(), protocol.tls_protocols(), &worker.config.limits));
+        let admission = Admission::new(protocol, &listen, tls);
         admissions.push(admission.clone());
         accepting.push(io::spawn(accept(worker.clone(), listener, admission)));
     }

@@ -14,6 +14,16 @@ use crate::app::methods::{METHODS, Method};
 pub trait Protocol: Send + Sync {
     /// Serves one connection to its end, its close included.
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>>;
+
+    /// What it is called in ALPN (RFC 7301), where clients of TLS are to be offered it.
+    fn tls_protocols(&self) -> &[&[u8]] {
+        &[]
+    }
+
+    /// What a client is told that speaks plain text where TLS is spoken.
+    fn plain_text_answer(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// The protocols of a server, each by the method of the app that it calls.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SignatureAlgorithm, date_time_ymd,
@@ -77,7 +78,7 @@ impl Authority {
     }
 
     pub fn pem(&self) -> String {
-        self.0.pem()
+        pem("CERTIFICATE", self.0.der())
     }
 
     pub fn pair(&self, names: &[&str]) -> Pair {
@@ -104,7 +105,7 @@ impl Authority {
         }
         let key = KeyPair::generate_for(kind).expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        Pair { certificate: certificate.der().clone(), pem: certificate.pem(), key }
+        Pair { certificate: certificate.der().clone(), pem: pem("CERTIFICATE", certificate.der()), key }
     }
 
     /// A client that trusts this authority only, and shows the certificate of `identity`.
@@ -205,12 +206,20 @@ impl Pair {
     pub fn files(&self, folder: &Folder, name: &str) -> CertificateFiles {
         CertificateFiles {
             certificate: folder.write(&format!("{name}.pem"), &self.pem),
-            key: folder.write(&format!("{name}.key"), self.key.serialize_pem()),
+            key: folder.write(&format!("{name}.key"), pem("PRIVATE KEY", &self.key.serialize_der())),
             ocsp: None,
             client_auth: ClientAuth::None,
             client_ca: None,
         }
     }
+}
+
+/// A section of a PEM file (RFC 7468).
+pub fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// What a client has met.
