@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Object, Result, Value};
 
+use super::peer_certificate;
 use crate::address::{Address, UnixName};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
@@ -181,7 +182,7 @@ fn tls<'js>(ctx: &Ctx<'js>, info: &TlsInfo) -> Result<Value<'js>> {
         None => Ok(Value::new_null(ctx.clone())),
     };
     let certificate = match &info.peer_certificate {
-        Some(der) => value::uint8_array(ctx, der)?,
+        Some(der) => peer_certificate::object(ctx, der)?,
         None => Value::new_null(ctx.clone()),
     };
     let fields = [
@@ -189,6 +190,7 @@ fn tls<'js>(ctx: &Ctx<'js>, info: &TlsInfo) -> Result<Value<'js>> {
         (c"cipher", text(Some(&info.cipher))?),
         (c"sni", text(info.sni.as_deref())?),
         (c"alpn", text(info.alpn.as_deref())?),
+        (c"resumed", Value::new_bool(ctx.clone(), info.is_resumed)),
         (c"peerCertificate", certificate),
     ];
     for (name, field) in fields {

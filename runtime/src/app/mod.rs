@@ -9,6 +9,7 @@ pub mod connect;
 pub mod context;
 pub mod fetch;
 pub mod methods;
+mod peer_certificate;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

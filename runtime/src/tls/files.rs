@@ -207,3 +207,122 @@ fn ocsp(path: &Path) -> Result<Vec<u8>> {
 fn has(text: &[u8], part: &str) -> bool {
     memchr::memmem::find(text, part.as_bytes()).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("jsserve-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).expect("a folder");
+            Folder(path)
+        }
+
+        fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, bytes).expect("write");
+            path
+        }
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    fn pair(years: (i32, i32)) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["a.test".into()]).expect("names");
+        (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
+    }
+
+    fn files(certificate: PathBuf, key: PathBuf) -> CertificateFiles {
+        CertificateFiles { certificate, key, ocsp: None, client_auth: ClientAuth::None, client_ca: None }
+    }
+
+    #[test]
+    fn a_mistake_has_the_file_the_reason_and_a_way_out() {
+        let folder = Folder::new("tls-mistakes");
+        let (good, key) = pair((2001, 2049));
+        let (other, other_key) = pair((2001, 2049));
+        let (cert, key_file) = (folder.write("a.pem", &good), folder.write("a.key", &key));
+        let der = STANDARD.decode(good.lines().nth(1).expect("a line")).expect("base64");
+        let encrypted = pem("ENCRYPTED PRIVATE KEY", b"x");
+        let certs: [(&str, &[u8], &str, &str); 6] = [
+            ("none", b"", "no certificate in it", "Certificates are in PEM"),
+            ("key", key.as_bytes(), "a key, and no certificate", "swapped?"),
+            ("der", &der, "it is in DER, not in PEM", "openssl x509 -inform DER"),
+            ("cut", &good.as_bytes()[..60], "no PEM", "Certificates are in PEM"),
+            ("other", other.as_bytes(), "does not belong to the certificate", "-pubkey"),
+            ("order", &[&other, &good[..]].concat().into_bytes(), "does not belong", "stands first"),
+        ];
+        for (name, text, what, remedy) in certs {
+            let path = folder.write(name, text);
+            let error = Identity::read(&files(path.clone(), key_file.clone())).expect_err(name).to_string();
+            assert!(error.starts_with(&format!("--tls-cert {}: ", path.display())), "{error}");
+            let (said, way) = error.split_once("\n  ").expect("a remedy");
+            assert!(said.contains(what) && way.contains(remedy), "{name}: {error}");
+        }
+        let keys: [(&str, &[u8], &str, &str); 5] = [
+            ("k-none", b"", "no key in it", "Keys are in PEM"),
+            ("k-cert", good.as_bytes(), "a certificate, and no key", "swapped?"),
+            ("k-encrypted", encrypted.as_bytes(), "the key is encrypted", "openssl pkey -in"),
+            ("k-der", &der, "it is in DER, not in PEM", "openssl pkey -inform DER"),
+            ("k-odd", pem("PRIVATE KEY", b"x").as_bytes(), "a key that cannot be used", "openssl genpkey"),
+        ];
+        for (name, text, what, remedy) in keys {
+            let path = folder.write(name, text);
+            let error = Identity::read(&files(cert.clone(), path.clone())).expect_err(name).to_string();
+            assert!(error.starts_with(&format!("--tls-key {}: ", path.display())), "{error}");
+            let (said, way) = error.split_once("\n  ").expect("a remedy");
+            assert!(said.contains(what) && way.contains(remedy), "{name}: {error}");
+        }
+        let error =
+            Identity::read(&files(folder.0.join("gone"), key_file.clone())).expect_err("gone").to_string();
+        assert!(
+            error.contains("it cannot be read") && error.ends_with("Name a file that is there."),
+            "{error}"
+        );
+        let no_ocsp = CertificateFiles { ocsp: Some(cert.clone()), ..files(cert.clone(), key_file.clone()) };
+        let error = Identity::read(&no_ocsp).expect_err("no response").to_string();
+        assert!(error.starts_with("--tls-ocsp ") && error.contains("-respout"), "{error}");
+        // Both in one file; and the pair as it should be.
+        let both = folder.write("both", format!("{good}{key}"));
+        Identity::read(&files(both.clone(), both)).expect("an identity");
+        Identity::read(&files(folder.write("b.pem", other), folder.write("b.key", other_key)))
+            .expect("an identity");
+    }
+
+    #[test]
+    fn the_age_of_a_certificate_is_told() {
+        let folder = Folder::new("tls-age");
+        let at = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
+        let (cert, key) = pair((2001, 2002));
+        let identity =
+            Identity::read(&files(folder.write("a", cert), folder.write("b", key))).expect("an identity");
+        // 2000-06-01, 2001-06-01, 2001-12-28, 2003-01-01.
+        let told: Vec<_> = [11_109, 11_474, 11_684, 12_053].map(|days| identity.warning(at(days))).into();
+        let expected = [
+            Some("it is not valid yet: clients refuse it"),
+            None,
+            Some("it expires within a week"),
+            Some("it has expired: clients refuse it"),
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -22,7 +22,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 pub use info::TlsInfo;
 pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;
-pub use x509::{CertificateFacts, SubjectName, fingerprint};
+pub use x509::{CertificateFacts, SubjectName, date, fingerprint};
 
 use crate::causes::BoxError;
 

@@ -4,11 +4,12 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::Any;
-use x509_cert::der::{Decode, Tag, Tagged};
+use x509_cert::der::{DateTime, Decode, Tag, Tagged};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
@@ -80,6 +81,18 @@ pub fn fingerprint(der: &[u8]) -> String {
     hex(&Sha256::digest(der), ":")
 }
 
+/// A time as OpenSSL prints it: `Nov  9 12:00:00 2026 GMT`.
+pub fn date(unix_seconds: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Ok(at) = DateTime::from_unix_duration(Duration::from_secs(unix_seconds)) else {
+        return String::new();
+    };
+    let (hour, minutes, seconds) = (at.hour(), at.minutes(), at.seconds());
+    let month = MONTHS[usize::from(at.month()) - 1];
+    format!("{month} {:2} {hour:02}:{minutes:02}:{seconds:02} {} GMT", at.day(), at.year())
+}
+
 fn hex(bytes: &[u8], between: &str) -> String {
     let mut text = String::with_capacity(bytes.len() * 3);
     for (at, byte) in bytes.iter().enumerate() {
@@ -121,4 +134,46 @@ fn name(name: &GeneralName) -> Option<SubjectName> {
         }),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType, SerialNumber, date_time_ymd};
+
+    #[test]
+    fn a_certificate_is_read() {
+        let mut params = CertificateParams::new(vec!["A.test".into(), "*.b.test".into()]).expect("names");
+        params.subject_alt_names.push(SanType::IpAddress("::1".parse().expect("an address")));
+        params.subject_alt_names.push(SanType::URI("spiffe://a/b".try_into().expect("ASCII")));
+        params.subject_alt_names.push(SanType::Rfc822Name("me@a.test".try_into().expect("ASCII")));
+        params.distinguished_name.push(DnType::OrganizationName, "Zoë");
+        params.distinguished_name.push(DnType::CommonName, "who");
+        params.serial_number = Some(SerialNumber::from_slice(&[1, 0xab]));
+        (params.not_before, params.not_after) = (date_time_ymd(2001, 2, 3), date_time_ymd(2049, 12, 31));
+        let key = KeyPair::generate().expect("a key");
+        let facts =
+            CertificateFacts::read(params.self_signed(&key).expect("a certificate").der()).expect("facts");
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(facts.subject[facts.subject.len() - 2..], [pair("O", "Zoë"), pair("CN", "who")]);
+        assert_eq!(facts.issuer, facts.subject);
+        let dns = |name: &str| SubjectName::Dns(name.into());
+        let others = [
+            SubjectName::Ip("::1".parse().expect("an address")),
+            SubjectName::Uri("spiffe://a/b".into()),
+            SubjectName::Email("me@a.test".into()),
+        ];
+        assert_eq!(facts.names, [&[dns("a.test"), dns("*.b.test")], &others[..]].concat());
+        assert_eq!(
+            (date(facts.not_before).as_str(), date(facts.not_after).as_str(), facts.serial.as_str()),
+            ("Feb  3 00:00:00 2001 GMT", "Dec 31 00:00:00 2049 GMT", "01AB")
+        );
+        assert_eq!(CertificateFacts::read(b"no certificate"), None);
+    }
+
+    #[test]
+    fn a_fingerprint_is_bytes_with_colons() {
+        let text = fingerprint(b"");
+        assert!(text.starts_with("E3:B0:C4:42:") && text.len() == 32 * 3 - 1, "{text}");
+    }
 }

@@ -42,6 +42,25 @@ declare namespace JSServe {
     gid?: number;
   }
 
+  /** A certificate, as Node's getPeerCertificate has it. What cannot be read is not there. */
+  interface PeerCertificate {
+    /** Whose it is, by the short names of attributes: CN, O, OU; an array where one stands several times. */
+    subject?: Record<string, string | string[]>;
+    /** Who has signed it. */
+    issuer?: Record<string, string | string[]>;
+    /** What it is for: `DNS:a.test, IP Address:127.0.0.1, email:a@a.test, URI:spiffe://a`. */
+    subjectaltname?: string;
+    /** From when it is valid: `Nov  9 12:00:00 2026 GMT`. */
+    valid_from?: string;
+    /** Until when it is valid. */
+    valid_to?: string;
+    /** Its number, in hexadecimal digits. */
+    serialNumber?: string;
+    /** SHA-256 of `raw`, in hexadecimal digits with colons between the bytes. */
+    fingerprint256: string;
+    /** The certificate in DER. */
+    raw: Uint8Array;
+  }
   /** What a connection's TLS is. */
   interface TlsConnection {
     /** "TLSv1.3" or "TLSv1.2". */
@@ -52,8 +71,10 @@ declare namespace JSServe {
     sni: string | null;
     /** The protocol that both sides agreed on. */
     alpn: string | null;
-    /** The client's certificate in DER, where it was asked for one. */
-    peerCertificate: Uint8Array | null;
+    /** Whether the session goes on from an earlier one, by its ticket. */
+    resumed: boolean;
+    /** The client's certificate, where it was asked for one and has one. */
+    peerCertificate: PeerCertificate | null;
   }
 }
 
