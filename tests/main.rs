@@ -60,6 +60,7 @@ mod script_worker;
 mod shared_state;
 mod signals;
 mod streaming;
+mod tls;
 mod types;
 mod typescript;
 mod typescript_emit;

@@ -52,6 +52,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "which build this is; file names that no other thread has",
     ),
     ("runtime/src/tls/mod.rs", "ROOTS", "the machine's certificates"),
+    ("runtime/src/tls/names.rs", "CHOSEN", "between a call of rustls's and what it has led to"),
     ("src/logging.rs", "JSON", "the process has one log"),
 ];
 

@@ -16,7 +16,7 @@ use super::files::{ClientTrust, Identity, refuse};
 use super::names::{Chooser, Identities};
 use super::provider;
 use super::stream::{Served, TlsStream, refused};
-use super::watched::Watched;
+use super::watched::FileWatch;
 use crate::config::{CertificateFiles, Limits, Linger};
 use crate::error::{Error, Result};
 use crate::io::{Chunk, Stream};
@@ -28,7 +28,7 @@ pub struct ServerTls {
     current: Mutex<Arc<Reading>>,
     /// Goes up with each reading that comes to count.
     version: AtomicU64,
-    watched: Mutex<Watched>,
+    watched: Mutex<FileWatch>,
 }
 
 /// What one reading of the files has led to.
@@ -109,7 +109,7 @@ impl ServerTls {
     /// A file is not there, or is wrong: with the flag that names it and what mends it.
     pub fn read(files: &[CertificateFiles]) -> Result<Arc<ServerTls>> {
         // Before they are read: what changes in between is taken up later.
-        let watched = Watched::new(files);
+        let watched = FileWatch::new(files);
         let reading = Reading::read(files, None)?;
         Ok(Arc::new(ServerTls {
             files: files.to_vec(),

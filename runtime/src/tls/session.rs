@@ -63,7 +63,7 @@ impl Records for UnbufferedServerConnection {
 
 /// What is to go out, once the handshake is far enough.
 #[derive(Clone, Copy)]
-enum Outgoing<'a> {
+enum TlsOutput<'a> {
     Nothing,
     Data(&'a [u8]),
     CloseNotify,
@@ -71,7 +71,7 @@ enum Outgoing<'a> {
 
 /// What a session has to say and to give.
 #[derive(Default)]
-struct Outcome {
+struct TlsInput {
     /// Decrypted, and not taken yet.
     received: Chunk,
     /// The peer's close_notify has come: what is behind it does not count.
@@ -85,7 +85,7 @@ pub(super) struct TlsSession {
     side: Side,
     /// Received, and not used yet: the beginning of a record, or records with the beginning of a message.
     rest: Chunk,
-    outcome: Outcome,
+    input: TlsInput,
 }
 
 impl From<UnbufferedClientConnection> for TlsSession {
@@ -102,7 +102,7 @@ impl From<UnbufferedServerConnection> for TlsSession {
 
 impl TlsSession {
     fn new(side: Side) -> Self {
-        TlsSession { side, rest: Chunk::default(), outcome: Outcome::default() }
+        TlsSession { side, rest: Chunk::default(), input: TlsInput::default() }
     }
 
     /// What both sides agreed on.
@@ -115,7 +115,7 @@ impl TlsSession {
 
     /// Begins: a client has something to say first. What goes out is added to `out`, here and below.
     pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
-        self.advance(&mut [], Outgoing::Nothing, out);
+        self.advance(&mut [], TlsOutput::Nothing, out);
     }
 
     /// Takes received bytes; what they lead to is asked for with [`take`](Self::take).
@@ -128,7 +128,7 @@ impl TlsSession {
             // The kernel's buffer goes back to it.
             chunk = std::mem::take(&mut self.rest);
         }
-        let used = self.advance(chunk.bytes_mut(), Outgoing::Nothing, out);
+        let used = self.advance(chunk.bytes_mut(), TlsOutput::Nothing, out);
         if self.has_ended() {
             return;
         }
@@ -138,67 +138,67 @@ impl TlsSession {
 
     /// Neither the peer nor an error lets anything more come in.
     fn has_ended(&self) -> bool {
-        self.outcome.ended || self.outcome.failure.is_some()
+        self.input.ended || self.input.failure.is_some()
     }
 
     /// Whether something is there to be taken: bytes, the end, an error.
     pub(super) fn has_news(&self) -> bool {
-        !self.outcome.received.is_empty() || self.has_ended()
+        !self.input.received.is_empty() || self.has_ended()
     }
 
     /// The decrypted bytes that are there; then the end, which is empty, or the error, again and again.
     pub(super) fn take(&mut self) -> Option<Result<Chunk, Error>> {
-        let outcome = &mut self.outcome;
-        if !outcome.received.is_empty() {
-            return Some(Ok(std::mem::take(&mut outcome.received)));
+        let input = &mut self.input;
+        if !input.received.is_empty() {
+            return Some(Ok(std::mem::take(&mut input.received)));
         }
-        if let Some(failure) = &outcome.failure {
+        if let Some(failure) = &input.failure {
             return Some(Err(failure.clone()));
         }
-        outcome.ended.then(|| Ok(Chunk::default()))
+        input.ended.then(|| Ok(Chunk::default()))
     }
 
     /// What ended the session.
     pub(super) fn failure(&self) -> Option<&Error> {
-        self.outcome.failure.as_ref()
+        self.input.failure.as_ref()
     }
 
     /// Encrypts all of `data`. The handshake is over.
     pub(super) fn seal(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        self.send(Outgoing::Data(data), out);
+        self.send(TlsOutput::Data(data), out);
     }
 
     /// Says that nothing more follows (RFC 8446 section 6.1).
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
-        self.send(Outgoing::CloseNotify, out);
+        self.send(TlsOutput::CloseNotify, out);
     }
 
-    fn send(&mut self, outgoing: Outgoing<'_>, out: &mut Vec<u8>) {
-        if self.outcome.failure.is_some() {
+    fn send(&mut self, output: TlsOutput<'_>, out: &mut Vec<u8>) {
+        if self.input.failure.is_some() {
             return;
         }
         // rustls remembers places in the bytes that it has not used.
         let mut rest = std::mem::take(&mut self.rest);
-        let used = self.advance(rest.bytes_mut(), outgoing, out);
+        let used = self.advance(rest.bytes_mut(), output, out);
         rest.drop_front(used);
         self.rest = rest;
     }
 
-    fn advance(&mut self, records: &mut [u8], outgoing: Outgoing<'_>, out: &mut Vec<u8>) -> usize {
+    fn advance(&mut self, records: &mut [u8], output: TlsOutput<'_>, out: &mut Vec<u8>) -> usize {
         match &mut self.side {
-            Side::Client(client) => advance(&mut **client, records, outgoing, out, &mut self.outcome),
-            Side::Server(server) => advance(&mut **server, records, outgoing, out, &mut self.outcome),
+            Side::Client(client) => advance(&mut **client, records, output, out, &mut self.input),
+            Side::Server(server) => advance(&mut **server, records, output, out, &mut self.input),
         }
     }
 }
 
-/// Processes `records` as far as they go, and sends `outgoing` where that is possible; how many bytes are used.
+/// Processes `records` as far as they go, and sends `output` where that is possible; how many bytes are used.
 fn advance<S: Records>(
     side: &mut S,
     records: &mut [u8],
-    outgoing: Outgoing<'_>,
+    output: TlsOutput<'_>,
     out: &mut Vec<u8>,
-    outcome: &mut Outcome,
+    input: &mut TlsInput,
 ) -> usize {
     let mut used = 0;
     loop {
@@ -208,25 +208,25 @@ fn advance<S: Records>(
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(Ok(record)) = traffic.next_record() {
                     discard += record.discard;
-                    outcome.received.append(record.payload);
+                    input.received.append(record.payload);
                 }
             }
             Ok(ConnectionState::EncodeTlsData(mut message)) => {
-                outcome.failure = add(out, 0, |room| message.encode(room)).err();
+                input.failure = add(out, 0, |room| message.encode(room)).err();
             }
             // The caller sends what `out` has.
             Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
             Ok(ConnectionState::WriteTraffic(traffic)) => {
-                outcome.failure = write(traffic, outgoing, out).err();
+                input.failure = write(traffic, output, out).err();
                 waits = true;
             }
-            Ok(ConnectionState::PeerClosed) => outcome.ended = true,
+            Ok(ConnectionState::PeerClosed) => input.ended = true,
             // More has to come; or both sides have closed. Early data is not offered.
             Ok(_) => waits = true,
-            Err(error) => outcome.failure = Some(error),
+            Err(error) => input.failure = Some(error),
         }
         used += discard;
-        if let Some(failure) = &outcome.failure {
+        if let Some(failure) = &input.failure {
             let begin = out.len();
             last_words(side, &mut records[used..], out);
             correct(&mut out[begin..], failure);
@@ -270,29 +270,25 @@ fn correct(alert: &mut [u8], failure: &Error) {
     }
 }
 
-fn write<D>(
-    mut traffic: WriteTraffic<'_, D>,
-    outgoing: Outgoing<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    match outgoing {
-        Outgoing::Nothing => Ok(()),
-        Outgoing::Data(data) => {
+fn write<D>(mut traffic: WriteTraffic<'_, D>, output: TlsOutput<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    match output {
+        TlsOutput::Nothing => Ok(()),
+        TlsOutput::Data(data) => {
             let records = data.len().div_ceil(RECORD_BYTES_MAX);
             let room = data.len() + records * RECORD_OVERHEAD + ALERT_ROOM;
             add(out, room, |room| traffic.encrypt(data, room))
         }
-        Outgoing::CloseNotify => add(out, ALERT_ROOM, |room| traffic.queue_close_notify(room)),
+        TlsOutput::CloseNotify => add(out, ALERT_ROOM, |room| traffic.queue_close_notify(room)),
     }
 }
 
 /// Why rustls did not fill the room that it was given.
-trait Refused {
+trait RoomRefused {
     /// The room that it needs, if that is all.
     fn needs(&self) -> Option<usize>;
 }
 
-impl Refused for EncodeError {
+impl RoomRefused for EncodeError {
     fn needs(&self) -> Option<usize> {
         match self {
             EncodeError::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
@@ -301,7 +297,7 @@ impl Refused for EncodeError {
     }
 }
 
-impl Refused for EncryptError {
+impl RoomRefused for EncryptError {
     fn needs(&self) -> Option<usize> {
         match self {
             EncryptError::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
@@ -314,7 +310,7 @@ impl Refused for EncryptError {
 ///
 /// # Errors
 /// The keys are worn out (RFC 8446 section 5.5).
-fn add<E: Refused>(
+fn add<E: RoomRefused>(
     out: &mut Vec<u8>,
     guess: usize,
     mut write: impl FnMut(&mut [u8]) -> Result<usize, E>,

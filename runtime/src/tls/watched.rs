@@ -15,17 +15,17 @@ const FAILURES: u32 = 2;
 type Mark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 /// The state of a watch.
-pub(super) struct Watched {
+pub(super) struct FileWatch {
     marks: Vec<Mark>,
     /// What was seen is not read yet, or could not be.
     is_new: bool,
     failures: u32,
 }
 
-impl Watched {
+impl FileWatch {
     /// Of files as they are now, which are read next.
-    pub(super) fn new(files: &[CertificateFiles]) -> Watched {
-        Watched { marks: marks(files), is_new: false, failures: 0 }
+    pub(super) fn new(files: &[CertificateFiles]) -> FileWatch {
+        FileWatch { marks: marks(files), is_new: false, failures: 0 }
     }
 
     /// Whether they are to be read: they have changed since the last look, or could not be read a moment ago.
