@@ -26,6 +26,8 @@ fn config(files: &Files, main: &str) -> Config {
         file: None,
         env: Vec::new(),
         listen: Vec::new(),
+        trusted_proxies: Default::default(),
+        forwarded_fields: Default::default(),
         tls: Vec::new(),
         workers: 1,
         io: IoChoice::Auto,
