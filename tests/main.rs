@@ -39,6 +39,7 @@ mod javascript;
 mod large_bodies;
 mod leaks;
 mod listeners_proxy;
+mod listeners_raw;
 mod listeners_tls;
 mod listeners_unix;
 mod many_connections;

@@ -47,8 +47,17 @@ impl Server {
 
     /// Starts `jsserve FLAGS APP` where `way` leads.
     pub fn spawn_at(way: Way, flags: &[&str], app: &Path) -> Server {
+        Server::listening(&way.flags(), flags, app)
+    }
+
+    /// The same for an app that serves raw connections.
+    pub fn spawn_raw_at(way: Way, flags: &[&str], app: &Path) -> Server {
+        Server::listening(&way.raw_flags(), flags, app)
+    }
+
+    fn listening(listen: &[String], flags: &[&str], app: &Path) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
-        command.args(way.flags()).args(flags).arg(app);
+        command.args(listen).args(flags).arg(app);
         Server::start(command)
     }
 

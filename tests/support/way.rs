@@ -35,16 +35,25 @@ impl Way {
         Way { io: if io == "uring" { "uring" } else { "epoll" }, over: Over::Tcp }
     }
 
-    /// The flags of a server that is reached by it.
+    /// The flags of a server that speaks HTTP there.
     pub fn flags(self) -> Vec<String> {
-        let mut flags = vec!["--io".to_owned(), self.io.to_owned()];
-        match self.over {
-            Over::Tcp => flags.extend(["--listen", "http://127.0.0.1:0"].map(str::to_owned)),
-            Over::Tls => {
-                flags.extend(["--listen", "https://127.0.0.1:0"].map(str::to_owned));
-                flags.extend(certificate().flags());
-            }
-            Over::Unix => flags.extend(["--listen".to_owned(), format!("unix:{}", socket_path().display())]),
+        self.listening(["http", "https", "unix"])
+    }
+
+    /// The flags of a server that has its raw connections there.
+    pub fn raw_flags(self) -> Vec<String> {
+        self.listening(["tcp", "tls", "tcp+unix"])
+    }
+
+    fn listening(self, [tcp, tls, unix]: [&str; 3]) -> Vec<String> {
+        let listen = match self.over {
+            Over::Tcp => format!("{tcp}://127.0.0.1:0"),
+            Over::Tls => format!("{tls}://127.0.0.1:0"),
+            Over::Unix => format!("{unix}:{}", socket_path().display()),
+        };
+        let mut flags = vec!["--io".to_owned(), self.io.to_owned(), "--listen".to_owned(), listen];
+        if self.over == Over::Tls {
+            flags.extend(certificate().flags());
         }
         flags
     }
@@ -74,7 +83,8 @@ impl From<SocketAddr> for Place {
 impl Place {
     /// Of a word of a start line: `https://127.0.0.1:8443`, `unix:/run/app.sock`.
     pub fn of(word: &str) -> Option<Place> {
-        if let Some(path) = word.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
+        let unix = word.strip_prefix("tcp+").unwrap_or(word).strip_prefix("unix:");
+        if let Some(path) = unix.filter(|path| path.starts_with('/')) {
             return Some(Place::Unix(path.into()));
         }
         let (scheme, addr) = word.split_once("://")?;
