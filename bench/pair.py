@@ -17,6 +17,7 @@ options.add_argument("--base", default="", help="names, with commas; the first s
 options.add_argument("--path", default="/", help="of HTTP requests")
 options.add_argument("--wrk-args", default="", help="more arguments of wrk")
 options.add_argument("--load", default="", help="the client of raw TCP, in place of wrk")
+options.add_argument("--udp", action="store_true", help="--load sends datagrams")
 options.add_argument("--bytes", type=int, default=64, help="of a message of --load")
 options.add_argument("--core", default="0", help="of the servers")
 options.add_argument("--client-core", default="1")
@@ -83,7 +84,7 @@ def http(port):
 
 def raw(port):
     """One round of bench/load, in the same terms."""
-    ran = client([given.load, str(port), str(given.conns), str(given.bytes), str(given.secs)])
+    ran = client([given.load, *["udp"] * given.udp, str(port), str(given.conns), str(given.bytes), str(given.secs)])
     told = {key: float(value) for key, value in re.findall(r"(\w+) ([\d.]+)", ran)}
     return told["messages"], told["seconds"], told["p50_us"], told["p99_us"], ""
 
@@ -112,6 +113,12 @@ def await_port(name, server, port):
         if server.poll() is not None:
             raise SystemExit(f"{name} ended with {server.returncode}")
         try:
+            if given.udp:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.settimeout(0.5)
+                    probe.connect(("127.0.0.1", port))
+                    probe.send(b"?")
+                    return probe.recv(1)
             return socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             time.sleep(0.05)

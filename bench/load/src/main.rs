@@ -1,8 +1,11 @@
 //! The load of `bench/echo.sh`: N connections that each send a message, wait for its echo, compare
-//! it and send the next. One thread, epoll; prints messages, seconds and latencies.
+//! it and send the next. One thread, epoll; prints messages, seconds and latencies. The same over UDP: `udp.rs`.
 //!
 //! Owns: the connections and the comparison. Must not know: the servers, or what they cost.
 #![forbid(unsafe_code)]
+
+mod latencies;
+mod udp;
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
 
-const USAGE: &str = "usage: jsserve-bench-load PORT CONNECTIONS MESSAGE_BYTES SECONDS";
+use latencies::Latencies;
+
+const USAGE: &str = "usage: jsserve-bench-load [udp] PORT CONNECTIONS MESSAGE_BYTES SECONDS";
 /// How long the slowest echo may take.
 const STALL_MAX: Duration = Duration::from_secs(5);
-/// Latencies are counted by the microsecond up to here.
-const LATENCY_US_MAX: usize = 1_000_000;
 
 /// One connection: a message is out, and this much of it has gone and come back.
 struct Echo {
@@ -92,7 +95,7 @@ fn run(port: u16, connections: usize, message_bytes: usize, time: Duration) -> i
         epoll::add(&poll, &echo.stream, data, events)?;
         echoes.push(echo);
     }
-    let mut latencies = vec![0u64; LATENCY_US_MAX + 1];
+    let mut latencies = Latencies::new();
     let mut buffer = vec![0; message_bytes + 1];
     let mut events = Vec::with_capacity(connections.max(1));
     let start = Instant::now();
@@ -114,8 +117,7 @@ fn run(port: u16, connections: usize, message_bytes: usize, time: Duration) -> i
             echo.send()?;
             if echo.waiting && echo.receive(&mut buffer)? {
                 let heard = Instant::now();
-                let us = (heard - echo.begun).as_micros() as usize;
-                latencies[us.min(LATENCY_US_MAX)] += 1;
+                latencies.add(heard - echo.begun);
                 match heard - start < time {
                     true => echo.begin()?,
                     false => open -= 1,
@@ -123,26 +125,17 @@ fn run(port: u16, connections: usize, message_bytes: usize, time: Duration) -> i
             }
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let messages: u64 = latencies.iter().sum();
-    let at = |part: f64| {
-        let mut left = (messages as f64 * part) as u64;
-        latencies.iter().position(|count| {
-            let here = left < *count;
-            left = left.saturating_sub(*count);
-            here
-        })
-    };
-    let (p50, p99) = (at(0.50).unwrap_or(0), at(0.99).unwrap_or(0));
-    Ok(format!("messages {messages} seconds {seconds:.4} p50_us {p50} p99_us {p99}"))
+    Ok(latencies.line(start.elapsed()))
 }
 
 fn main() -> std::process::ExitCode {
+    let datagrams = std::env::args().nth(1).is_some_and(|word| word == "udp");
     let words: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let [port, connections, message_bytes, seconds] = words[..] else {
         eprintln!("{USAGE}");
         return std::process::ExitCode::from(2);
     };
+    let run = if datagrams { udp::run } else { run };
     match run(port as u16, connections, message_bytes.max(1), Duration::from_secs(seconds as u64)) {
         Ok(line) => {
             println!("{line}");
