@@ -8,6 +8,7 @@ pub mod budget;
 mod buffers;
 mod choice;
 mod chunk;
+mod datagram;
 mod deadline;
 mod direction;
 pub mod dns;
@@ -43,6 +44,7 @@ mod worker;
 
 pub use choice::choose;
 pub use chunk::Chunk;
+pub use datagram::{DatagramSocket, Lost, Route};
 pub use deadline::Deadline;
 pub use ends::{ConnectionEnd, EndWatch};
 pub use executor::{JoinHandle, spawn, with_tokio, yield_now};
