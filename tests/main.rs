@@ -65,3 +65,4 @@ mod tls;
 mod types;
 mod typescript;
 mod typescript_emit;
+mod udp;

@@ -1,4 +1,4 @@
-//! What a connection speaks. Each room takes a connection by value, speaks its protocol and calls
+//! What a connection speaks. Each room takes a connection by value (`udp` a socket), speaks its protocol and calls
 //! the app; none of them sees the ring.
 #![forbid(unsafe_code)]
 
@@ -7,6 +7,7 @@ use runtime::worker::Protocols;
 
 pub mod http;
 pub mod raw;
+pub mod udp;
 
 /// The protocols that a server speaks.
 pub fn protocols() -> Protocols {
@@ -14,4 +15,5 @@ pub fn protocols() -> Protocols {
         .with(Method::Fetch, http::Http)
         .with(Method::Connect, raw::Connect)
         .with(Method::Accept, raw::Accept)
+        .with_datagrams(udp::Udp)
 }

@@ -16,7 +16,7 @@ pub enum Scheme {
     Http,
     /// Raw streams (TCP, Unix, TLS over them), answered by the app's `connect` or `accept`.
     Tcp,
-    /// Datagrams. Nothing answers them yet.
+    /// Datagrams, answered by the app's `datagram`.
     Udp,
 }
 
@@ -295,6 +295,10 @@ pub struct Limits {
     pub stack_bytes_max: usize,
     /// Pipelined requests answered before their responses must be on the wire.
     pub pipelined_max: usize,
+    /// Handlers of datagrams that a worker waits for at a time; beyond: further datagrams are dropped.
+    pub datagrams_max: usize,
+    /// Bytes of datagrams that wait to be sent on one socket of a worker; beyond: further ones are dropped.
+    pub datagram_queue_bytes_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -330,6 +334,8 @@ impl Default for Limits {
             heap_bytes_max: 128 << 20,
             stack_bytes_max: 256 << 10,
             pipelined_max: 16,
+            datagrams_max: 1_024,
+            datagram_queue_bytes_max: 1 << 20,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,

@@ -22,6 +22,10 @@ pub enum Kind {
     Reported,
     /// A handler of raw TCP failed its connection.
     Raw,
+    /// A handler failed its datagram, or the socket did.
+    Datagram,
+    /// The kernel sent a datagram to nobody.
+    DatagramRefused,
     /// An `os.Worker` of an app failed.
     Worker,
     /// No connection can be accepted.
@@ -52,6 +56,10 @@ pub enum Kind {
     BodyTime,
     /// `--request-timeout`
     RequestTime,
+    /// `--datagrams-max`
+    Datagrams,
+    /// `--datagram-queue`
+    DatagramQueue,
     /// `--cpu-max`
     Cpu,
     /// `--heap-max`
@@ -68,6 +76,8 @@ impl Kind {
             Kind::Broken => "broken responses",
             Kind::Reported => "reported errors",
             Kind::Raw => "failed connections",
+            Kind::Datagram => "failed datagrams",
+            Kind::DatagramRefused => "datagrams that could not be sent",
             Kind::Worker => "failed Workers",
             Kind::Accept => "accept",
             Kind::Replaced => "replaced contexts",
@@ -86,11 +96,13 @@ impl Kind {
 }
 
 /// The kinds that have a line of their own for what was left out.
-const TOLD: [Kind; 12] = [
+const TOLD: [Kind; 14] = [
     Kind::Failed,
     Kind::Broken,
     Kind::Reported,
     Kind::Raw,
+    Kind::Datagram,
+    Kind::DatagramRefused,
     Kind::Worker,
     Kind::Accept,
     Kind::Replaced,

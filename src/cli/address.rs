@@ -13,7 +13,7 @@ use runtime::error::{Error, Result};
 use super::accounts;
 
 const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0.1:8080 or tcp://[::1]:9000; https:// \
-     and tls:// are the same over TLS. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
+     and tls:// are the same over TLS, udp://HOST:PORT is for datagrams. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
 
 /// The listeners of one `--listen` value; a name with addresses in both families gives two.
 ///
@@ -33,6 +33,7 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
         "https" => (Scheme::Http, true),
         "tcp" => (Scheme::Tcp, false),
         "tls" => (Scheme::Tcp, true),
+        "udp" if unix.is_none() => (Scheme::Udp, false),
         _ => return Err(refuse(&format!("{name} is not a protocol of a listener"))),
     };
     let mut all = match unix {
@@ -87,6 +88,9 @@ fn set(listen: &mut Listen, url: &str, option: &str) -> Result<()> {
         return refuse(format!("{name} is for a Unix socket with a path"), "Leave it out.");
     }
     match name {
+        "proxy" if listen.scheme == Scheme::Udp => {
+            return refuse("the PROXY protocol is for connections".into(), "Leave it out.");
+        }
         "proxy" if value.is_empty() => listen.proxy_protocol = true,
         "mode" => match u32::from_str_radix(value, 8) {
             Ok(mode) if mode <= 0o777 => listen.file.mode = mode,
@@ -174,6 +178,7 @@ mod tests {
             ("http://127.0.0.1:8080/", Scheme::Http, "127.0.0.1:8080"),
             ("tcp://[::1]:9000", Scheme::Tcp, "[::1]:9000"),
             ("tcp://0.0.0.0:0", Scheme::Tcp, "0.0.0.0:0"),
+            ("udp://[::]:53", Scheme::Udp, "[::]:53"),
         ] {
             let expected = Listen::new(scheme, addr.parse::<SocketAddr>().expect("address"));
             assert_eq!(from_url(url).expect(url), [expected], "{url}");
@@ -233,6 +238,8 @@ mod tests {
             "unix:",
             "unix:@",
             "ftp+unix:/run/a.sock",
+            "udp+unix:/run/a.sock",
+            "udp://127.0.0.1",
         ] {
             let error = from_url(url).expect_err(url);
             assert_eq!(error.kind(), ErrorKind::Usage);

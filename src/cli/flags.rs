@@ -41,7 +41,7 @@ before dev = true.";
 /// Serves a JavaScript app on every core of this machine, or runs a script.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// The app: a module whose default export has `fetch`, `connect` or `accept`. Or a script; `-` for standard input
+    /// The app: a module whose default export has `fetch`, `connect`, `accept` or `datagram`. Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
 
@@ -172,7 +172,7 @@ pub struct Serving {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub host: String,
 
-    /// Address with its protocol, http, https, tcp or tls://HOST:PORT, or unix:PATH; may be repeated
+    /// Address with its protocol, http, https, tcp, tls or udp://HOST:PORT, or unix:PATH; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
 
@@ -269,6 +269,14 @@ pub struct LimitFlags {
     /// Pipelined requests in flight on a connection; beyond: reading pauses
     #[arg(long, value_name = "N", default_value_t = defaults().pipelined_max, value_parser = count)]
     pub pipelined_max: usize,
+
+    /// Handlers of datagrams that a worker waits for at a time; beyond: further datagrams are dropped
+    #[arg(long, value_name = "N", default_value_t = defaults().datagrams_max, value_parser = count)]
+    pub datagrams_max: usize,
+
+    /// Datagrams that wait to be sent on one socket of a worker; beyond: further ones are dropped
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().datagram_queue_bytes_max))]
+    pub datagram_queue: Size,
 
     /// Connection without a request; beyond: close
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().idle_ms_max))]

@@ -111,7 +111,12 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     let mut add = |flag: &str, given: &str, found: Vec<Listen>| {
         for listen in found {
             let chosen = listen.address.ip().is_some_and(|addr| addr.port() == 0);
-            if !chosen && all.iter().any(|known| known.address == listen.address) {
+            // A port of UDP is none of TCP.
+            let same = |known: &Listen| {
+                known.address == listen.address
+                    && (known.scheme == Scheme::Udp) == (listen.scheme == Scheme::Udp)
+            };
+            if !chosen && all.iter().any(same) {
                 let text = format!("{given}: {} is given twice", listen.address);
                 return Err(
                     Error::of_flag(flag, text).remedy("Give each listener an address or a port of its own.")
@@ -207,6 +212,8 @@ fn limits(flags: &Flags) -> Result<Limits> {
             .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
         stack_bytes_max: stack_bytes(flags)?,
         pipelined_max: limits.pipelined_max,
+        datagrams_max: limits.datagrams_max,
+        datagram_queue_bytes_max: limits.datagram_queue.0,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
@@ -350,7 +357,8 @@ mod tests {
              --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
-             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms --tls-handshake-max 24K";
+             --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
+             --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -369,6 +377,8 @@ mod tests {
             heap_bytes_max: 13 << 20,
             stack_bytes_max: 140 << 10,
             pipelined_max: 15,
+            datagrams_max: 24,
+            datagram_queue_bytes_max: 25,
             connections_max: Some(16),
             ring_entries: 17,
             recv_buffer_bytes: 180 << 10,
@@ -387,9 +397,12 @@ mod tests {
 
     #[test]
     fn listen_replaces_host_and_port() {
-        let words = ["--listen", "http://127.0.0.1:1", "--listen", "tcp://[::1]:2", APP, "--", "a", "--b"];
+        let urls =
+            ["--listen", "http://127.0.0.1:1", "--listen", "tcp://[::1]:2", "--listen", "udp://[::1]:2"];
+        let words = [&urls[..], &[APP, "--", "a", "--b"]].concat();
         let config = config(&words).expect("config");
-        assert_eq!(config.listen.iter().map(|l| l.scheme).collect::<Vec<_>>(), [Scheme::Http, Scheme::Tcp]);
+        let schemes: Vec<_> = config.listen.iter().map(|l| l.scheme).collect();
+        assert_eq!(schemes, [Scheme::Http, Scheme::Tcp, Scheme::Udp]);
         assert_eq!(config.args, ["a", "--b"]);
     }
 
@@ -430,6 +443,8 @@ mod tests {
             &["--ring-entries", "1", APP],
             &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],
             &["--port", "2", "--tcp", "2", APP],
+            &["--listen", "udp://[::1]:2", "--listen", "udp://[::1]:2", APP],
+            &["--listen", "udp://[::1]:2?proxy", APP],
             &["--tcp", "x", APP],
             &["--proxy-protocol", APP],
             &["--trusted-proxies", "localhost", APP],

@@ -90,16 +90,7 @@ impl ExecutionContext {
     }
 
     fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        s.require(1, "waitUntil")?;
-        if s.arg(0).is_object() {
-            let promise = promise::resolved(s.ctx, s.arg(0))?;
-            let background = State::of(s.ctx).extension::<Background>();
-            background.0.set(background.0.get() + 1);
-            let own = self.own().clone();
-            own.count.set(own.count.get() + 1);
-            observe::observe(s.ctx, &promise, Box::new(Waiting(background, own)))?;
-        }
-        Ok(s.undefined())
+        wait_until(s, self.own())
     }
 
     fn get_peer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -120,6 +111,22 @@ impl ExecutionContext {
     fn get_worker<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Ok(Value::new_number(s.ctx.clone(), self.worker as f64))
     }
+}
+
+/// `waitUntil(promise)`, of a context that has `own`.
+///
+/// # Errors
+/// No argument is given, or out of memory.
+pub(super) fn wait_until<'js>(s: &Scope<'_, 'js>, own: &Rc<Own>) -> Result<Value<'js>> {
+    s.require(1, "waitUntil")?;
+    if s.arg(0).is_object() {
+        let promise = promise::resolved(s.ctx, s.arg(0))?;
+        let background = State::of(s.ctx).extension::<Background>();
+        background.0.set(background.0.get() + 1);
+        own.count.set(own.count.get() + 1);
+        observe::observe(s.ctx, &promise, Box::new(Waiting(background, own.clone())))?;
+    }
+    Ok(s.undefined())
 }
 
 /// Makes the class known to a context.

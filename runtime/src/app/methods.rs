@@ -15,6 +15,8 @@ pub enum Method {
     Connect,
     /// `accept(fd, peer, env, ctx)`.
     Accept,
+    /// `datagram(message, from, socket, env, ctx)`.
+    Datagram,
 }
 
 /// How many there are.
@@ -33,7 +35,7 @@ pub struct MethodSpec {
 }
 
 /// All methods; the first that an app has gives its plain `--port` its scheme.
-pub const TABLE: [MethodSpec; 3] = [
+pub const TABLE: [MethodSpec; 4] = [
     MethodSpec { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
     MethodSpec {
         method: Method::Connect,
@@ -42,11 +44,17 @@ pub const TABLE: [MethodSpec; 3] = [
         scheme: Scheme::Tcp,
     },
     MethodSpec { method: Method::Accept, name: "accept", signature: "accept(fd, peer)", scheme: Scheme::Tcp },
+    MethodSpec {
+        method: Method::Datagram,
+        name: "datagram",
+        signature: "datagram(message)",
+        scheme: Scheme::Udp,
+    },
 ];
 
 /// What an app that exports none is told.
-pub const NONE: &str =
-    "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` (raw TCP)";
+pub const NONE: &str = "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` \
+                        (raw TCP), or `datagram` (UDP)";
 
 /// Which of them an app has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,14 +80,26 @@ impl Methods {
         self.rows().map(|row| row.name).collect()
     }
 
+    /// An app that serves datagrams, and no connection.
+    pub const DATAGRAM: Methods = Methods([false, false, false, true]);
+
+    /// Those that serve connections: what a listener has that says nothing.
+    fn of_connections(self) -> impl Iterator<Item = &'static MethodSpec> {
+        self.rows().filter(|row| row.scheme != Scheme::Udp)
+    }
+
     /// The one that serves listeners of `scheme`.
     pub fn serving(self, scheme: Scheme) -> Option<Method> {
-        self.rows().find(|row| scheme == Scheme::Auto || row.scheme == scheme).map(|row| row.method)
+        let row = match scheme {
+            Scheme::Auto => self.of_connections().next(),
+            _ => self.rows().find(|row| row.scheme == scheme),
+        };
+        row.map(|row| row.method)
     }
 
     /// What a listener that says nothing speaks.
     pub fn scheme(self) -> Scheme {
-        self.rows().next().map_or(Scheme::Http, |row| row.scheme)
+        self.of_connections().next().map_or(Scheme::Http, |row| row.scheme)
     }
 
     /// Two that serve the same listeners: only one of them could be called.
@@ -123,6 +143,11 @@ mod tests {
         assert_eq!(app(&[Method::Connect]).scheme(), Scheme::Tcp);
         assert!(app(&[]).is_empty());
         assert_eq!(wanted(Scheme::Tcp), "connect(socket) or accept(fd, peer)");
+        // A plain --port is for connections.
+        let datagram = app(&[Method::Datagram]);
+        assert_eq!((datagram, datagram.serving(Scheme::Udp)), (Methods::DATAGRAM, Some(Method::Datagram)));
+        assert_eq!((datagram.scheme(), datagram.serving(Scheme::Auto)), (Scheme::Http, None));
+        assert_eq!(wanted(Scheme::Udp), "datagram(message)");
     }
 
     #[test]

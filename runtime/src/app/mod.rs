@@ -7,6 +7,7 @@ pub mod accept;
 mod callee;
 pub mod connect;
 pub mod context;
+pub mod datagram;
 pub mod fetch;
 pub mod methods;
 mod peer_certificate;

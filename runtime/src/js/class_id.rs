@@ -52,5 +52,6 @@ ids! {
     StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder
     StdFile Worker
     SharedMap SocketHandle
+    DatagramSender DatagramSocket DatagramContext
     Callable PolledTarget Trace
 }

@@ -123,7 +123,7 @@ impl Tracer {
 }
 
 /// Arguments of a call that cost no allocation.
-const ARGS_FEW: usize = 4;
+const ARGS_FEW: usize = 5;
 
 /// Calls a held function.
 ///

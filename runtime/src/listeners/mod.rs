@@ -6,14 +6,14 @@
 mod unix;
 
 use std::io::ErrorKind as IoKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use self::unix::UnixSocket;
 use crate::address::Address;
-use crate::config::Listen;
+use crate::config::{Listen, Scheme};
 use crate::error::{Error, Result};
 use crate::io::Backend;
 
@@ -55,12 +55,12 @@ impl Listeners {
                 addr.set_port(all.port_of_twin(wanted, &listen, addr).unwrap_or_default());
             }
             if addr.port() != 0 {
-                check_free(addr)?;
+                check_free(listen.scheme, addr)?;
             }
             let mut sockets = Vec::new();
             for _ in 0..workers {
-                let socket = open(addr, true).map_err(|e| explain(addr, e))?;
-                addr = socket.local_addr().map_err(|e| explain(addr, e))?;
+                let socket = open(listen.scheme, addr, true).map_err(|e| explain(addr, e))?;
+                addr = socket.local_addr().ok().and_then(|at| at.as_socket()).unwrap_or(addr);
                 sockets.push(socket);
             }
             listen.address = addr.into();
@@ -91,12 +91,17 @@ impl Listeners {
         twin.listen.address.ip().map(|at| at.port())
     }
 
-    /// A second set of sockets for one worker.
+    /// A second set of sockets for one worker; that of `kept` at an index where it has one.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn row(&self) -> Result<Row> {
-        self.places.iter().map(Place::open).collect()
+    pub fn row(&self, mut kept: impl FnMut(usize) -> Option<OwnedFd>) -> Result<Row> {
+        let places = self.places.iter().enumerate();
+        let open = |(index, place): (usize, &Place)| match kept(index) {
+            Some(socket) => Ok((place.listen.clone(), socket)),
+            None => place.open(),
+        };
+        places.map(open).collect()
     }
 
     /// Where it listens.
@@ -141,7 +146,9 @@ impl Place {
     fn open(&self) -> Result<(Listen, OwnedFd)> {
         let socket = match (&self.shared, &self.listen.address) {
             (Some(shared), _) => shared.copy()?,
-            (None, Address::Ip(addr)) => open(*addr, true).map_err(|error| explain(*addr, error))?.into(),
+            (None, Address::Ip(addr)) => {
+                open(self.listen.scheme, *addr, true).map_err(|error| explain(*addr, error))?.into()
+            }
             (None, Address::Unix(_)) => UnixSocket::bind(&self.listen, Backend::Epoll)?.copy()?,
         };
         Ok((self.listen.clone(), socket))
@@ -149,11 +156,17 @@ impl Place {
 }
 
 /// A socket bound to `addr` that shares its port with others of this process; TCP_NODELAY is
-/// inherited by what it accepts.
-fn open(addr: SocketAddr, share: bool) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
+/// inherited by what it accepts. SO_REUSEADDR would let a UDP socket take a port that another one has.
+fn open(scheme: Scheme, addr: SocketAddr, share: bool) -> std::io::Result<Socket> {
+    let socket = match scheme {
+        Scheme::Udp => Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?,
+        _ => {
+            let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.set_tcp_nodelay(true)?;
+            socket
+        }
+    };
     if share {
         socket.set_reuse_port(true)?;
     }
@@ -161,16 +174,16 @@ fn open(addr: SocketAddr, share: bool) -> std::io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&addr.into())?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// SO_REUSEPORT would let a second server of this user join the port in silence: a socket without
 /// it finds out. A process that was killed a moment ago can keep its listener for some milliseconds,
 /// while the kernel takes its rings down.
-fn check_free(addr: SocketAddr) -> Result<()> {
+fn check_free(scheme: Scheme, addr: SocketAddr) -> Result<()> {
     let mut patience = 15;
     loop {
-        match open(addr, false) {
+        match open(scheme, addr, false) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == IoKind::AddrInUse && patience > 0 => {
                 patience -= 1;

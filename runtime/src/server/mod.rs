@@ -66,6 +66,8 @@ impl Handle {
 enum KeptSocket {
     /// Only that worker accepts from it.
     Own(OwnedFd),
+    /// Of datagrams: who takes the worker's place goes on with it, and with what has come to it.
+    Datagrams(OwnedFd),
     /// All workers accept from it: it goes on.
     Shared,
 }
@@ -73,6 +75,7 @@ enum KeptSocket {
 impl KeptSocket {
     fn of((listen, socket): &(Listen, OwnedFd)) -> Option<KeptSocket> {
         match listen.address {
+            _ if listen.scheme == Scheme::Udp => socket.try_clone().ok().map(KeptSocket::Datagrams),
             Address::Ip(_) => socket.try_clone().ok().map(KeptSocket::Own),
             Address::Unix(_) => Some(KeptSocket::Shared),
         }
@@ -150,7 +153,7 @@ impl Server {
             server.events = unbounded();
             (server.backend, server.refused) = (Backend::Epoll, Some(refused));
             opened = server.listeners.set_backend(Backend::Epoll).and_then(|()| {
-                let again = (0..server.config.workers).map(|_| server.listeners.row());
+                let again = (0..server.config.workers).map(|_| server.listeners.row(|_| None));
                 again.collect::<Result<_>>().and_then(|rows| server.open(rows))
             });
         }
@@ -285,9 +288,14 @@ impl Server {
             let (app, url) = (self.config.app.display(), listen.url());
             match methods.serving(listen.scheme) {
                 None => {
-                    let method = methods::wanted(listen.scheme);
-                    return Err(Error::new(ErrorKind::App, format!("{app} has no handler for {url}"))
-                        .remedy(format!("Its default export needs a method {method}.")));
+                    let mut remedy =
+                        format!("Its default export needs a method {}.", methods::wanted(listen.scheme));
+                    if let (true, Address::Ip(addr)) = (methods == Methods::DATAGRAM, &listen.address) {
+                        remedy = format!("Its `datagram` is served on UDP: --listen udp://{addr}");
+                    }
+                    return Err(
+                        Error::new(ErrorKind::App, format!("{app} has no handler for {url}")).remedy(remedy)
+                    );
                 }
                 Some(Method::Accept) if listen.tls => {
                     let text = format!("{app}: accept(fd) cannot serve {url}: TLS is not in the descriptor");

@@ -4,6 +4,7 @@
 //! built-ins that no interrupt reaches, and a kernel can fail a ring. Must not know: what a worker does.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::net::Shutdown;
@@ -258,10 +259,20 @@ impl Server {
     }
 
     fn replace(&mut self, number: usize, backend: Backend) -> Result<()> {
-        let row = self.listeners.row()?;
+        let row = self.listeners.row(|index| self.datagrams_of(number, index))?;
         let handle = self.spawn(number, row, backend)?;
         self.workers.push(handle);
         Ok(())
+    }
+
+    /// A copy of the socket of datagrams that a worker has which is being replaced. A second one at its address would
+    /// get some of the datagrams, and leave those that wait to nobody.
+    fn datagrams_of(&self, number: usize, index: usize) -> Option<OwnedFd> {
+        let old = self.workers.iter().find(|w| w.number == number && w.replaced && !w.sockets.is_empty());
+        match old?.sockets.get(index)? {
+            KeptSocket::Datagrams(socket) => socket.try_clone().ok(),
+            _ => None,
+        }
     }
 
     /// The replacement of a worker listens: it also gets the connections that wait for the old one, whose

@@ -1,7 +1,7 @@
 //! One worker: a pinned thread with its ring, its engine and its connections.
 //!
-//! Owns: the accept loops, a task for each connection, the answer to control messages, its own end. Must not
-//! know: what is spoken, signals, other workers.
+//! Owns: the accept loops, a task for each connection and each socket of datagrams, the answer to control messages, its
+//! own end. Must not know: what is spoken, signals, other workers.
 
 mod admission;
 mod connection;
@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
-pub use self::protocol::{Protocol, Protocols};
+pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
 pub use self::state::{Seat, Worker};
 
 pub use crate::net::{Ends, Transport};
@@ -32,7 +32,7 @@ use crate::app::methods::Methods;
 use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{self, Backend, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
+use crate::io::{self, Backend, DatagramSocket, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
 use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
@@ -169,6 +169,11 @@ async fn serve(seed: Seed) -> Result<()> {
     let mut accepting = Vec::new();
     let mut admissions = Vec::new();
     for (listen, socket) in listeners {
+        if listen.scheme == Scheme::Udp {
+            accepting.push(take_datagrams(&worker, socket, &protocols)?);
+            admissions.push(None);
+            continue;
+        }
         let protocol = protocol_for(listen.scheme, methods, &protocols)?;
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
         let listener = match listen.address {
@@ -180,7 +185,7 @@ async fn serve(seed: Seed) -> Result<()> {
         let tls =
             tls.map(|tls| TlsAcceptor::new(tls.clone(), protocol.tls_protocols(), &worker.config.limits));
         let admission = Admission::new(protocol, &listen, tls);
-        admissions.push(admission.clone());
+        admissions.push(Some(admission.clone()));
         accepting.push(io::spawn(accept(worker.clone(), listener, admission)));
     }
     let _ = events.send(Event::Listening(life));
@@ -217,7 +222,7 @@ async fn follow(
     control: &Receiver<Control>,
     bell: &Notifier,
     accepting: Vec<JoinHandle<()>>,
-    admissions: &[Rc<Admission>],
+    admissions: &[Option<Rc<Admission>>],
 ) {
     let mut accepting = Some(accepting);
     let mut drain: Option<JoinHandle<()>> = None;
@@ -227,8 +232,9 @@ async fn follow(
                 Control::Stop => return stop(worker).await,
                 Control::Listen => {}
                 Control::Adopt(index, sockets) => {
+                    let Some(admission) = &admissions[index] else { continue };
                     for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
-                        seat(worker, stream, &admissions[index]);
+                        seat(worker, stream, admission);
                     }
                 }
                 Control::Drain => {
@@ -268,6 +274,15 @@ const BACKLOG: i32 = 4096;
 fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Result<Arc<dyn Protocol>> {
     let found = methods.serving(scheme).and_then(|method| protocols.of(method));
     found.cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
+}
+
+/// Gives a socket of datagrams its task, which ends with a drain.
+fn take_datagrams(worker: &Rc<Worker>, socket: OwnedFd, protocols: &Protocols) -> Result<JoinHandle<()>> {
+    let protocol = protocols.datagrams();
+    let protocol = protocol.ok_or_else(|| Error::new(ErrorKind::Internal, "no protocol for datagrams"))?;
+    let socket = DatagramSocket::new(socket, worker.config.limits.datagram_queue_bytes_max);
+    let socket = socket.map_err(|e| Error::system("a socket of datagrams", e))?;
+    Ok(io::spawn(protocol.serve(socket, worker.clone())))
 }
 
 /// Accepts until a drain; a full worker accepts no more until a seat is free.

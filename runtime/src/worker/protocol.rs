@@ -1,13 +1,18 @@
-//! What a worker does with an accepted connection, as a trait: `handlers/` has the protocols.
+//! What a worker does with an accepted connection, and with a socket of datagrams, as traits: `handlers/` has the
+//! protocols.
 //!
-//! Owns: [`Protocol`], and which of them calls which method of the app. Must not know: any protocol.
+//! Owns: [`Protocol`], [`DatagramProtocol`], and which of them calls which method of the app. Must not know: any
+//! protocol.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::state::Worker;
 use crate::app::methods::{METHODS, Method};
+use crate::io::DatagramSocket;
 
 /// A protocol that connections speak. One value serves all workers; what a worker keeps for it is
 /// thread-local.
@@ -26,9 +31,15 @@ pub trait Protocol: Send + Sync {
     }
 }
 
-/// The protocols of a server, each by the method of the app that it calls.
+/// What serves datagrams: all of a socket, which is no connection.
+pub trait DatagramProtocol: Send + Sync {
+    /// Serves a bound socket until the worker has drained, its close included.
+    fn serve(&self, socket: DatagramSocket, worker: Rc<Worker>) -> Pin<Box<dyn Future<Output = ()>>>;
+}
+
+/// The protocols of a server: for connections each by the method of the app that it calls, and the one for datagrams.
 #[derive(Clone, Default)]
-pub struct Protocols([Option<Arc<dyn Protocol>>; METHODS]);
+pub struct Protocols([Option<Arc<dyn Protocol>>; METHODS], Option<Arc<dyn DatagramProtocol>>);
 
 impl Protocols {
     /// With `protocol` for connections that `method` serves.
@@ -37,7 +48,18 @@ impl Protocols {
         self
     }
 
-    /// The one that calls `method`.
+    /// With `protocol` for datagrams.
+    pub fn with_datagrams(mut self, protocol: impl DatagramProtocol + 'static) -> Self {
+        self.1 = Some(Arc::new(protocol));
+        self
+    }
+
+    /// The one for datagrams.
+    pub fn datagrams(&self) -> Option<&Arc<dyn DatagramProtocol>> {
+        self.1.as_ref()
+    }
+
+    /// The one for connections that calls `method`.
     pub fn of(&self, method: Method) -> Option<&Arc<dyn Protocol>> {
         self.0[method as usize].as_ref()
     }

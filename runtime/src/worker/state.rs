@@ -33,6 +33,8 @@ pub struct Worker {
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
     waiting: RefCell<Vec<Waker>>,
+    /// Who waits for a drain, and for nothing else.
+    drained: RefCell<Vec<Waker>>,
 }
 
 impl Worker {
@@ -55,12 +57,22 @@ impl Worker {
             seats_max,
             seats: RefCell::default(),
             waiting: RefCell::default(),
+            drained: RefCell::default(),
         })
     }
 
     /// Whether it ends as soon as what is in flight is done.
     pub fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Ready once it is; the task is woken when it begins to be.
+    pub fn poll_draining(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.draining.get() {
+            return Poll::Ready(());
+        }
+        keep(&self.drained, cx);
+        Poll::Pending
     }
 
     /// Connections open now.
@@ -76,7 +88,7 @@ impl Worker {
     pub(super) fn drain(&self) {
         self.draining.set(true);
         let seated: Vec<Waker> = self.seats.borrow_mut().iter_mut().filter_map(|(_, w)| w.take()).collect();
-        seated.into_iter().for_each(Waker::wake);
+        seated.into_iter().chain(self.drained.take()).for_each(Waker::wake);
         self.changed();
     }
 
@@ -101,11 +113,16 @@ impl Worker {
     }
 
     pub(super) fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
+        keep(&self.waiting, cx);
         Poll::Pending
+    }
+}
+
+/// Adds the task to those that wait.
+fn keep(waiting: &RefCell<Vec<Waker>>, cx: &Context<'_>) {
+    let mut waiting = waiting.borrow_mut();
+    if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+        waiting.push(cx.waker().clone());
     }
 }
 

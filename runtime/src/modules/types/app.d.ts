@@ -3,7 +3,7 @@
 declare namespace JSServe {
   /**
    * What an app may export. The methods it has decide what can be served: `fetch` HTTP, `connect` or
-   * `accept` raw TCP. A module that exports none of them is a script: it runs once.
+   * `accept` raw TCP, `datagram` UDP. A module that exports none of them is a script: it runs once.
    */
   interface App {
     /** Answers a request. What it throws is a 500, and is logged. */
@@ -19,6 +19,47 @@ declare namespace JSServe {
      * it has been closed before.
      */
     accept?(fd: number, peer: Peer, env: Environment, ctx: ExecutionContext): void | Promise<void>;
+    /**
+     * Takes a UDP datagram, whole, in memory of its own. Bytes or a string that it returns, or that its promise is
+     * fulfilled with, are sent to who sent the datagram; all else that it returns is left aside. What it throws is
+     * logged, and costs this datagram only. A promise is waited for as long as --request-timeout says, and while
+     * --datagrams-max of them are, further datagrams are dropped.
+     */
+    datagram?(
+      message: Uint8Array<ArrayBuffer>,
+      from: DatagramSender,
+      socket: DatagramSocket,
+      env: Environment,
+      ctx: DatagramContext,
+    ): unknown;
+  }
+
+  /** Who sent a datagram. What is sent to it leaves from the address that the datagram was sent to. */
+  interface DatagramSender extends Readonly<Peer> {
+    /** A plain object of the three, for JSON. */
+    toJSON(): Peer;
+  }
+
+  /** The worker's socket; it may be kept, and sent from at any time. */
+  interface DatagramSocket {
+    /**
+     * Sends a datagram to the sender of another or to an address, whose family is the socket's by default. Those
+     * of one turn of the worker leave together. False where it was dropped, because --datagram-queue is full or the
+     * server drains; whether it arrives nobody says. Throws a RangeError for more than UDP carries (65,507 bytes; 65,527 over IPv6).
+     */
+    send(data: ArrayBuffer | ArrayBufferView | string, to: DatagramSender | { family?: number; addr: string; port: number }): boolean;
+    /** Where it listens. */
+    readonly local: Peer;
+  }
+
+  /** What a handler of datagrams can ask of the server. */
+  interface DatagramContext {
+    /** The server's end waits for `promise`; its rejection is logged. */
+    waitUntil(promise: unknown): void;
+    /** Where the socket listens. */
+    readonly local: Peer;
+    /** The number of the worker that runs this handler, from 0. */
+    readonly worker: number;
   }
 
   /**

@@ -4,8 +4,8 @@
 //! socket stays open until `close`, or until the engine ends: nothing else closes it. Must not
 //! know: HTTP, the server's workers. The interface is described in `os.d.ts`.
 
-mod address;
-mod arguments;
+pub(crate) mod address;
+pub(crate) mod arguments;
 pub mod coerce;
 mod constants;
 mod control;
