@@ -1,11 +1,12 @@
-//! The examples that speak UDP: a DNS and an NTP client, against servers of this test.
+//! The examples that speak UDP: a DNS and an NTP client, against servers of this test; a DNS server.
 //!
-//! Owns: those servers. Must not know: the clients' sockets.
+//! Owns: those servers, queries as bytes. Must not know: the examples' sockets.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::support::{SOON, Script, example};
+use crate::support::{SOON, Script, Server, example, skip};
 
 /// A server's socket on a port of its own.
 fn server() -> (UdpSocket, String) {
@@ -131,5 +132,169 @@ both_backends! {
         answer.extend([0; 16]);
         socket.send_to(&answer, from).expect("send");
         assert!(client.fail().contains("127.0.0.1 refuses: RATE"));
+    }
+}
+
+/// The server of `examples/dns.js`, and a client of it.
+fn dns_server(io: &str) -> (Server, UdpSocket) {
+    let server =
+        Server::spawn(&["--io", io, "--workers", "2", "--listen", "udp://127.0.0.1:0"], &example("dns.js"));
+    let (client, _) = self::server();
+    client.connect(server.addr()).expect("connect");
+    (server, client)
+}
+
+/// A query: number 0x1234, flags, the name as labels, type, class IN, and what stands behind the question.
+fn query(flags: u16, name: &[u8], kind: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
+    let mut message = vec![0x12, 0x34];
+    message.extend(flags.to_be_bytes());
+    message.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+    message.extend(name);
+    message.extend(kind.to_be_bytes());
+    message.extend([0, 1]);
+    message.extend(rest);
+    message
+}
+
+/// The OPT record of a client that takes `bytes` (RFC 6891 section 6.1.2), of a version.
+fn opt(bytes: u16, version: u8) -> Vec<u8> {
+    let mut record = vec![0, 0, 41];
+    record.extend(bytes.to_be_bytes());
+    record.extend([0, version, 0, 0, 0, 0]);
+    record
+}
+
+/// What a reply's head says: flags without the code, the code, the four counts.
+fn head(reply: &[u8]) -> (u16, u16, [u16; 4]) {
+    let word = |at: usize| u16::from_be_bytes([reply[at], reply[at + 1]]);
+    assert_eq!(word(0), 0x1234, "the query's number");
+    (word(2) & 0xfff0, word(2) & 15, [4, 6, 8, 10].map(word))
+}
+
+const WWW: &[u8] = b"\x03www\x07example\x04test\0";
+const ONE: [u16; 4] = [1, 0, 0, 0];
+const WITH_OPT: [u16; 4] = [1, 0, 0, 1];
+/// A response, authoritative, recursion desired as it was asked.
+const FLAGS: u16 = 0x8500;
+
+both_backends! {
+    fn dns_server_answers_for_its_zone(io) {
+        let (_server, client) = dns_server(io);
+        let ask = |message: &[u8]| {
+            client.send(message).expect("send");
+            receive(&client).0
+        };
+        // Names have no case, and the question comes back as it was asked.
+        let message = query(0x0100, b"\x03wWw\x07EXAMPLE\x04Test\0", 1, ONE, b"");
+        let reply = ask(&message);
+        assert_eq!(head(&reply), (FLAGS, 0, [1, 2, 0, 0]));
+        assert_eq!(&reply[12..message.len()], &message[12..]);
+        assert_eq!(&reply[message.len()..], b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x02\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x03");
+        let reply = ask(&query(0x0100, WWW, 28, ONE, b""));
+        assert_eq!(head(&reply), (FLAGS, 0, [1, 1, 0, 0]));
+        assert!(reply.ends_with(b"\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02"), "{reply:x?}");
+        let reply = ask(&query(0, b"\x07example\x04test\0", 16, ONE, b""));
+        assert_eq!(head(&reply), (0x8400, 0, [1, 2, 0, 0]));
+        assert!(reply.windows(12).any(|part| part == b"\x0bv=spf1 -all"), "{reply:x?}");
+        // No such name; a name without such a record, and one that is only above another (RFC 2308, RFC 8020).
+        for (name, kind, code) in
+            [(&b"\x02no\x07example\x04test\0"[..], 1, 3), (WWW, 16, 0), (b"\x04deep\x07example\x04test\0", 1, 0)]
+        {
+            assert_eq!(head(&ask(&query(0x0100, name, kind, ONE, b""))), (FLAGS, code, [1, 0, 1, 0]), "{name:x?}");
+        }
+        for name in [&b"\x07example\x03com\0"[..], b"\x0cotherexample\x04test\0", b"\0"] {
+            let reply = ask(&query(0x0100, name, 1, ONE, b""));
+            let refused = matches!(head(&reply), (0x8100, 5 | 1, _));
+            assert!(refused, "{name:x?}: {:?}", head(&reply));
+        }
+    }
+
+    fn dns_server_sends_no_more_than_the_client_takes(io) {
+        let (_server, client) = dns_server(io);
+        let ask = |message: &[u8]| {
+            client.send(message).expect("send");
+            receive(&client).0
+        };
+        let (long, huge) = (b"\x04long\x07example\x04test\0", b"\x04huge\x07example\x04test\0");
+        let truncated = (FLAGS | 0x0200, 0);
+        let reply = ask(&query(0x0100, long, 16, ONE, b""));
+        let (flags, code, counts) = head(&reply);
+        assert_eq!(((flags, code), counts), (truncated, [1, 0, 0, 0]));
+        for (bytes, fits) in [(400, false), (512, false), (700, true), (4096, true)] {
+            let reply = ask(&query(0x0100, long, 16, WITH_OPT, &opt(bytes, 0)));
+            let (flags, _, counts) = head(&reply);
+            assert_eq!((flags & 0x0200 == 0, counts), (fits, [1, if fits { 3 } else { 0 }, 0, 1]), "{bytes}");
+            assert!(reply.len() <= usize::from(bytes.max(512)));
+            assert!(reply.ends_with(&opt(1232, 0)), "{reply:x?}");
+        }
+        let (flags, code, counts) = head(&ask(&query(0x0100, huge, 16, WITH_OPT, &opt(65_535, 0))));
+        assert_eq!(((flags, code), counts), (truncated, [1, 0, 0, 1]));
+        // A later version of EDNS: BADVERS, whose upper bits are in the OPT record (RFC 6891 section 6.1.3).
+        let reply = ask(&query(0x0100, WWW, 1, WITH_OPT, &opt(512, 1)));
+        assert_eq!((head(&reply).1, reply[reply.len() - 6]), (0, 1));
+    }
+
+    fn dns_server_gives_malformed_queries_formerr_or_nothing(io) {
+        let (_server, client) = dns_server(io);
+        let cut = &query(0x0100, WWW, 1, ONE, b"")[..20];
+        let pointer = query(0x0100, b"\xc0\x0c", 1, ONE, b"");
+        let two = query(0x0100, WWW, 1, [2, 0, 0, 0], b"");
+        let two_opts = query(0x0100, WWW, 1, [1, 0, 0, 2], &[opt(512, 0), opt(512, 0)].concat());
+        let missing_opt = query(0x0100, WWW, 1, WITH_OPT, b"");
+        let long_opt = query(0x0100, WWW, 1, WITH_OPT, b"\0\0\x29\x02\0\0\0\0\0\0\xff");
+        let endless = query(0x0100, &[b"\x3f".as_slice(), &[b'a'; 63]].concat().repeat(5), 1, ONE, b"");
+        for message in [cut, &pointer, &two, &two_opts, &missing_opt, &long_opt, &endless] {
+            client.send(message).expect("send");
+            let reply = receive(&client).0;
+            assert_eq!((head(&reply), reply.len()), ((0x8100, 1, [0; 4]), 12), "{message:x?}");
+        }
+        // An update is not implemented (RFC 2136: opcode 5).
+        client.send(&query(0x2800, WWW, 6, ONE, b"")).expect("send");
+        assert_eq!(head(&receive(&client).0), (0xa800, 4, [0; 4]));
+        // No reply to what is no query.
+        let answer = query(0x8180, WWW, 1, ONE, b"");
+        for message in [&b""[..], b"\x12", &answer[..11], &answer] {
+            client.send(message).expect("send");
+        }
+        client.send(&query(0x0100, b"\0", 1, ONE, b"")).expect("send");
+        assert_eq!(head(&receive(&client).0).1, 5, "the first reply is the one to the last");
+    }
+
+    fn dns_server_is_understood_by_dig(io) {
+        let dig = |port: u16, words: &[&str]| {
+            let port = port.to_string();
+            let output = Command::new("dig")
+                .args(["-r", "@127.0.0.1", "-p", &port, "+tries=2", "+time=5", "+ignore"])
+                .args(words)
+                .output()
+                .expect("run dig");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        if Command::new("dig").arg("-v").output().is_err() {
+            return skip("dns.js by dig", "no dig: apt-get install bind9-dnsutils");
+        }
+        let (server, _client) = dns_server(io);
+        let port = server.addr().port();
+        assert_eq!(dig(port, &["+short", "WWW.example.TEST", "A"]), "192.0.2.2\n192.0.2.3\n");
+        assert_eq!(dig(port, &["+short", "www.example.test", "AAAA"]), "2001:db8::2\n");
+        assert_eq!(dig(port, &["+short", "example.test", "NS"]), "ns.example.test.\n");
+        assert_eq!(dig(port, &["+short", "example.test", "TXT"]), "\"v=spf1 -all\"\n\"two strings are two records\"\n");
+        assert_eq!(
+            dig(port, &["+short", "example.test", "SOA"]),
+            "ns.example.test. admin.example.test. 2026112901 7200 900 1209600 300\n"
+        );
+        for (words, part) in [
+            (&["nowhere.example.test"][..], "status: NXDOMAIN"),
+            (&["example.com"], "status: REFUSED"),
+            (&["+noedns", "long.example.test", "TXT"], "flags: qr aa tc rd"),
+            (&["+bufsize=1232", "long.example.test", "TXT"], "ANSWER: 3"),
+            (&["+bufsize=4096", "huge.example.test", "TXT"], "flags: qr aa tc rd"),
+            (&["www.example.test"], "EDNS: version: 0, flags:; udp: 1232"),
+            (&["+edns=1", "+noednsneg", "www.example.test"], "status: BADVERS"),
+            (&["+opcode=STATUS", "www.example.test"], "status: NOTIMP"),
+        ] {
+            let text = dig(port, words);
+            assert!(text.contains(part) && !text.contains("WARNING: Message"), "{words:?}: {text}");
+        }
     }
 }
