@@ -204,3 +204,20 @@ crypto.getRandomValues(new Float64Array(1));
 void document;
 // @ts-expect-error read only
 url.origin = "http://elsewhere";
+
+const datagrams: JSServe.App = {
+  datagram(message, from, socket, env, ctx) {
+    const all: [Uint8Array<ArrayBuffer>, number, string, number] = [message, from.family, from.addr, ctx.worker];
+    const queued: boolean = socket.send(message.subarray(1), from) && socket.send("text", { addr: env.TO, port: from.port });
+    socket.send(message.buffer, { ...from.toJSON() });
+    ctx.waitUntil(Promise.resolve([all, queued, socket.local, ctx.local]));
+    // @ts-expect-error there is one ctx for each socket: the sender is `from`
+    void ctx.peer;
+    // @ts-expect-error a number is no data
+    socket.send(1, from);
+    // @ts-expect-error an address has a host
+    socket.send("text", { port: 53 });
+    return message;
+  },
+};
+void datagrams;
