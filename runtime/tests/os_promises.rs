@@ -87,3 +87,23 @@ fn an_endless_loop_of_operations_that_end_at_once_lets_others_run() {
         "#,
     );
 }
+
+// ECMA-262 section 27.2.5.4.1, PerformPromiseThen of a promise that is settled.
+#[test]
+fn a_promise_of_a_call_that_has_ended_is_as_any_that_is_settled() {
+    check(
+        r#"
+        const [client, server] = await pair(), order = [], buffer = new Uint8Array(4);
+        const sent = os.send(client, 'four', undefined, true);
+        ok(sent instanceof Promise && Promise.resolve(sent) === sent);
+        Promise.resolve().then(() => order.push('before'));
+        sent.then((length) => order.push(length), () => order.push('rejected'));
+        Promise.resolve().then(() => order.push('after'));
+        equal(await sent, 4);
+        same(order, ['before', 4, 'after']);
+        equal(await Promise.race([os.recv(server, buffer, 0), new Promise(() => {})]), 0);
+        equal(await os.recv(server, buffer, 4, true), 4);
+        same([...buffer], [102, 111, 117, 114]);
+        "#,
+    );
+}

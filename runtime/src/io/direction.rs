@@ -1,9 +1,9 @@
 //! One direction of a descriptor: whether a try may succeed, and who waits for it.
 //!
-//! Owns: the cached "may be ready" and the fan-out of one wake to many waiters. Must not know: where
-//! readiness comes from, the operations that wait.
+//! Owns: the cached "may be ready" and the fan-out of one wake to many waiters: by a waker for tokio, which may
+//! be anywhere; without a lock for the ring, which is on this thread. Must not know: the operations that wait.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,16 @@ pub(super) struct Direction {
     unusual: Cell<bool>,
     /// Ring: events since the one that made it ready.
     unheard: Cell<u8>,
-    fan: Arc<FanOut>,
-    waker: Waker,
+    waiters: Waiters,
     events: i16,
+}
+
+/// Who waits.
+enum Waiters {
+    /// Ring: woken from this thread.
+    Here(RefCell<VecDeque<Waker>>),
+    /// Epoll: woken by way of a waker that tokio has.
+    Anywhere(Arc<FanOut>, Waker),
 }
 
 /// Events that a poll tells of in vain before it is ended.
@@ -39,12 +46,22 @@ struct FanOut {
 
 impl Wake for FanOut {
     fn wake(self: Arc<Self>) {
-        // One by one, so that the list keeps its memory; who waits anew behind them waits on.
         let count = self.lock().len();
-        for _ in 0..count {
-            let waiter = self.lock().pop_front();
-            waiter.into_iter().for_each(Waker::wake);
-        }
+        wake_each(count, || self.lock().pop_front());
+    }
+}
+
+/// One by one, so that the list keeps its memory; who waits anew behind them waits on.
+fn wake_each(count: usize, mut next: impl FnMut() -> Option<Waker>) {
+    for _ in 0..count {
+        let waiter = next();
+        waiter.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn add(waiters: &mut VecDeque<Waker>, cx: &Context<'_>) {
+    if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+        waiters.push_back(cx.waker().clone());
     }
 }
 
@@ -55,10 +72,15 @@ impl FanOut {
 }
 
 impl Direction {
-    /// For `events` of poll(2): POLLIN or POLLOUT.
-    pub(super) fn new(events: i16) -> Rc<Self> {
-        let fan = Arc::new(FanOut::default());
-        let waker = Waker::from(fan.clone());
+    /// For `events` of poll(2): POLLIN or POLLOUT; of the ring, or of epoll.
+    pub(super) fn new(events: i16, on_ring: bool) -> Rc<Self> {
+        let waiters = match on_ring {
+            true => Waiters::Here(RefCell::default()),
+            false => {
+                let fan = Arc::new(FanOut::default());
+                Waiters::Anywhere(fan.clone(), Waker::from(fan))
+            }
+        };
         let (ready, stale, armed) = (Cell::new(true), Cell::new(false), Cell::new(None));
         Rc::new(Direction {
             ready,
@@ -66,8 +88,7 @@ impl Direction {
             armed,
             unusual: Cell::default(),
             unheard: Cell::default(),
-            fan,
-            waker,
+            waiters,
             events,
         })
     }
@@ -80,9 +101,9 @@ impl Direction {
         }
     }
 
-    /// The ring's poll tells of `events` (or a negative errno), and goes on if `more`. Returns whom
-    /// to wake, and whether the poll had better end: nobody asks for what it tells of.
-    pub(super) fn complete(&self, events: i32, more: bool) -> (Waker, bool) {
+    /// The ring's poll tells of `events` (or a negative errno), and goes on if `more`. Whether the poll
+    /// had better end: nobody asks for what it tells of. Who waits is to be woken.
+    pub(super) fn complete(&self, events: i32, more: bool) -> bool {
         if !more {
             self.armed.set(None);
         }
@@ -91,7 +112,7 @@ impl Direction {
         }
         let unheard = if self.ready.replace(true) { self.unheard.get().saturating_add(1) } else { 0 };
         self.unheard.set(unheard);
-        (self.waker.clone(), more && unheard >= UNHEARD_MAX)
+        more && unheard >= UNHEARD_MAX
     }
 
     /// The slot of the poll in flight in the ring.
@@ -112,20 +133,29 @@ impl Direction {
 
     /// Wakes everyone who waits here.
     pub(super) fn wake_all(&self) {
-        self.waker.wake_by_ref();
+        match &self.waiters {
+            Waiters::Here(waiters) => {
+                let count = waiters.borrow().len();
+                wake_each(count, || waiters.borrow_mut().pop_front());
+            }
+            Waiters::Anywhere(_, waker) => waker.wake_by_ref(),
+        }
     }
 
     /// Adds a waiter for the next wake.
     pub(super) fn wait(&self, cx: &Context<'_>) {
-        let mut waiters = self.fan.lock();
-        if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiters.push_back(cx.waker().clone());
+        match &self.waiters {
+            Waiters::Here(waiters) => add(&mut waiters.borrow_mut(), cx),
+            Waiters::Anywhere(fan, _) => add(&mut fan.lock(), cx),
         }
     }
 
-    /// What wakes everyone who waits here.
+    /// Epoll: what wakes everyone who waits here.
     pub(super) fn waker(&self) -> &Waker {
-        &self.waker
+        match &self.waiters {
+            Waiters::Here(_) => Waker::noop(),
+            Waiters::Anywhere(_, waker) => waker,
+        }
     }
 
     /// Whether it is the direction of reads.

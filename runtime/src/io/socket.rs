@@ -52,8 +52,9 @@ impl Socket {
     /// # Panics
     /// Outside of [`super::run`].
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
-        let directions = [Direction::new(libc::POLLIN), Direction::new(libc::POLLOUT)];
-        let source = match worker::ring() {
+        let ring = worker::ring();
+        let directions = [libc::POLLIN, libc::POLLOUT].map(|events| Direction::new(events, ring.is_some()));
+        let source = match ring {
             Some(ring) => ReadinessSource::Ring(ring),
             None => ReadinessSource::Epoll(Registration::new(&directions)),
         };
@@ -274,6 +275,14 @@ impl Waiter {
             return Poll::Pending;
         }
         Poll::Ready(Ok(fd))
+    }
+
+    /// Ready when a try is worth it: it is the first of its direction, which may be ready, or the socket is
+    /// closed. Else `cx` is woken then.
+    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let Ok(fd) = ready!(self.poll_first(cx)) else { return Poll::Ready(()) };
+        ready!(budget::poll_left(cx));
+        self.inner.source.poll_ready(&self.inner.directions[self.direction], fd, cx)
     }
 
     pub(super) fn poll<T>(

@@ -100,6 +100,11 @@ pub struct WaitingRecv {
 }
 
 impl WaitingRecv {
+    /// Ready when [`WaitingRecv::poll`] is worth it, which needs a buffer; else `cx` is woken then.
+    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        self.turn.poll_ready(cx)
+    }
+
     /// recv(2) into `buffer` when it is this receive's turn and there is something. EBADF once the
     /// socket is closed.
     pub fn poll(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

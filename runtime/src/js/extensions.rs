@@ -15,8 +15,12 @@ pub(super) struct Extensions(RefCell<HashMap<TypeId, Rc<dyn Any>, BuildHasherDef
 impl Extensions {
     /// The one `T`, made when first asked for.
     pub(super) fn get<T: Default + 'static>(&self) -> Rc<T> {
-        let mut all = self.0.borrow_mut();
-        let any = all.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default())).clone();
+        let known = self.0.borrow().get(&TypeId::of::<T>()).cloned();
+        let any = known.unwrap_or_else(|| {
+            let made: Rc<dyn Any> = Rc::new(T::default());
+            self.0.borrow_mut().insert(TypeId::of::<T>(), made.clone());
+            made
+        });
         any.downcast::<T>().unwrap_or_else(|_| unreachable!("stored under its own TypeId"))
     }
 

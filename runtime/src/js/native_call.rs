@@ -35,6 +35,24 @@ impl<'js> Scope<'_, 'js> {
         self.args.get(i).is_some_and(|raw| unsafe { !qjs::JS_IsUndefined(*raw) })
     }
 
+    /// Argument `i` where it is a number that the engine keeps in 32 bits; read in place.
+    pub fn int(&self, i: usize) -> Option<i32> {
+        // SAFETY: reads the tag of a live value, and what it says is there.
+        self.args.get(i).and_then(|raw| unsafe { qjs::JS_IsInt(*raw).then(|| qjs::JS_VALUE_GET_INT(*raw)) })
+    }
+
+    /// Argument `i` where it is a boolean; read in place.
+    pub fn bool(&self, i: usize) -> Option<bool> {
+        // SAFETY: as in `int`.
+        self.args.get(i).and_then(|raw| unsafe { qjs::JS_IsBool(*raw).then(|| qjs::JS_VALUE_GET_BOOL(*raw)) })
+    }
+
+    /// Whether argument `i` is missing, `undefined` or `null`.
+    pub fn is_nullish(&self, i: usize) -> bool {
+        // SAFETY: reads the tag of a live value.
+        self.args.get(i).is_none_or(|raw| unsafe { qjs::JS_IsUndefined(*raw) || qjs::JS_IsNull(*raw) })
+    }
+
     /// How many arguments there are.
     pub fn len(&self) -> usize {
         self.args.len()

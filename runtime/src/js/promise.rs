@@ -56,9 +56,7 @@ pub fn settled<'js>(
 ) -> Result<Value<'js>> {
     let (rejected, value) = match result {
         Ok(value) if is_plain(&value) => {
-            let (promise, capability) = pending(ctx)?;
-            capability.settle(ctx, Ok(value));
-            return Ok(promise);
+            return super::state::State::of(ctx).resting.fulfilled(ctx, &value);
         }
         Ok(value) => (false, value),
         Err(reason) => (true, reason),
@@ -146,20 +144,23 @@ pub fn pending<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Capability)> {
 }
 
 impl Capability {
+    /// Reports what it holds to the cycle collector.
+    pub fn trace(&self, tracer: &super::held::Tracer) {
+        self.0.trace(tracer);
+    }
+
     /// Settles the promise: with the value, or with what was thrown.
     pub fn settle<'js>(self, ctx: &Ctx<'js>, result: Result<Value<'js>>) {
-        let (function, value, plain) = match result {
-            Ok(value) => {
-                let plain = is_plain(&value);
-                (&self.0.resolve, value, plain)
-            }
+        let (function, value, fulfils) = match result {
+            Ok(value) => (&self.0.resolve, value, true),
             Err(error) => {
                 exception::raise(ctx, &error);
                 (&self.0.reject, ctx.catch(), false)
             }
         };
+        let plain = is_plain(&value);
         match held::call(ctx, function, None, &[value]) {
-            Ok(_) if plain => super::state::State::of(ctx).resting.keep(self.0),
+            Ok(_) if fulfils => super::state::State::of(ctx).resting.keep(self.0, plain),
             Ok(_) => {}
             Err(_) => drop(ctx.catch()),
         }

@@ -10,10 +10,12 @@ use std::ffi::c_void;
 
 use rquickjs::{Ctx, Result, Value, qjs};
 
-use super::held::{self, Held};
+use super::held::{self, Held, Tracer};
 
 /// Promises kept at most.
 const RESTING_MAX: usize = 64;
+/// Of those whose value is an object or a string, which stays alive with them.
+const RESTING_WITH_VALUES_MAX: usize = 4;
 /// How many of them are looked at before a new one is made.
 const LOOKS_MAX: usize = 4;
 
@@ -76,6 +78,11 @@ impl Settler {
 
     pub(super) fn promise<'js>(&self, ctx: &Ctx<'js>) -> Value<'js> {
         self.promise.get(ctx)
+    }
+
+    /// Reports what it holds to the cycle collector.
+    pub(super) fn trace(&self, tracer: &Tracer) {
+        [&self.promise, &self.resolve, &self.reject].into_iter().for_each(|held| tracer.mark(held));
     }
 
     fn object(&self) -> *mut ObjectFront {
@@ -170,6 +177,8 @@ fn borrowed<'js>(ctx: &Ctx<'js>, raw: qjs::JSValue) -> Value<'js> {
 #[derive(Default)]
 pub(super) struct Resting {
     settlers: RefCell<Vec<Settler>>,
+    /// Those whose values are kept with them.
+    with_values: RefCell<Vec<Settler>>,
     /// Looked for when first needed; a settler is kept with it, so that its shape stays alive.
     shape: RefCell<Option<Option<(Shape, Settler)>>>,
 }
@@ -177,7 +186,7 @@ pub(super) struct Resting {
 impl Resting {
     /// Lets go of all of them: before the engine ends.
     pub(super) fn clear(&self) {
-        drop((self.settlers.take(), self.shape.take()));
+        drop((self.settlers.take(), self.with_values.take(), self.shape.take()));
     }
 
     /// A pending promise, new or as new.
@@ -186,26 +195,44 @@ impl Resting {
     /// Out of memory.
     pub(super) fn take(&self, ctx: &Ctx<'_>) -> Result<Settler> {
         let Some(shape) = self.shape(ctx)? else { return Settler::new(ctx) };
-        let mut settlers = self.settlers.borrow_mut();
-        let from = settlers.len().saturating_sub(LOOKS_MAX);
-        let free = (from..settlers.len()).rev().find(|at| Shape::now(&settlers[*at]) == shape);
-        let Some(at) = free else {
-            drop(settlers);
-            return Settler::new(ctx);
-        };
-        let settler = settlers.swap_remove(at);
-        drop(settlers);
-        // SAFETY: `Shape::of` has proved the layout. Only the settler refers to the promise, which
-        // is fulfilled with a value that is no object and has no reactions: nothing can tell it from
-        // a new one after this.
+        let found = free(&mut self.settlers.borrow_mut(), &shape);
+        let found = found.or_else(|| free(&mut self.with_values.borrow_mut(), &shape));
+        let Some(settler) = found else { return Settler::new(ctx) };
+        // SAFETY: `Shape::of` has proved the layout. Only the settler refers to the promise, which is fulfilled
+        // and so has no reactions: nothing can tell it from a new one after this. The reference of its value
+        // goes with the `Value`.
         unsafe {
             let data = settler.data();
+            let value = std::mem::replace(&mut (*data).result, qjs::JS_UNDEFINED);
             (*data).state = qjs::JSPromiseStateEnum_JS_PROMISE_PENDING;
             (*data).is_handled = false;
-            (*data).result = qjs::JS_UNDEFINED;
             (*(*settler.function()).resolved).already = false;
+            drop(Value::from_raw(ctx.clone(), value));
         }
         Ok(settler)
+    }
+
+    /// A promise that is fulfilled with a plain value (see [`Resting::keep`]), new or as new.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(super) fn fulfilled<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Value<'js>> {
+        let settler = self.take(ctx)?;
+        if self.shape(ctx)?.is_none() {
+            held::call(ctx, &settler.resolve, None, std::slice::from_ref(value))?;
+            return Ok(settler.promise(ctx));
+        }
+        // SAFETY: as in `take`. A promise that nothing has seen has no reactions, and no hook of the engine is
+        // set: this is all that its resolving function would do. The value has no reference to count.
+        unsafe {
+            let data = settler.data();
+            (*data).state = qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED;
+            (*data).result = value.as_raw();
+            (*(*settler.function()).resolved).already = true;
+        }
+        let promise = settler.promise(ctx);
+        self.keep(settler, true);
+        Ok(promise)
     }
 
     fn shape(&self, ctx: &Ctx<'_>) -> Result<Option<Shape>> {
@@ -219,16 +246,36 @@ impl Resting {
         Ok(self.shape.borrow().as_ref().and_then(Option::as_ref).map(|(shape, _)| *shape))
     }
 
-    /// Keeps the settler of a promise that was fulfilled with a number, a boolean, null or undefined:
-    /// what no reference counting concerns.
-    pub(super) fn keep(&self, settler: Settler) {
-        if let Some(Some(_)) = &*self.shape.borrow() {
-            let mut settlers = self.settlers.borrow_mut();
-            if settlers.len() < RESTING_MAX {
-                settlers.push(settler);
-            }
+    /// Keeps the settler of a promise that was resolved; `plain`: with a value that has no references to be
+    /// counted. Of the others the latest few are kept: their values are not to stay for long.
+    pub(super) fn keep(&self, settler: Settler, plain: bool) {
+        let Some(Some(_)) = &*self.shape.borrow() else { return };
+        let (list, max) = match plain {
+            true => (&self.settlers, RESTING_MAX),
+            false => (&self.with_values, RESTING_WITH_VALUES_MAX),
+        };
+        let mut settlers = list.borrow_mut();
+        if settlers.len() < max {
+            settlers.push(settler);
+        } else if !plain {
+            let oldest = settlers.remove(0);
+            settlers.push(settler);
+            drop(settlers);
+            drop(oldest);
         }
     }
+}
+
+/// Takes one of the latest that nobody has any more. One that follows a promise which never settles is pending.
+fn free(settlers: &mut Vec<Settler>, shape: &Shape) -> Option<Settler> {
+    let from = settlers.len().saturating_sub(LOOKS_MAX);
+    let is_free = |settler: &Settler| {
+        // SAFETY: `Shape::of` has proved the layout.
+        let fulfilled = unsafe { (*settler.data()).state } == qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED;
+        fulfilled && Shape::now(settler) == *shape
+    };
+    let at = (from..settlers.len()).rev().find(|at| is_free(&settlers[*at]))?;
+    Some(settlers.swap_remove(at))
 }
 
 #[cfg(test)]
@@ -243,9 +290,7 @@ mod tests {
     use super::super::reflect::identity;
     use super::*;
 
-    /// The engine that Cargo.toml pins has the layout that is expected here: else all goes well, but slower.
-    #[test]
-    fn a_settled_promise_is_taken_again_once_nothing_refers_to_it() {
+    fn with_engine(f: impl FnOnce(&Ctx<'_>)) {
         let limits = EngineLimits {
             heap_bytes_max: 16 << 20,
             stack_bytes_max: 256 << 10,
@@ -257,17 +302,72 @@ mod tests {
             // New objects lie where others have lain.
             let used = "for (let i = 0; i < 5000; i++) [new Map([[i, 'x'.repeat(i % 90)]]), /a/.exec('a'), new Date()]";
             ctx.eval::<(), _>(used).expect("it runs");
-            let settled = || {
-                let (promise, capability) = promise::pending(ctx).expect("a promise");
-                capability.settle(ctx, Ok(Value::new_int(ctx.clone(), 1)));
-                promise
-            };
+            f(ctx);
+        });
+    }
+
+    fn settled<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Value<'js> {
+        let (promise, capability) = promise::pending(ctx).expect("a promise");
+        capability.settle(ctx, Ok(value));
+        promise
+    }
+
+    /// The engine that Cargo.toml pins has the layout that is expected here: else all goes well, but slower.
+    #[test]
+    fn a_settled_promise_is_taken_again_once_nothing_refers_to_it() {
+        with_engine(|ctx| {
+            let settled = || settled(ctx, Value::new_int(ctx.clone(), 1));
             let kept = settled();
             let first = identity(&settled());
             let second = settled();
             assert_eq!(identity(&second), first, "nothing refers to the first");
             assert_ne!(identity(&kept), first, "what is referred to stays as it is");
-            assert!(matches!(promise::state(&kept), Some(promise::State::Fulfilled(one)) if one.as_int() == Some(1)));
+            assert!(
+                matches!(promise::state(&kept), Some(promise::State::Fulfilled(one)) if one.as_int() == Some(1))
+            );
+        });
+    }
+
+    #[test]
+    fn a_promise_that_is_taken_again_lets_go_of_its_value() {
+        with_engine(|ctx| {
+            let make = "(() => { const made = {}; globalThis.weak = new WeakRef(made); return made; })()";
+            let value = ctx.eval::<Value, _>(make).expect("an object");
+            let first = identity(&settled(ctx, value));
+            let (promise, capability) = promise::pending(ctx).expect("a promise");
+            assert_eq!(identity(&promise), first, "nothing refers to the first");
+            assert!(matches!(promise::state(&promise), Some(promise::State::Pending)));
+            assert!(ctx.eval::<bool, _>("weak.deref() === undefined").expect("it runs"), "the value is gone");
+            capability.settle(ctx, Ok(Value::new_int(ctx.clone(), 2)));
+            assert!(
+                matches!(promise::state(&promise), Some(promise::State::Fulfilled(two)) if two.as_int() == Some(2))
+            );
+        });
+    }
+
+    #[test]
+    fn a_promise_that_follows_one_which_never_settles_is_not_taken_again() {
+        with_engine(|ctx| {
+            let never = ctx.eval::<Value, _>("new Promise(() => {})").expect("a promise");
+            let first = identity(&settled(ctx, never));
+            let (promise, _capability) = promise::pending(ctx).expect("a promise");
+            assert_ne!(identity(&promise), first);
+        });
+    }
+
+    #[test]
+    fn a_promise_is_fulfilled_without_a_call() {
+        with_engine(|ctx| {
+            let one = promise::settled(ctx, Ok(Value::new_int(ctx.clone(), 1))).expect("a promise");
+            let two = promise::settled(ctx, Ok(Value::new_int(ctx.clone(), 2))).expect("a promise");
+            let is = |promise: &Value<'_>, n| matches!(promise::state(promise), Some(promise::State::Fulfilled(v)) if v.as_int() == Some(n));
+            assert!(is(&one, 1) && is(&two, 2));
+            let first = identity(&one);
+            drop(one);
+            let (again, capability) = promise::pending(ctx).expect("a promise");
+            assert_eq!(identity(&again), first);
+            capability.settle(ctx, Ok(Value::new_undefined(ctx.clone())));
+            assert!(matches!(promise::state(&again), Some(promise::State::Fulfilled(v)) if v.is_undefined()));
         });
     }
 }

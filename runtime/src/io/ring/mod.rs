@@ -74,6 +74,8 @@ struct State {
     /// Connections whose quick send goes with the next submission.
     sending: Vec<usize>,
     wakes: Vec<Waker>,
+    /// Those that polls told of with this reap; whoever waits there is woken.
+    ready: Vec<Rc<Direction>>,
     /// Operations in flight, the polls on the two descriptors below aside.
     inflight: usize,
     bell_fd: i32,
@@ -136,16 +138,19 @@ impl Ring {
         }
         let mut batch = BATCH.with(RefCell::take);
         self.queues.reap(&mut batch);
-        let mut wakes = {
+        let (mut wakes, mut ready) = {
             let mut state = self.state.borrow_mut();
             for &(user_data, result, flags) in &batch {
                 self.dispatch(&mut state, user_data, result, flags);
             }
             self.settle_sends(&mut state);
-            std::mem::take(&mut state.wakes)
+            (std::mem::take(&mut state.wakes), std::mem::take(&mut state.ready))
         };
         wakes.drain(..).for_each(Waker::wake);
-        self.state.borrow_mut().wakes = wakes;
+        ready.drain(..).for_each(|direction| direction.wake_all());
+        let mut state = self.state.borrow_mut();
+        (state.wakes, state.ready) = (wakes, ready);
+        drop(state);
         batch.clear();
         BATCH.with(|slot| slot.replace(batch));
     }
@@ -183,8 +188,8 @@ impl Ring {
     fn on_poll(&self, state: &mut State, slot: usize, events: i32, flags: u32) {
         let more = cqueue::more(flags);
         let Some(direction) = state.polls.get(slot) else { return };
-        let (waker, vain) = direction.complete(events, more);
-        state.wakes.push(waker);
+        let vain = direction.complete(events, more);
+        state.ready.push(direction.clone());
         if vain {
             // A peer that goes on sending what nobody reads is to cost nothing.
             self.cancel(tag(POLL, slot), tag(IGNORED, 0));

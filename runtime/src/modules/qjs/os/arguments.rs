@@ -4,7 +4,8 @@
 
 use rquickjs::{Ctx, Result, Value};
 
-use crate::js::{buffer_source, exception, value};
+use crate::js::buffer_source::{self, Bytes};
+use crate::js::{exception, value};
 
 /// `None` for undefined and null.
 pub fn optional(value: Value<'_>) -> Option<Value<'_>> {
@@ -52,17 +53,25 @@ pub fn is_buffer(value: &Value<'_>) -> Result<bool> {
     Ok(buffer_source::bytes(value)?.is_some())
 }
 
-/// The size in bytes of a buffer to receive into.
+/// The bytes of a buffer to receive into.
 ///
 /// # Errors
 /// TypeError for what is none, or is detached.
-pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
+pub fn room<'a>(ctx: &Ctx<'_>, value: &'a Value<'_>) -> Result<Bytes<'a>> {
     match buffer_source::bytes(value)? {
         Some(bytes) if bytes.is_immutable() => Err(exception::type_error(ctx, "the buffer is immutable")),
-        Some(bytes) if !bytes.is_empty() => Ok(bytes.len()),
-        Some(_) => attached(ctx, value).map(|()| 0),
+        Some(bytes) if !bytes.is_empty() => Ok(bytes),
+        Some(bytes) => attached(ctx, value).map(|()| bytes),
         None => Err(exception::type_error(ctx, "buffer must be an ArrayBuffer, a typed array or a DataView")),
     }
+}
+
+/// The size in bytes of a buffer to receive into.
+///
+/// # Errors
+/// As [`room`].
+pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
+    room(ctx, value).map(|bytes| bytes.len())
 }
 
 /// A copy of the first `length` bytes of `value`: a buffer, or a string as UTF-8.
@@ -70,22 +79,23 @@ pub fn buffer_size(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<usize> {
 /// # Errors
 /// As [`buffer_size`] and [`length`](fn@length).
 pub fn data<'js>(ctx: &Ctx<'js>, value: &Value<'js>, given: Value<'js>) -> Result<Vec<u8>> {
-    with_data(ctx, value, given, <[u8]>::to_vec)
+    with_data(ctx, value, |size| length(ctx, given, size), <[u8]>::to_vec)
 }
 
-/// Lends the first `length` bytes of `value`, as [`data`] copies them, to `f`, which runs no JavaScript.
+/// Lends the first bytes of `value`, as [`data`] copies them, to `f`, which runs no JavaScript: as many as
+/// `length` says of how many there are.
 ///
 /// # Errors
 /// As [`data`].
 pub fn with_data<'js, R>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,
-    given: Value<'js>,
+    length: impl FnOnce(usize) -> Result<usize>,
     f: impl FnOnce(&[u8]) -> R,
 ) -> Result<R> {
     if value.is_string() {
         return value::with_str(value, |text| {
-            let length = length(ctx, given, text.len())?;
+            let length = length(text.len())?;
             Ok(f(&text.as_bytes()[..length]))
         })?;
     }
@@ -96,7 +106,7 @@ pub fn with_data<'js, R>(
     if bytes.is_empty() {
         attached(ctx, value)?;
     }
-    let length = length(ctx, given, bytes.len())?;
+    let length = length(bytes.len())?;
     Ok(bytes.with(|all| f(all.get(..length).unwrap_or_default())))
 }
 

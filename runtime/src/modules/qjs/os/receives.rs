@@ -129,9 +129,17 @@ impl Receives {
                 budget::give_way();
                 self.inbox.push(slot);
             }
-            false => self.attempt(ctx, slot),
+            false if self.may_try(slot) => self.attempt(ctx, slot),
+            false => {}
         }
         Ok(promise)
+    }
+
+    /// Whether the receive in `slot` may be tried now; else its slot is woken then. It needs no buffer for that.
+    fn may_try(&self, slot: usize) -> bool {
+        let (slots, wakers) = (self.slots.borrow(), self.wakers.borrow());
+        let Some(Some(waiting)) = slots.get(slot) else { return false };
+        waiting.receive.poll_ready(&Context::from_waker(&wakers[slot])).is_ready()
     }
 
     /// Tries the receive in `slot`, and settles its promise if that ends it. Slots are reused, and

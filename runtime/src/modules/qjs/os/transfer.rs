@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use rquickjs::{Ctx, Result, Value};
 
-use super::arguments::{buffer_size, data, integer, is_buffer, length, optional, with_data};
+use super::arguments::{buffer_size, data, integer, is_buffer, length, room, with_data};
 use super::pending::{Descriptor, Pending};
 use super::results::{check, count, fill};
 use super::table::Descriptors;
@@ -19,7 +19,7 @@ use super::{address, errno};
 use crate::io::{Socket, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{buffer_source, deferred, exception, promise};
+use crate::js::{deferred, exception, promise};
 use crate::modules::web::iterate;
 
 /// Bytes that one recvfrom on a stream takes at most; larger buffers are filled in several.
@@ -52,7 +52,10 @@ impl<'a, 'js> Call<'a, 'js> {
     fn new(scope: &Scope<'a, 'js>, name: &'static str) -> Result<Self> {
         let ctx = scope.ctx;
         let sockets = Descriptors::of(ctx);
-        let fd = integer(ctx, &scope.arg(0), "fd")?;
+        let fd = match scope.int(0) {
+            Some(fd) => fd,
+            None => integer(ctx, &scope.arg(0), "fd")?,
+        };
         let entry = sockets.get(fd).map_err(|error| errno::throw(ctx, name, &error))?;
         Ok(Call { ctx, name, sockets, entry })
     }
@@ -97,20 +100,22 @@ fn pair<'js>(ctx: &Ctx<'js>, first: Value<'js>, second: Value<'js>) -> Result<Va
 
 /// Whether all is wanted. A boolean in place of the length means that, too.
 fn is_fully(scope: &Scope<'_, '_>) -> Result<bool> {
-    if let Some(fully) = scope.arg(2).as_bool() {
+    if let Some(fully) = scope.bool(2) {
         return Ok(fully);
     }
-    match optional(scope.arg(3)) {
-        None => Ok(false),
-        Some(given) => {
-            given.as_bool().ok_or_else(|| exception::type_error(scope.ctx, "fully must be a boolean"))
-        }
+    match scope.is_nullish(3) {
+        true => Ok(false),
+        false => scope.bool(3).ok_or_else(|| exception::type_error(scope.ctx, "fully must be a boolean")),
     }
 }
 
-fn given_length<'js>(scope: &Scope<'_, 'js>) -> Value<'js> {
-    let given = scope.arg(2);
-    if given.is_bool() { scope.undefined() } else { given }
+/// How many of `size` bytes are meant: argument 2, or all.
+fn wanted(scope: &Scope<'_, '_>, size: usize) -> Result<usize> {
+    match scope.int(2).map(usize::try_from) {
+        Some(Ok(given)) if given <= size => Ok(given),
+        _ if scope.bool(2).is_some() => Ok(size),
+        _ => length(scope.ctx, scope.arg(2), size),
+    }
 }
 
 /// `accept(fd)`.
@@ -141,7 +146,8 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let call = Call::new(scope, "recv")?;
     let buffer = scope.arg(1);
     let fully = is_fully(scope)? && call.entry.stream;
-    let wanted = length(scope.ctx, given_length(scope), buffer_size(scope.ctx, &buffer)?)?;
+    let bytes = room(scope.ctx, &buffer)?;
+    let wanted = wanted(scope, bytes.len())?;
     if wanted == 0 && call.entry.stream {
         // The kernel would wait for data before it gives none.
         return promise::settled(scope.ctx, Ok(count(scope.ctx, 0)));
@@ -156,7 +162,7 @@ fn recv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         });
     }
     if call.sockets.may_end_at_once(scope.ctx)
-        && let Some(bytes) = buffer_source::bytes(&buffer)?
+        && call.entry.socket.may_recv()
         && let Some(received) = bytes.with_mut(|all| call.entry.socket.try_recv(&mut all[..wanted]))
     {
         let received = check(scope.ctx, "recv", received)?;
@@ -180,7 +186,7 @@ fn send<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             None => (None, bytes.to_vec(), 0),
         }
     };
-    let (ended, rest, sent) = with_data(scope.ctx, &scope.arg(1), given_length(scope), attempt)?;
+    let (ended, rest, sent) = with_data(scope.ctx, &scope.arg(1), |size| wanted(scope, size), attempt)?;
     if let Some(result) = ended {
         let sent = check(scope.ctx, "send", result)?;
         return promise::settled(scope.ctx, Ok(count(scope.ctx, sent)));
