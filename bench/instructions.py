@@ -14,6 +14,7 @@ WORKLOADS = [
     ("JSON router", "bench/servers/api.js", "/users/42?fields=all", 300),
     ("interpreted", "bench/servers/interpreted.js", "/", 100),
     ("await echo", "bench/servers/echo.js", None, 1600),
+    ("stream echo", "bench/servers/echo_streams.js", None, 800),
 ]
 PORT = 19900
 

@@ -404,3 +404,135 @@ fn coders_count_against_the_heap_limit() {
         "#,
     );
 }
+
+// Web IDL section 3.7.10.2: nothing is ongoing once a call is answered.
+#[test]
+fn a_call_of_an_iterator_that_waits_for_no_other_reads_inside_of_it() {
+    check_async(
+        "
+        let pulls = 0;
+        const stream = new ReadableStream({ pull(c) { c.enqueue(++pulls); } }, { highWaterMark: 0 });
+        const iterator = stream.values();
+        same(await iterator.next(), { value: 1, done: false });
+        const second = iterator.next();
+        equal(pulls, 2);
+        same(await second, { value: 2, done: false });
+        const [third, fourth, end, after] =
+          [iterator.next(), iterator.next(), iterator.return('enough'), iterator.next()];
+        equal(new Set([third, fourth, end, after]).size, 4);
+        same(await Promise.all([after, end, fourth, third]), [
+          { value: undefined, done: true }, { value: 'enough', done: true },
+          { value: 4, done: false }, { value: 3, done: false },
+        ]);
+        ",
+    );
+}
+
+#[test]
+fn the_results_that_an_iterator_has_given_stay_as_they_are() {
+    check_async(
+        "
+        let given = 0;
+        const stream = new ReadableStream({ pull(c) { given < 50 ? c.enqueue({ n: given++ }) : c.close(); } }, { highWaterMark: 0 });
+        const iterator = stream.values(), promises = [], results = [];
+        for (let i = 0; i < 50; i++) {
+          if (i % 2 === 0) promises.push(iterator.next());
+          else results.push(await iterator.next());
+        }
+        equal(new Set(promises).size, 25);
+        same((await Promise.all(promises)).map(({ value }) => value.n), promises.map((_, i) => 2 * i));
+        same(results.map(({ value }) => value.n), results.map((_, i) => 2 * i + 1));
+        same(await iterator.next(), { value: undefined, done: true });
+        ",
+    );
+}
+
+// Section 5.5.4: the chunk in flight counts until it is written, and what comes behind it waits.
+#[test]
+fn a_chunk_that_finds_nothing_before_it_is_counted_until_it_is_written() {
+    check_async(
+        "
+        const order = [];
+        let release;
+        const sink = {
+          write(chunk) { order.push(chunk); return chunk === 'a' ? new Promise((done) => { release = done; }) : undefined; },
+          close() { order.push('close'); },
+        };
+        const stream = new WritableStream(sink, { highWaterMark: 3, size: (chunk) => chunk.length });
+        const writer = stream.getWriter();
+        await writer.ready;
+        const first = writer.write('a');
+        equal(writer.desiredSize, 2);
+        const second = writer.write('bb');
+        equal(writer.desiredSize, 0);
+        const full = writer.ready, closed = writer.close();
+        same(order, ['a']);
+        ok(first !== second && first instanceof Promise);
+        release();
+        same([await first, await second, await closed, await full], [undefined, undefined, undefined, undefined]);
+        same(order, ['a', 'bb', 'close']);
+
+        const held = [], many = new WritableStream().getWriter();
+        await many.ready;
+        for (let i = 0; i < 20; i++) { held.push(many.write(i)); await many.write(-i); }
+        equal(new Set(held).size, 20);
+        await Promise.all(held);
+        equal(many.desiredSize, 1);
+        ",
+    );
+}
+
+#[test]
+fn a_write_is_answered_one_job_after_its_sink() {
+    check_async(
+        "
+        const order = [], writer = new WritableStream({ write() { order.push('sink'); } }).getWriter();
+        await writer.ready;
+        writer.write(1).then(() => order.push('written'));
+        await Promise.resolve().then(() => order.push('one')).then(() => order.push('two'));
+        same(order, ['sink', 'one', 'written', 'two']);
+        ",
+    );
+}
+
+#[test]
+fn a_write_in_flight_ends_by_itself_where_its_stream_fails_meanwhile() {
+    check_async(
+        "
+        let controller, release;
+        const stream = () => new WritableStream({
+          start(c) { controller = c; },
+          write() { return new Promise((done, fail) => { release = [done, fail]; }); },
+        });
+        const one = stream().getWriter();
+        await one.ready;
+        const inFlight = one.write('a');
+        controller.error(new RangeError('no more'));
+        await rejects(one.write('b'), 'RangeError');
+        equal(one.desiredSize, null);
+        release[0]();
+        equal(await inFlight, undefined);
+        await rejects(one.closed, 'RangeError');
+
+        const two = stream().getWriter();
+        await two.ready;
+        const failing = two.write('a'), behind = two.write('b');
+        release[1](new SyntaxError('mine'));
+        await rejects(failing, 'SyntaxError', 'mine');
+        await rejects(behind, 'SyntaxError', 'mine');
+        await rejects(two.closed, 'SyntaxError', 'mine');
+
+        const three = stream().getWriter();
+        await three.ready;
+        const last = three.write('a'), aborted = three.abort(new EvalError('enough'));
+        release[0]();
+        same([await last, await aborted], [undefined, undefined]);
+        await rejects(three.closed, 'EvalError');
+
+        const sized = new WritableStream({}, { size: () => NaN }).getWriter();
+        await sized.ready;
+        await rejects(sized.write('x'), 'RangeError');
+        await rejects(sized.closed, 'RangeError');
+        ",
+    );
+}

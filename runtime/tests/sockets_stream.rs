@@ -258,3 +258,105 @@ fn a_flood_does_not_keep_timers_out() {
         ",
     );
 }
+
+#[test]
+fn every_chunk_and_every_promise_of_a_loop_is_its_own() {
+    check(
+        "
+        const [socket, fd] = await joined();
+        const writer = socket.writable.getWriter(), iterator = socket.readable.values();
+        const chunks = [], writes = [], nexts = [], buffer = new ArrayBuffer(8);
+        for (let i = 0; i < 40; i++) {
+          // Read before the bytes are there, and after.
+          let next = i % 2 === 0 ? iterator.next() : undefined;
+          await os.send(fd, `n${i};`);
+          next ??= iterator.next();
+          nexts.push(next);
+          const { value, done } = await next;
+          ok(!done && value.constructor === Uint8Array && value.byteOffset === 0);
+          equal(value.buffer.byteLength, value.length);
+          chunks.push(value);
+          const write = writer.write(value);
+          writes.push(write);
+          equal(await write, undefined);
+          equal(await os.recv(fd, buffer, value.length, true), value.length);
+          equal(text(buffer, value.length), `n${i};`);
+        }
+        equal(new Set(nexts).size + new Set(writes).size + new Set(chunks.map((it) => it.buffer)).size, 120);
+        same(chunks.map((it) => text(it.slice(), it.length)), chunks.map((_, i) => `n${i};`));
+        same((await Promise.all(nexts)).map((it) => it.value), chunks);
+        os.close(fd);
+        same(await iterator.next(), { value: undefined, done: true });
+        await socket.close();
+        ",
+    );
+}
+
+#[test]
+fn a_read_that_waits_ends_with_its_connection() {
+    check(
+        "
+        {
+          const [socket, fd] = await joined();
+          const next = socket.readable.values().next();
+          ok(await isPending(next));
+          os.close(fd);
+          same(await next, { value: undefined, done: true });
+          await socket.closed;
+        }
+        {
+          const [socket, fd] = await joined();
+          const next = socket.readable.values().next();
+          ok(await isPending(next));
+          reset(fd);
+          equal(await end(next), 'SocketError ECONNRESET');
+        }
+        {
+          const [socket, fd] = await joined();
+          const next = socket.readable.values().next();
+          ok(await isPending(next));
+          await socket.close();
+          same(await next, { value: undefined, done: true });
+          os.close(fd);
+        }
+        ",
+    );
+}
+
+#[test]
+fn a_read_that_waits_keeps_its_socket() {
+    check(
+        "
+        const { gc } = await import('std');
+        let fd, seen;
+        await (async () => {
+          const [socket, peer] = await joined();
+          fd = peer;
+          socket.readable.getReader().read().then(({ value }) => { seen = text(value, value.length); });
+        })();
+        for (let i = 0; i < 3; i++) { gc(); await new Promise((done) => setTimeout(done, 5)); }
+        await os.send(fd, 'still');
+        while (seen === undefined) await new Promise((done) => setTimeout(done, 5));
+        equal(seen, 'still');
+        os.close(fd);
+        ",
+    );
+}
+
+#[test]
+fn a_byob_read_gets_no_more_than_its_view_whether_it_waits_or_not() {
+    check(
+        "
+        const [socket, fd] = await joined();
+        const reader = socket.readable.getReader({ mode: 'byob' });
+        const waiting = reader.read(new Uint8Array(3));
+        ok(await isPending(waiting));
+        await os.send(fd, 'abcde');
+        equal(text((await waiting).value.slice(), 3), 'abc');
+        equal(text((await reader.read(new Uint8Array(8))).value.slice(), 2), 'de');
+        os.close(fd);
+        ok((await reader.read(new Uint8Array(1))).done);
+        await socket.close();
+        ",
+    );
+}

@@ -53,5 +53,5 @@ ids! {
     StdFile Worker
     SharedMap SocketHandle
     DatagramSender DatagramSocket DatagramContext
-    Callable PolledTarget Trace
+    Callable PolledTarget Trace AnswerSlot
 }

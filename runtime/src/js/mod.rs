@@ -39,6 +39,7 @@ mod import_meta;
 pub mod internal;
 mod intrinsics;
 mod isolated;
+pub mod job;
 pub mod json;
 mod loader;
 mod native_call;

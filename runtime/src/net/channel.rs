@@ -62,24 +62,12 @@ fn poll_plain<T>(
 }
 
 impl Channel {
-    /// The next bytes, at most `room` of a plain connection; empty at the end.
-    pub(crate) fn poll_read(
-        &self,
-        waiting: &mut Option<WaitingRecv>,
-        room: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Vec<u8>>> {
-        match self {
-            Channel::Tls(stream) => stream.poll_recv(cx).map_ok(|chunk| chunk.to_vec()),
-            Channel::Plain(socket) => poll_plain(socket, waiting, room, cx, <[u8]>::to_vec),
-        }
-    }
-
-    /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
-    /// end, and those it has not used.
+    /// The next bytes, at most `room` of a plain connection, lent to `take`, which says how many it has used: how
+    /// many there were, none at the end, and those it has not used.
     pub(crate) fn poll_lend(
         &self,
         waiting: &mut Option<WaitingRecv>,
+        room: usize,
         cx: &mut Context<'_>,
         take: &mut dyn FnMut(&[u8]) -> usize,
     ) -> Poll<io::Result<(usize, Bytes)>> {
@@ -89,7 +77,7 @@ impl Channel {
                 let used = lend(&bytes);
                 (bytes.len(), Bytes::copy_from_slice(&bytes[used..]))
             }),
-            Channel::Plain(socket) => poll_plain(socket, waiting, RECV_BYTES, cx, |bytes| {
+            Channel::Plain(socket) => poll_plain(socket, waiting, room, cx, |bytes| {
                 let used = lend(bytes);
                 (bytes.len(), Bytes::copy_from_slice(&bytes[used..]))
             }),

@@ -157,43 +157,12 @@ impl Link {
         .await
     }
 
-    /// The next bytes if they are there, or the end, which is empty.
-    pub(crate) fn read_now(&self, room: usize) -> Poll<Result<Vec<u8>, ConnectionError>> {
-        if let Some(Cut::Failed(failure)) = self.cut() {
-            return Poll::Ready(Err(failure));
-        }
-        match self.transport() {
-            Some(transport) if !self.reading_stopped.get() => {
-                let cx = &mut Context::from_waker(Waker::noop());
-                transport.poll_read(&mut None, room, cx).map(|result| self.received_all(result))
-            }
-            _ => Poll::Ready(Ok(Vec::new())),
-        }
-    }
-
-    /// Waits for the next bytes.
-    pub(crate) async fn read(&self, room: usize) -> Result<Vec<u8>, ConnectionError> {
-        let Some(transport) = self.transport() else { return Ok(Vec::new()) };
-        self.flow.set_reading(true);
-        let mut waiting = None;
-        let next = poll_fn(|cx| match self.reading_stopped.get() {
-            true => Poll::Ready(Ok(Vec::new())),
-            false => transport.poll_read(&mut waiting, room, cx).map(|result| self.received_all(result)),
-        });
-        let result = self.attend(next).await;
-        self.flow.set_reading(false);
-        match result {
-            Ok(result) => result,
-            Err(Cut::Stopped) => Ok(Vec::new()),
-            Err(Cut::Failed(failure)) => Err(failure),
-        }
-    }
-
-    /// The next bytes, lent to `take`, which says how many it has used: how many there were, none at the
-    /// end, and those it has not used. `place` hears of the link's end while it waits.
+    /// The next bytes, at most `room` of a plain connection, lent to `take`, which says how many it has used: how
+    /// many there were, none at the end, and those it has not used. `place` hears of the link's end while it waits.
     pub(crate) fn poll_lend(
         &self,
         waiting: &mut Option<WaitingRecv>,
+        room: usize,
         place: &EndWaiter<impl Deref<Target = Link>>,
         cx: &mut Context<'_>,
         take: &mut dyn FnMut(&[u8]) -> usize,
@@ -202,17 +171,13 @@ impl Link {
             return Poll::Ready(Err(failure));
         }
         let polled = match self.transport() {
-            Some(transport) if !self.reading_stopped.get() => transport.poll_lend(waiting, cx, take),
+            Some(transport) if !self.reading_stopped.get() => transport.poll_lend(waiting, room, cx, take),
             _ => return Poll::Ready(Ok((0, Bytes::new()))),
         };
         if polled.is_pending() {
             place.wait(cx);
         }
         polled.map(|result| self.received(result))
-    }
-
-    fn received_all(&self, result: io::Result<Vec<u8>>) -> Result<Vec<u8>, ConnectionError> {
-        self.received(result.map(|bytes| (bytes.len(), bytes))).map(|(_, bytes)| bytes)
     }
 
     fn received<T: Default>(&self, result: io::Result<(usize, T)>) -> Result<(usize, T), ConnectionError> {

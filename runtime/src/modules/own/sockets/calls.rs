@@ -6,7 +6,6 @@
 use std::ffi::CStr;
 use std::future::Future;
 use std::rc::Rc;
-use std::task::Poll;
 
 use rquickjs::{Ctx, Object, Result, Value};
 
@@ -39,6 +38,7 @@ impl Functions for SocketFunctions {
         (c"dial", 2, dial),
         (c"open", 1, open_link),
         (c"upgrade", 2, upgrade),
+        (c"hear", 3, hear),
         (c"read", 2, read),
         (c"write", 2, write),
         (c"finish", 1, finish),
@@ -178,38 +178,25 @@ fn info<'js>(ctx: &Ctx<'js>, link: &Link) -> Result<Value<'js>> {
     Ok(object.into_value())
 }
 
-/// An object with the bytes, or undefined at the end.
-fn chunk<'js>(ctx: &Ctx<'js>, bytes: Vec<u8>) -> Result<Value<'js>> {
-    if bytes.is_empty() {
-        return undefined(ctx, ());
-    }
-    // A promise looks for a `then` in what it is resolved with, up to Object.prototype.
-    let holder = Object::new(ctx.clone())?;
-    holder.set_prototype(None)?;
-    holder.set("bytes", value::uint8_array(ctx, &bytes)?)?;
-    Ok(holder.into_value())
+/// `hear(link, arrived, failed)`: who is told of a read that waited: of its bytes, null at the end, or of why
+/// there are none.
+fn hear<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    with(scope, |handle| handle.reads.set_heard(scope.arg(1), scope.arg(2)))
 }
 
-/// `read(link, wanted)`: a promise of an object with the next `bytes`, or of undefined at the end.
+/// `read(link, wanted)`: the next bytes, null at the end; undefined where they are told of later.
 fn read<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let (ctx, object) = (scope.ctx, scope.arg(0));
+    let object = scope.arg(0);
     let Some(handle) = class::get::<Handle>(&object) else { return Ok(scope.undefined()) };
-    let room = match scope.arg(1).as_number() {
-        Some(wanted) if wanted >= 1.0 => (wanted as usize).min(RECV_BYTES),
+    let room = match scope.int(1).map(usize::try_from) {
+        Some(Ok(wanted)) if wanted >= 1 => wanted.min(RECV_BYTES),
         _ => RECV_BYTES,
     };
-    if handle.may_try()
-        && let Poll::Ready(result) = handle.link.read_now(room)
-    {
-        let result = result.map_err(|failure| failure.throw(ctx)).and_then(|bytes| chunk(ctx, bytes));
-        return match result {
-            Ok(value) => promise::settled(ctx, Ok(value)),
-            Err(error) => promise::reject_on_error(ctx, Err(error)),
-        };
+    let next = handle.reads.read(scope.ctx, &object, &handle.link, room, handle.may_try())?;
+    if next.is_undefined() {
+        handle.quick.set(0);
     }
-    handle.quick.set(0);
-    let link = handle.link.clone();
-    promised(ctx, async move { link.read(room).await }, chunk)
+    Ok(next)
 }
 
 /// `write(link, chunk)`: undefined when all is sent, else a promise.

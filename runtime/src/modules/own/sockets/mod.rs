@@ -12,6 +12,7 @@ mod failure;
 pub mod inbound;
 mod open;
 mod pipe;
+mod reads;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -26,11 +27,13 @@ use crate::io::budget;
 use crate::js::class::{Class, Member};
 use crate::js::class_id;
 use crate::js::engine::{Engine, State};
+use crate::js::held::Tracer;
 use crate::js::internal;
 use crate::net::link::Link;
 
 use failure::ConnectionError;
 use open::{Plan, Terms};
+use reads::Reads;
 
 pub use calls::SocketFunctions;
 
@@ -78,6 +81,7 @@ pub struct Handle {
     /// The name and the protocols for TLS that begins later.
     later: RefCell<Option<Terms>>,
     quick: Cell<u8>,
+    reads: Reads,
 }
 
 /// The links of an engine: for the end of its worker.
@@ -106,7 +110,13 @@ pub fn shut_down(engine: &Engine) {
 impl Handle {
     fn new(ctx: &Ctx<'_>, link: Rc<Link>, plan: Option<Plan>, later: Option<Terms>) -> Handle {
         State::of(ctx).extension::<Links>().add(&link);
-        Handle { link, plan: RefCell::new(plan), later: RefCell::new(later), quick: Cell::new(0) }
+        Handle {
+            link,
+            plan: RefCell::new(plan),
+            later: RefCell::new(later),
+            quick: Cell::new(0),
+            reads: Reads::default(),
+        }
     }
 
     /// Whether the next operation may be tried inside of its call.
@@ -135,4 +145,8 @@ impl Class for Handle {
     const NAME: &'static CStr = c"SocketHandle";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[];
+
+    fn trace(&self, tracer: &Tracer) {
+        self.reads.trace(tracer);
+    }
 }

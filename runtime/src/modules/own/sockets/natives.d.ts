@@ -9,8 +9,14 @@ declare module 'jsserve:internal/sockets/natives' {
   export function open(link: object): Promise<any>;
   /** A link that takes the connection of another for TLS when it is opened. */
   export function upgrade(link: object, options: any): object;
-  /** A promise of `{ bytes }`, of undefined at the peer's end. */
-  export function read(link: object, wanted: number): Promise<{ bytes: Uint8Array } | undefined>;
+  /** Who is told of a read that waited: its bytes, null at the peer's end; or why there are none. */
+  export function hear(
+    link: object,
+    arrived: (bytes: Uint8Array | null) => void,
+    failed: (error: any) => void,
+  ): void;
+  /** The next bytes, null at the peer's end; undefined where they are told of later. */
+  export function read(link: object, wanted: number): Uint8Array | null | undefined;
   /** Undefined when all is sent, else a promise. */
   export function write(link: object, chunk: any): Promise<void> | undefined;
   /** A promise of the FIN, after all that was written. */

@@ -16,8 +16,8 @@ use crate::io::WaitingRecv;
 use crate::js::exception;
 use crate::modules::web::streams::pipe::ByteSink;
 use crate::modules::web::streams::source::ByteSource;
-use crate::net::QueuedSend;
 use crate::net::link::{EndWaiter, Link};
+use crate::net::{QueuedSend, RECV_BYTES};
 
 /// What both ends have.
 struct PipeEnd {
@@ -75,7 +75,8 @@ impl ByteSource for Feed {
         cx: &mut Context<'_>,
         take: &mut dyn FnMut(&[u8]) -> usize,
     ) -> Poll<Option<Result<Bytes, String>>> {
-        let polled = self.end.link.poll_lend(&mut self.waiting.borrow_mut(), &self.end.place, cx, take);
+        let polled =
+            self.end.link.poll_lend(&mut self.waiting.borrow_mut(), RECV_BYTES, &self.end.place, cx, take);
         self.set_waits(polled.is_pending());
         polled.map(|result| match result {
             Ok((0, _)) => None,

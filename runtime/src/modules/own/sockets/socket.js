@@ -7,8 +7,9 @@ import { TOKEN } from 'jsserve:internal/streams/conversions';
 import { byteLengthOf } from 'jsserve:internal/streams/natives';
 import {
   byteClose,
-  byteEnqueue,
   byteError,
+  byteGive,
+  bytePulled,
   byteRespond,
   createReadableByteStream,
 } from 'jsserve:internal/streams/readable_byte';
@@ -24,6 +25,7 @@ import {
   asInterface,
   deferred,
   handled,
+  job,
   rejected,
   resolved,
   then,
@@ -122,18 +124,26 @@ const readFailed = (it, error) => {
   it.readDone = true;
   lose(it, error);
 };
-const pull = (it) =>
-  then(
-    links.read(it.link, wanted(it.readable)),
-    (next) => {
-      if (next === undefined) readAll(it);
-      else if (it.readable.state === 'readable') byteEnqueue(it.readable.controller, next.bytes);
-    },
-    (error) => {
-      readFailed(it, error);
-      throw error;
-    },
-  );
+/* What a pull has come to. `alone`: in a turn of its own. */
+const arrived = (it, bytes, alone) => {
+  const { controller } = it.readable;
+  if (bytes === null) readAll(it);
+  else byteGive(controller, bytes, alone);
+  bytePulled(controller);
+};
+const pullFailed = (it, error) => {
+  readFailed(it, error);
+  byteError(it.readable.controller, error);
+};
+/* No promise: it says itself when it is done (readable_state.js). What is there at once arrives in a job. */
+const pull = (it) => {
+  try {
+    const bytes = links.read(it.link, wanted(it.readable));
+    if (bytes !== undefined) job(arrived, it, bytes, false);
+  } catch (error) {
+    job(pullFailed, it, error);
+  }
+};
 const cancel = (it) => {
   it.readDone = true;
   links.stopReading(it.link);
@@ -148,8 +158,9 @@ const write = (it, chunk) => {
     cutOff(it, error);
     return rejected(error);
   }
+  // Without a promise all is written (writable_state.js).
   return sending === undefined
-    ? done
+    ? undefined
     : then(sending, undefined, (error) => {
         lose(it, error);
         throw error;
@@ -237,6 +248,11 @@ const make = (link, kind, halfOpen, highWaterMark, open) => {
   };
   handled(it.opened.promise);
   handled(it.closed.promise);
+  links.hear(
+    link,
+    (bytes) => arrived(it, bytes, true),
+    (error) => pullFailed(it, error),
+  );
   const opening = then(
     open(),
     (info) => {

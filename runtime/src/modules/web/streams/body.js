@@ -5,8 +5,8 @@ import { cloneBytes, encode, UINT8, viewOf } from 'jsserve:internal/streams/nati
 import { pipe, pipeOptions } from 'jsserve:internal/streams/pipe';
 import {
   byteClose,
-  byteEnqueue,
   byteError,
+  byteGive,
   byteRespond,
   createReadableByteStream,
 } from 'jsserve:internal/streams/readable_byte';
@@ -49,7 +49,7 @@ export const ofSource = (source) => {
       const c = stream.controller;
       if (stream.state !== 'readable') return;
       if (next !== undefined) {
-        byteEnqueue(c, next.bytes);
+        byteGive(c, next.bytes, false);
         return;
       }
       byteClose(c);

@@ -50,7 +50,8 @@ const shouldPull = (c) => {
   if (stream.state !== 'readable' || c.closeRequested || !c.started) return false;
   return (stream.reader !== undefined && waitingReads(stream) > 0) || desiredSize(c) > 0;
 };
-const pullIfNeeded = pullerOf(shouldPull, (c, error) => byteError(c, error));
+const { pullIfNeeded, pulled } = pullerOf(shouldPull, (c, error) => byteError(c, error));
+export const bytePulled = pulled;
 
 const invalidateRequest = (c) => {
   if (c.byobRequest === null) return;
@@ -184,6 +185,29 @@ export const byteEnqueue = (c, view) => {
     enqueueChunk(c, bytes, byteOffset, byteLength);
     if (hasByobReader(stream)) commitAll(stream, processPending(c));
   }
+  pullIfNeeded(c);
+};
+
+/* The chunk of a source of ours, a Uint8Array whose buffer nobody else has: a reader that waits gets it as it is.
+ * `alone`: no job of the app's can come between the chunk and what follows from it. */
+export const byteGive = (c, view, alone) => {
+  const { stream } = c;
+  const { reader } = stream;
+  if (
+    c.total > 0 ||
+    c.pending.length > 0 ||
+    c.closeRequested ||
+    stream.state !== 'readable' ||
+    reader === undefined ||
+    reader.byob ||
+    reader.requests.length === 0
+  ) {
+    byteEnqueue(c, view);
+    return;
+  }
+  const request = shift(reader.requests);
+  if (alone && request.alone !== undefined) request.alone(view);
+  else request.chunk(view);
   pullIfNeeded(c);
 };
 

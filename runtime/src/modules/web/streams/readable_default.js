@@ -162,7 +162,7 @@ const shouldPull = (c) =>
   c.started &&
   ((readableLocked(c.stream) && waitingReads(c.stream) > 0) || desiredSize(c) > 0);
 export const defaultShouldPull = shouldPull;
-const pullIfNeeded = pullerOf(shouldPull, (c, error) => defaultError(c, error));
+const { pullIfNeeded } = pullerOf(shouldPull, (c, error) => defaultError(c, error));
 
 export const defaultClose = (c) => {
   if (!canEnqueue(c)) return;

@@ -3,7 +3,17 @@
 import { asIterator } from 'jsserve:internal/streams/natives';
 import { readDefault, releaseDefault } from 'jsserve:internal/streams/readable_default';
 import { readableCancel } from 'jsserve:internal/streams/readable_state';
-import { deferred, newTypeError, rejected, resolved, then } from 'jsserve:internal/webidl/natives';
+import {
+  fail,
+  fulfil,
+  job,
+  newAnswer,
+  newTypeError,
+  promised,
+  rejected,
+  resolved,
+  then,
+} from 'jsserve:internal/webidl/natives';
 import { isObject } from 'jsserve:internal/webidl/webidl';
 
 let iteratorOf;
@@ -16,24 +26,45 @@ class ReadableStreamAsyncIterator {
     this.#it = it;
   }
 }
+/* The end of a call: the line is empty again, unless another stands in it. */
+const leave = (it) => {
+  if (it.ongoing === it.promise) it.ongoing = undefined;
+  it.promise = undefined;
+};
+const giveChunk = (it, value) => {
+  leave(it);
+  fulfil(it.answer, { value, done: false });
+};
+const giveEnd = (it) => {
+  leave(it);
+  fulfil(it.answer, { value: undefined, done: true });
+};
+const giveError = (it, error) => {
+  leave(it);
+  fail(it.answer, error);
+};
+/* One request for all calls, of which one at a time reads. A call ends a job after its read. */
+const requestOf = (it) => ({
+  __proto__: null,
+  chunk: (value) => job(giveChunk, it, value),
+  alone: (value) => giveChunk(it, value),
+  close: () => {
+    it.finished = true;
+    releaseDefault(it.reader);
+    job(giveEnd, it);
+  },
+  error: (error) => {
+    it.finished = true;
+    releaseDefault(it.reader);
+    job(giveError, it, error);
+  },
+});
 const nextStep = (it) => {
   if (it.finished) return resolved({ value: undefined, done: true });
-  const answer = deferred();
-  readDefault(it.reader, {
-    __proto__: null,
-    chunk: (value) => answer.resolve({ __proto__: null, value, done: false }),
-    close: () => {
-      it.finished = true;
-      releaseDefault(it.reader);
-      answer.resolve({ __proto__: null, value: undefined, done: true });
-    },
-    error: (error) => {
-      it.finished = true;
-      releaseDefault(it.reader);
-      answer.reject(error);
-    },
-  });
-  return then(answer.promise, ({ value, done }) => ({ value, done }));
+  const promise = promised(it.answer);
+  it.promise = promise;
+  readDefault(it.reader, it.request);
+  return promise;
 };
 const returnStep = (it, value) => {
   if (it.finished) return resolved({ value, done: true });
@@ -70,7 +101,19 @@ const methods = {
 export const iteratorClass = ReadableStreamAsyncIterator;
 export const iteratorMethods = methods;
 export const someGenerator = async function* () {};
-export const iterate = (reader, keep) =>
-  new ReadableStreamAsyncIterator({ __proto__: null, reader, keep, finished: false, ongoing: undefined });
+export const iterate = (reader, keep) => {
+  const it = {
+    __proto__: null,
+    reader,
+    keep,
+    finished: false,
+    ongoing: undefined,
+    promise: undefined,
+    answer: newAnswer(),
+    request: undefined,
+  };
+  it.request = requestOf(it);
+  return new ReadableStreamAsyncIterator(it);
+};
 
 asIterator(ReadableStreamAsyncIterator, methods, someGenerator);

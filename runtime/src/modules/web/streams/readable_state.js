@@ -81,27 +81,33 @@ export const waitingReads = (stream) => stream.reader.requests.length;
 export const hasDefaultReader = (stream) => stream.reader !== undefined && !stream.reader.byob;
 export const hasByobReader = (stream) => stream.reader !== undefined && stream.reader.byob;
 
-/* CallPullIfNeeded of a kind of controller: one pull at a time, and one more for all that asked meanwhile. */
-export const pullerOf = (shouldPull, fail) =>
-  function pullIfNeeded(c) {
+/* CallPullIfNeeded of a kind of controller: one pull at a time, and one more for all that asked meanwhile. A pull of
+ * ours may give no promise: then it says itself when it has `pulled`, or fails. */
+export const pullerOf = (shouldPull, fail) => {
+  const pullIfNeeded = (c) => {
     if (!shouldPull(c)) return;
     if (c.pulling) {
       c.pullAgain = true;
       return;
     }
     c.pulling = true;
-    then(
-      c.pull(),
-      () => {
-        c.pulling = false;
-        if (c.pullAgain) {
-          c.pullAgain = false;
-          pullIfNeeded(c);
-        }
-      },
-      (error) => fail(c, error),
-    );
+    const pull = c.pull();
+    if (pull !== undefined)
+      then(
+        pull,
+        () => pulled(c),
+        (error) => fail(c, error),
+      );
   };
+  const pulled = (c) => {
+    c.pulling = false;
+    if (c.pullAgain) {
+      c.pullAgain = false;
+      pullIfNeeded(c);
+    }
+  };
+  return { __proto__: null, pullIfNeeded, pulled };
+};
 
 export const errorRequests = (reader, error) => {
   const { requests } = reader;

@@ -11,7 +11,19 @@ import {
   shift,
   sizedQueue,
 } from 'jsserve:internal/streams/queue';
-import { deferred, handled, newTypeError, rejected, resolved, then } from 'jsserve:internal/webidl/natives';
+import {
+  deferred,
+  fail,
+  fulfil,
+  handled,
+  job,
+  newAnswer,
+  newTypeError,
+  promised,
+  rejected,
+  resolved,
+  then,
+} from 'jsserve:internal/webidl/natives';
 
 /** The record of a public stream; undefined for another object. */
 export let writableOf;
@@ -207,27 +219,78 @@ const processClose = (c) => {
     (error) => failClose(stream, error),
   );
 };
+const written = (c, dequeue) => {
+  const { stream } = c;
+  stream.writing.resolve(undefined);
+  stream.writing = undefined;
+  const { state } = stream;
+  dequeue(c);
+  if (!writableCloseQueued(stream) && state === 'writable') updateBackpressure(stream, hasBackpressure(c));
+  advanceWrites(c);
+};
+const writeFailed = (c, error) => {
+  const { stream } = c;
+  if (stream.state === 'writable') clear(c);
+  stream.writing.reject(error);
+  stream.writing = undefined;
+  failed(stream, error);
+};
+/* Writes the chunk that `stream.writing` is for. A sink of ours gives no promise where it has written. */
+const passChunk = (c, chunk, dequeue) => {
+  const write = c.write(chunk);
+  if (write === undefined) job(written, c, dequeue);
+  else
+    then(
+      write,
+      () => written(c, dequeue),
+      (error) => writeFailed(c, error),
+    );
+};
+const dequeueFirst = (c) => {
+  dequeueSized(c.queue);
+};
 const processWrite = (c, chunk) => {
   const { stream } = c;
   stream.writing = shift(stream.writes);
-  then(
-    c.write(chunk),
-    () => {
-      stream.writing.resolve(undefined);
-      stream.writing = undefined;
-      const { state } = stream;
-      dequeueSized(c.queue);
-      if (!writableCloseQueued(stream) && state === 'writable')
-        updateBackpressure(stream, hasBackpressure(c));
-      advanceWrites(c);
-    },
-    (error) => {
-      if (stream.state === 'writable') clear(c);
-      stream.writing.reject(error);
-      stream.writing = undefined;
-      failed(stream, error);
-    },
-  );
+  passChunk(c, chunk, dequeueFirst);
+};
+/* A chunk that finds nothing before it goes to the sink without a place in the queue, whose total counts it. The
+ * promise comes from the stream's one `direct` answer: there is one such write at a time. */
+const uncount = (c) => {
+  const { queue, direct } = c;
+  // As dequeueSized does it; an error may have emptied the queue.
+  queue.total -= direct.size;
+  if (queue.total < 0) queue.total = 0;
+};
+const newDirect = () => {
+  const answer = newAnswer();
+  return {
+    __proto__: null,
+    answer,
+    size: 0,
+    resolve: (value) => fulfil(answer, value),
+    reject: (error) => fail(answer, error),
+  };
+};
+export const mayWriteDirectly = (c, size) =>
+  c.started &&
+  c.stream.state === 'writable' &&
+  c.stream.writing === undefined &&
+  c.queue.list.length === 0 &&
+  c.stream.pass === undefined &&
+  size >= 0 &&
+  size !== Infinity;
+export const writeDirectly = (c, chunk, size) => {
+  const { stream } = c;
+  c.direct ??= newDirect();
+  const { direct } = c;
+  const promise = promised(direct.answer);
+  direct.size = size;
+  c.queue.total += size;
+  stream.writing = direct;
+  updateBackpressure(stream, hasBackpressure(c));
+  passChunk(c, chunk, uncount);
+  return promise;
 };
 /* Bytes that native code moves into the sink (pipe.js): it moves no more, and what it holds is a write in flight. */
 export const haltPass = (stream) => {
@@ -277,6 +340,7 @@ export const setUpWritableController = (stream, start, write, close, abort, high
     abort,
     signal: undefined,
     abortReason: undefined,
+    direct: undefined,
     starting: undefined,
   };
   stream.controller = c;

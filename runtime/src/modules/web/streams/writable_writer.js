@@ -7,6 +7,7 @@ import {
   chunkSize,
   closeWritable,
   hasBackpressure,
+  mayWriteDirectly,
   newSlot,
   rejectSlot,
   settledSlot,
@@ -17,6 +18,7 @@ import {
   writableErrorIfNeeded,
   writableLocked,
   writableOf,
+  writeDirectly,
 } from 'jsserve:internal/streams/writable_state';
 import {
   asInterface,
@@ -69,9 +71,10 @@ export const writerWrite = (writer, chunk) => {
     return rejected(newTypeError('the stream is closing, or closed'));
   }
   if (stream.state === 'erroring') return rejected(stream.storedError);
+  const c = stream.controller;
+  if (mayWriteDirectly(c, size)) return writeDirectly(c, chunk, size);
   const request = deferred();
   push(stream.writes, request);
-  const c = stream.controller;
   try {
     enqueueSized(c.queue, chunk, size);
   } catch (error) {

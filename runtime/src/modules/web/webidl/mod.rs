@@ -4,17 +4,19 @@
 //! Owns: the native functions, `webidl.js` and `list.js` beside them. Must not know: any interface. What they do
 //! survives an app that patches prototypes.
 
+mod answer;
+
 use std::ffi::CStr;
 
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, FromJs, Object, Result, Symbol, Value};
 
-use crate::js::class::{Scope, Static};
+use crate::js::class::{self, Scope, Static};
 use crate::js::clone::platform;
 use crate::js::function::Functions;
 use crate::js::held::{self, Held};
 use crate::js::natives::{Make, Natives};
-use crate::js::{exception, promise, reflect, value};
+use crate::js::{exception, job, promise, reflect, value};
 
 use super::{console, iterate};
 
@@ -43,6 +45,15 @@ impl Functions for WebIdlFunctions {
             promise::mark_handled(&scope.arg(0));
             Ok(scope.undefined())
         }),
+        (c"newAnswer", 0, answer::new),
+        (c"promised", 1, answer::promised),
+        (c"fulfil", 2, answer::fulfil),
+        (c"fail", 2, answer::fail),
+        (c"job", 3, |scope| {
+            let all = [scope.arg(0), scope.arg(1), scope.arg(2), scope.arg(3)];
+            job::enqueue(scope.ctx, all.get(..scope.len()).unwrap_or(&all))?;
+            Ok(scope.undefined())
+        }),
         (c"floor", 1, |scope| {
             Ok(Value::new_number(scope.ctx.clone(), scope.arg(0).as_number().unwrap_or(0.0).floor()))
         }),
@@ -69,6 +80,10 @@ impl Functions for WebIdlFunctions {
 }
 
 impl Natives for WebIdlFunctions {
+    fn prepare(ctx: &Ctx<'_>) -> Result<()> {
+        class::register::<answer::AnswerSlot>(ctx)
+    }
+
     const VALUES: &'static [(&'static CStr, Make)] = &[
         (c"iteratorSymbol", |ctx| Ok(Symbol::iterator(ctx.clone()).into_value())),
         (c"asyncIteratorSymbol", |ctx| Ok(Symbol::async_iterator(ctx.clone()).into_value())),

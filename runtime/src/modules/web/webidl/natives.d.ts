@@ -29,6 +29,13 @@ declare module 'jsserve:internal/webidl/natives' {
   ): Promise<any>;
   /** A rejection of `promise` is not reported. */
   export function handled(promise: Promise<any>): void;
+  /** Gives out a promise after the other, each settled before the next. */
+  export function newAnswer(): object;
+  export function promised(answer: object): Promise<any>;
+  export function fulfil(answer: object, value: any): void;
+  export function fail(answer: object, reason: any): void;
+  /** Calls `f` in a job of its own; it does not throw. */
+  export function job(f: Function, ...args: any[]): void;
   export function floor(number: number): number;
   /** A USVString: lone surrogates are replaced. */
   export function wellFormed(text: string): string;
