@@ -13,6 +13,7 @@ pub mod udp;
 pub fn protocols() -> Protocols {
     Protocols::default()
         .with(Method::Fetch, http::Http)
+        .with(Method::Tcp, raw::Tcp)
         .with(Method::Connect, raw::Connect)
         .with(Method::Accept, raw::Accept)
         .with_datagrams(udp::Udp)

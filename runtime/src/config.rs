@@ -275,6 +275,8 @@ pub struct Limits {
     pub idle_ms_max: u64,
     /// A send that makes no progress; beyond: close.
     pub write_stall_ms_max: u64,
+    /// Bytes that may wait to be sent on a connection of `tcp` hooks; beyond: close.
+    pub write_buffer_bytes_max: usize,
     /// From a request's head to its response; beyond: 503.
     pub request_ms_max: u64,
     /// CPU time of one turn of JavaScript, its jobs included; beyond: 503.
@@ -324,6 +326,7 @@ impl Default for Limits {
             body_stall_ms_max: 10_000,
             idle_ms_max: 10_000,
             write_stall_ms_max: 10_000,
+            write_buffer_bytes_max: 16 << 20,
             request_ms_max: 30_000,
             turn_cpu_ms_max: 1_000,
             stuck_ms_max: 3_000,

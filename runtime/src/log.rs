@@ -60,6 +60,8 @@ pub enum Kind {
     Datagrams,
     /// `--datagram-queue`
     DatagramQueue,
+    /// `--write-buffer-max`
+    WriteBuffer,
     /// `--cpu-max`
     Cpu,
     /// `--heap-max`

@@ -302,6 +302,10 @@ pub struct LimitFlags {
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().write_stall_ms_max))]
     pub write_timeout: Span,
 
+    /// Bytes that wait to be sent on a connection of `tcp` hooks; beyond: close
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().write_buffer_bytes_max))]
+    pub write_buffer_max: Size,
+
     /// From a request's header to its response; beyond: 503
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().request_ms_max))]
     pub request_timeout: Span,

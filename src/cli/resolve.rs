@@ -201,6 +201,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         body_stall_ms_max: limits.body_timeout.0,
         idle_ms_max: limits.idle_timeout.0,
         write_stall_ms_max: limits.write_timeout.0,
+        write_buffer_bytes_max: limits.write_buffer_max.0,
         request_ms_max: limits.request_timeout.0,
         turn_cpu_ms_max: javascript.cpu_max.0,
         stuck_ms_max: javascript.stuck_timeout.0,
@@ -358,7 +359,8 @@ mod tests {
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
              --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
-             --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25";
+             --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
+             --write-buffer-max 26";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -388,6 +390,7 @@ mod tests {
             stuck_threads_max: 22,
             tls_handshake_ms_max: 23,
             tls_handshake_bytes_max: 24 << 10,
+            write_buffer_bytes_max: 26,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

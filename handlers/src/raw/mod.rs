@@ -1,9 +1,11 @@
-//! Raw TCP: gives each connection to the app, as a socket to its `connect(socket, env, ctx)`, or as a
-//! descriptor to its `accept(fd, peer, env, ctx)`; no app has both.
+//! Raw TCP: gives each connection to the app, by what happens on it to the hooks of its `tcp` (`hooks.rs`), as a
+//! socket to its `connect(socket, env, ctx)`, or as a descriptor to its `accept(fd, peer, env, ctx)`.
 //!
 //! Owns: the loan to the app, and its end. `accept` bounds itself; for `connect` the idle and the write
 //! time-out apply while it waits for the client. A drain waits for both as long as the server lets it.
 //! Must not know: the ring, what becomes of a value in JavaScript.
+
+mod hooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +18,8 @@ use runtime::io::Socket;
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, Ends, Protocol, Transport, Worker};
 use tracing::error;
+
+pub use hooks::Tcp;
 
 /// Raw TCP for the app's `connect`.
 pub struct Connect;

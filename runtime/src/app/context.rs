@@ -102,10 +102,7 @@ impl ExecutionContext {
     }
 
     fn get_tls<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        match &self.ends.tls {
-            Some(info) => tls(s.ctx, info),
-            None => Ok(Value::new_null(s.ctx.clone())),
-        }
+        tls(s.ctx, self.ends.tls.as_ref())
     }
 
     fn get_worker<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -181,8 +178,12 @@ pub fn address<'js>(ctx: &Ctx<'js>, from: &Address) -> Result<Value<'js>> {
     Ok(object.into_value())
 }
 
-/// `ctx.tls`.
-fn tls<'js>(ctx: &Ctx<'js>, info: &TlsInfo) -> Result<Value<'js>> {
+/// What TLS agreed on, `ctx.tls`; null on a plain connection.
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn tls<'js>(ctx: &Ctx<'js>, info: Option<&TlsInfo>) -> Result<Value<'js>> {
+    let Some(info) = info else { return Ok(Value::new_null(ctx.clone())) };
     let object = Object::new(ctx.clone())?;
     let text = |text: Option<&str>| match text {
         Some(text) => value::string(ctx, text),

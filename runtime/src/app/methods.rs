@@ -11,6 +11,8 @@ use crate::config::Scheme;
 pub enum Method {
     /// `fetch(request, env, ctx)`.
     Fetch,
+    /// The hooks of `tcp`.
+    Tcp,
     /// `connect(socket, env, ctx)`.
     Connect,
     /// `accept(fd, peer, env, ctx)`.
@@ -35,8 +37,14 @@ pub struct MethodSpec {
 }
 
 /// All methods; the first that an app has gives its plain `--port` its scheme.
-pub const TABLE: [MethodSpec; 4] = [
+pub const TABLE: [MethodSpec; 5] = [
     MethodSpec { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
+    MethodSpec {
+        method: Method::Tcp,
+        name: "tcp",
+        signature: "tcp: { data(conn, bytes) }",
+        scheme: Scheme::Tcp,
+    },
     MethodSpec {
         method: Method::Connect,
         name: "connect",
@@ -53,7 +61,7 @@ pub const TABLE: [MethodSpec; 4] = [
 ];
 
 /// What an app that exports none is told.
-pub const NONE: &str = "has no handler: its default export needs a method `fetch` (HTTP), `connect` or `accept` \
+pub const NONE: &str = "has no handler: its default export needs a method `fetch` (HTTP), `tcp`, `connect` or `accept` \
                         (raw TCP), or `datagram` (UDP)";
 
 /// Which of them an app has.
@@ -81,7 +89,7 @@ impl Methods {
     }
 
     /// An app that serves datagrams, and no connection.
-    pub const DATAGRAM: Methods = Methods([false, false, false, true]);
+    pub const DATAGRAM: Methods = Methods([false, false, false, false, true]);
 
     /// Those that serve connections: what a listener has that says nothing.
     fn of_connections(self) -> impl Iterator<Item = &'static MethodSpec> {
@@ -142,7 +150,8 @@ mod tests {
         assert_eq!(app(&[Method::Connect]).serving(Scheme::Http), None);
         assert_eq!(app(&[Method::Connect]).scheme(), Scheme::Tcp);
         assert!(app(&[]).is_empty());
-        assert_eq!(wanted(Scheme::Tcp), "connect(socket) or accept(fd, peer)");
+        let wanted = wanted(Scheme::Tcp);
+        assert_eq!(wanted, "tcp: { data(conn, bytes) } or connect(socket) or accept(fd, peer)");
         // A plain --port is for connections.
         let datagram = app(&[Method::Datagram]);
         assert_eq!((datagram, datagram.serving(Scheme::Udp)), (Methods::DATAGRAM, Some(Method::Datagram)));
@@ -154,5 +163,6 @@ mod tests {
     fn two_methods_for_the_same_listeners_are_a_conflict() {
         assert_eq!(app(&[Method::Fetch, Method::Accept]).conflict(), None);
         assert_eq!(app(&[Method::Connect, Method::Accept]).conflict(), Some(("connect", "accept")));
+        assert_eq!(app(&[Method::Accept, Method::Tcp]).conflict(), Some(("tcp", "accept")));
     }
 }

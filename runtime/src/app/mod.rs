@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod fetch;
 pub mod methods;
 mod peer_certificate;
+pub mod tcp;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -26,6 +27,7 @@ use rquickjs::{Object, Value};
 pub use self::callee::Callee;
 use self::context::Background;
 use self::methods::{METHODS, Method, Methods};
+use self::tcp::TcpHooks;
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -185,6 +187,7 @@ impl Blueprint {
 /// One engine with the app in it. The methods go before the engine that they live in.
 pub struct Instance {
     callees: [Option<Callee>; METHODS],
+    tcp: Option<Rc<TcpHooks>>,
     engine: Rc<Engine>,
 }
 
@@ -199,9 +202,17 @@ impl Instance {
         self.callees[method as usize].as_ref()
     }
 
+    /// The hooks of the app's `tcp`, where it has them.
+    pub fn tcp(&self) -> Option<&Rc<TcpHooks>> {
+        self.tcp.as_ref()
+    }
+
     /// What the app has.
     pub fn methods(&self) -> Methods {
-        Methods::of(|method| self.callee(method).is_some())
+        Methods::of(|method| match method {
+            Method::Tcp => self.tcp.is_some(),
+            _ => self.callee(method).is_some(),
+        })
     }
 
     /// How many promises given to `ctx.waitUntil` have not settled.
@@ -212,6 +223,7 @@ impl Instance {
     /// Has its sockets come to their end.
     pub fn shut_down(&self) {
         sockets::shut_down(&self.engine);
+        tcp::close_all(&self.engine, "the worker ends");
     }
 }
 
@@ -309,6 +321,8 @@ impl App {
             Ok(fresh) => {
                 self.attend(&fresh.engine);
                 let old = self.current.replace(fresh);
+                // Unlike a request, such a connection has no end that could be waited for.
+                tcp::close_all(old.engine(), "the JavaScript context was replaced");
                 drop(io::spawn(await_end(Rc::downgrade(old.engine()), self.engines.clone())));
             }
             Err(error) if log::admits(log::Kind::Replaced) => {
@@ -429,11 +443,11 @@ async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<R
         }
     }
     let is_function = engine.turn(|ctx| default_export(ctx, &namespace).is_ok_and(|app| app.is_function()));
-    let callees = engine
+    let found = engine
         .turn(|ctx| callees(ctx, &namespace, &blueprint.config.env).map_err(|error| Thrown::of(ctx, &error)));
     drop(namespace);
-    let callees = callees.map_err(|thrown| blueprint.app_error(&thrown))?;
-    let instance = Instance { callees, engine };
+    let (callees, tcp) = found.map_err(|thrown| blueprint.app_error(&thrown))?;
+    let instance = Instance { callees, tcp, engine };
     let methods = instance.methods();
     if methods.is_empty() {
         let text = format!("{} {}", blueprint.config.app.display(), methods::NONE);
@@ -472,18 +486,23 @@ fn default_export<'js>(ctx: &Ctx<'js>, namespace: &Held) -> rquickjs::Result<Val
     }
 }
 
-/// The methods of the default export, in the order of their table.
+/// The methods of the default export, in the order of their table; and its hooks.
+#[expect(clippy::type_complexity, reason = "taken apart where it is called")]
 fn callees(
     ctx: &Ctx<'_>,
     namespace: &Held,
     env: &[(String, String)],
-) -> rquickjs::Result<[Option<Callee>; METHODS]> {
+) -> rquickjs::Result<([Option<Callee>; METHODS], Option<Rc<TcpHooks>>)> {
     let mut callees = [const { None }; METHODS];
     let app = default_export(ctx, namespace)?;
-    let Some(object) = app.as_object() else { return Ok(callees) };
+    let Some(object) = app.as_object() else { return Ok((callees, None)) };
     let env = env_object(ctx, env)?;
-    for (callee, row) in callees.iter_mut().zip(methods::TABLE) {
+    for (callee, row) in callees.iter_mut().zip(methods::TABLE).filter(|(_, row)| row.method != Method::Tcp) {
         *callee = Callee::find(object, row.name, &env)?;
     }
-    Ok(callees)
+    let tcp = TcpHooks::find(ctx, object, &env)?;
+    if tcp.is_some() {
+        tcp::install(ctx)?;
+    }
+    Ok((callees, tcp.map(Rc::new)))
 }

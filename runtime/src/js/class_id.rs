@@ -43,7 +43,7 @@ macro_rules! ids {
 }
 
 ids! {
-    Headers HeadersIterator Response Request ExecutionContext
+    Headers HeadersIterator Response Request ExecutionContext TcpConnection
     Url SearchParams SearchParamsIterator UrlPattern
     TextEncoder TextDecoder
     Performance Crypto SubtleCrypto CryptoKey Navigator

@@ -148,6 +148,19 @@ impl Connection {
         .await
     }
 
+    /// Its one deadline, for who waits for more than one thing at a time.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// Ready once our direction is ended, behind all that was sent: by a FIN, under TLS after a close_notify.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        self.transport.poll_shutdown(cx)
+    }
+
     /// Begins to send all of `buffer`: see [`io::Stream::start_send`].
     pub fn start_send(&self, buffer: Vec<u8>) {
         self.transport.start_send(buffer);

@@ -80,8 +80,7 @@ pub(super) fn send<'js>(
     data: &Value<'js>,
     to: &Route,
 ) -> Result<bool> {
-    let all = Value::new_undefined(ctx.clone());
-    let sent = arguments::with_data(ctx, data, all, |bytes| match bytes.len() <= socket.bytes_max() {
+    let sent = arguments::with_data(ctx, data, Ok, |bytes| match bytes.len() <= socket.bytes_max() {
         true => Ok(socket.send(bytes, to)),
         false => Err(bytes.len()),
     })?;
