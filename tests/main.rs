@@ -61,6 +61,7 @@ mod script_worker;
 mod shared_state;
 mod signals;
 mod streaming;
+mod tcp_hooks;
 mod tls;
 mod types;
 mod typescript;
