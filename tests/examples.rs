@@ -23,6 +23,7 @@ fn every_example_has_a_test() {
         + include_str!("examples_tcp.rs")
         + include_str!("examples_repl.rs")
         + include_str!("connect.rs")
+        + include_str!("examples_hooks.rs")
         + include_str!("examples_pages.rs")
         + include_str!("fetch_client.rs");
     for folder in ["", "os/", "hono/"] {

@@ -17,6 +17,7 @@ mod connection_ends;
 mod embedded;
 mod engine_edges;
 mod examples;
+mod examples_hooks;
 mod examples_http;
 mod examples_pages;
 mod examples_repl;

@@ -114,6 +114,7 @@ fn what_is_declared_is_what_is_there() {
     let mut source = ended.stdout;
     assert!(source.matches("export const check").count() > 30, "{source}");
     source += &context();
+    source += &connection();
     check(&tsc, r#""lib": ["esnext"]"#, &[], &[("there.ts", &source)]);
     // A name too many, a name too few: both are seen.
     let sample = r#"Same<Names<typeof shared>, "default" | "map">"#;
@@ -127,6 +128,17 @@ fn what_is_declared_is_what_is_there() {
             compile(&tsc, r#""lib": ["esnext"]"#, &[], &[("there.ts", &wrong)]).expect_err("an error");
         assert!(errors.contains(part), "{errors}");
     }
+}
+
+/// The same for what the hooks of `tcp` get to see.
+fn connection() -> String {
+    let app = app!(
+        "export default { tcp: { open: (conn) => conn.end(Object.getOwnPropertyNames(Object.getPrototypeOf(conn)).filter(
+           (name) => name !== 'constructor').map((name) => JSON.stringify(name)).join(' | ')) } };"
+    );
+    let server = Server::spawn(&["--workers", "1"], app.path());
+    let names = String::from_utf8(Connection::open(server.addr()).read_to_end()).expect("UTF-8");
+    format!("export const conn: Same<Names<JSServe.TcpConnection>, {names}> = true;\n")
 }
 
 /// The same for what only a served app gets to see: `ctx`.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use runtime::app::tcp::{Ending, HookedConnection, Phase, Terms};
+use runtime::app::tcp::{HookedConnection, Phase, TcpEnd, Terms};
 use runtime::io::now;
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, Protocol, SendWatch};
@@ -49,9 +49,9 @@ async fn serve(connection: Connection) {
             return connection.abort().await;
         }
     };
-    let mut session = Session::new(connection, hooked, note);
+    let mut session = HookedSession::new(connection, hooked, note);
     let ending = poll_fn(|cx| session.poll(cx)).await;
-    let Session { connection, hooked, is_half_closed, .. } = session;
+    let HookedSession { connection, hooked, is_half_closed, .. } = session;
     // What is cut off is a reset, so that the client does not take what it has for all there is.
     let is_whole = is_half_closed || !connection.is_sending() && !hooked.has_output();
     let closing = hooked.close(ending);
@@ -75,7 +75,7 @@ async fn serve(connection: Connection) {
 }
 
 /// One connection while it is served.
-struct Session {
+struct HookedSession {
     connection: Connection,
     hooked: HookedConnection,
     /// What the watch says that the worker serves.
@@ -94,9 +94,9 @@ struct Session {
     idle_ms: u64,
 }
 
-impl Session {
-    fn new(connection: Connection, hooked: HookedConnection, note: String) -> Session {
-        Session {
+impl HookedSession {
+    fn new(connection: Connection, hooked: HookedConnection, note: String) -> HookedSession {
+        HookedSession {
             connection,
             hooked,
             note,
@@ -110,23 +110,23 @@ impl Session {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TcpEnd> {
         loop {
             if self.hooked.phase() == Phase::Closing {
-                return Poll::Ready(Ending::Asked);
+                return Poll::Ready(TcpEnd::Asked);
             }
             if let Err(error) = self.poll_output(cx) {
-                return Poll::Ready(Ending::Lost(error));
+                return Poll::Ready(TcpEnd::Lost(error));
             }
             if self.has_ended && self.is_half_closed {
-                return Poll::Ready(Ending::Asked);
+                return Poll::Ready(TcpEnd::Asked);
             }
             if self.hooked.drained() {
                 continue;
             }
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Ending::Lost(error)),
+                Poll::Ready(Err(error)) => return Poll::Ready(TcpEnd::Lost(error)),
                 Poll::Pending => break,
             }
         }
@@ -214,14 +214,14 @@ impl Session {
     }
 
     /// Ready once the client was waited for too long.
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<TcpEnd> {
         let deadline = self.connection.deadline();
         let stall = self.connection.worker().config.limits.write_stall_ms_max;
         loop {
             let is_sending = self.sending.is_some() && self.connection.is_sending();
             if let Some(watch) = self.watch.as_mut().filter(|_| is_sending) {
                 let stalled = watch.poll_stalled(deadline, || self.connection.send_progress(), cx);
-                return stalled.map(|()| Ending::Stalled(stall));
+                return stalled.map(|()| TcpEnd::Stalled(stall));
             }
             self.watch = None;
             let idle = self.idle_ms();
@@ -243,7 +243,7 @@ impl Session {
             }
             let quiet = now().saturating_duration_since(self.moved).as_millis() as u64;
             if quiet >= idle {
-                return Poll::Ready(Ending::Idle(idle));
+                return Poll::Ready(TcpEnd::Idle(idle));
             }
             deadline.set(idle - quiet);
         }

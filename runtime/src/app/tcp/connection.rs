@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 use rquickjs::{Ctx, Result, Value};
 
 use super::super::context::{address, tls};
-use super::failure::Failure;
+use super::failure::TcpFailure;
 use crate::js::charge::Charge;
 use crate::js::class::{Class, Member, Scope};
 use crate::js::engine::State as EngineState;
@@ -52,7 +52,7 @@ pub struct TcpState {
     phase: Cell<Phase>,
     paused: Cell<bool>,
     idle_ms: Cell<u64>,
-    failure: RefCell<Option<Failure>>,
+    failure: RefCell<Option<TcpFailure>>,
     /// A hook of this connection runs: whoever called it looks afterwards.
     dispatching: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -157,7 +157,7 @@ impl TcpState {
     }
 
     /// It is to be closed for this reason, the first that comes; whether it is the first.
-    pub(super) fn fail(&self, failure: Failure) -> bool {
+    pub(super) fn fail(&self, failure: TcpFailure) -> bool {
         let is_first = self.phase.get() != Phase::Closed && self.failure.borrow().is_none();
         if is_first {
             *self.failure.borrow_mut() = Some(failure);
@@ -168,7 +168,7 @@ impl TcpState {
     }
 
     /// Why it is to be closed.
-    pub(super) fn take_failure(&self) -> Option<Failure> {
+    pub(super) fn take_failure(&self) -> Option<TcpFailure> {
         self.failure.take()
     }
 
@@ -195,7 +195,7 @@ impl TcpState {
             Phase::Closing | Phase::Closed => return Ok(false),
         }
         if self.buffered() > self.buffer_bytes_max {
-            self.fail(Failure::buffer_is_full(self.buffered()));
+            self.fail(TcpFailure::buffer_is_full(self.buffered()));
             return Ok(false);
         }
         let mut out = self.out.borrow_mut();
@@ -214,7 +214,7 @@ impl TcpState {
         if waiting > CHARGED_BYTES {
             self.is_charged.set(true);
             if !self.charge.try_set(EngineState::of(ctx), waiting) {
-                self.fail(Failure::no_memory(waiting));
+                self.fail(TcpFailure::no_memory(waiting));
                 return Ok(false);
             }
         }

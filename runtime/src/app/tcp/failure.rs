@@ -13,48 +13,48 @@ use crate::log::Kind;
 use crate::net::ConnectionError;
 
 /// Why.
-pub(super) enum Failure {
+pub(super) enum TcpFailure {
     /// A hook threw, or its promise was rejected.
     Thrown(Hook, Box<Thrown>, Option<Held>),
     /// The connection is over; and the limit that ended it, where there is one to be told of.
     Lost(ConnectionError, Option<Kind>),
 }
 
-impl Failure {
+impl TcpFailure {
     /// What `hook` threw, or was rejected with.
-    pub(super) fn of(hook: Hook, value: &Value<'_>) -> Failure {
+    pub(super) fn of(hook: Hook, value: &Value<'_>) -> TcpFailure {
         let thrown = Thrown::from_value(value);
         // What no script can catch must not get back to one.
         let value = (thrown.cause == Cause::Exception).then(|| Held::new(value.clone()));
-        Failure::Thrown(hook, Box::new(thrown), value)
+        TcpFailure::Thrown(hook, Box::new(thrown), value)
     }
 
     /// More waits to be sent than may.
-    pub(super) fn buffer_is_full(bytes: usize) -> Failure {
+    pub(super) fn buffer_is_full(bytes: usize) -> TcpFailure {
         let words = format!("{bytes} bytes wait to be sent (--write-buffer-max)");
-        Failure::Lost(ConnectionError::new("ENOBUFS", words), Some(Kind::WriteBuffer))
+        TcpFailure::Lost(ConnectionError::new("ENOBUFS", words), Some(Kind::WriteBuffer))
     }
 
     /// All that waits to be sent is more than the engine's native memory may be.
-    pub(super) fn no_memory(bytes: usize) -> Failure {
+    pub(super) fn no_memory(bytes: usize) -> TcpFailure {
         let words = format!(
             "{bytes} bytes wait to be sent, with those of others more than the worker may hold (--heap-max)"
         );
-        Failure::Lost(ConnectionError::new("ENOMEM", words), Some(Kind::WriteBuffer))
+        TcpFailure::Lost(ConnectionError::new("ENOMEM", words), Some(Kind::WriteBuffer))
     }
 
     /// It ended without a fault of the app's or of a limit's.
-    pub(super) fn lost(error: ConnectionError) -> Failure {
-        Failure::Lost(error, None)
+    pub(super) fn lost(error: ConnectionError) -> TcpFailure {
+        TcpFailure::Lost(error, None)
     }
 
     /// The log's line and what it is about, if it is worth one.
     pub(super) fn report(&self) -> Option<(Kind, String)> {
         match self {
-            Failure::Thrown(hook, thrown, _) => {
+            TcpFailure::Thrown(hook, thrown, _) => {
                 Some((Kind::Raw, format!("tcp.{} failed: {thrown}", hook.name())))
             }
-            Failure::Lost(error, kind) => kind.map(|kind| (kind, error.message.clone())),
+            TcpFailure::Lost(error, kind) => kind.map(|kind| (kind, error.message.clone())),
         }
     }
 
@@ -64,9 +64,9 @@ impl Failure {
     /// Out of memory.
     pub(super) fn error<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let (code, message) = match self {
-            Failure::Thrown(_, _, Some(value)) => return Ok(value.get(ctx)),
-            Failure::Thrown(_, thrown, None) => ("ECANCELED", thrown.text.as_str()),
-            Failure::Lost(error, _) => (error.code, error.message.as_str()),
+            TcpFailure::Thrown(_, _, Some(value)) => return Ok(value.get(ctx)),
+            TcpFailure::Thrown(_, thrown, None) => ("ECANCELED", thrown.text.as_str()),
+            TcpFailure::Lost(error, _) => (error.code, error.message.as_str()),
         };
         let error = Exception::from_message(ctx.clone(), message)?.into_object();
         error.prop("code", Property::from(code).writable().configurable().enumerable())?;
@@ -74,7 +74,7 @@ impl Failure {
     }
 
     pub(super) fn trace(&self, tracer: &Tracer) {
-        if let Failure::Thrown(_, _, Some(value)) = self {
+        if let TcpFailure::Thrown(_, _, Some(value)) = self {
             tracer.mark(value);
         }
     }

@@ -16,7 +16,7 @@ use rquickjs::{Ctx, Result, Value};
 
 pub use self::connection::Phase;
 use self::connection::{TcpConnection, TcpState};
-use self::failure::Failure;
+use self::failure::TcpFailure;
 use self::hook::Hook;
 pub use self::hook::TcpHooks;
 use super::context;
@@ -41,7 +41,7 @@ pub struct Terms {
 
 /// How a connection ended.
 #[derive(Debug)]
-pub enum Ending {
+pub enum TcpEnd {
     /// In order, or as the app or a failure of its hooks wanted.
     Asked,
     /// The socket failed.
@@ -79,7 +79,7 @@ impl TcpConnections {
 pub fn close_all(engine: &Engine, why: &str) {
     let all = engine.state().extension::<TcpConnections>().0.take();
     for state in all.iter().filter_map(Weak::upgrade) {
-        state.fail(Failure::lost(ConnectionError::new("ECONNABORTED", why)));
+        state.fail(TcpFailure::lost(ConnectionError::new("ECONNABORTED", why)));
     }
 }
 
@@ -169,13 +169,15 @@ impl HookedConnection {
     }
 
     /// The connection is over: calls `close`, the last of its hooks.
-    pub fn close(self, ending: Ending) -> Closing {
-        let is_idle = matches!(ending, Ending::Idle(_));
+    pub fn close(self, ending: TcpEnd) -> Closing {
+        let is_idle = matches!(ending, TcpEnd::Idle(_));
         let failure = match ending {
-            Ending::Asked => self.state.take_failure(),
-            Ending::Lost(error) => Some(Failure::lost(ConnectionError::of("the connection broke", &error))),
-            Ending::Idle(ms) => Some(timed_out(format!("nothing moved for {ms} ms (--idle-timeout)"))),
-            Ending::Stalled(ms) => {
+            TcpEnd::Asked => self.state.take_failure(),
+            TcpEnd::Lost(error) => {
+                Some(TcpFailure::lost(ConnectionError::of("the connection broke", &error)))
+            }
+            TcpEnd::Idle(ms) => Some(timed_out(format!("nothing moved for {ms} ms (--idle-timeout)"))),
+            TcpEnd::Stalled(ms) => {
                 Some(timed_out(format!("the client took nothing for {ms} ms (--write-timeout)")))
             }
         };
@@ -189,7 +191,7 @@ impl HookedConnection {
         });
         Closing {
             is_in_order: failure.is_none() || is_idle,
-            report: failure.as_ref().and_then(Failure::report),
+            report: failure.as_ref().and_then(TcpFailure::report),
         }
     }
 
@@ -234,8 +236,8 @@ impl HookedConnection {
     }
 }
 
-fn timed_out(words: String) -> Failure {
-    Failure::lost(ConnectionError::new("ETIMEDOUT", words))
+fn timed_out(words: String) -> TcpFailure {
+    TcpFailure::lost(ConnectionError::new("ETIMEDOUT", words))
 }
 
 /// Calls one hook. What it throws, or its promise is rejected with, is how the connection fails.
@@ -289,8 +291,8 @@ impl Observer for Following {
 /// The hook has failed: the connection is closed for it. Where it is closed already, or has failed before, there is
 /// only a line in the log.
 fn failed<'js>(ctx: &Ctx<'js>, state: &TcpState, hook: Hook, reason: &Value<'js>) {
-    let failure = Failure::of(hook, reason);
-    let Failure::Thrown(_, thrown, _) = &failure else { return };
+    let failure = TcpFailure::of(hook, reason);
+    let TcpFailure::Thrown(_, thrown, _) = &failure else { return };
     State::of(ctx).note(thrown);
     let late = thrown.clone();
     if !state.fail(failure) {

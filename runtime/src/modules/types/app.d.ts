@@ -2,12 +2,14 @@
 
 declare namespace JSServe {
   /**
-   * What an app may export. The methods it has decide what can be served: `fetch` HTTP, `connect` or
-   * `accept` raw TCP, `datagram` UDP. A module that exports none of them is a script: it runs once.
+   * What an app may export. What it has decides what can be served: `fetch` HTTP; `tcp`, `connect` or
+   * `accept` raw TCP; `datagram` UDP. A module that exports none of them is a script: it runs once.
    */
   interface App {
     /** Answers a request. What it throws is a 500, and is logged. */
     fetch?(request: Request, env: Environment, ctx: ExecutionContext): Response | Promise<Response>;
+    /** Serves raw connections by hooks: each is one call, without a promise, for what happens on one of them. */
+    tcp?: TcpHooks<any>;
     /**
      * Serves a raw connection as streams; half-open is allowed. When the promise settles, and all that was
      * given to `ctx.waitUntil` has, the socket is closed: what was written goes out first. What it throws is
@@ -67,6 +69,57 @@ declare namespace JSServe {
    * process's environment is there, nor in `std.getenv`.
    */
   type Environment = { readonly [name: string]: string };
+
+  /**
+   * What is called for a raw connection, in the order of what happens on it; `this` is the object. `Data` is what
+   * the app keeps in `conn.data`. What a hook throws, or its promise is rejected with, is logged and resets the
+   * connection; no hook waits for the promise of another.
+   */
+  interface TcpHooks<Data = unknown> {
+    /** A client has connected. */
+    open?(conn: TcpConnection<Data>, env: Environment, ctx: ExecutionContext): void | Promise<void>;
+    /** Bytes have come; they are the app's own. */
+    data?(conn: TcpConnection<Data>, bytes: Uint8Array<ArrayBuffer>): void | Promise<void>;
+    /** All that was written is gone, after a `write` that returned false. */
+    drain?(conn: TcpConnection<Data>): void | Promise<void>;
+    /** The client sends no more. `conn.end()` follows, unless `allowHalfOpen` is true. */
+    end?(conn: TcpConnection<Data>): void | Promise<void>;
+    /** The connection is over, the last call for it; with the reason, where it did not end in order. */
+    close?(conn: TcpConnection<Data>, error: (Error & { code?: string }) | undefined): void | Promise<void>;
+    /** Whether our side stays open when the client's is ended, until `conn.end()`. */
+    allowHalfOpen?: boolean;
+  }
+
+  /** A raw connection, for the hooks of `tcp`. */
+  interface TcpConnection<Data = unknown> {
+    /**
+     * Sends bytes, in UTF-8 those of a string. All are taken, and leave together with what else the turn writes; false:
+     * 1 MiB or more wait to be sent, and `drain` follows. False, too, for a connection that is closed, which takes
+     * nothing. Beyond --write-buffer-max the connection is closed.
+     */
+    write(data: string | BufferSource): boolean;
+    /** Ends our side once what is written is sent. */
+    end(data?: string | BufferSource): void;
+    /** Closes it at once: what was not sent yet is dropped, and then the client gets a reset. */
+    close(): void;
+    /** No more bytes are received: the client is held back. */
+    pause(): void;
+    resume(): void;
+    /** Closes it when nothing moves for so long, instead of after --idle-timeout; 0 for no such limit. */
+    timeout(seconds: number): void;
+    /** Bytes that wait to be sent. */
+    readonly bufferedAmount: number;
+    /** The app's own. */
+    data: Data;
+    /** The client's end. */
+    readonly peer: Peer;
+    /** The server's end. */
+    readonly local: Peer;
+    /** The number of the worker that the connection belongs to, from 0. */
+    readonly worker: number;
+    /** What TLS agreed on; null on a plain connection. */
+    readonly tls: TlsConnection | null;
+  }
 
   /** An end of a connection: an IP address and a port, or a Unix socket, which has a path and neither. */
   interface Peer {
