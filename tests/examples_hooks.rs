@@ -150,7 +150,9 @@ both_backends! {
                 assert!(table.contains(&format!("\"{name}")), "no {name}: {table}");
             }
         }
-        assert_eq!(output("redis-cli", &server, &["get", "counter:__rand_int__"]), "1200\n");
+        let count = output("redis-cli", &server, &["get", "counter:__rand_int__"]);
+        // The last pipeline of a run is a whole one.
+        assert!(count.trim_end().parse::<u32>().is_ok_and(|n| (1200..1300).contains(&n)), "{count}");
         assert!(!server.log().contains("ERROR"), "{}", server.log());
     }
 }

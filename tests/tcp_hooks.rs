@@ -146,6 +146,25 @@ both_backends! {
         }
     }
 
+    fn few_receive_buffers_do_for_many_connections(io) {
+        let app = app!("export default { tcp: { data(conn, bytes) { conn.write(bytes); } } };");
+        let server = Server::spawn(&["--io", io, "--workers", "1", "--recv-buffers", "64K"], app.path());
+        std::thread::scope(|scope| {
+            for length in [700_000, 4096, 65_536, 300_001, 1_000_000, 8192, 12_289, 500_000] {
+                let (mut stream, bytes) = (dial(server.addr()), pattern(length));
+                scope.spawn(move || {
+                    let mut back = vec![0; length];
+                    let mut writer = stream.try_clone().expect("clone");
+                    std::thread::scope(|scope| {
+                        scope.spawn(|| writer.write_all(&bytes).expect("send"));
+                        stream.read_exact(&mut back).expect("read");
+                    });
+                    assert!(back == bytes, "{length} bytes changed");
+                });
+            }
+        });
+    }
+
     fn open_gets_conn_env_and_ctx_and_hooks_are_called_on_their_object(io) {
         let (_app, server) = start(io, &["--env", "HOOKS_TEST=value"]);
         assert_eq!(whole(&server, "args"), "hooks,value,true,true,,function");

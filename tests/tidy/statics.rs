@@ -20,7 +20,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "the thread's loop",
     ),
     ("runtime/src/io/fault.rs", "PLANS", "its tests' threads, by name"),
-    ("runtime/src/io/pool.rs", "POOL", "a thread's buffers, empty"),
+    ("runtime/src/io/pool.rs", "LARGE POOL", "a thread's buffers, empty"),
     ("runtime/src/io/pulse.rs", "PULSE", "the thread's loop"),
     ("runtime/src/io/ring/mod.rs", "BATCH", "the thread's loop"),
     ("runtime/src/io/signals.rs", "CLAIMED PENDING WAKE", "signals come to the process"),

@@ -7,10 +7,11 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use runtime::app::tcp::{HookedConnection, Phase, TcpEnd, Terms};
+use runtime::app::tcp::{HookedConnection, Outlet, Phase, TcpEnd, Terms};
 use runtime::io::now;
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, Protocol, SendWatch};
@@ -40,13 +41,16 @@ async fn serve(connection: Connection) {
     // Should the worker end, what the client has is not all there is.
     connection.set_busy(true);
     let terms = Terms { idle_ms: limits.idle_ms_max, buffer_bytes_max: limits.write_buffer_bytes_max };
-    let hooked = match HookedConnection::open(app.engine(), hooks, ends.clone(), worker.number, terms) {
+    let connection = Rc::new(connection);
+    let outlet = Rc::new(Direct(connection.clone()));
+    let hooked = match HookedConnection::open(app.engine(), hooks, ends.clone(), worker.number, terms, outlet)
+    {
         Ok(hooked) => hooked,
         Err(thrown) => {
             if log::admits(Kind::Raw) {
                 error!(worker = worker.number, %peer, "cannot serve the connection: {thrown}");
             }
-            return connection.abort().await;
+            return finish(connection, false).await;
         }
     };
     let mut session = HookedSession::new(connection, hooked, note);
@@ -68,15 +72,31 @@ async fn serve(connection: Connection) {
         }
         None => {}
     }
-    match is_whole && closing.is_in_order {
+    finish(connection, is_whole && closing.is_in_order).await;
+}
+
+/// Closes the connection, in order or with a reset.
+async fn finish(connection: Rc<Connection>, in_order: bool) {
+    // Whoever else had it has let go of it: else it is closed when they do, with a reset.
+    let Ok(connection) = Rc::try_unwrap(connection) else { return };
+    match in_order {
         true => connection.close().await,
         false => connection.abort().await,
     }
 }
 
+/// The connection, for large writes.
+struct Direct(Rc<Connection>);
+
+impl Outlet for Direct {
+    fn send_now(&self, bytes: &[u8]) -> usize {
+        self.0.send_now(bytes).unwrap_or(0)
+    }
+}
+
 /// One connection while it is served.
 struct HookedSession {
-    connection: Connection,
+    connection: Rc<Connection>,
     hooked: HookedConnection,
     /// What the watch says that the worker serves.
     note: String,
@@ -95,7 +115,7 @@ struct HookedSession {
 }
 
 impl HookedSession {
-    fn new(connection: Connection, hooked: HookedConnection, note: String) -> HookedSession {
+    fn new(connection: Rc<Connection>, hooked: HookedConnection, note: String) -> HookedSession {
         HookedSession {
             connection,
             hooked,
@@ -175,18 +195,18 @@ impl HookedSession {
         if is_paused || self.has_ended {
             return Poll::Pending;
         }
-        let chunk = match self.connection.poll_recv(cx) {
-            Poll::Ready(Ok(chunk)) => chunk,
+        let bytes = match self.connection.poll_segments(cx) {
+            Poll::Ready(Ok(bytes)) => bytes,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => return Poll::Pending,
         };
         self.moved = now();
         self.connection.worker().serving.note(b"tcp", self.note.as_bytes());
-        if chunk.is_empty() {
+        if bytes.is_empty() {
             self.has_ended = true;
             self.hooked.ended();
         } else {
-            self.hooked.data(&chunk);
+            self.hooked.data(&bytes);
         }
         Poll::Ready(Ok(()))
     }

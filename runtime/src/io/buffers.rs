@@ -15,7 +15,7 @@ use io_uring::types::BufRingEntry;
 /// The only buffer group of a worker's ring.
 pub(super) const GROUP: u16 = 0;
 /// Bytes of one buffer: an HTTP request head, and one page.
-const BUFFER_BYTES: usize = 4096;
+pub(super) const BUFFER_BYTES: usize = 4096;
 
 pub(super) struct Buffers {
     base: NonNull<u8>,
@@ -26,6 +26,10 @@ pub(super) struct Buffers {
     tail: Cell<u16>,
     /// Buffers that the kernel may fill.
     free: Cell<usize>,
+    /// Where each stands among the descriptors, or stood last.
+    places: Box<[Cell<u16>]>,
+    /// Which buffer each is followed by, in a chain.
+    following: Box<[Cell<u16>]>,
 }
 
 impl Buffers {
@@ -42,8 +46,16 @@ impl Buffers {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let buffers =
-            Buffers { base, mapped, offset, count: count as u16, tail: Cell::new(0), free: Cell::new(0) };
+        let buffers = Buffers {
+            base,
+            mapped,
+            offset,
+            count: count as u16,
+            tail: Cell::new(0),
+            free: Cell::new(0),
+            places: vec![Cell::new(0); count].into(),
+            following: vec![Cell::new(0); count].into(),
+        };
         for id in 0..count as u16 {
             buffers.give_back(id);
         }
@@ -70,9 +82,55 @@ impl Buffers {
         unsafe { self.base.as_ptr().add(self.offset + usize::from(id) * BUFFER_BYTES) }
     }
 
-    /// The kernel lent us buffer `id`.
-    pub(super) fn taken(&self) {
-        self.free.set(self.free.get().saturating_sub(1));
+    /// The kernel lent us as many buffers as `len` bytes take, one at least.
+    pub(super) fn taken(&self, len: usize) {
+        self.free.set(self.free.get().saturating_sub(len.div_ceil(BUFFER_BYTES).max(1)));
+    }
+
+    /// Links the buffers that the kernel filled with `len` bytes from `id` on: it takes them in the order of their
+    /// descriptors. The last of them. To be called before any of them is given back: until then no other descriptor
+    /// stands in their places.
+    pub(super) fn chain(&self, id: u16, len: usize) -> u16 {
+        let place = self.places[usize::from(id)].get();
+        let mut last = id;
+        for step in 1..len.div_ceil(BUFFER_BYTES) as u16 {
+            let slot = usize::from(place.wrapping_add(step) & (self.count - 1));
+            // SAFETY: `slot` is below `count`: a descriptor that `give_back` has written.
+            let next = unsafe { (*self.base.as_ptr().cast::<BufRingEntry>().add(slot)).bid() };
+            self.link(last, next);
+            last = next;
+        }
+        last
+    }
+
+    /// Has `id` follow `last` in a chain.
+    pub(super) fn link(&self, last: u16, id: u16) {
+        self.following[usize::from(last)].set(id);
+    }
+
+    /// The buffers of the chain that begins with `id` and has `len` bytes, with the bytes of each: all but the last are
+    /// full.
+    fn chained(&self, id: u16, len: usize) -> impl Iterator<Item = (u16, usize)> {
+        let (mut next, mut left) = (id, len);
+        std::iter::from_fn(move || {
+            let here = left.min(BUFFER_BYTES);
+            let id = next;
+            (left, next) = (left - here, self.following[usize::from(id)].get());
+            (here > 0).then_some((id, here))
+        })
+    }
+
+    /// Lends the bytes of a chain to `f`, one buffer after the other.
+    pub(super) fn each(&self, id: u16, len: usize, f: &mut dyn FnMut(&[u8])) {
+        self.chained(id, len).for_each(|(id, here)| f(self.bytes(id, here)));
+    }
+
+    /// Hands a chain to the kernel.
+    pub(super) fn give_chain_back(&self, id: u16, len: usize) {
+        if len <= BUFFER_BYTES {
+            return self.give_back(id);
+        }
+        self.chained(id, len).for_each(|(id, _)| self.give_back(id));
     }
 
     /// The bytes that the kernel wrote into buffer `id`, which must be lent to us.
@@ -98,6 +156,7 @@ impl Buffers {
             let published = BufRingEntry::tail(ring).cast::<AtomicU16>();
             (*published).store(tail.wrapping_add(1), Ordering::Release);
         }
+        self.places[usize::from(id)].set(tail);
         self.tail.set(tail.wrapping_add(1));
         self.free.set(self.free.get() + 1);
     }

@@ -1,6 +1,6 @@
 //! Received bytes on their way to the consumer.
 //!
-//! Owns: [`Chunk`], which gives its memory back when it is dropped. Must not know: sockets.
+//! Owns: [`Chunk`] and [`Segments`], which give their memory back when they are dropped. Must not know: sockets.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub struct Chunk {
 
 enum Bytes {
     End,
-    /// A buffer that the kernel filled.
+    /// A buffer that the kernel filled; of [`Segments`], a chain of them.
     Provided {
         buffers: Rc<Buffers>,
         id: u16,
@@ -92,6 +92,41 @@ impl From<Vec<u8>> for Chunk {
     }
 }
 
+/// Bytes that a stream received, in order, in one or more pieces; none at the end of the stream. As a [`Chunk`] it is
+/// to be dropped before anything is awaited.
+pub struct Segments(pub(super) Chunk);
+
+impl Segments {
+    /// How many bytes they are.
+    pub fn len(&self) -> usize {
+        match &self.0.bytes {
+            Bytes::End => 0,
+            Bytes::Provided { len, .. } => *len as usize,
+            Bytes::Pooled(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the stream is at its end.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lends them to `f`, one after the other.
+    pub fn each(&self, f: &mut dyn FnMut(&[u8])) {
+        match &self.0.bytes {
+            Bytes::End => {}
+            Bytes::Provided { buffers, id, len } => buffers.each(*id, *len as usize, f),
+            Bytes::Pooled(bytes) => f(bytes),
+        }
+    }
+}
+
+impl From<Chunk> for Segments {
+    fn from(chunk: Chunk) -> Segments {
+        Segments(chunk)
+    }
+}
+
 impl Deref for Chunk {
     type Target = [u8];
 
@@ -114,7 +149,7 @@ impl Drop for Chunk {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.bytes, Bytes::End) {
             Bytes::End => {}
-            Bytes::Provided { buffers, id, .. } => buffers.give_back(id),
+            Bytes::Provided { buffers, id, len } => buffers.give_chain_back(id, len as usize),
             Bytes::Pooled(bytes) => pool::put(bytes),
         }
     }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::unix::AsyncFd;
 
 use super::budget;
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Segments};
 use super::executor::{self, JoinHandle};
 use super::modes::set_linger_zero;
 use super::pool;
@@ -24,6 +24,8 @@ pub(crate) struct EpollStream {
     pump: RefCell<Option<JoinHandle<()>>>,
     /// Something is in the middle: a drop is a reset.
     resets: Cell<bool>,
+    /// The last receive in pieces filled its buffer: the next one is larger.
+    in_bulk: Cell<bool>,
 }
 
 struct SharedSocket {
@@ -53,7 +55,8 @@ fn recv_into(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
     Ok(got)
 }
 
-fn send_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+/// send(2), as much as the socket takes at once.
+pub(super) fn send_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     let flags = rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT;
     Ok(rustix::net::send(fd, bytes, flags)?)
 }
@@ -63,7 +66,8 @@ impl EpollStream {
         // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
         let fd = unsafe { AsyncFd::register(fd) }?;
         let shared = SharedSocket { fd, send: RefCell::default() };
-        Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::new(None), resets: Cell::new(false) })
+        let (pump, resets, in_bulk) = (RefCell::default(), Cell::new(false), Cell::new(false));
+        Ok(EpollStream { shared: Rc::new(shared), pump, resets, in_bulk })
     }
 
     pub(crate) fn set_resets(&self, resets: bool) {
@@ -75,10 +79,25 @@ impl EpollStream {
     }
 
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        self.poll_some(cx, pool::take)
+    }
+
+    pub(crate) fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
+        let received = match self.in_bulk.get() {
+            true => self.poll_some(cx, pool::take_large),
+            false => self.poll_some(cx, pool::take),
+        };
+        if let Poll::Ready(Ok(chunk)) = &received {
+            self.in_bulk.set(chunk.len() >= pool::BYTES);
+        }
+        received.map_ok(Segments)
+    }
+
+    fn poll_some(&self, cx: &mut Context<'_>, buffer: fn() -> Vec<u8>) -> Poll<io::Result<Chunk>> {
         loop {
             let mut guard = ready!(self.shared.fd.poll_read_ready(cx))?;
             ready!(budget::poll_left(cx));
-            let mut buffer = pool::take();
+            let mut buffer = buffer();
             let room = buffer.capacity();
             match recv_into(self.fd(), &mut buffer) {
                 Ok(0) => {

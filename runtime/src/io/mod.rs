@@ -43,7 +43,7 @@ mod timer;
 mod worker;
 
 pub use choice::choose;
-pub use chunk::Chunk;
+pub use chunk::{Chunk, Segments};
 pub use datagram::{DatagramSocket, Lost, Route};
 pub use deadline::Deadline;
 pub use ends::{ConnectionEnd, EndWatch};

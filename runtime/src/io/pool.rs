@@ -5,12 +5,15 @@
 use std::cell::RefCell;
 
 /// Capacity of a pooled vector, in bytes: what one read of the epoll backend takes at most.
-const BYTES: usize = 16 << 10;
+pub(super) const BYTES: usize = 16 << 10;
+/// Capacity of the one large vector, for who receives in bulk.
+const LARGE_BYTES: usize = 256 << 10;
 /// Vectors that are kept for reuse; 1 MiB a worker.
 const SPARE_MAX: usize = 64;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static LARGE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// An empty vector of at least [`BYTES`] capacity.
@@ -18,8 +21,18 @@ pub(super) fn take() -> Vec<u8> {
     POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_else(|| Vec::with_capacity(BYTES))
 }
 
-/// Keeps `spare` for [`take`] if it has the usual size and the pool has room.
+/// An empty vector of at least [`LARGE_BYTES`] capacity.
+pub(super) fn take_large() -> Vec<u8> {
+    LARGE.with(|large| large.borrow_mut().take()).unwrap_or_else(|| Vec::with_capacity(LARGE_BYTES))
+}
+
+/// Keeps `spare` for [`take`] if it has the usual size and the pool has room, or for [`take_large`].
 pub(super) fn put(mut spare: Vec<u8>) {
+    if spare.capacity() == LARGE_BYTES {
+        spare.clear();
+        let _ = LARGE.try_with(|large| large.replace(Some(spare)));
+        return;
+    }
     if !(BYTES..=4 * BYTES).contains(&spare.capacity()) {
         return;
     }
@@ -35,5 +48,6 @@ pub(super) fn put(mut spare: Vec<u8>) {
 /// Frees the pool of this thread.
 pub(super) fn clear() {
     let spare = POOL.with(|pool| std::mem::take(&mut *pool.borrow_mut()));
-    drop(spare);
+    let large = LARGE.with(|large| large.borrow_mut().take());
+    drop((spare, large));
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::chunk::Chunk;
-use super::epoll::EpollStream;
+use super::budget;
+use super::chunk::{Chunk, Segments};
+use super::epoll::{EpollStream, send_some};
 use super::modes::set_nonblocking;
 use super::peer;
 use super::ring::RingStream;
@@ -61,6 +62,27 @@ impl Stream {
             StreamBackend::Ring(stream) => stream.poll_recv(cx),
             StreamBackend::Epoll(stream) => stream.poll_recv(cx),
         }
+    }
+
+    /// As [`poll_recv`](Self::poll_recv), for who can do with pieces: more bytes come at a time, with fewer copies.
+    pub fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
+        match &self.backend {
+            StreamBackend::Ring(stream) => stream.poll_segments(cx),
+            StreamBackend::Epoll(stream) => stream.poll_segments(cx),
+        }
+    }
+
+    /// Sends what the socket takes at once of `bytes`; how much that is. Without a wait, a copy or a completion.
+    ///
+    /// # Errors
+    /// The socket failed; `WouldBlock` where it takes nothing, or a send is in flight.
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_sending() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let sent = send_some(self.fd(), bytes)?;
+        budget::spend(sent);
+        Ok(sent)
     }
 
     /// As [`poll_recv`](Self::poll_recv). Dropping the future loses no bytes.

@@ -135,6 +135,71 @@ pub fn uint8_array<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
     unsafe { fresh(ctx, qjs::JS_NewUint8ArrayCopy(ctx.as_raw().as_ptr(), bytes.as_ptr(), bytes.len() as _)) }
 }
 
+/// Bytes from which a Uint8Array's memory is not zeroed before it is written.
+const LARGE_BYTES: usize = 4 << 10;
+
+/// A Uint8Array of `len` bytes: those that `give` gives, piece by piece, to the function that it gets. Zeros where that
+/// are fewer.
+///
+/// # Errors
+/// Out of memory.
+pub fn uint8_array_of<'js>(
+    ctx: &Ctx<'js>,
+    len: usize,
+    give: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Result<Value<'js>> {
+    let raw = ctx.as_raw().as_ptr();
+    // SAFETY: the memory is the engine's, of `len` bytes, and nobody else knows it yet; it is written up to its end
+    // only. An ArrayBuffer that cannot be made leaves it to us.
+    unsafe {
+        if len < LARGE_BYTES {
+            let array = fresh(ctx, qjs::JS_NewUint8ArrayCopy(raw, std::ptr::null(), len as _))?;
+            let mut count = 0;
+            let start = qjs::JS_GetUint8Array(raw, &mut count, array.as_raw());
+            write_pieces(start, len.min(count as usize), give);
+            return Ok(array);
+        }
+        let start = qjs::js_malloc(raw, len as _).cast::<u8>();
+        if start.is_null() {
+            return Err(Error::Exception);
+        }
+        let written = write_pieces(start, len, give);
+        start.add(written).write_bytes(0, len - written);
+        let buffer =
+            qjs::JS_NewArrayBuffer(raw, start, len as _, 0, Some(reallocate), std::ptr::null_mut(), false);
+        let buffer = fresh(ctx, buffer).inspect_err(|_| qjs::js_free(raw, start.cast()))?;
+        let mut arguments = [buffer.as_raw()];
+        let kind = qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8;
+        fresh(ctx, qjs::JS_NewTypedArray(raw, 1, arguments.as_mut_ptr(), kind))
+    }
+}
+
+/// Writes the pieces that `give` gives to the `len` bytes from `start` on; how many they were.
+///
+/// # Safety
+/// They may be written, and nothing else refers to them.
+unsafe fn write_pieces(start: *mut u8, len: usize, give: impl FnOnce(&mut dyn FnMut(&[u8]))) -> usize {
+    let mut written = 0;
+    give(&mut |piece| {
+        let count = piece.len().min(len - written);
+        // SAFETY: by the caller: `written + count` is at most `len`.
+        unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), start.add(written), count) };
+        written += count;
+    });
+    written
+}
+
+/// What an ArrayBuffer does with memory of the engine's.
+unsafe extern "C" fn reallocate(
+    rt: *mut qjs::JSRuntime,
+    _opaque: *mut std::ffi::c_void,
+    memory: *mut std::ffi::c_void,
+    len: qjs::size_t,
+) -> *mut std::ffi::c_void {
+    // SAFETY: the engine calls with memory that `js_malloc` gave.
+    unsafe { qjs::js_realloc_rt(rt, memory, len) }
+}
+
 /// What JSON.parse makes of `text`; the engine's own parser, whatever the app did to `JSON`.
 ///
 /// # Errors

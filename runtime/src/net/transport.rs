@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::ends::Ends;
 use crate::address::Address;
 use crate::config::Linger;
-use crate::io::{Chunk, Stream};
+use crate::io::{Chunk, Segments, Stream};
 use crate::tls::TlsStream;
 
 /// A connected byte stream.
@@ -49,6 +49,25 @@ impl Transport {
         match self {
             Transport::Plain(stream) => stream.poll_recv(cx),
             Transport::Tls(stream) => stream.poll_recv(cx),
+        }
+    }
+
+    /// The same in pieces: see [`Stream::poll_segments`].
+    pub fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
+        match self {
+            Transport::Plain(stream) => stream.poll_segments(cx),
+            Transport::Tls(stream) => stream.poll_recv(cx).map_ok(Segments::from),
+        }
+    }
+
+    /// Sends what the socket takes at once of `bytes`: see [`Stream::send_now`].
+    ///
+    /// # Errors
+    /// The socket failed; `WouldBlock` where it takes nothing, a send is in flight, or TLS has to seal the bytes first.
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Plain(stream) => stream.send_now(bytes),
+            Transport::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::state::{Seat, Worker};
 use crate::address::Address;
-use crate::io::{self, Chunk, Deadline};
+use crate::io::{self, Chunk, Deadline, Segments};
 use crate::net::{Ends, Transport};
 use crate::tls::TlsInfo;
 
@@ -146,6 +146,19 @@ impl Connection {
             Poll::Pending
         })
         .await
+    }
+
+    /// The same in pieces: see [`io::Stream::poll_segments`].
+    pub fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<IoResult<Segments>> {
+        self.transport.poll_segments(cx)
+    }
+
+    /// Sends what the socket takes at once of `bytes`: see [`io::Stream::send_now`].
+    ///
+    /// # Errors
+    /// It takes nothing for now, or has failed.
+    pub fn send_now(&self, bytes: &[u8]) -> IoResult<usize> {
+        self.transport.send_now(bytes)
     }
 
     /// Its one deadline, for who waits for more than one thing at a time.

@@ -26,6 +26,16 @@ const CHARGED_BYTES: usize = 64 << 10;
 /// Memory that is kept for what is written next.
 const KEPT_BYTES_MAX: usize = 16 << 10;
 
+/// Bytes of one write that the socket is given at once, where nothing waits before them: a copy costs more than
+/// the system call. Less is sent with all that the turn writes.
+const DIRECT_BYTES: usize = 8 << 10;
+
+/// Where large writes go at once.
+pub trait Outlet {
+    /// Sends what the socket takes at once of `bytes`; how much that is. A failure is heard of otherwise.
+    fn send_now(&self, bytes: &[u8]) -> usize;
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -58,11 +68,18 @@ pub struct TcpState {
     waker: RefCell<Option<Waker>>,
     charge: Charge,
     is_charged: Cell<bool>,
+    outlet: RefCell<Option<Rc<dyn Outlet>>>,
 }
 
 impl TcpState {
     /// Of a new connection between the client and us.
-    pub(super) fn new(ends: Rc<Ends>, worker: usize, idle_ms: u64, buffer_bytes_max: usize) -> TcpState {
+    pub(super) fn new(
+        ends: Rc<Ends>,
+        worker: usize,
+        idle_ms: u64,
+        buffer_bytes_max: usize,
+        outlet: Rc<dyn Outlet>,
+    ) -> TcpState {
         TcpState {
             ends,
             worker,
@@ -78,6 +95,7 @@ impl TcpState {
             waker: RefCell::default(),
             charge: Charge::default(),
             is_charged: Cell::new(false),
+            outlet: RefCell::new(Some(outlet)),
         }
     }
 
@@ -175,6 +193,7 @@ impl TcpState {
     /// It is closed from now on, whatever waits.
     pub(super) fn set_closed(&self) {
         self.phase.set(Phase::Closed);
+        drop(self.outlet.take());
         drop(self.out.take());
         self.in_flight.set(0);
     }
@@ -184,6 +203,14 @@ impl TcpState {
         if self.phase.get() == Phase::Open {
             self.phase.set(Phase::Ending);
             self.changed();
+        }
+    }
+
+    /// Sends what the socket takes at once of a large write; how much that is.
+    fn send_now(&self, bytes: &[u8]) -> usize {
+        match &*self.outlet.borrow() {
+            Some(outlet) if bytes.len() >= DIRECT_BYTES => outlet.send_now(bytes).min(bytes.len()),
+            _ => 0,
         }
     }
 
@@ -203,7 +230,13 @@ impl TcpState {
             value::with_str(data, |text| out.extend_from_slice(text.as_bytes()))?;
         } else {
             match buffer_source::bytes(data)? {
-                Some(bytes) => bytes.with(|bytes| out.extend_from_slice(bytes)),
+                Some(bytes) => bytes.with(|bytes| {
+                    let sent = match out.is_empty() && self.in_flight.get() == 0 {
+                        true => self.send_now(bytes),
+                        false => 0,
+                    };
+                    out.extend_from_slice(&bytes[sent..]);
+                }),
                 None => {
                     return Err(exception::type_error(ctx, "write takes a string, an ArrayBuffer or a view"));
                 }

@@ -14,12 +14,13 @@ use std::task::Context;
 
 use rquickjs::{Ctx, Result, Value};
 
-pub use self::connection::Phase;
+pub use self::connection::{Outlet, Phase};
 use self::connection::{TcpConnection, TcpState};
 use self::failure::TcpFailure;
 use self::hook::Hook;
 pub use self::hook::TcpHooks;
 use super::context;
+use crate::io::Segments;
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::{Engine, State};
@@ -110,8 +111,10 @@ impl HookedConnection {
         ends: Rc<Ends>,
         worker: usize,
         terms: Terms,
+        outlet: Rc<dyn Outlet>,
     ) -> std::result::Result<HookedConnection, Thrown> {
-        let state = Rc::new(TcpState::new(ends.clone(), worker, terms.idle_ms, terms.buffer_bytes_max));
+        let state =
+            Rc::new(TcpState::new(ends.clone(), worker, terms.idle_ms, terms.buffer_bytes_max, outlet));
         engine.state().extension::<TcpConnections>().add(&state);
         state.set_dispatching(true);
         let object = engine.turn(|ctx| {
@@ -147,8 +150,10 @@ impl HookedConnection {
     }
 
     /// Bytes have come.
-    pub fn data(&self, bytes: &[u8]) {
-        self.dispatch(Hook::Data, |ctx, conn| Ok([conn, value::uint8_array(ctx, bytes)?]));
+    pub fn data(&self, bytes: &Segments) {
+        self.dispatch(Hook::Data, |ctx, conn| {
+            Ok([conn, value::uint8_array_of(ctx, bytes.len(), |put| bytes.each(put))?])
+        });
     }
 
     /// The client sends no more.

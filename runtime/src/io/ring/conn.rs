@@ -60,8 +60,8 @@ impl Ring {
         let state = &mut *state;
         let conn = &mut state.conns[slot];
         conn.dropped |= dropped;
-        if let Some((id, _)) = conn.recv.ready.take() {
-            self.buffers.give_back(id);
+        if let Some((id, len)) = conn.recv.ready.take() {
+            self.buffers.give_chain_back(id, len as usize);
         }
         if !conn.closing {
             conn.closing = true;

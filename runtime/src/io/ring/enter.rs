@@ -46,6 +46,7 @@ pub(crate) struct Queues {
     /// Submissions that found the queue full; in order, and before any later one.
     overflow: RefCell<VecDeque<squeue::Entry>>,
     queued: Cell<u32>,
+    has_bundles: bool,
 }
 
 /// Sets up a ring of `entries`, halved while the kernel lacks the memory (RLIMIT_MEMLOCK).
@@ -77,8 +78,14 @@ impl Queues {
             1 => (update.offset as i32, EnterFlags::REGISTERED_RING.bits()),
             _ => (fd, 0),
         };
+        let has_bundles = uring.params().is_feature_recvsend_bundle();
         let (uring, overflow, queued) = (RefCell::new(uring), RefCell::default(), Cell::new(0));
-        Queues { uring, enter_fd, overflow, queued }
+        Queues { uring, enter_fd, overflow, queued, has_bundles }
+    }
+
+    /// Whether one receive can fill several buffers (IORING_RECVSEND_BUNDLE, Linux 6.10).
+    pub(super) fn has_bundles(&self) -> bool {
+        self.has_bundles
     }
 
     /// Queues a submission; the next `enter` carries it. Never fails: what the queue cannot take

@@ -1,8 +1,8 @@
 //! Receiving on the ring: one multishot operation a connection, provided buffers, back-pressure.
 //!
 //! Owns: what has arrived and was not yet taken. A consumer that waits gets the kernel's buffer
-//! itself; bytes that nobody waits for are copied to the connection's backlog at once, so that a
-//! slow consumer holds no buffer, and beyond the backlog's bound the receive stops.
+//! itself, or a chain of them; bytes that nobody waits for are copied to the connection's backlog at once, so that
+//! a slow consumer holds no buffer, and beyond the backlog's bound the receive stops.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker, ready};
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode};
 
-use super::super::buffers::GROUP;
-use super::super::chunk::Chunk;
+use super::super::buffers::{BUFFER_BYTES, GROUP};
+use super::super::chunk::{Chunk, Segments};
 use super::super::{budget, pool};
 use super::{RECV, Ring, State, tag};
 
@@ -24,8 +24,13 @@ pub(super) struct RecvSide {
     pub(super) cancelling: bool,
     /// It ended with ENOBUFS and waits for buffers.
     starved: bool,
-    /// A filled buffer for the waiting consumer; older than the backlog.
+    /// A filled buffer for the waiting consumer, or where a chain of them begins; older than the backlog. And its
+    /// bytes.
     pub(super) ready: Option<(u16, u32)>,
+    /// Where that chain ends.
+    last: u16,
+    /// The consumer takes chains.
+    in_pieces: bool,
     pub(super) backlog: Vec<u8>,
     /// 0: end of stream; else the errno that ended it.
     end: Option<i32>,
@@ -47,6 +52,15 @@ impl RecvSide {
 impl Ring {
     /// The next bytes of the connection in `slot`, as [`Stream::poll_recv`](super::super::Stream::poll_recv).
     pub(super) fn poll_recv(&self, slot: usize, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
+        self.poll_next(slot, cx, false)
+    }
+
+    /// The same in pieces.
+    pub(super) fn poll_segments(&self, slot: usize, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
+        self.poll_next(slot, cx, true).map_ok(Segments)
+    }
+
+    fn poll_next(&self, slot: usize, cx: &mut Context<'_>, in_pieces: bool) -> Poll<io::Result<Chunk>> {
         let mut state = self.state.borrow_mut();
         let conn = &mut state.conns[slot];
         let recv = &mut conn.recv;
@@ -55,6 +69,12 @@ impl Ring {
         }
         if let Some((id, len)) = recv.ready.take() {
             budget::spend(len as usize);
+            if len as usize > BUFFER_BYTES && !in_pieces {
+                let mut whole = pool::take();
+                self.buffers.each(id, len as usize, &mut |piece| whole.extend_from_slice(piece));
+                self.buffers.give_chain_back(id, len as usize);
+                return Poll::Ready(Ok(Chunk::pooled(whole)));
+            }
             return Poll::Ready(Ok(Chunk::provided(self.buffers.clone(), id, len)));
         }
         if !recv.backlog.is_empty() {
@@ -70,6 +90,7 @@ impl Ring {
             recv.waker = Some(cx.waker().clone());
         }
         recv.waiting = true;
+        recv.in_pieces = in_pieces;
         self.arm_recv(&mut state, slot);
         Poll::Pending
     }
@@ -84,7 +105,11 @@ impl Ring {
         recv.armed = true;
         conn.inflight += 1;
         state.inflight += 1;
-        let entry = opcode::RecvMulti::new(Fd(conn.fd.as_raw_fd()), GROUP).build();
+        let fd = Fd(conn.fd.as_raw_fd());
+        let entry = match recv.in_pieces && self.queues.has_bundles() {
+            true => opcode::RecvMultiBundle::new(fd, GROUP).build(),
+            false => opcode::RecvMulti::new(fd, GROUP).build(),
+        };
         // SAFETY: the entry points at no memory of ours but the buffer group, which outlives the ring.
         unsafe { self.queues.push(entry.user_data(tag(RECV, slot))) };
     }
@@ -92,7 +117,7 @@ impl Ring {
     pub(super) fn on_recv(&self, state: &mut State, slot: usize, result: i32, flags: u32) {
         let buffer = cqueue::buffer_select(flags);
         if buffer.is_some() {
-            self.buffers.taken();
+            self.buffers.taken(result.max(0) as usize);
         }
         let ended = !cqueue::more(flags);
         let conn = &mut state.conns[slot];
@@ -102,12 +127,25 @@ impl Ring {
             recv.cancelling = false;
         }
         match (buffer, result) {
-            (Some(id), 1..) if !conn.closing => {
-                if recv.waiting && recv.ready.is_none() && recv.backlog.is_empty() {
-                    recv.ready = Some((id, result as u32));
-                    state.handed.push(slot);
-                } else {
-                    self.copy_to_backlog(state, slot, id, result as usize);
+            (Some(id), 1..) => {
+                let length = result as usize;
+                let last = if length > BUFFER_BYTES { self.buffers.chain(id, length) } else { id };
+                match &mut recv.ready {
+                    _ if conn.closing => self.buffers.give_chain_back(id, length),
+                    None if recv.waiting && recv.backlog.is_empty() => {
+                        (recv.ready, recv.last) = (Some((id, length as u32)), last);
+                        state.handed.push(slot);
+                    }
+                    Some((_, chained))
+                        if recv.in_pieces
+                            && recv.backlog.is_empty()
+                            && (*chained as usize).is_multiple_of(BUFFER_BYTES) =>
+                    {
+                        self.buffers.link(recv.last, id);
+                        *chained += length as u32;
+                        recv.last = last;
+                    }
+                    _ => self.copy_to_backlog(state, slot, id, length),
                 }
             }
             (Some(id), _) => self.buffers.give_back(id),
@@ -141,8 +179,8 @@ impl Ring {
         if recv.backlog.capacity() == 0 {
             recv.backlog = pool::take();
         }
-        recv.backlog.extend_from_slice(self.buffers.bytes(id, len));
-        self.buffers.give_back(id);
+        self.buffers.each(id, len, &mut |piece| recv.backlog.extend_from_slice(piece));
+        self.buffers.give_chain_back(id, len);
         if recv.backlog.len() > self.backlog_bytes_max {
             state.over.push(slot);
         }

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::super::chunk::Chunk;
+use super::super::chunk::{Chunk, Segments};
 use super::super::modes::set_linger_zero;
 use super::Ring;
 use super::conn::Conn;
@@ -45,6 +45,10 @@ impl RingStream {
 
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Chunk>> {
         self.ring.poll_recv(self.slot, cx)
+    }
+
+    pub(crate) fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
+        self.ring.poll_segments(self.slot, cx)
     }
 
     pub(crate) fn start_send(&self, buffer: Vec<u8>) {
