@@ -15,6 +15,7 @@ WORKLOADS = [
     ("interpreted", "bench/servers/interpreted.js", "/", 100),
     ("await echo", "bench/servers/echo.js", None, 1600),
     ("stream echo", "bench/servers/echo_streams.js", None, 800),
+    ("hooks echo", "examples/echo_hooks.js", None, 1600),
 ]
 PORT = 19900
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: settled promises with the functions that settle them. To make the three costs more than a
 //! small receive. It reads and resets engine structures (quickjs-ng 0.16, pinned in Cargo.toml); an
-//! engine whose promises do not look exactly so ([`Shape::of`]) gets new ones each time. Must not
+//! engine whose promises do not look exactly so ([`Settler::untouched`]) gets new ones each time. Must not
 //! know: who waits.
 
 use std::cell::RefCell;
@@ -11,6 +11,7 @@ use std::ffi::c_void;
 use rquickjs::{Ctx, Result, Value, qjs};
 
 use super::held::{self, Held, Tracer};
+use super::layout::{ObjectFront, Shape};
 
 /// Promises kept at most.
 const RESTING_MAX: usize = 64;
@@ -41,21 +42,6 @@ struct Resolved {
     already: bool,
 }
 
-/// The front of `JSObject`, quickjs.c.
-#[repr(C)]
-struct ObjectFront {
-    link: [*mut c_void; 2],
-    /// Flags, and the class in the upper half; see [`BITS_USED`].
-    bits: u32,
-    shape: *mut c_void,
-    properties: *mut c_void,
-    first_weak_ref: *mut c_void,
-    opaque: *mut c_void,
-}
-
-/// The bits that mean something: nine flags and the class. What is between them is never written.
-const BITS_USED: u32 = 0xffff_01ff;
-
 /// A promise and what settles it.
 pub(super) struct Settler {
     promise: Held,
@@ -85,9 +71,10 @@ impl Settler {
         [&self.promise, &self.resolve, &self.reject].into_iter().for_each(|held| tracer.mark(held));
     }
 
-    fn object(&self) -> *mut ObjectFront {
-        // SAFETY: the promise is an object.
-        unsafe { qjs::JS_VALUE_GET_PTR(self.promise.raw()).cast() }
+    /// What the promise looks like now.
+    fn shape(&self) -> Shape {
+        // SAFETY: a live object.
+        unsafe { Shape::now(self.promise.raw()) }
     }
 
     fn data(&self) -> *mut PromiseData {
@@ -97,12 +84,6 @@ impl Settler {
     fn function(&self) -> *mut FunctionData {
         opaque(&self.resolve).cast()
     }
-
-    /// How many refer to the promise: `JSMallocBlockHeader` ends with the count, before the object.
-    fn references(&self) -> i32 {
-        // SAFETY: each object of the engine is preceded by that header of eight bytes.
-        unsafe { *self.object().cast::<i32>().sub(1) }
-    }
 }
 
 fn opaque(value: &Held) -> *mut c_void {
@@ -110,30 +91,15 @@ fn opaque(value: &Held) -> *mut c_void {
     unsafe { qjs::JS_GetOpaque(value.raw(), qjs::JS_GetClassID(value.raw())) }
 }
 
-/// What a promise looks like that no script has touched.
-#[derive(Clone, Copy, PartialEq)]
-struct Shape {
-    references: i32,
-    bits: u32,
-    shape: *mut c_void,
-    first_weak_ref: *mut c_void,
-}
-
-impl Shape {
-    fn now(settler: &Settler) -> Shape {
-        // SAFETY: the front of a live object.
-        let object = unsafe { &*settler.object() };
-        let ObjectFront { bits, shape, first_weak_ref, .. } = *object;
-        Shape { references: settler.references(), bits: bits & BITS_USED, shape, first_weak_ref }
-    }
-
-    /// That of this engine, if all that is read and reset here is where it is expected: each place is
+impl Settler {
+    /// What a promise looks like that no script has touched, if all that is read and reset here is where it is expected: each place is
     /// seen to change as it should, on a promise that is thrown away.
-    fn of(ctx: &Ctx<'_>) -> Result<Option<Shape>> {
+    fn untouched(ctx: &Ctx<'_>) -> Result<Option<Shape>> {
         let settler = Settler::new(ctx)?;
         let same = |value: qjs::JSValue| settler.promise.is(&borrowed(ctx, value));
-        let fresh = Shape::now(&settler);
-        let (object, data, function) = (settler.object(), settler.data(), settler.function());
+        let fresh = settler.shape();
+        let (data, function) = (settler.data(), settler.function());
+        let object = ObjectFront::of(settler.promise.raw());
         let (other, class) = (opaque(&settler.reject).cast::<FunctionData>(), settler.promise.raw());
         // SAFETY: reads of live structures. The order matters: the addresses that the engine itself
         // gives out prove the layout before anything is followed.
@@ -143,16 +109,16 @@ impl Shape {
                 return Ok(None);
             }
             let more = settler.promise(ctx);
-            let counted = settler.references() == 4;
+            let counted = settler.shape().references == 4;
             drop(more);
             let lists = (*data).reactions.iter_mut().all(|list| {
                 let head = list.as_mut_ptr().cast::<c_void>();
                 list[0] == head && list[1] == head
             });
-            let object = (*object).opaque == data.cast() && fresh.bits >> 16 == class;
+            let object = (*object).opaque == data.cast() && fresh.class() == class;
             let functions = same((*function).promise) && same((*other).promise);
             let functions = functions && (*function).resolved == (*other).resolved;
-            if !(counted && lists && object && functions && fresh.first_weak_ref.is_null()) {
+            if !(counted && lists && object && functions && fresh.has_no_weak_reference()) {
                 return Ok(None);
             }
             let resolved = (*function).resolved;
@@ -198,7 +164,7 @@ impl Resting {
         let found = free(&mut self.settlers.borrow_mut(), &shape);
         let found = found.or_else(|| free(&mut self.with_values.borrow_mut(), &shape));
         let Some(settler) = found else { return Settler::new(ctx) };
-        // SAFETY: `Shape::of` has proved the layout. Only the settler refers to the promise, which is fulfilled
+        // SAFETY: `Settler::untouched` has proved the layout. Only the settler refers to the promise, which is fulfilled
         // and so has no reactions: nothing can tell it from a new one after this. The reference of its value
         // goes with the `Value`.
         unsafe {
@@ -237,7 +203,7 @@ impl Resting {
 
     fn shape(&self, ctx: &Ctx<'_>) -> Result<Option<Shape>> {
         if self.shape.borrow().is_none() {
-            let found = match Shape::of(ctx)? {
+            let found = match Settler::untouched(ctx)? {
                 Some(shape) => Some((shape, Settler::new(ctx)?)),
                 None => None,
             };
@@ -270,9 +236,9 @@ impl Resting {
 fn free(settlers: &mut Vec<Settler>, shape: &Shape) -> Option<Settler> {
     let from = settlers.len().saturating_sub(LOOKS_MAX);
     let is_free = |settler: &Settler| {
-        // SAFETY: `Shape::of` has proved the layout.
+        // SAFETY: `Settler::untouched` has proved the layout.
         let fulfilled = unsafe { (*settler.data()).state } == qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED;
-        fulfilled && Shape::now(settler) == *shape
+        fulfilled && settler.shape() == *shape
     };
     let at = (from..settlers.len()).rev().find(|at| is_free(&settlers[*at]))?;
     Some(settlers.swap_remove(at))

@@ -178,7 +178,11 @@ pub fn uint8_array_of<'js>(
 ///
 /// # Safety
 /// They may be written, and nothing else refers to them.
-unsafe fn write_pieces(start: *mut u8, len: usize, give: impl FnOnce(&mut dyn FnMut(&[u8]))) -> usize {
+pub(super) unsafe fn write_pieces(
+    start: *mut u8,
+    len: usize,
+    give: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> usize {
     let mut written = 0;
     give(&mut |piece| {
         let count = piece.len().min(len - written);

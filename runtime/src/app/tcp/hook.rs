@@ -5,6 +5,7 @@
 use rquickjs::{Ctx, Object, Result, Value};
 
 use crate::js::Held;
+use crate::js::byte_arrays::ByteArrays;
 use crate::js::exception;
 
 /// One of them.
@@ -40,6 +41,7 @@ pub struct TcpHooks {
     this: Held,
     env: Held,
     allow_half_open: bool,
+    arrays: ByteArrays,
 }
 
 impl TcpHooks {
@@ -71,7 +73,7 @@ impl TcpHooks {
         let allow: Value = object.get("allowHalfOpen")?;
         let allow_half_open = allow.as_bool().unwrap_or(false);
         let (this, env) = (Held::new(tcp), Held::new(env.clone()));
-        Ok(Some(TcpHooks { functions, this, env, allow_half_open }))
+        Ok(Some(TcpHooks { functions, this, env, allow_half_open, arrays: ByteArrays::default() }))
     }
 
     pub(super) fn function(&self, hook: Hook) -> Option<&Held> {
@@ -84,6 +86,11 @@ impl TcpHooks {
 
     pub(super) fn env<'js>(&self, ctx: &Ctx<'js>) -> Value<'js> {
         self.env.get(ctx)
+    }
+
+    /// What `data` gets.
+    pub(super) fn arrays(&self) -> &ByteArrays {
+        &self.arrays
     }
 
     /// Whether our side stays open when the client's is ended.

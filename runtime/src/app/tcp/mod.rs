@@ -27,7 +27,7 @@ use crate::js::engine::{Engine, State};
 use crate::js::observe::{self, Observer};
 use crate::js::promise;
 use crate::js::thrown::Thrown;
-use crate::js::{exception, held, value};
+use crate::js::{exception, held};
 use crate::log::Kind;
 use crate::net::{ConnectionError, Ends};
 
@@ -152,7 +152,7 @@ impl HookedConnection {
     /// Bytes have come.
     pub fn data(&self, bytes: &Segments) {
         self.dispatch(Hook::Data, |ctx, conn| {
-            Ok([conn, value::uint8_array_of(ctx, bytes.len(), |put| bytes.each(put))?])
+            Ok([conn, self.hooks.arrays().array(ctx, bytes.len(), |put| bytes.each(put))?])
         });
     }
 
