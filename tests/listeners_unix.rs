@@ -72,7 +72,7 @@ both_backends! {
     fn a_socket_that_nobody_serves_is_replaced_and_nothing_else(io) {
         let path = socket_path();
         drop(UnixListener::bind(&path).expect("bind"));
-        let (app, server) = serve(io, &[], &path);
+        let (app, mut server) = serve(io, &[], &path);
         assert_eq!(Connection::open(server.place()).get("/").status, 200);
         // It is served now.
         let listen = format!("unix:{}", path.display());
@@ -80,8 +80,9 @@ both_backends! {
         let second = run_to_end(&words);
         assert!(second.code == Some(1) && second.stderr.contains("another program serves it"), "{second:?}");
         assert_eq!(Connection::open(server.place()).get("/").status, 200);
-        drop(server); // killed: the file is left behind
-        assert!(path.exists());
+        server.signal(Signal::KILL);
+        server.await_exit(SOON);
+        assert!(path.exists(), "who is killed takes no file away");
         std::fs::remove_file(&path).expect("remove");
         std::fs::write(&path, "precious").expect("write");
         let third = run_to_end(&words);

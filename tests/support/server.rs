@@ -188,6 +188,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Who is killed takes no file away.
+        for place in &self.places {
+            if let Place::Unix(path) = place {
+                let _ = std::fs::remove_file(path);
+            }
+        }
         if std::thread::panicking() {
             eprintln!("--- log of jsserve ({}):\n{}---", self.start_line, self.log.text());
         }
