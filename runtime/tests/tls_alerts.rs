@@ -18,6 +18,7 @@ on_both!(
     a_broken_handshake_gets_the_alert_for_it,
     a_hello_in_many_pieces_is_one,
     a_handshake_of_too_many_bytes_is_closed,
+    what_follows_a_handshake_at_once_is_no_part_of_it,
     plain_text_is_told_apart,
     a_client_that_goes_ends_its_handshake,
 );
@@ -57,6 +58,16 @@ fn server(authority: &Authority, limits: Limits) -> (SocketAddr, Ends) {
         }
     }));
     (addr, ends)
+}
+
+/// The next end of a connection.
+async fn told(ends: &Ends) -> String {
+    loop {
+        if let Some(end) = ends.borrow_mut().pop() {
+            return end;
+        }
+        io::sleep(std::time::Duration::from_millis(2)).await;
+    }
 }
 
 /// The record in which a client of rustls's begins.
@@ -175,8 +186,8 @@ async fn a_hello_in_many_pieces_is_one() {
         let head = join(thread).await;
         assert_eq!((head[0], head[5]), (22, 2), "a ServerHello");
     }
-    while ends.borrow().len() < 2 {
-        io::sleep(std::time::Duration::from_millis(2)).await;
+    for _ in 0..2 {
+        told(&ends).await;
     }
 }
 
@@ -191,7 +202,29 @@ async fn a_handshake_of_too_many_bytes_is_closed() {
     let socket = client(addr);
     let came = join(std::thread::spawn(move || answer(socket, records))).await;
     assert_eq!(came, b"");
-    assert_eq!(*ends.borrow(), ["the TLS handshake takes more than 4096 bytes"]);
+    assert_eq!(told(&ends).await, "the TLS handshake takes more than 4096 bytes");
+}
+
+async fn what_follows_a_handshake_at_once_is_no_part_of_it() {
+    let authority = Authority::new();
+    let limits = Limits { tls_handshake_bytes_max: 4096, ..Limits::default() };
+    let (addr, ends) = server(&authority, limits);
+    let name = "a.test".try_into().expect("a name");
+    let mut session = ClientConnection::new(Arc::new(authority.client(None)), name).expect("a session");
+    // It leaves with the last message of the handshake.
+    session.writer().write_all(&[b'x'; 30_000]).expect("room");
+    let mut socket = client(addr);
+    let thread = std::thread::spawn(move || {
+        while session.is_handshaking() || session.wants_write() {
+            // The server closes once it has accepted.
+            if session.complete_io(&mut socket).is_err() {
+                break;
+            }
+        }
+        socket
+    });
+    join(thread).await;
+    assert_eq!(told(&ends).await, "accepted");
 }
 
 async fn plain_text_is_told_apart() {
@@ -201,7 +234,7 @@ async fn plain_text_is_told_apart() {
     let request = b"GET / HTTP/1.1\r\n\r\n".to_vec();
     let came = join(std::thread::spawn(move || answer(socket, vec![request]))).await;
     assert_eq!(came, b"");
-    assert_eq!(*ends.borrow(), ["GET / HTTP/1.1\r\n\r\n"]);
+    assert_eq!(told(&ends).await, "GET / HTTP/1.1\r\n\r\n");
 }
 
 async fn a_client_that_goes_ends_its_handshake() {
@@ -216,10 +249,7 @@ async fn a_client_that_goes_ends_its_handshake() {
         let mut socket = client(addr);
         socket.write_all(&sent).expect("write");
         socket.shutdown(Shutdown::Write).expect("shutdown");
-        while ends.borrow().is_empty() {
-            io::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        assert_eq!(ends.take(), [end]);
+        assert_eq!(told(&ends).await, end);
         drop(socket);
     }
 }

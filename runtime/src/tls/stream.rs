@@ -95,16 +95,17 @@ impl TlsStream {
     /// certificate that a server has chosen. After an error the alert that tells the peer why is on its way.
     pub(super) async fn handshake(&self, received: Chunk, bytes_max: usize) -> io::Result<Option<Chosen>> {
         self.session.borrow_mut().begin(&mut self.records.borrow_mut());
-        let (mut left, mut next, mut chosen) = (bytes_max, Some(received), None);
+        let (mut count, mut next, mut chosen) = (0, Some(received), None);
         while self.session.borrow().state().is_handshaking() {
+            if count > bytes_max {
+                let text = format!("the TLS handshake takes more than {bytes_max} bytes");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
             let chunk = match next.take().filter(|chunk| !chunk.is_empty()) {
                 Some(chunk) => chunk,
                 None => self.recv_handshake().await?,
             };
-            left = left.checked_sub(chunk.len()).ok_or_else(|| {
-                let text = format!("the TLS handshake takes more than {bytes_max} bytes");
-                io::Error::new(io::ErrorKind::InvalidData, text)
-            })?;
+            count += chunk.len();
             let mut session = self.session.borrow_mut();
             session.receive(chunk, &mut self.records.borrow_mut());
             chosen = names::take_chosen().or(chosen);
