@@ -145,6 +145,14 @@ both_backends! {
             seen[worker(&path).to_digit(10).expect("a digit") as usize] += 1;
         }
         assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+        // Those that stay, too, as a proxy's do: a worker that is awake gets not all of them.
+        let mut held: Vec<Connection> = (0..64).map(|_| Connection::open(Place::Unix(path.clone()))).collect();
+        let mut seen = [0, 0];
+        for client in &mut held {
+            let number = client.get("/").text().chars().nth(1).and_then(|c| c.to_digit(10)).expect("a number");
+            seen[number as usize] += 1;
+        }
+        assert!(seen.iter().all(|count| *count >= 8), "{seen:?}");
     }
 
     // The kernel wakes one worker for a connection: it must not be one that never takes it.

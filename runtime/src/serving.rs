@@ -3,15 +3,20 @@
 //! Owns: a few words of text and a number in atomics, written on every request without a lock. Must not know:
 //! protocols; a torn read shows a torn text, nothing worse.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const WORDS: usize = 16;
+/// Connections more than the average that are no reason to leave one to others.
+const AHEAD: usize = 4;
 
 /// The start of a request line, or of what stands for one; and the number of connections.
 #[derive(Default)]
 pub struct Serving {
     words: [AtomicU64; WORDS],
     connections: AtomicUsize,
+    /// Those of all workers, where somebody wants to know.
+    of_all: Option<Arc<AtomicUsize>>,
 }
 
 /// `verb object`, cut to what fits, and its length.
@@ -51,9 +56,26 @@ impl Serving {
         }
     }
 
+    /// Of a worker whose connections count among those `of_all`.
+    pub fn among(of_all: Option<Arc<AtomicUsize>>) -> Serving {
+        Serving { of_all, ..Serving::default() }
+    }
+
     /// Notes how many connections are open.
     pub fn set_connections(&self, count: usize) {
-        self.connections.store(count, Ordering::Relaxed);
+        match &self.of_all {
+            None => self.connections.store(count, Ordering::Relaxed),
+            Some(all) => {
+                let before = self.connections.swap(count, Ordering::Relaxed);
+                all.fetch_add(count.wrapping_sub(before), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether it has some connections more than one of `workers` on the average.
+    pub fn is_ahead(&self, workers: usize) -> bool {
+        let all = self.of_all.as_ref().map(|all| all.load(Ordering::Relaxed));
+        all.is_some_and(|all| self.connections() > all / workers.max(1) + AHEAD)
     }
 
     /// How many are open.

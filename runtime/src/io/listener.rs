@@ -110,6 +110,11 @@ impl Listener {
         }
     }
 
+    /// Whether a connection wakes all workers that accept from the same socket.
+    pub fn wakes_all(&self) -> bool {
+        self.shared && matches!(self.backend, ListenerBackend::Epoll(_))
+    }
+
     /// Accepts no more until [`resume`](Self::resume): new connections wait in the kernel's
     /// backlog. What the ring has accepted already is still delivered.
     pub fn pause(&self) {

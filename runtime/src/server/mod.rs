@@ -9,6 +9,7 @@ mod watch;
 use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,8 @@ pub struct Server {
     /// Workers started so far.
     lives: u64,
     refused_routes: Arc<RefusedRoutes>,
+    /// Of all workers, counted where they accept from one socket.
+    connections: Option<Arc<AtomicUsize>>,
     watched: watch::Watched,
 }
 
@@ -127,6 +130,8 @@ impl Server {
         let tls = certificate::read(&config)?;
         let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
+        let shares = config.listen.iter().any(|listen| listen.address.ip().is_none());
+        let connections = shares.then(Arc::<AtomicUsize>::default);
         let mut server = Server {
             blueprint,
             protocols,
@@ -141,6 +146,7 @@ impl Server {
             seats_max,
             lives: 0,
             refused_routes: Arc::default(),
+            connections,
             watched: watch::Watched::default(),
             config,
         };
@@ -179,7 +185,8 @@ impl Server {
         self.lives += 1;
         let life = self.lives;
         let (control, orders) = unbounded();
-        let (bell, pulse, serving) = (Notifier::new(), Pulse::default(), Arc::<Serving>::default());
+        let (bell, pulse) = (Notifier::new(), Pulse::default());
+        let serving = Arc::new(Serving::among(self.connections.clone()));
         let engines = Engines::of(life);
         let sockets = row.iter().filter_map(KeptSocket::of).collect();
         let seed = Seed {

@@ -267,6 +267,9 @@ async fn stop(worker: &Rc<Worker>) {
 /// that a client's SYN is dropped, and comes again after seconds; a worker may be stuck for as long.
 const BACKLOG: i32 = 4096;
 
+/// How long a worker that is ahead of the others leaves connections to them.
+const LEFT_TO_OTHERS: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// What speaks on listeners of `scheme`.
 ///
 /// # Errors
@@ -293,6 +296,10 @@ async fn accept(worker: Rc<Worker>, listener: Listener, admission: Rc<Admission>
             worker.until(|w| !w.is_full() || w.is_draining()).await;
             listener.resume();
             continue;
+        }
+        if listener.wakes_all() && worker.serving.is_ahead(worker.config.workers) {
+            // The others were woken as well: who is awake already would get them all.
+            io::sleep(LEFT_TO_OTHERS).await;
         }
         let mut next = std::pin::pin!(listener.accept());
         let accepted = poll_fn(|cx| match worker.is_draining() {
