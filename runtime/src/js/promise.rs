@@ -160,7 +160,7 @@ impl Capability {
         };
         let plain = is_plain(&value);
         match held::call(ctx, function, None, &[value]) {
-            Ok(_) if fulfils => super::state::State::of(ctx).resting.keep(self.0, plain),
+            Ok(_) if fulfils && plain => super::state::State::of(ctx).resting.keep(self.0),
             Ok(_) => {}
             Err(_) => drop(ctx.catch()),
         }
