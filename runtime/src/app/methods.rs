@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(app(&[Method::Connect]).serving(Scheme::Http), None);
         assert_eq!(app(&[Method::Connect]).scheme(), Scheme::Tcp);
         assert!(app(&[]).is_empty());
-        let wanted = wanted(Scheme::Tcp);
-        assert_eq!(wanted, "tcp: { data(conn, bytes) } or connect(socket) or accept(fd, peer)");
+        let for_tcp = wanted(Scheme::Tcp);
+        assert_eq!(for_tcp, "tcp: { data(conn, bytes) } or connect(socket) or accept(fd, peer)");
         // A plain --port is for connections.
         let datagram = app(&[Method::Datagram]);
         assert_eq!((datagram, datagram.serving(Scheme::Udp)), (Methods::DATAGRAM, Some(Method::Datagram)));

@@ -283,7 +283,7 @@ mod tests {
             ("k-cert", good.as_bytes(), "a certificate, and no key", "swapped?"),
             ("k-encrypted", encrypted.as_bytes(), "the key is encrypted", "openssl pkey -in"),
             ("k-der", &der, "it is in DER, not in PEM", "openssl pkey -inform DER"),
-            ("k-odd", pem("PRIVATE KEY", b"x").as_bytes(), "a key that cannot be used", "openssl genpkey"),
+            ("k-odd", &pem("PRIVATE KEY", b"x").into_bytes(), "a key that cannot be used", "openssl genpkey"),
         ];
         for (name, text, what, remedy) in keys {
             let path = folder.write(name, text);
