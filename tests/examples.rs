@@ -25,8 +25,9 @@ fn every_example_has_a_test() {
         + include_str!("connect.rs")
         + include_str!("examples_hooks.rs")
         + include_str!("examples_pages.rs")
+        + include_str!("examples_proxies.rs")
         + include_str!("fetch_client.rs");
-    for folder in ["", "os/", "hono/"] {
+    for folder in ["", "os/", "hono/", "behind_nginx/"] {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {
             let name = entry.expect("entry").file_name().into_string().expect("name");
@@ -34,8 +35,8 @@ fn every_example_has_a_test() {
             let imported = ["os/http_files.js", "os/lines.js", "os/websocket.js", "hono/package.json"];
             let path = format!("{folder}{name}");
             names += 1;
-            let tested =
-                ["os", "hono", "node_modules"].contains(&name.as_str()) || imported.contains(&path.as_str());
+            let tested = ["os", "hono", "behind_nginx", "node_modules"].contains(&name.as_str())
+                || imported.contains(&path.as_str());
             assert!(tested || tests.contains(&format!("example(\"{path}\")")), "examples/{path} has no test");
         }
         assert!(names > 0);

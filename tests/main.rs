@@ -20,6 +20,7 @@ mod examples;
 mod examples_hooks;
 mod examples_http;
 mod examples_pages;
+mod examples_proxies;
 mod examples_repl;
 mod examples_tcp;
 mod examples_udp;

@@ -83,8 +83,9 @@ impl From<SocketAddr> for Place {
 impl Place {
     /// Of a word of a start line: `https://127.0.0.1:8443`, `unix:/run/app.sock`.
     pub fn of(word: &str) -> Option<Place> {
-        let unix = word.strip_prefix("tcp+").unwrap_or(word).strip_prefix("unix:");
-        if let Some(path) = unix.filter(|path| path.starts_with('/')) {
+        let unix =
+            word.split_once("unix:").filter(|(scheme, _)| ["", "tcp+", "https+", "tls+"].contains(scheme));
+        if let Some((_, path)) = unix.filter(|(_, path)| path.starts_with('/')) {
             return Some(Place::Unix(path.into()));
         }
         let (scheme, addr) = word.split_once("://")?;
@@ -93,7 +94,7 @@ impl Place {
     }
 }
 
-/// A certificate for `localhost`, `a.example` and 127.0.0.1, signed by itself.
+/// A certificate for `localhost`, `a.example`, `b.example` and 127.0.0.1, signed by itself.
 pub struct TestCertificate {
     pub certificate: PathBuf,
     pub key: PathBuf,
@@ -112,7 +113,7 @@ impl TestCertificate {
 pub fn certificate() -> &'static TestCertificate {
     static MADE: OnceLock<TestCertificate> = OnceLock::new();
     MADE.get_or_init(|| {
-        let names = ["localhost", "a.example", "127.0.0.1"].map(str::to_owned);
+        let names = ["localhost", "a.example", "b.example", "127.0.0.1"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let file = |name| folder.join(format!("{name}-{}.pem", std::process::id()));
