@@ -135,6 +135,11 @@ async fn a_broken_handshake_gets_the_alert_for_it() {
     // supported_versions of TLS 1.3 only, made into 1.4.
     let later = with(&hello13, &[0, 43, 0, 3, 2, 3, 4], &[0, 43, 0, 3, 2, 3, 5]);
     let old = with(&hello12, &[0, 43, 0, 3, 2, 3, 3], &[0, 43, 0, 3, 2, 3, 2]);
+    // As clients of those days said it: without any extension, so also without signature_algorithms.
+    let ancient = |minor: u8| {
+        let hello = [&[3, minor][..], &[7; 32], &[0, 0, 2, 0xc0, 0x13, 1, 0]].concat();
+        [&[22, 3, minor.min(1), 0, 4 + hello.len() as u8, 1, 0, 0, hello.len() as u8][..], &hello].concat()
+    };
     let empty_names = with(&hello13, &[0, 0, 0, 11, 0, 9, 0, 0, 6], &[0, 0, 0, 11, 0, 9, 0, 0, 0]);
     let cases: Vec<(&str, Vec<u8>, u8)> = vec![
         ("a record of an unknown type", vec![99, 3, 1, 0, 1, 0], UNEXPECTED_MESSAGE),
@@ -147,6 +152,10 @@ async fn a_broken_handshake_gets_the_alert_for_it() {
         ("no common suite of TLS 1.3", suites(&hello13), HANDSHAKE_FAILURE),
         ("a later version only", later, PROTOCOL_VERSION),
         ("an old version only", old, PROTOCOL_VERSION),
+        ("a hello of TLS 1.1", ancient(2), PROTOCOL_VERSION),
+        ("a hello of TLS 1.0", ancient(1), PROTOCOL_VERSION),
+        ("a hello of SSL 3", ancient(0), PROTOCOL_VERSION),
+        ("a hello of TLS 1.2 without signature_algorithms", ancient(3), HANDSHAKE_FAILURE),
         ("an empty name", empty_names, DECODE_ERROR),
         ("no common protocol", hello_of(foreign), NO_APPLICATION_PROTOCOL),
         ("an SSL 2 hello", vec![0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 16, 1, 0, 0x80], UNEXPECTED_MESSAGE),

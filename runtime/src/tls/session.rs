@@ -11,7 +11,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{CommonState, Error, InvalidMessage};
+use rustls::{CommonState, Error, InvalidMessage, PeerIncompatible};
 
 use crate::io::Chunk;
 
@@ -229,7 +229,7 @@ fn advance<S: Records>(
         if let Some(failure) = &input.failure {
             let begin = out.len();
             last_words(side, &mut records[used..], out);
-            correct(&mut out[begin..], failure);
+            correct(&mut out[begin..], failure, records);
             return used;
         }
         if waits {
@@ -254,20 +254,33 @@ fn last_words<S: Records>(side: &mut S, records: &mut [u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The alert that RFC 8446 (sections 5 and 5.1) has for some records, where rustls says decode_error; as long as alerts
-/// are not encrypted.
-fn correct(alert: &mut [u8], failure: &Error) {
+/// The alert that RFC 8446 has where rustls says another, as long as alerts are not encrypted: for some records
+/// (sections 5 and 5.1), and for the hello of an old version, which lacks more than the version (appendix D.2).
+fn correct(alert: &mut [u8], failure: &Error, received: &[u8]) {
     const DECODE_ERROR: u8 = 50;
-    let right = match failure {
-        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::InvalidEmptyPayload) => 10,
-        Error::InvalidMessage(InvalidMessage::MessageTooLarge) => 22,
+    const HANDSHAKE_FAILURE: u8 = 40;
+    let (wrong, right) = match failure {
+        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::InvalidEmptyPayload) => {
+            (DECODE_ERROR, 10)
+        }
+        Error::InvalidMessage(InvalidMessage::MessageTooLarge) => (DECODE_ERROR, 22),
+        Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)
+            if is_hello_of_old_version(received) =>
+        {
+            (HANDSHAKE_FAILURE, 70)
+        }
         _ => return,
     };
     if let [21, 3, _, 0, 2, 2, description] = alert
-        && *description == DECODE_ERROR
+        && *description == wrong
     {
         *description = right;
     }
+}
+
+/// Whether a record begins with a ClientHello whose legacy_version is below TLS 1.2 (RFC 8446 section 4.1.2).
+fn is_hello_of_old_version(records: &[u8]) -> bool {
+    matches!(records, [22, _, _, _, _, 1, _, _, _, 3, minor, ..] if *minor < 3)
 }
 
 fn write<D>(mut traffic: WriteTraffic<'_, D>, output: TlsOutput<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
