@@ -21,7 +21,7 @@ fn prints(words: &[&str], parts: &[&str]) {
 fn commands_tell_what_they_do() {
     prints(&["help"], &["--port", "Usage: jsserve"]);
     prints(&["version"], &["jsserve "]);
-    for command in ["repl", "types", "check", "help", "version"] {
+    for command in ["repl", "types", "ca", "check", "help", "version"] {
         let usage = format!("jsserve {}", if command == "repl" { "[flags] repl" } else { command });
         prints(&[command, "--help"], &["Usage:", &usage]);
         prints(&["help", command], &["Usage:", &usage]);

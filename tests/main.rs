@@ -65,6 +65,7 @@ mod signals;
 mod streaming;
 mod tcp_hooks;
 mod tls;
+mod tls_self_signed;
 mod types;
 mod typescript;
 mod typescript_emit;

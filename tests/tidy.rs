@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 23] = [
+const ROOMS: [(&str, u32); 24] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -48,6 +48,7 @@ const ROOMS: [(&str, u32); 23] = [
     ("config", 1),
     ("environment", 1),
     ("error", 1),
+    ("folders", 1),
     ("log", 1),
 ];
 

@@ -129,6 +129,17 @@ pub struct CertificateFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// A certificate for development, signed by an authority of this user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelfSigned {
+    /// Whom it is for, host names and addresses, beside localhost.
+    pub names: Vec<String>,
+    /// Whether clients show a certificate of their own.
+    pub client_auth: ClientAuth,
+    /// Who has signed the certificates of clients, in PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// Whether clients show a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
@@ -368,6 +379,8 @@ pub struct Config {
     pub forwarded_fields: ForwardedFields,
     /// Files of certificates, each with its key's.
     pub tls: Vec<CertificateFiles>,
+    /// Instead of files: a certificate for development.
+    pub self_signed: Option<SelfSigned>,
     /// Number of workers, one thread each; at least 1.
     pub workers: usize,
     /// The I/O backend.

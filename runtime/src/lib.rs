@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `address causes config environment error log source`
+//! 1 `address causes config environment error folders log source`
 
 pub mod address;
 pub mod app;
@@ -15,6 +15,7 @@ pub mod client;
 pub mod config;
 mod environment;
 pub mod error;
+mod folders;
 pub mod io;
 pub mod js;
 mod listeners;

@@ -29,6 +29,7 @@ fn config(files: &Files, main: &str) -> Config {
         trusted_proxies: Default::default(),
         forwarded_fields: Default::default(),
         tls: Vec::new(),
+        self_signed: None,
         workers: 1,
         io: IoChoice::Auto,
         dev: false,

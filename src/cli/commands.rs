@@ -1,4 +1,4 @@
-//! Commands that only print: help, version, and the help of each command.
+//! Commands that only print: help, version, the authority's file, and the help of each command.
 //!
 //! Owns: their texts. Must not know: what the commands do.
 
@@ -7,11 +7,12 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use runtime::error::{Error, ErrorKind, Result};
+use runtime::tls::Authority;
 
 use super::flags::Flags;
 
 /// The commands, and what each has to say of itself.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     (
         "check",
         "Loads an app as a worker would, without serving it, and says what it has: its handlers, its modules, how long \
@@ -39,6 +40,15 @@ At the prompt: .help tells its commands, .load FILE evaluates a file, Ctrl-D lea
 Usage: jsserve types > jsserve.d.ts
 ",
     ),
+    (
+        "ca",
+        "Prints the file of the certificate authority for development, which --tls-self-signed uses, and makes it where
+there is none yet.
+
+Usage: jsserve ca
+       curl --cacert $(jsserve ca) https://localhost:8443/
+",
+    ),
     ("version", "Prints name and version.\n\nUsage: jsserve version\n"),
     ("help", "Prints all flags, or what a command does.\n\nUsage: jsserve help [COMMAND]\n"),
 ];
@@ -57,7 +67,10 @@ pub fn answer(word: &str, rest: &[OsString]) -> Option<Result<String>> {
         ("help", []) => Some(Ok(Flags::command().render_long_help().to_string())),
         ("help", [command]) => Some(help_of(&command.to_string_lossy())),
         ("version", []) => Some(Ok(Flags::command().render_version())),
-        ("help" | "version" | "types", [other, ..]) => {
+        ("ca", []) => {
+            Some(Authority::open().map(|authority| format!("{}\n", authority.certificate.display())))
+        }
+        ("help" | "version" | "types" | "ca", [other, ..]) => {
             let text = format!("{word}: it has no argument {}", other.display());
             Some(Err(
                 Error::new(ErrorKind::Usage, text).remedy(format!("What it does: jsserve {word} --help"))
@@ -101,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_a_command_does_not_take_is_told_with_a_remedy() {
-        for line in ["version x", "types --frob", "help serve", "help a b"] {
+        for line in ["version x", "ca x", "types --frob", "help serve", "help a b"] {
             let error = told(line).expect("an answer").expect_err(line);
             assert!(error.kind() == ErrorKind::Usage && error.way_out().is_some(), "{line}: {error}");
         }

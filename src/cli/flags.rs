@@ -14,7 +14,7 @@ const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
        jsserve [flags] script.js [script arguments]
        jsserve [flags] -e EXPR | -p EXPR [script arguments]
        jsserve check [flags] app.js
-       jsserve repl | types | version | help [COMMAND]";
+       jsserve repl | types | ca | version | help [COMMAND]";
 
 const EXAMPLES: &str =
     "A module with a default export is an app: it is served. Everything else is a script: it runs once, and
@@ -228,6 +228,10 @@ pub struct TlsFlags {
     /// Key of the certificate, in PEM, in the order of the certificates [default: in the certificate's file]
     #[arg(long, value_name = "FILE")]
     pub tls_key: Vec<OsString>,
+
+    /// A certificate for development: an authority in ~/.cache/jsserve/ca signs it, which `jsserve ca` tells of
+    #[arg(long)]
+    pub tls_self_signed: bool,
 
     /// OCSP response in DER to send with the certificate, in the order of the certificates
     #[arg(long, value_name = "FILE")]
@@ -463,7 +467,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 8);
+        assert_eq!(switches.len(), 9);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

@@ -41,6 +41,7 @@ pub fn resolve(
     check_app(&app)?;
     let heap_from_cgroup =
         flags.javascript.heap_max.is_none() && limits.heap_bytes_max < Limits::default().heap_bytes_max;
+    let listen = listen(&flags.serving)?;
     Ok(Config {
         heap_from_cgroup,
         app,
@@ -48,7 +49,8 @@ pub fn resolve(
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
         file,
         env: variables.into_pairs(),
-        listen: listen(&flags.serving)?,
+        self_signed: tls::self_signed(&flags.tls, &flags.serving, &listen)?,
+        listen,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
@@ -442,6 +444,7 @@ mod tests {
             &["--tls-handshake-max", "1K", APP],
             &["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "k", APP],
             &["--tls-key", "k", APP],
+            &["--tls-self-signed", "--tls-cert", "a", APP],
             &["--tls-cert", "a", "--tls-client-auth", "request", APP],
             &["--ring-entries", "1", APP],
             &["--listen", "tcp://[::1]:2", "--listen", "http://[::1]:2", APP],

@@ -3,15 +3,16 @@
 //! Owns: which files belong together, what the flags say for tables that do not. Must not know: what is in the files.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use runtime::config::{self, CertificateFiles};
+use runtime::config::{self, CertificateFiles, Listen, SelfSigned};
 use runtime::error::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
-use super::flags::{ClientAuth, TlsFlags};
+use super::flags::{ClientAuth, Serving, TlsFlags};
 use super::places::{SettingsText, article};
 
 /// A table `[[tls]]`.
@@ -30,6 +31,15 @@ pub struct CertificateTable {
 /// `Usage` for files that belong to none, and for a rule that lacks its authority.
 pub fn certificates(flags: &TlsFlags, tables: &[CertificateTable]) -> Result<Vec<CertificateFiles>> {
     let (certs, keys, responses) = (&flags.tls_cert, &flags.tls_key, &flags.tls_ocsp);
+    if flags.tls_self_signed && !(certs.is_empty() && keys.is_empty() && tables.is_empty()) {
+        return Err(Error::of_flag(
+            "tls-self-signed",
+            "there are certificates already (--tls-cert, [[tls]])",
+        )
+        .remedy(
+            "Leave it out to serve with those; or leave them out for one that is made for development.",
+        ));
+    }
     if !keys.is_empty() && keys.len() != certs.len() {
         let text = format!("{} keys are given for {} certificates", keys.len(), certs.len());
         return Err(Error::of_flag("tls-key", text)
@@ -47,6 +57,49 @@ pub fn certificates(flags: &TlsFlags, tables: &[CertificateTable]) -> Result<Vec
         ..CertificateTable::default()
     });
     of_flags.chain(tables.iter().cloned()).map(|table| files(table, flags)).collect()
+}
+
+/// The certificate for development, if one is wanted; `listen` are the places that `serving` names.
+///
+/// # Errors
+/// `Usage` for a rule that lacks its authority.
+pub fn self_signed(flags: &TlsFlags, serving: &Serving, listen: &[Listen]) -> Result<Option<SelfSigned>> {
+    if !flags.tls_self_signed {
+        return Ok(None);
+    }
+    let rule = files(CertificateTable::default(), flags)?;
+    let mut names = Vec::new();
+    for listen in listen.iter().filter(|listen| listen.tls) {
+        match listen.address.ip().map(|addr| addr.ip()) {
+            // For all of this machine's: it is asked for by its name.
+            Some(ip) if ip.is_unspecified() => {
+                let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+                names.push(name.trim().to_ascii_lowercase());
+            }
+            Some(ip) => names.push(ip.to_string()),
+            None => {}
+        }
+    }
+    names.extend(serving.listen.iter().filter_map(|url| host_name(url)));
+    names.retain(|name| name.parse::<IpAddr>().is_ok() || is_host_name(name));
+    Ok(Some(SelfSigned { names, client_auth: rule.client_auth, client_ca: rule.client_ca }))
+}
+
+/// The host of a listener's URL that speaks TLS, as it stands there.
+fn host_name(url: &str) -> Option<String> {
+    let (_, place) = url.split_once("://").filter(|(name, _)| matches!(*name, "https" | "tls"))?;
+    let place = place.split(['?', '/']).next().unwrap_or(place);
+    place.rsplit_once(':').map(|(host, _)| host.to_ascii_lowercase())
+}
+
+/// Whether it is a name that a certificate can be for (RFC 1123 section 2.1).
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let edges = !label.starts_with('-') && !label.ends_with('-');
+        edges && (1..=63).contains(&label.len())
+    };
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    name.len() <= 253 && name.bytes().all(is_part) && name.split('.').all(is_label)
 }
 
 fn files(table: CertificateTable, flags: &TlsFlags) -> Result<CertificateFiles> {
@@ -155,6 +208,27 @@ mod tests {
         assert_eq!(pairs, [(Some("a"), Some("x")), (Some("b"), Some("y"))]);
         assert_eq!((found[0].ocsp.as_deref(), found[1].ocsp.as_deref()), (Some("o".as_ref()), None));
         assert_eq!(of(&["--tls-cert", "a"], &[]).expect("a certificate")[0].key.to_str(), Some("a"));
+    }
+
+    #[test]
+    fn a_certificate_for_development_is_for_the_listeners_hosts() {
+        let names = |words: &[&str]| {
+            let words = ["jsserve", "--tls-self-signed"].iter().chain(words).copied();
+            let flags = Flags::try_parse_from(words).expect("flags parse");
+            let listen =
+                flags.serving.listen.iter().flat_map(|url| crate::cli::address::from_url(url).expect(url));
+            let made = self_signed(&flags.tls, &flags.serving, &listen.collect::<Vec<_>>());
+            made.expect("a rule").expect("a certificate").names
+        };
+        assert_eq!(names(&["--listen", "http://127.0.0.7:1"]), [""; 0]);
+        let words = ["--listen", "https://127.0.0.2:1", "--listen", "tls://LOCALHOST:2?proxy"];
+        let found = names(&words);
+        assert!(
+            found.contains(&"127.0.0.2".to_owned()) && found.contains(&"localhost".to_owned()),
+            "{found:?}"
+        );
+        let found = names(&["--listen", "https://[::]:1"]);
+        assert!(found.iter().all(|name| !name.contains(':')), "{found:?}");
     }
 
     #[test]

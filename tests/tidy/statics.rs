@@ -45,6 +45,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "QUESTIONS",
         "for the time of one call that takes no argument",
     ),
+    ("runtime/src/folders.rs", "DRAFTS", "file names that no other thread has"),
     ("runtime/src/net/channel.rs", "SCRATCH", "a thread's buffer, between two uses of it"),
     (
         "runtime/src/source/cache.rs",

@@ -275,6 +275,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         env: Vec::new(),
         listen: vec![Listen::new(Scheme::Http, SocketAddr::from(([127, 0, 0, 1], 0)))],
         tls: Vec::new(),
+        self_signed: None,
         trusted_proxies: Default::default(),
         forwarded_fields: Default::default(),
         workers: 1,

@@ -26,7 +26,7 @@ use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
-use crate::tls::ServerTls;
+use crate::tls::{SelfSignedFiles, ServerTls};
 use crate::worker::{self, Control, Event, Protocols, Seed};
 
 /// How often the watch looks at the workers.
@@ -101,6 +101,7 @@ pub struct Server {
     refused: Option<String>,
     listeners: Listeners,
     tls: Option<Arc<ServerTls>>,
+    self_signed: Option<SelfSignedFiles>,
     /// When it last looked at their files.
     looked: Instant,
     workers: Vec<Handle>,
@@ -127,7 +128,7 @@ impl Server {
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
-        let tls = certificate::read(&config)?;
+        let (tls, self_signed) = certificate::read(&config)?;
         let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         let shares = config.listen.iter().any(|listen| listen.address.ip().is_none());
@@ -139,6 +140,7 @@ impl Server {
             refused,
             listeners,
             tls,
+            self_signed,
             looked: Instant::now(),
             workers: Vec::new(),
             events: unbounded(),
@@ -364,6 +366,9 @@ impl Server {
     /// Takes up certificates whose files have changed.
     fn look_at_certificates(&mut self) {
         let Some(tls) = self.tls.as_ref().filter(|_| self.looked.elapsed() >= LOOK) else { return };
+        if let Some(made) = &mut self.self_signed {
+            made.look();
+        }
         tls.look();
         self.looked = Instant::now();
     }

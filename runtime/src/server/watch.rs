@@ -351,6 +351,7 @@ mod tests {
             env: Vec::new(),
             listen: vec![Listen::new(Scheme::Tcp, SocketAddr::from(([127, 0, 0, 1], 0)))],
             tls: Vec::new(),
+            self_signed: None,
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

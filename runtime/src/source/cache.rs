@@ -14,6 +14,8 @@ use std::time::SystemTime;
 
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
+use crate::folders;
+
 /// Bytes of all entries that are kept when the folder is swept.
 const FOLDER_BYTES_MAX: u64 = 64 << 20;
 /// A larger entry is not stored.
@@ -93,11 +95,7 @@ impl Cache {
         if self.is_off || build().is_none() {
             return None;
         }
-        let found = self.folder.get_or_init(|| {
-            let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-            make_folder(&base.join("jsserve"))
-        });
+        let found = self.folder.get_or_init(|| make_folder(&folders::cache()?));
         found.as_deref()
     }
 

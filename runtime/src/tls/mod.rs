@@ -3,6 +3,7 @@
 //! Owns: the roots, read once a process, rustls's configuration, and its session over a stream. Must not
 //! know: what is spoken over it.
 
+mod authority;
 mod files;
 mod info;
 mod names;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
+pub use authority::{Authority, SelfSignedFiles};
 pub use info::TlsInfo;
 pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;
