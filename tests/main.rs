@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod acme;
 mod budgets;
 mod cache;
 mod check;

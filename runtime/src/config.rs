@@ -140,6 +140,25 @@ pub struct SelfSigned {
     pub client_ca: Option<PathBuf>,
 }
 
+/// A certificate that is ordered by ACME (RFC 8555).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The hosts that it is for, at least one, in lower case.
+    pub names: Vec<String>,
+    /// Whom the authority writes to.
+    pub email: Option<String>,
+    /// The URL of the authority's directory.
+    pub directory: String,
+    /// Whom TLS to the authority trusts, in PEM; the system's roots where there is none.
+    pub directory_ca: Option<PathBuf>,
+    /// From a failure to the next try, in milliseconds; twice as long with each further one.
+    pub retry_ms: u64,
+    /// Whether clients show a certificate of their own.
+    pub client_auth: ClientAuth,
+    /// Who has signed the certificates of clients, in PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// Whether clients show a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
@@ -381,6 +400,8 @@ pub struct Config {
     pub tls: Vec<CertificateFiles>,
     /// Instead of files: a certificate for development.
     pub self_signed: Option<SelfSigned>,
+    /// Beside files: a certificate that is ordered.
+    pub acme: Option<Acme>,
     /// Number of workers, one thread each; at least 1.
     pub workers: usize,
     /// The I/O backend.

@@ -15,6 +15,18 @@ pub fn cache() -> Option<PathBuf> {
     Some(base.join("jsserve"))
 }
 
+/// What is kept: `$STATE_DIRECTORY`, which systemd sets for a service (systemd.exec(5)), the first of several; else
+/// `$XDG_STATE_HOME/jsserve`, else `~/.local/state/jsserve`. None without a home.
+pub fn state() -> Option<PathBuf> {
+    let given = std::env::var_os("STATE_DIRECTORY");
+    let first = given.as_ref().and_then(|all| all.to_str()?.split(':').next());
+    if let Some(folder) = first.map(PathBuf::from).filter(|path| path.is_absolute()) {
+        return Some(folder);
+    }
+    let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(base.join("jsserve"))
+}
+
 fn absolute(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }

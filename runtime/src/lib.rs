@@ -2,11 +2,12 @@
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
 //! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
-//! 6 `modules`, what JavaScript imports
+//! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
 //! 1 `address causes config environment error folders log source`
 
+mod acme;
 pub mod address;
 pub mod app;
 mod causes;

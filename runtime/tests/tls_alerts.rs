@@ -36,7 +36,8 @@ type Ends = Rc<std::cell::RefCell<Vec<String>>>;
 /// A server that offers `x/1`.
 fn server(authority: &Authority, limits: Limits) -> (SocketAddr, Ends) {
     let folder = Folder::new();
-    let tls = ServerTls::read(&[authority.pair(&["a.test"]).files(&folder, "a")]).expect("certificates");
+    let tls =
+        ServerTls::read(&[authority.pair(&["a.test"]).files(&folder, "a")], None).expect("certificates");
     let acceptor = Rc::new(TlsAcceptor::new(tls, &[b"x/1"], &limits));
     let (listener, addr) = listen();
     let ends = Ends::default();

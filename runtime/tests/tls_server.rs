@@ -75,7 +75,7 @@ impl Echo {
 }
 
 fn read(files: &[CertificateFiles]) -> Arc<ServerTls> {
-    ServerTls::read(files).expect("certificates")
+    ServerTls::read(files, None).expect("certificates")
 }
 
 async fn a_certificate_is_chosen_by_name() {

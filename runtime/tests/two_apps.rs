@@ -30,6 +30,7 @@ fn config(files: &Files, main: &str) -> Config {
         forwarded_fields: Default::default(),
         tls: Vec::new(),
         self_signed: None,
+        acme: None,
         workers: 1,
         io: IoChoice::Auto,
         dev: false,

@@ -233,6 +233,31 @@ pub struct TlsFlags {
     #[arg(long)]
     pub tls_self_signed: bool,
 
+    /// Order a certificate for these hosts by ACME (RFC 8555), and renew it; with commas, or repeated
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    pub acme: Vec<String>,
+
+    /// Agree to the terms of service of the authority, on behalf of whom the hosts belong to
+    #[arg(long)]
+    pub acme_agree: bool,
+
+    /// Whom the authority writes to
+    #[arg(long, value_name = "ADDRESS")]
+    pub acme_email: Option<String>,
+
+    /// Directory of the authority; to try things out, Let's Encrypt has
+    /// https://acme-staging-v02.api.letsencrypt.org/directory
+    #[arg(long, value_name = "URL", default_value = "https://acme-v02.api.letsencrypt.org/directory")]
+    pub acme_directory: String,
+
+    /// Who has signed the certificate of the directory's own host, in PEM [default: whom the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub acme_ca: Option<OsString>,
+
+    /// From an order that fails to the next try; twice as long with each further one, up to 6 hours
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    pub acme_retry: Span,
+
     /// OCSP response in DER to send with the certificate, in the order of the certificates
     #[arg(long, value_name = "FILE")]
     pub tls_ocsp: Vec<OsString>,
@@ -467,7 +492,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 9);
+        assert_eq!(switches.len(), 10);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use runtime::config::{self, CertificateFiles, Listen, SelfSigned};
+use runtime::config::{self, Acme, CertificateFiles, Listen, SelfSigned};
 use runtime::error::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
@@ -31,10 +31,12 @@ pub struct CertificateTable {
 /// `Usage` for files that belong to none, and for a rule that lacks its authority.
 pub fn certificates(flags: &TlsFlags, tables: &[CertificateTable]) -> Result<Vec<CertificateFiles>> {
     let (certs, keys, responses) = (&flags.tls_cert, &flags.tls_key, &flags.tls_ocsp);
-    if flags.tls_self_signed && !(certs.is_empty() && keys.is_empty() && tables.is_empty()) {
+    if flags.tls_self_signed
+        && !(certs.is_empty() && keys.is_empty() && tables.is_empty() && flags.acme.is_empty())
+    {
         return Err(Error::of_flag(
             "tls-self-signed",
-            "there are certificates already (--tls-cert, [[tls]])",
+            "there are certificates already (--tls-cert, [[tls]], --acme)",
         )
         .remedy(
             "Leave it out to serve with those; or leave them out for one that is made for development.",
@@ -83,6 +85,46 @@ pub fn self_signed(flags: &TlsFlags, serving: &Serving, listen: &[Listen]) -> Re
     names.extend(serving.listen.iter().filter_map(|url| host_name(url)));
     names.retain(|name| name.parse::<IpAddr>().is_ok() || is_host_name(name));
     Ok(Some(SelfSigned { names, client_auth: rule.client_auth, client_ca: rule.client_ca }))
+}
+
+/// The certificate that is to be ordered, if there is one.
+///
+/// # Errors
+/// `Usage` for hosts that cannot have one, for terms that are not agreed to, a rule that lacks its authority.
+pub fn acme(flags: &TlsFlags) -> Result<Option<Acme>> {
+    let mut names: Vec<String> = Vec::new();
+    for name in flags.acme.iter().map(|name| name.trim().to_ascii_lowercase()) {
+        if !is_host_name(&name) || name.parse::<IpAddr>().is_ok() || !name.contains('.') {
+            return Err(Error::of_flag("acme", format!("{name:?} is no host that can have a certificate"))
+                .remedy("Write names of the DNS as example.org, in ASCII; a pattern needs a proof by DNS, which is not there."));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Ok(None);
+    }
+    if !flags.acme_agree {
+        let text = format!("the terms of service behind {} are not agreed to", flags.acme_directory);
+        return Err(Error::of_flag("acme", text).remedy("Read them, and say --acme-agree."));
+    }
+    if !flags.acme_directory.starts_with("https://") {
+        return Err(Error::of_flag("acme-directory", format!("{:?} is no https: URL", flags.acme_directory))
+            .remedy(
+                "Leave it out for Let's Encrypt, or write the URL of a directory (RFC 8555 section 7.1.1).",
+            ));
+    }
+    let rule = files(CertificateTable::default(), flags)?;
+    Ok(Some(Acme {
+        names,
+        email: flags.acme_email.clone(),
+        directory: flags.acme_directory.clone(),
+        directory_ca: flags.acme_ca.as_ref().map(PathBuf::from),
+        retry_ms: flags.acme_retry.0.max(1),
+        client_auth: rule.client_auth,
+        client_ca: rule.client_ca,
+    }))
 }
 
 /// The host of a listener's URL that speaks TLS, as it stands there.

@@ -7,6 +7,7 @@
     reason = "every test binary compiles the whole harness and uses its part"
 )]
 
+pub mod acme;
 pub mod browser;
 pub mod client;
 pub mod devtools;

@@ -45,6 +45,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     {
         return Err(refuse(peer, &STUCK));
     }
+    if let Some(challenges) = worker.challenges.as_ref().filter(|challenges| challenges.is_any())
+        && let Some(answer) = challenges.answer(target)
+    {
+        failure::say(peer.wire, 200, &answer);
+        return Err(Ending::Unread);
+    }
     if peer.wire.is_misdirected() {
         return Err(refuse(peer, &MISDIRECTED));
     }

@@ -48,6 +48,12 @@ pub fn answer(wire: &mut impl Wire, worker: &Worker, failure: &Failure, rest: Re
     write_whole(wire, failure.status, headers, &text, rest);
 }
 
+/// Answers with a text that is not the app's; nothing more is received of the client.
+#[cold]
+pub fn say(wire: &mut impl Wire, status: u16, text: &str) {
+    write_whole(wire, status, Fields::ContentType(Some(STATUS_TYPE)), text, RequestRest::Refused);
+}
+
 /// Answers with a status and its phrase.
 fn answer_status(wire: &mut impl Wire, status: u16, rest: RequestRest) {
     let text = format!("{status} {}\n", reason_phrase(status));

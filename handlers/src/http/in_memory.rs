@@ -276,6 +276,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         listen: vec![Listen::new(Scheme::Http, SocketAddr::from(([127, 0, 0, 1], 0)))],
         tls: Vec::new(),
         self_signed: None,
+        acme: None,
         trusted_proxies: Default::default(),
         forwarded_fields: Default::default(),
         workers: 1,
@@ -293,7 +294,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
     let worker = move || {
         io::run(Backend::Epoll, &IoOptions::default(), || async {
             let app = App::load(blueprint, 0, Engines::default()).await.expect("the app loads");
-            test(Worker::new(0, config, app, Arc::default(), Arc::default(), 1)).await;
+            test(Worker::new(0, config, app, Arc::default(), Arc::default(), None, 1)).await;
         })
         .expect("a worker");
     };

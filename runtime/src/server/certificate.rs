@@ -1,42 +1,94 @@
 //! The certificates of a server's TLS listeners.
 //!
-//! Owns: that no listener speaks TLS without one, and none is named in vain. Must not know: files, handshakes.
+//! Owns: that no listener speaks TLS without one, none is named in vain, and where they come from. Must not know:
+//! files, handshakes.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::acme::{Ordered, Orders, Way};
+use crate::config::{Config, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{SelfSignedFiles, ServerTls};
 
-/// The server's side of TLS, none where nobody listens for it; and the certificate for development, if that is used.
-///
-/// # Errors
-/// A listener speaks TLS and there is no certificate, or it cannot be read; there is one for nobody.
-pub(super) fn read(config: &Config) -> Result<(Option<Arc<ServerTls>>, Option<SelfSignedFiles>)> {
-    let Some(listen) = config.listen.iter().find(|listen| listen.tls) else {
-        return for_nobody(config).map_or(Ok((None, None)), Err);
-    };
-    if let Some(wanted) = &config.self_signed {
-        let made = SelfSignedFiles::prepare(wanted)?;
-        let tls = ServerTls::read(std::slice::from_ref(&made.files))?;
-        tracing::info!("{}", made.how_to_trust);
-        return Ok((Some(tls), Some(made)));
+/// The server's side of TLS, and who makes its certificates where they are not files of somebody else's.
+#[derive(Default)]
+pub(super) struct Certificates {
+    /// None where nobody listens for it.
+    pub(super) tls: Option<Arc<ServerTls>>,
+    self_signed: Option<SelfSignedFiles>,
+    ordered: Option<Ordered>,
+    orders: Option<Orders>,
+}
+
+impl Certificates {
+    /// Reads those of `config`.
+    ///
+    /// # Errors
+    /// A listener speaks TLS and there is no certificate, or it cannot be read; there is one for nobody.
+    pub(super) fn read(config: &Config) -> Result<Certificates> {
+        let Some(listen) = config.listen.iter().find(|listen| listen.tls) else {
+            return for_nobody(config).map_or(Ok(Certificates::default()), Err);
+        };
+        if let Some(wanted) = &config.self_signed {
+            let made = SelfSignedFiles::prepare(wanted)?;
+            let tls = ServerTls::read(std::slice::from_ref(&made.files), None)?;
+            tracing::info!("{}", made.how_to_trust);
+            return Ok(Certificates { tls: Some(tls), self_signed: Some(made), ..Certificates::default() });
+        }
+        let ordered = config.acme.as_ref().map(Ordered::prepare).transpose()?;
+        let files: Vec<_> = ordered.iter().map(Ordered::files).chain(config.tls.iter().cloned()).collect();
+        if files.is_empty() {
+            let text = format!("{} needs a certificate", listen.url());
+            return Err(Error::new(ErrorKind::Usage, text).remedy(
+                "Name its files with --tls-cert and --tls-key, or its host with --acme; for development \
+                 --tls-self-signed makes one.",
+            ));
+        }
+        let tls = ServerTls::read(&files, ordered.as_ref().map(Ordered::challenges))?;
+        Ok(Certificates { tls: Some(tls), ordered, ..Certificates::default() })
     }
-    if config.tls.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, format!("{} needs a certificate", listen.url())).remedy(
-            "Name its files with --tls-cert and --tls-key; for development --tls-self-signed makes one.",
-        ));
+
+    /// Orders what is to be ordered, now that the listeners answer.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn order(&mut self, listen: &[Listen]) -> Result<()> {
+        if let Some(ordered) = self.ordered.take() {
+            self.orders = Some(ordered.start(ways(listen))?);
+        }
+        Ok(())
     }
-    Ok((Some(ServerTls::read(&config.tls)?), None))
+
+    /// Takes up what has changed; to be called every second or so.
+    pub(super) fn look(&mut self) {
+        let Some(tls) = &self.tls else { return };
+        if let Some(made) = &mut self.self_signed {
+            made.look();
+        }
+        tls.look();
+    }
+}
+
+/// How an authority reaches the listeners, best first: it asks on port 80 by HTTP, on port 443 by TLS.
+fn ways(listen: &[Listen]) -> Vec<Way> {
+    let port = |listen: &Listen| listen.address.ip().map_or(0, |addr| addr.port());
+    let is_http = |listen: &Listen| !listen.tls && matches!(listen.scheme, Scheme::Auto | Scheme::Http);
+    let has_443 = listen.iter().any(|listen| listen.tls && port(listen) == 443);
+    match listen.iter().find(|listen| is_http(listen)) {
+        None => vec![Way::Tls],
+        Some(http) if has_443 && port(http) != 80 => vec![Way::Tls, Way::Http],
+        Some(_) => vec![Way::Http, Way::Tls],
+    }
 }
 
 /// The error of a certificate without a listener.
 fn for_nobody(config: &Config) -> Option<Error> {
-    let (flag, named) = match (&config.self_signed, config.tls.first()) {
-        (Some(_), _) => ("tls-self-signed", Path::new("")),
-        (None, Some(first)) => ("tls-cert", &*first.certificate),
-        (None, None) => return None,
+    let (flag, named) = match (&config.self_signed, &config.acme, config.tls.first()) {
+        (Some(_), ..) => ("tls-self-signed", Path::new("")),
+        (None, Some(acme), _) => ("acme", Path::new(&acme.names[0])),
+        (None, None, Some(first)) => ("tls-cert", &*first.certificate),
+        (None, None, None) => return None,
     };
     let separator = if named.as_os_str().is_empty() { "" } else { ": " };
     let text = format!("{}{separator}no listener speaks TLS", named.display());
@@ -44,4 +96,25 @@ fn for_nobody(config: &Config) -> Option<Error> {
         Error::of_flag(flag, text)
             .remedy("Name one that does: --listen https://HOST:PORT, or tls:// for raw streams."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn an_authority_is_led_to_the_ports_that_it_asks_on() {
+        let listener = |scheme, tls, port| {
+            let addr = SocketAddr::from(([127, 0, 0, 1], port));
+            Listen { tls, ..Listen::new(scheme, addr) }
+        };
+        let (http, https) =
+            (|port| listener(Scheme::Http, false, port), |port| listener(Scheme::Http, true, port));
+        assert_eq!(ways(&[https(443)]), [Way::Tls]);
+        assert_eq!(ways(&[https(443), http(80)]), [Way::Http, Way::Tls]);
+        assert_eq!(ways(&[https(443), http(8080)]), [Way::Tls, Way::Http]);
+        assert_eq!(ways(&[https(8443), http(8080)]), [Way::Http, Way::Tls]);
+        assert_eq!(ways(&[https(8443), listener(Scheme::Tcp, false, 80)]), [Way::Tls]);
+    }
 }

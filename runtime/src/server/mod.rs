@@ -26,8 +26,8 @@ use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
-use crate::tls::{SelfSignedFiles, ServerTls};
 use crate::worker::{self, Control, Event, Protocols, Seed};
+use certificate::Certificates;
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
@@ -100,8 +100,7 @@ pub struct Server {
     backend: Backend,
     refused: Option<String>,
     listeners: Listeners,
-    tls: Option<Arc<ServerTls>>,
-    self_signed: Option<SelfSignedFiles>,
+    certificates: Certificates,
     /// When it last looked at their files.
     looked: Instant,
     workers: Vec<Handle>,
@@ -128,7 +127,7 @@ impl Server {
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
-        let (tls, self_signed) = certificate::read(&config)?;
+        let certificates = Certificates::read(&config)?;
         let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         let shares = config.listen.iter().any(|listen| listen.address.ip().is_none());
@@ -139,8 +138,7 @@ impl Server {
             backend,
             refused,
             listeners,
-            tls,
-            self_signed,
+            certificates,
             looked: Instant::now(),
             workers: Vec::new(),
             events: unbounded(),
@@ -165,6 +163,7 @@ impl Server {
                 again.collect::<Result<_>>().and_then(|rows| server.open(rows))
             });
         }
+        let opened = opened.and_then(|()| server.certificates.order(&server.config.listen));
         match opened {
             Ok(()) => Ok(server),
             Err(error) => {
@@ -199,7 +198,7 @@ impl Server {
             backend,
             protocols: self.protocols.clone(),
             listeners: row,
-            tls: self.tls.clone(),
+            tls: self.certificates.tls.clone(),
             seats_max: self.seats_max,
             pulse: pulse.clone(),
             serving: serving.clone(),
@@ -365,11 +364,10 @@ impl Server {
 
     /// Takes up certificates whose files have changed.
     fn look_at_certificates(&mut self) {
-        let Some(tls) = self.tls.as_ref().filter(|_| self.looked.elapsed() >= LOOK) else { return };
-        if let Some(made) = &mut self.self_signed {
-            made.look();
+        if self.looked.elapsed() < LOOK {
+            return;
         }
-        tls.look();
+        self.certificates.look();
         self.looked = Instant::now();
     }
 

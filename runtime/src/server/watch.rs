@@ -352,6 +352,7 @@ mod tests {
             listen: vec![Listen::new(Scheme::Tcp, SocketAddr::from(([127, 0, 0, 1], 0)))],
             tls: Vec::new(),
             self_signed: None,
+            acme: None,
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

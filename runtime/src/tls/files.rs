@@ -119,8 +119,11 @@ fn read(flag: &str, path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The certificates of a file.
-fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+/// The certificates of a file in PEM, which `flag` names.
+///
+/// # Errors
+/// It cannot be read, or there are none in it.
+pub fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let text = read(flag, path)?;
     let found: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {

@@ -4,6 +4,7 @@
 //! know: what is spoken over it.
 
 mod authority;
+mod challenges;
 mod files;
 mod info;
 mod names;
@@ -21,6 +22,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 pub use authority::{Authority, SelfSignedFiles};
+pub use challenges::Challenges;
+pub use files::certificates;
 pub use info::TlsInfo;
 pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, NoServerSessionStorage, UnbufferedServerConnection};
 
+use super::challenges::Challenges;
 use super::files::{ClientTrust, Identity, refuse};
 use super::names::{Chooser, Identities};
 use super::provider;
@@ -24,6 +25,8 @@ use crate::io::{Chunk, Stream};
 /// All that workers need to answer handshakes; one value for all of them.
 pub struct ServerTls {
     files: Vec<CertificateFiles>,
+    /// Those of an ACME server, where certificates come from one.
+    challenges: Option<Arc<Challenges>>,
     /// The reading of the files that counts.
     current: Mutex<Arc<Reading>>,
     /// Goes up with each reading that comes to count.
@@ -107,12 +110,13 @@ impl ServerTls {
     ///
     /// # Errors
     /// A file is not there, or is wrong: with the flag that names it and what mends it.
-    pub fn read(files: &[CertificateFiles]) -> Result<Arc<ServerTls>> {
+    pub fn read(files: &[CertificateFiles], challenges: Option<Arc<Challenges>>) -> Result<Arc<ServerTls>> {
         // Before they are read: what changes in between is taken up later.
         let watched = FileWatch::new(files);
         let reading = Reading::read(files, None)?;
         Ok(Arc::new(ServerTls {
             files: files.to_vec(),
+            challenges,
             current: Mutex::new(Arc::new(reading)),
             version: AtomicU64::new(0),
             watched: Mutex::new(watched),
@@ -147,6 +151,11 @@ impl ServerTls {
         }
     }
 
+    /// The challenges of an ACME server that it answers, where certificates come from one.
+    pub fn challenges(&self) -> Option<&Arc<Challenges>> {
+        self.challenges.as_ref()
+    }
+
     fn current(&self) -> Arc<Reading> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -167,6 +176,15 @@ struct Offer {
     version: u64,
     reading: Arc<Reading>,
     configs: Vec<Arc<ServerConfig>>,
+}
+
+/// What a client asks for.
+#[derive(Default)]
+struct Hello {
+    /// In lower case.
+    name: Option<String>,
+    /// An ACME server that looks for an answer.
+    is_challenge: bool,
 }
 
 /// Why there is no TLS on a connection.
@@ -198,10 +216,17 @@ impl TlsAcceptor {
             return Err(Unaccepted::PlainText(stream, received.to_vec()));
         }
         let several = self.offer().configs.len() > 1;
-        let name = match several {
-            true => self.name(&stream, &mut received).await?,
-            false => None,
-        };
+        let challenges = self.tls.challenges.as_ref().filter(|challenges| challenges.is_any());
+        let mut name = None;
+        if several || challenges.is_some() {
+            let hello = self.hello(&stream, &mut received).await?;
+            if let Some(challenges) = challenges.filter(|_| hello.is_challenge)
+                && let Some(config) = hello.name.as_deref().and_then(|name| challenges.config(name))
+            {
+                return Err(self.answer_challenge(stream, received, config).await);
+            }
+            name = hello.name;
+        }
         let (config, identities) = {
             let offer = self.offer();
             let place = if several { offer.reading.config_for(name.as_deref()) } else { 0 };
@@ -222,6 +247,23 @@ impl TlsAcceptor {
         }
     }
 
+    /// Shows an ACME server what it asks for (RFC 8737 section 3): more than a handshake it does not want.
+    async fn answer_challenge(
+        &self,
+        stream: Stream,
+        received: Chunk,
+        config: Arc<ServerConfig>,
+    ) -> Unaccepted {
+        let session = match UnbufferedServerConnection::new(config) {
+            Ok(session) => session,
+            Err(error) => return Unaccepted::Failed(refused(error)),
+        };
+        let stream = TlsStream::new(stream, session.into());
+        let ended = stream.handshake(received, self.handshake_bytes_max).await;
+        stream.close_refused(&Linger::default()).await;
+        Unaccepted::Failed(ended.err().unwrap_or_else(|| io::Error::other("a challenge of ACME, answered")))
+    }
+
     fn offer(&self) -> std::cell::Ref<'_, Offer> {
         if self.tls.version.load(Ordering::Acquire) != self.offer.borrow().version {
             *self.offer.borrow_mut() = Offer::of(&self.tls, &self.protocols);
@@ -229,32 +271,31 @@ impl TlsAcceptor {
         self.offer.borrow()
     }
 
-    /// The name that the client asks for, where the configuration depends on it: its ClientHello is read twice then.
+    /// What the client asks for, where the configuration depends on it: its ClientHello is read twice then.
     /// What is no ClientHello is left to the configuration of the first certificate to refuse.
-    async fn name(
-        &self,
-        stream: &Stream,
-        received: &mut Chunk,
-    ) -> std::result::Result<Option<String>, Unaccepted> {
+    async fn hello(&self, stream: &Stream, received: &mut Chunk) -> std::result::Result<Hello, Unaccepted> {
         let (mut acceptor, mut seen) = (Acceptor::default(), 0);
         loop {
             let mut bytes = &received[seen..];
             seen = received.len();
             while !bytes.is_empty() {
                 if acceptor.read_tls(&mut bytes).is_err() {
-                    return Ok(None);
+                    return Ok(Hello::default());
                 }
                 match acceptor.accept() {
                     Ok(None) => {}
                     Ok(Some(accepted)) => {
-                        let name = accepted.client_hello().server_name().map(str::to_ascii_lowercase);
-                        return Ok(name);
+                        let hello = accepted.client_hello();
+                        return Ok(Hello {
+                            name: hello.server_name().map(str::to_ascii_lowercase),
+                            is_challenge: hello.alpn().is_some_and(Challenges::is_asked),
+                        });
                     }
-                    Err(_) => return Ok(None),
+                    Err(_) => return Ok(Hello::default()),
                 }
             }
             if seen > self.handshake_bytes_max {
-                return Ok(None);
+                return Ok(Hello::default());
             }
             // In memory of its own while we wait.
             received.append(&[]);

@@ -155,7 +155,8 @@ async fn serve(seed: Seed) -> Result<()> {
     };
     let app = app?;
     let methods = app.current().methods();
-    let worker = Worker::new(number, config, app, serving, refused, seats_max);
+    let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
+    let worker = Worker::new(number, config, app, serving, refused, challenges, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));
     loop {

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::io;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
+use crate::tls::Challenges;
 
 /// What the tasks of a worker share.
 pub struct Worker {
@@ -29,6 +30,8 @@ pub struct Worker {
     pub serving: Arc<Serving>,
     /// Routes that are refused for now.
     pub refused: Arc<RefusedRoutes>,
+    /// Challenges of an ACME server that are answered before the app is asked, where certificates come from one.
+    pub challenges: Option<Arc<Challenges>>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -45,6 +48,7 @@ impl Worker {
         app: Rc<App>,
         serving: Arc<Serving>,
         refused: Arc<RefusedRoutes>,
+        challenges: Option<Arc<Challenges>>,
         seats_max: usize,
     ) -> Rc<Worker> {
         Rc::new(Worker {
@@ -53,6 +57,7 @@ impl Worker {
             app,
             serving,
             refused,
+            challenges,
             draining: Cell::new(false),
             seats_max,
             seats: RefCell::default(),
