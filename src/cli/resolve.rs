@@ -447,6 +447,7 @@ mod tests {
             &["--tls-key", "k", APP],
             &["--tls-self-signed", "--tls-cert", "a", APP],
             &["--acme", "a.test", APP],
+            &["--acme-agree", APP],
             &["--acme", "*.a.test", "--acme-agree", APP],
             &["--acme", "127.0.0.1", "--acme-agree", APP],
             &["--acme", "a.test", "--acme-agree", "--acme-directory", "x", APP],
@@ -460,7 +461,6 @@ mod tests {
             &["--tcp", "x", APP],
             &["--proxy-protocol", APP],
             &["--trusted-proxies", "localhost", APP],
-            &["--tls-cert", "a.pem", APP],
             &[],
         ] {
             let error = config(words).expect_err("refused");

@@ -103,7 +103,9 @@ pub fn acme(flags: &TlsFlags) -> Result<Option<Acme>> {
         }
     }
     if names.is_empty() {
-        return Ok(None);
+        let given = flags.acme_agree || flags.acme_email.is_some() || flags.acme_ca.is_some();
+        let nothing = || Error::of_flag("acme", "no host is named").remedy("Write --acme example.org.");
+        return if given { Err(nothing()) } else { Ok(None) };
     }
     if !flags.acme_agree {
         let text = format!("the terms of service behind {} are not agreed to", flags.acme_directory);
@@ -279,9 +281,9 @@ mod tests {
         let tables = [table(None), table(Some(ClientAuth::None)), table(Some(ClientAuth::Request))];
         let found = of(&["--tls-client-ca", "ca"], &tables).expect("certificates");
         let rules: Vec<_> = found.iter().map(|it| it.client_auth).collect();
-        use config::ClientAuth::{None, Request, Require};
-        assert_eq!(rules, [Require, None, Request]);
-        assert_eq!(of(&[], &tables[..2]).expect("certificates")[0].client_auth, None);
+        use config::ClientAuth as Rule;
+        assert_eq!(rules, [Rule::Require, Rule::None, Rule::Request]);
+        assert_eq!(of(&[], &tables[..2]).expect("certificates")[0].client_auth, Rule::None);
         of(&[], &tables).expect_err("whose certificates are good?");
     }
 }
