@@ -137,7 +137,7 @@ both_backends! {
             ["--io", io, "--workers", "1", "--listen", "https://127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
         let server = Server::spawn(&flags, app.path());
         let mut client = Connection::open(server.addr());
-        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n".to_owned());
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
         let response = client.response("GET");
         assert_eq!(response.status, 400);
         assert!(response.text().contains("speaks HTTPS"), "{}", response.text());

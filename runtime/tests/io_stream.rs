@@ -139,7 +139,7 @@ async fn reset_comes_after_the_bytes() {
     let stream = listener.accept().await.expect("accept");
     assert_eq!(&*stream.recv().await.expect("recv"), b"last words");
     reset.send(()).expect("go");
-    let error = stream.recv().await.err().expect("a reset");
+    let error = stream.recv().await.expect_err("a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     join(client).await;
 }

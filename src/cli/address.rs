@@ -37,7 +37,7 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
         _ => return Err(refuse(&format!("{name} is not a protocol of a listener"))),
     };
     let mut all = match unix {
-        Some(_) => vec![Listen::new(scheme, unix_address(rest).map_err(|what| refuse(what))?)],
+        Some(_) => vec![Listen::new(scheme, unix_address(rest).map_err(&refuse)?)],
         None => {
             let (host, port) = host_and_port(rest).map_err(|what| refuse(&what))?;
             from_host("listen", host, port, scheme)?
@@ -73,7 +73,7 @@ fn unix_address(name: &str) -> std::result::Result<Address, &'static str> {
         _ => name,
     };
     match format!("unix:{name}").parse() {
-        Ok(address) if name != "" => Ok(address),
+        Ok(address) if !name.is_empty() => Ok(address),
         _ => Err("the path is missing"),
     }
 }

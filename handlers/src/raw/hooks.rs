@@ -59,18 +59,13 @@ async fn serve(connection: Connection) {
     // What is cut off is a reset, so that the client does not take what it has for all there is.
     let is_whole = is_half_closed || !connection.is_sending() && !hooked.has_output();
     let closing = hooked.close(ending);
-    match closing.report {
-        Some((Kind::Raw, text)) => {
-            if log::admits(Kind::Raw) {
-                error!(worker = worker.number, %peer, "{text}");
-            }
+    if let Some((kind, text)) = closing.report {
+        let is_limit = !matches!(kind, Kind::Raw);
+        if !is_limit && log::admits(kind) {
+            error!(worker = worker.number, %peer, "{text}");
+        } else if is_limit && let Some(more) = log::admits_limit(kind) {
+            warn!(worker = worker.number, %peer, "{text}{more}");
         }
-        Some((limit, text)) => {
-            if let Some(more) = log::admits_limit(limit) {
-                warn!(worker = worker.number, %peer, "{text}{more}");
-            }
-        }
-        None => {}
     }
     finish(connection, is_whole && closing.is_in_order).await;
 }

@@ -143,7 +143,7 @@ impl TlsStream {
         self.served.as_ref().is_some_and(|served| {
             let Chosen { identity, name, is_known } = &served.chosen;
             let is_asked_for = || name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host));
-            !(*is_known && is_asked_for()) && !served.identities.answers(*identity, host)
+            !(*is_known && is_asked_for() || served.identities.answers(*identity, host))
         })
     }
 

@@ -90,7 +90,7 @@ impl Slots {
             self.taken += 1;
             let (all, header) = (&*self.headers, &self.headers.headers[index]);
             let Some(peer) = wire::read_name(&all.names[index]) else { continue };
-            let local = match header.msg_hdr.msg_controllen as usize {
+            let local = match header.msg_hdr.msg_controllen {
                 0 => None,
                 length => wire::read_destination(&all.controls[index], length),
             };
