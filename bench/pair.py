@@ -3,7 +3,7 @@
 
 Every server runs pinned to one core for the whole call, the client to another; in each round every server is
 measured once, in an order that changes from round to round, after a round that warms up. The client is wrk over
-HTTP, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
+HTTP, with --handshakes `openssl s_time`, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
 tree used over the round (/proc/PID/task/*/schedstat, ns), 'user' the share of it that stat calls user time. Ratios
 are per round, against the best of the bases in that round; medians are printed, and the middle half of the ratios.
 """
@@ -16,6 +16,8 @@ options.add_argument("--secs", type=int, default=1, help="of one measurement")
 options.add_argument("--base", default="", help="names, with commas; the first server without")
 options.add_argument("--path", default="/", help="of HTTP requests")
 options.add_argument("--wrk-args", default="", help="more arguments of wrk")
+options.add_argument("--https", action="store_true", help="wrk speaks TLS")
+options.add_argument("--handshakes", default="", help="options of openssl s_time: a connection for each request")
 options.add_argument("--load", default="", help="the client of raw TCP, in place of wrk")
 options.add_argument("--udp", action="store_true", help="--load sends datagrams")
 options.add_argument("--bytes", type=int, default=64, help="of a message of --load")
@@ -72,7 +74,7 @@ def resident(pid):
 def http(port):
     """One round of wrk: requests, seconds, microseconds of the median and of 99 %, what went wrong."""
     command = ["wrk", "-t1", f"-c{given.conns}", f"-d{given.secs}s", "--latency", *shlex.split(given.wrk_args)]
-    ran = client([*command, f"http://127.0.0.1:{port}{given.path}"])
+    ran = client([*command, f"http{'s' * given.https}://127.0.0.1:{port}{given.path}"])
     done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s)", ran)
     if not done:
         raise SystemExit(f"port {port}: wrk says\n{ran}")
@@ -80,6 +82,14 @@ def http(port):
     wrong = re.search(r"Non-2xx.*|Socket errors.*", ran)
     seconds = float(done[2]) * UNIT_US[done[3]] / 1e6
     return int(done[1]), seconds, late.get("50", 0), late.get("99", 0), wrong[0] if wrong else ""
+
+
+def handshakes(port):
+    """One round of openssl s_time, in the same terms; it knows no times of a single one."""
+    command = ["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-www", given.path, "-time", str(given.secs)]
+    ran = client([*command, *shlex.split(given.handshakes)])
+    count, seconds = re.findall(r"(\d+) connections in (\d+) real seconds", ran)[-1]
+    return int(count), float(seconds), 0, 0, ""
 
 
 def raw(port):
@@ -98,7 +108,8 @@ def client(command):
 
 def measure(server, port):
     before = used(server.pid)
-    count, seconds, p50, p99, wrong = (raw if given.load else http)(port)
+    round_of = raw if given.load else handshakes if given.handshakes else http
+    count, seconds, p50, p99, wrong = round_of(port)
     after = used(server.pid)
     cpu = (after[0] - before[0]) / max(count, 1)
     user, system = after[1] - before[1], after[2] - before[2]
