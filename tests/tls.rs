@@ -88,12 +88,22 @@ fn get(
     client: &Arc<ClientConfig>,
     name: &'static str,
 ) -> std::io::Result<(String, CertificateDer<'static>)> {
+    get_host(addr, client, name, name)
+}
+
+/// The same, with a Host of its own.
+fn get_host(
+    addr: SocketAddr,
+    client: &Arc<ClientConfig>,
+    name: &'static str,
+    host: &str,
+) -> std::io::Result<(String, CertificateDer<'static>)> {
     let socket = TcpStream::connect(addr)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
     let server = ServerName::try_from(name).expect("a name");
     let session = ClientConnection::new(client.clone(), server).expect("a session");
     let mut stream = StreamOwned::new(session, socket);
-    write!(stream, "GET /x HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let shown = stream.conn.peer_certificates().expect("certificates")[0].clone();
@@ -126,6 +136,29 @@ both_backends! {
         assert!(json["certificate"]["bytes"].as_u64() > Some(100), "{json}");
         let (text, _) = get(server.addr(), &client, "a.test").expect("an answer");
         assert!(text.contains("\"certificate\":null"), "{text}");
+    }
+
+    // RFC 9110 section 7.4: a host that asks clients for certificates is not reached by leaving its name out.
+    fn who_names_no_host_to_tls_gets_no_host_that_asks_for_certificates(io) {
+        let app = app!(APP);
+        let (authority, clients) = (Authority::new("servers"), Authority::new("clients"));
+        authority.pair("a.test").write(folder(&app), "a");
+        authority.pair("b.test").write(folder(&app), "b");
+        std::fs::write(folder(&app).join("ca.pem"), clients.0.pem()).expect("write");
+        let settings = "listen = \"https://127.0.0.1:0\"\n[[tls]]\ncert = \"a.pem\"\nkey = \"a.key\"\n\
+            [[tls]]\ncert = \"b.pem\"\nkey = \"b.key\"\nclient-ca = \"ca.pem\"\nclient-auth = \"require\"\n";
+        std::fs::write(folder(&app).join("jsserve.toml"), settings).expect("write");
+        let server = Server::spawn(&["--io", io, "--workers", "1", "--listen", "https://127.0.0.1:0"], app.path());
+        let mut nameless = (*authority.client(None)).clone();
+        nameless.enable_sni = false;
+        let nameless = Arc::new(nameless);
+        for (host, status) in [("a.test", "200"), ("127.0.0.1", "200"), ("b.test", "421"), ("B.test.:443", "421")] {
+            let (text, _) = get_host(server.addr(), &nameless, "a.test", host).expect("an answer");
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {text}");
+        }
+        let client = authority.client(Some(&clients.pair("me.test")));
+        let (text, _) = get(server.addr(), &client, "b.test").expect("an answer");
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     }
 
     fn plain_http_on_the_port_is_told_so(io) {

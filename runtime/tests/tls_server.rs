@@ -26,7 +26,7 @@ on_both!(
     each_name_has_its_own_rule_for_clients,
     an_ocsp_response_is_shown_with_the_certificate,
     a_connection_says_what_was_agreed_on,
-    a_request_for_a_host_that_the_certificate_is_not_for_is_misdirected,
+    a_request_for_another_host_than_tls_was_asked_for_is_misdirected,
 );
 
 /// One worker's listener, and what its connections were.
@@ -330,30 +330,30 @@ async fn connected(files: &[CertificateFiles], client: Arc<ClientConfig>, name: 
     stream
 }
 
-async fn a_request_for_a_host_that_the_certificate_is_not_for_is_misdirected() {
+// RFC 9110 sections 7.4 and 15.5.20.
+async fn a_request_for_another_host_than_tls_was_asked_for_is_misdirected() {
     let (folder, authority, clients) = (Folder::new(), Authority::new(), Authority::new());
     let pair = |names: &[&str]| -> Pair { authority.pair(names) };
-    let first = pair(&["a.test", "*.b.test", "127.0.0.1", "::1"]).files(&folder, "1");
-    let second = pair(&["c.test", "own.b.test"]).files(&folder, "2");
-    let third = with_clients(pair(&["d.b.test"]).files(&folder, "3"), ClientAuth::Request, &clients, &folder);
+    let first = pair(&["a.test", "*.b.test", "127.0.0.1"]).files(&folder, "1");
+    let second = pair(&["c.test"]).files(&folder, "2");
+    let third =
+        with_clients(pair(&["d.b.test", "::1"]).files(&folder, "3"), ClientAuth::Request, &clients, &folder);
     let files = [first, second, third];
     let client = without_tickets(authority.client(None));
-    let right = ["a.test", "A.test", "a.test.", "x.b.test", "127.0.0.1", "[::1]", "[0:0::1]", "own.b.test"];
-    for name in ["a.test", "127.0.0.1"] {
-        let stream = connected(&files, client.clone(), name).await;
-        for host in right {
-            assert!(!stream.is_misdirected(host), "{host} on {name}");
-        }
-        // Others, other patterns, and a name for which clients are asked for more.
-        for host in ["c.test", "unknown.test", "b.test", "x.y.b.test", "127.0.0.2", "", "d.b.test"] {
-            assert!(stream.is_misdirected(host), "{host} on {name}");
-        }
+    let stream = connected(&files, client.clone(), "a.test").await;
+    // HTTP/1.0 without Host names nobody.
+    for right in ["a.test", "A.test", "a.test.", "a.test:8443", ""] {
+        assert!(!stream.is_misdirected(right), "{right}");
     }
-    let stream = connected(&files, client.clone(), "c.test").await;
-    assert!(!stream.is_misdirected("c.test") && !stream.is_misdirected("own.b.test"));
-    assert!(stream.is_misdirected("a.test") && stream.is_misdirected("x.b.test"));
-    // The first certificate is shown to who asks for none of them, and is not for that host.
-    let client = without_tickets(authority.trusting_client().0);
-    let stream = connected(&files, client, "unknown.test").await;
-    assert!(stream.is_misdirected("unknown.test") && !stream.is_misdirected("a.test"));
+    for wrong in ["b.test", "c.test", "x.b.test", "127.0.0.1", "[::1]:443", "a.test.evil"] {
+        assert!(stream.is_misdirected(wrong), "{wrong}");
+    }
+    // An address is no name for SNI: who comes by one may ask for all that wants no more of clients.
+    let stream = connected(&files, client.clone(), "127.0.0.1").await;
+    for right in ["a.test", "c.test:1", "x.b.test", "127.0.0.1:8443", "[::2]", "unknown.test", ""] {
+        assert!(!stream.is_misdirected(right), "{right}");
+    }
+    for wrong in ["d.b.test", "D.b.test.:443", "[::1]", "[0:0::1]:443"] {
+        assert!(stream.is_misdirected(wrong), "{wrong}");
+    }
 }

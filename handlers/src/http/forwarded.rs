@@ -82,17 +82,6 @@ impl Head for Readdressed {
     }
 }
 
-/// Whether a request for `authority` came over TLS for another host, `sni` (RFC 9110 sections 7.4 and 15.5.20).
-pub fn is_misdirected(sni: Option<&str>, authority: &str) -> bool {
-    let host = match authority.rfind([':', ']']) {
-        Some(at) if authority[at..].starts_with(':') => &authority[..at],
-        _ => authority,
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    !host.is_empty()
-        && sni.is_some_and(|sni| !sni.strip_suffix('.').unwrap_or(sni).eq_ignore_ascii_case(host))
-}
-
 /// The client's address, and the place of the hop that names it: the first from the right that is no trusted proxy.
 /// Where a hop hides who asked it, that is as far as we see.
 fn client(trusted: &TrustedProxies, peer: &Address, hops: &[Hop]) -> (Address, usize) {

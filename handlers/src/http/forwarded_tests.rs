@@ -185,21 +185,3 @@ fn a_malformed_forwarded_says_nothing() {
         assert_eq!(by_forwarded(&[value]), ("10.0.0.1:1".to_owned(), None, None), "{value}");
     }
 }
-
-// RFC 9110 section 15.5.20.
-#[test]
-fn a_request_for_another_host_than_the_connection_is_misdirected() {
-    for (sni, authority, misdirected) in [
-        (Some("a.example"), "a.example", false),
-        (Some("a.example"), "A.example:8443", false),
-        (Some("a.example"), "a.example.", false),
-        (Some("a.example"), "b.example", true),
-        (Some("a.example"), "[::1]:443", true),
-        (Some("a.example"), "127.0.0.1", true),
-        // HTTP/1.0 without Host names nobody.
-        (Some("a.example"), "", false),
-        (None, "anything", false),
-    ] {
-        assert_eq!(is_misdirected(sni, authority), misdirected, "{sni:?} {authority}");
-    }
-}

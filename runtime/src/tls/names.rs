@@ -31,8 +31,6 @@ pub(super) struct Chosen {
     pub(super) identity: usize,
     /// The name asked for, in lower case.
     pub(super) name: Option<Box<str>>,
-    /// The certificate is for that name.
-    pub(super) is_known: bool,
 }
 
 thread_local! {
@@ -78,26 +76,15 @@ impl Identities {
         name.and_then(|name| self.of(name)).unwrap_or(&self.first)[0]
     }
 
-    /// Whether a request for `host` may be answered on a connection with the certificate at `place` (RFC 9110
-    /// section 7.4): it is for that host, and no other certificate that asks clients for something else is.
-    pub(super) fn answers(&self, place: usize, host: &str) -> bool {
-        let identity = &self.all[place];
-        if names(identity).next().is_none() {
-            // It does not say what it is for.
-            return true;
-        }
+    /// Whether clients that name `host` (a name, or an address with or without brackets) are asked for the same
+    /// certificates as those on a connection with the certificate at `place`.
+    pub(super) fn asks_the_same(&self, place: usize, host: &str) -> bool {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_string());
-        let Some(places) = self.of(address.as_deref().unwrap_or(&host)) else { return false };
-        places.contains(&place) || is_for(identity, &host) && self.all[places[0]].trust == identity.trust
+        let name = address.unwrap_or_else(|| host.to_ascii_lowercase());
+        let other = self.place_of(Some(&name));
+        other == place || self.all[other].trust == self.all[place].trust
     }
-}
-
-/// Whether a pattern among its names takes `host`, for which another certificate is made.
-fn is_for(identity: &Identity, host: &str) -> bool {
-    let Some((_, domain)) = host.split_once('.') else { return false };
-    names(identity).any(|name| name.strip_prefix("*.") == Some(domain))
 }
 
 /// The names of an identity as the index has them.
@@ -122,9 +109,7 @@ impl ResolvesServerCert for Chooser {
         // Of certificates for one name, the first whose signatures the client can check.
         let fits = |place: &&usize| self.0.all[**place].key.key.choose_scheme(schemes).is_some();
         let place = *candidates.iter().find(fits).or(candidates.first())?;
-        let chosen =
-            Chosen { identity: place, name: name.map(String::into_boxed_str), is_known: known.is_some() };
-        CHOSEN.set(Some(chosen));
+        CHOSEN.set(Some(Chosen { identity: place, name: name.map(String::into_boxed_str) }));
         Some(self.0.all[place].key.clone())
     }
 }

@@ -137,14 +137,22 @@ impl TlsStream {
         self.served = served;
     }
 
-    /// Whether a request for `host` is not to be answered here: the certificate that was shown is not for that host
-    /// (421, RFC 9110 sections 7.4 and 15.5.20). `host` stands without a port.
-    pub fn is_misdirected(&self, host: &str) -> bool {
-        self.served.as_ref().is_some_and(|served| {
-            let Chosen { identity, name, is_known } = &served.chosen;
-            let is_asked_for = || name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host));
-            !(*is_known && is_asked_for() || served.identities.answers(*identity, host))
-        })
+    /// Whether a request for `authority` (a host, with or without a port) is not to be answered here (421, RFC 9110
+    /// sections 7.4 and 15.5.20): the client asked TLS for another name; or for none, and that host asks clients for
+    /// other certificates than this connection was let in with.
+    pub fn is_misdirected(&self, authority: &str) -> bool {
+        let host = match authority.rfind([':', ']']) {
+            Some(at) if authority[at..].starts_with(':') => &authority[..at],
+            _ => authority,
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let Some(Served { identities, chosen }) = self.served.as_ref().filter(|_| !host.is_empty()) else {
+            return false;
+        };
+        match &chosen.name {
+            Some(name) => !name.eq_ignore_ascii_case(host),
+            None => !identities.asks_the_same(chosen.identity, host),
+        }
     }
 
     /// What both sides agreed on.

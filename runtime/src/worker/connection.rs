@@ -109,6 +109,15 @@ impl Connection {
         self.ends().tls.as_ref()
     }
 
+    /// Whether a request for `authority` is for another server than this connection: see
+    /// [`TlsStream::is_misdirected`](crate::tls::TlsStream::is_misdirected).
+    pub fn is_misdirected(&self, authority: &str) -> bool {
+        match &self.transport {
+            Transport::Plain(_) => false,
+            Transport::Tls(stream) => stream.is_misdirected(authority),
+        }
+    }
+
     /// Says whether a request is in the middle, from its first byte to the last of its answer. A drain ends a
     /// connection at once that is not busy; should its worker end, a busy one ends with a reset.
     pub fn set_busy(&self, busy: bool) {

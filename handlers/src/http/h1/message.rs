@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use runtime::app::fetch::{BodyError, Head, Reply};
 use runtime::worker::{Connection, Ends, Stopped};
 
-use super::super::forwarded::{self, ForwardedRequest};
+use super::super::forwarded::ForwardedRequest;
 use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::buffered::BufferedConnection;
@@ -167,12 +167,7 @@ impl Wire for Message<'_> {
 
     fn is_misdirected(&self) -> bool {
         // A trusted proxy may name itself to TLS as it likes.
-        self.origin.is_none()
-            && self
-                .buffered
-                .connection
-                .tls()
-                .is_some_and(|tls| forwarded::is_misdirected(tls.sni.as_deref(), self.head.authority()))
+        self.origin.is_none() && self.buffered.connection.is_misdirected(self.head.authority())
     }
 
     fn ends(&self) -> Rc<Ends> {
