@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    self, App, ClosedPort, Connection, SOON, Script, Server, accept, dial, eventually, example, pattern,
+    self, App, ClosedPort, Connection, SOON, Script, Server, accept, dial, eventually, example, fill, pattern,
 };
 use rustix::process::Signal;
 
@@ -189,17 +189,7 @@ both_backends! {
         let server = proxy(io, target.local_addr().expect("address"));
         let mut stream = dial(server.addr());
         let _silent = accept(&target); // and reads nothing
-        stream.set_nonblocking(true).expect("non-blocking");
-        let (block, mut taken, mut quiet) = (pattern(64 << 10), 0_usize, Instant::now());
-        while quiet.elapsed() < Duration::from_millis(300) {
-            match stream.write(&block) {
-                Ok(bytes) => {
-                    (taken, quiet) = (taken + bytes, Instant::now());
-                    assert!(taken < 64 << 20, "the proxy takes everything");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
+        fill(&mut stream);
     }
 
     fn a_handler_gets_socket_env_and_ctx(io) {

@@ -5,9 +5,9 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{self, Server, dial, example, pattern};
+use crate::support::{self, Server, dial, example, fill, pattern, there_and_back};
 
 fn redis(io: &str) -> Server {
     Server::spawn(&["--io", io, "--workers", "2"], &example("redis.js"))
@@ -48,35 +48,15 @@ fn output(program: &str, server: &Server, words: &[&str]) -> String {
 both_backends! {
     fn the_echo_by_hooks_sends_back_what_it_receives(io) {
         let server = Server::spawn(&["--io", io, "--workers", "2"], &example("echo_hooks.js"));
-        let (mut stream, bytes) = (dial(server.addr()), pattern(3_000_000));
-        let back = std::thread::scope(|scope| {
-            let mut writer = stream.try_clone().expect("clone");
-            let bytes = &bytes;
-            scope.spawn(move || {
-                writer.write_all(bytes).expect("send");
-                writer.shutdown(Shutdown::Write).expect("shutdown");
-            });
-            let mut back = Vec::new();
-            stream.read_to_end(&mut back).expect("read");
-            back
-        });
+        let (stream, bytes) = (dial(server.addr()), pattern(3_000_000));
+        let back = there_and_back(stream, &bytes);
         assert!(back == bytes, "the bytes changed");
     }
 
     fn the_echo_by_hooks_holds_back_who_does_not_read(io) {
         let server = Server::spawn(&["--io", io, "--workers", "1"], &example("echo_hooks.js"));
         let mut stream = dial(server.addr());
-        stream.set_nonblocking(true).expect("non-blocking");
-        let (block, mut taken, mut quiet) = (pattern(64 << 10), 0_usize, Instant::now());
-        while quiet.elapsed() < Duration::from_millis(300) {
-            match stream.write(&block) {
-                Ok(bytes) => {
-                    (taken, quiet) = (taken + bytes, Instant::now());
-                    assert!(taken < 64 << 20, "it takes everything");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
+        let taken = fill(&mut stream);
         let mut back = 0;
         let mut buffer = vec![0; 1 << 20];
         stream.set_nonblocking(false).expect("blocking");

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, App, Connection, SOON, Server, dial, eventually, pattern};
+use crate::support::{self, App, Connection, SOON, Server, dial, eventually, fill, pattern, there_and_back};
 use rustix::process::Signal;
 
 /// What comes to the end of the stream; the error is a reset.
@@ -130,18 +130,8 @@ both_backends! {
         let server = Server::spawn(&["--io", io, "--workers", "2"], app.path());
         assert!(server.start_line().contains("tcp://"), "{}", server.start_line());
         for length in [0, 1, 64, 4096, 4097, 100_000, 3_000_000] {
-            let (mut stream, bytes) = (dial(server.addr()), pattern(length));
-            let back = std::thread::scope(|scope| {
-                let mut writer = stream.try_clone().expect("clone");
-                let bytes = &bytes;
-                scope.spawn(move || {
-                    writer.write_all(bytes).expect("send");
-                    writer.shutdown(Shutdown::Write).expect("shutdown");
-                });
-                let mut back = Vec::new();
-                stream.read_to_end(&mut back).expect("read");
-                back
-            });
+            let (stream, bytes) = (dial(server.addr()), pattern(length));
+            let back = there_and_back(stream, &bytes);
             assert!(back == bytes, "{length} bytes changed");
         }
     }
@@ -287,17 +277,7 @@ both_backends! {
         let app = app!("export default { tcp: { open(conn) { conn.pause(); } } };");
         let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
         let mut stream = dial(server.addr());
-        stream.set_nonblocking(true).expect("non-blocking");
-        let (block, mut taken, mut quiet) = (pattern(64 << 10), 0_usize, Instant::now());
-        while quiet.elapsed() < Duration::from_millis(300) {
-            match stream.write(&block) {
-                Ok(bytes) => {
-                    (taken, quiet) = (taken + bytes, Instant::now());
-                    assert!(taken < 64 << 20, "it takes everything");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
+        fill(&mut stream);
     }
 
     fn bytes_that_an_app_keeps_stay_as_they_were(io) {

@@ -1,14 +1,14 @@
 //! A plain blocking client: writes literal bytes, reads responses or whatever comes.
 //!
-//! Owns: one connection with timeouts. Must not know: how a request is built beyond `get`.
+//! Owns: one connection with timeouts, bytes there and back on a raw one. Must not know: how a request is built beyond `get`.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::SOON;
 use super::response::{Parsed, Response, parse};
 use super::way::{ClientStream, Place};
+use super::{SOON, pattern};
 
 /// A connection to a server.
 pub struct Connection {
@@ -172,4 +172,37 @@ pub fn dial(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).expect("connect");
     stream.set_read_timeout(Some(SOON)).expect("timeout");
     stream
+}
+
+/// What comes back of `bytes` until the server's end, while they are sent and ended by a FIN.
+pub fn there_and_back(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
+    std::thread::scope(|scope| {
+        let mut writer = stream.try_clone().expect("clone");
+        scope.spawn(move || {
+            writer.write_all(bytes).expect("send");
+            writer.shutdown(Shutdown::Write).expect("shutdown");
+        });
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).expect("read");
+        back
+    })
+}
+
+/// Sends a pattern until the server takes no more; how many bytes that is. The stream does not block afterwards.
+///
+/// # Panics
+/// It takes everything.
+pub fn fill(stream: &mut TcpStream) -> usize {
+    stream.set_nonblocking(true).expect("non-blocking");
+    let (block, mut taken, mut quiet) = (pattern(64 << 10), 0, Instant::now());
+    while quiet.elapsed() < Duration::from_millis(300) {
+        match stream.write(&block) {
+            Ok(bytes) => {
+                (taken, quiet) = (taken + bytes, Instant::now());
+                assert!(taken < 64 << 20, "it takes everything");
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    taken
 }

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use browser::browser;
-pub use client::{Connection, dial, get, raw};
+pub use client::{Connection, dial, fill, get, raw, there_and_back};
 pub use devtools::Page;
 pub use response::Response;
 pub use script::Script;
