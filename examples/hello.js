@@ -4,8 +4,8 @@
  *   jsserve examples/hello.js --port 8080
  *   curl -i http://127.0.0.1:8080/
  *
- *   jsserve examples/hello.js --listen https://127.0.0.1:8443 --tls-cert fullchain.pem --tls-key privkey.pem
- *   curl -i --cacert authority.pem https://localhost:8443/
+ *   jsserve examples/hello.js --listen https://localhost:8443 --tls-self-signed
+ *   curl -i --cacert $(jsserve ca) https://localhost:8443/
  */
 // @ts-check
 
