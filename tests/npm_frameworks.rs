@@ -345,12 +345,14 @@ fn graphql_yoga() {
 fn react_streams_its_pages() {
     let source = "import { Suspense, use, useId } from 'react';
         import { renderToReadableStream, renderToString } from 'react-dom/server';
-        const later = (ms) => new Promise((done) => setTimeout(done, ms, 'late'));
         function Late({ text }) { return <b>{use(text)}</b> }
         function Page({ text }) { return <html><body><p id={useId()}>{'<'}</p><Suspense fallback={<i>wait</i>}><Late text={text} /></Suspense></body></html> }
         export default { async fetch(request: Request) {
             if (request.url.endsWith('/string')) return new Response(renderToString(<p className='a' style={{ marginTop: 4 }}>&amp;</p>));
-            const page = await renderToReadableStream(<Page text={later(20)} />);
+            const { promise, resolve } = Promise.withResolvers();
+            // There is a page to be sent before the rest is known, however slow the machine is.
+            const page = await renderToReadableStream(<Page text={promise} />);
+            setTimeout(resolve, 20, 'late');
             return new Response(page, { headers: { 'content-type': 'text/html' } });
         } };";
     let config = r#"{ "compilerOptions": { "jsx": "react-jsx" } }"#;
