@@ -37,7 +37,7 @@ both_backends! {
         }
         // What breaks the rules is no limit's doing.
         crate::support::raw(server.addr(), "GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
-        assert!(!server.log().contains("400"), "{}", server.log());
+        assert!(!server.log().contains("WARN 400"), "{}", server.log());
     }
 
     fn a_limit_says_so_once_a_second_and_counts(io) {
