@@ -3,7 +3,7 @@
 
 Every server runs pinned to one core for the whole call, the client to another; in each round every server is
 measured once, in an order that changes from round to round, after a round that warms up. The client is wrk over
-HTTP, with --handshakes `openssl s_time`, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
+HTTP, with --h2 h2load, with --handshakes `openssl s_time`, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
 tree used over the round (/proc/PID/task/*/schedstat, ns), 'user' the share of it that stat calls user time. Ratios
 are per round, against the best of the bases in that round; medians are printed, and the middle half of the ratios.
 """
@@ -20,6 +20,9 @@ options.add_argument("--https", action="store_true", help="wrk speaks TLS")
 options.add_argument("--handshakes", default="", help="options of openssl s_time: a connection for each request")
 options.add_argument("--load", default="", help="the client of raw TCP, in place of wrk")
 options.add_argument("--udp", action="store_true", help="--load sends datagrams")
+options.add_argument("--ws", action="store_true", help="--load sends frames of WebSocket")
+options.add_argument("--topic", action="store_true", help="--load sends one message to all connections")
+options.add_argument("--h2", default="", help="options of h2load, in place of wrk")
 options.add_argument("--bytes", type=int, default=64, help="of a message of --load")
 options.add_argument("--core", default="0", help="of the servers")
 options.add_argument("--client-core", default="1")
@@ -92,9 +95,24 @@ def handshakes(port):
     return int(count), float(seconds), 0, 0, ""
 
 
+def http2(port):
+    """One round of h2load for a time, in the same terms; it prints a mean in place of a median."""
+    url = f"http{'s' * given.https}://127.0.0.1:{port}{given.path}"
+    command = ["h2load", "-t1", f"-c{given.conns}", f"--duration={given.secs}", *shlex.split(given.h2)]
+    ran = client([*command, url])
+    done = re.search(r"requests: .*?(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", ran)
+    rate, mean = re.search(r"finished in .*?, ([\d.]+) req/s", ran), re.search(r"for request:(?: +\S+){2} +([\d.]+)(us|ms|s)", ran)
+    if not done or not rate:
+        raise SystemExit(f"port {port}: h2load says\n{ran}")
+    wrong = "" if done[2] == done[3] == done[4] == "0" else done[0]
+    count = int(done[1])
+    return count, count / float(rate[1] or 1), float(mean[1]) * UNIT_US[mean[2]] if mean else 0, 0, wrong
+
+
 def raw(port):
     """One round of bench/load, in the same terms."""
-    ran = client([given.load, *["udp"] * given.udp, str(port), str(given.conns), str(given.bytes), str(given.secs)])
+    kinds = [kind for kind in ("udp", "ws", "topic") if getattr(given, kind)]
+    ran = client([given.load, *kinds, str(port), str(given.conns), str(given.bytes), str(given.secs)])
     told = {key: float(value) for key, value in re.findall(r"(\w+) ([\d.]+)", ran)}
     return told["messages"], told["seconds"], told["p50_us"], told["p99_us"], ""
 
@@ -108,7 +126,7 @@ def client(command):
 
 def measure(server, port):
     before = used(server.pid)
-    round_of = raw if given.load else handshakes if given.handshakes else http
+    round_of = raw if given.load else handshakes if given.handshakes else http2 if given.h2 else http
     count, seconds, p50, p99, wrong = round_of(port)
     after = used(server.pid)
     cpu = (after[0] - before[0]) / max(count, 1)
