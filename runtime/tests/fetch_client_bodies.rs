@@ -20,7 +20,7 @@ use runtime::client::ClientOptions;
 use runtime::io::sleep;
 use runtime::js::Value;
 use runtime::modules::web::fetch::header_list::HeaderList;
-use runtime::modules::web::fetch::incoming::{Head, Incoming, IncomingBody, Progress};
+use runtime::modules::web::fetch::incoming::{Head, Incoming, IncomingBody, Progress, Takes};
 use runtime::modules::web::fetch::outgoing::Outgoing;
 use runtime::worker::Ends;
 
@@ -281,7 +281,8 @@ fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
     let head = Rc::new(asked);
     let ends = Rc::new(Ends { peer: addr.into(), local: addr.into(), tls: None });
-    let incoming = Incoming { head, scheme: "http", body, ends, worker: 0 };
+    let incoming =
+        Incoming { head, scheme: "http", body, ends, worker: 0, takes: Takes::default(), id: None };
     match fetch::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
         Called::Pending(pending) => pending,
         Called::Failed(failure) => panic!("{failure:?}"),

@@ -7,12 +7,13 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use runtime::app::fetch::{self, Called, Failure, Incoming, OwnedReply, Pending, Reply};
+use runtime::app::fetch::{self, Called, Failure, HeaderList, Incoming, OwnedReply, Pending, Reply};
 use runtime::app::methods::Method;
 use runtime::log::{self, Kind};
 use runtime::serving;
 use runtime::worker::Worker;
 
+use super::answer;
 use super::body::{BodyEvent, BodyReceiver};
 use super::peer::{Peer, PeerEvent};
 use super::rejection::Rejection;
@@ -66,6 +67,8 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         body: peer.body.as_ref().map(|body| body.script.clone()),
         ends: peer.wire.ends(),
         worker: worker.number,
+        takes: peer.wire.takes(),
+        id: None,
     };
     let app = worker.app.current();
     let Some(handler) = app.callee(Method::Fetch) else {
@@ -78,15 +81,15 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     drop(app);
     let stream = match called {
         Called::Done => None,
-        Called::Streaming(outgoing, caller) => Some((outgoing, caller)),
+        Called::Streaming(outgoing, caller, extras) => Some((outgoing, caller, extras)),
         Called::Failed(failure) => {
             fail(peer, &failure);
             None
         }
         Called::Pending(pending) => match wait(peer, &pending).await? {
             Ok(mut owned) => {
-                announced = write_reply(peer, &owned.lend());
-                owned.take_stream().map(|outgoing| (outgoing, pending.caller))
+                announced = write_reply(peer, &Reply { extras: Some(&pending.extras), ..owned.lend() });
+                owned.take_stream().map(|outgoing| (outgoing, pending.caller, pending.extras))
             }
             Err(failure) => {
                 fail(peer, &failure);
@@ -94,9 +97,9 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
             }
         },
     };
-    if let Some((outgoing, caller)) = stream {
+    if let Some((outgoing, caller, extras)) = stream {
         // Boxed: requests with a whole body pay nothing for it.
-        Box::pin(streamed::send(peer, outgoing, &caller, announced)).await?;
+        Box::pin(streamed::send(peer, outgoing, (&caller, &extras), announced)).await?;
     }
     peer.receive_rest().await
 }
@@ -120,7 +123,7 @@ fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> AnswerBody
             rest = body.take_rest();
         }
     }
-    peer.wire.write_head(reply, rest)
+    answer::write(peer.wire, reply, rest)
 }
 
 /// Answers for a handler that failed.
@@ -135,6 +138,7 @@ fn fail<W: Wire>(peer: &mut Peer<'_, W>, failure: &Failure) {
 
 enum WaitEvent {
     Settled(Result<OwnedReply, Failure>),
+    Hints(Vec<HeaderList>),
     Peer(PeerEvent),
 }
 
@@ -154,6 +158,9 @@ async fn wait<W: Wire>(
             if let Poll::Ready(outcome) = pending.poll(cx) {
                 return Poll::Ready(WaitEvent::Settled(outcome));
             }
+            if let Poll::Ready(hints) = pending.extras.poll_hints(cx) {
+                return Poll::Ready(WaitEvent::Hints(hints));
+            }
             peer.poll_event(cx).map(WaitEvent::Peer)
         })
         .await;
@@ -161,6 +168,10 @@ async fn wait<W: Wire>(
             WaitEvent::Settled(outcome) => {
                 peer.timeouts.request.clear();
                 return if has_left { answer_to_none(outcome) } else { Ok(outcome) };
+            }
+            WaitEvent::Hints(hints) => {
+                answer::write_hints(peer.wire, &hints);
+                peer.wire.flush().await.map_err(|_| Ending::Lost)?;
             }
             WaitEvent::Peer(PeerEvent::TimedOut) => {
                 return Ok(Err(timed_out(pending, limits.request_ms_max)));

@@ -62,7 +62,8 @@ fn answer_status(wire: &mut impl Wire, status: u16, rest: RequestRest) {
 
 fn write_whole(wire: &mut impl Wire, status: u16, headers: Fields<'_>, text: &str, rest: RequestRest) {
     let body = Some(text.as_bytes());
-    wire.write_head(&Reply { status, reason: None, headers, body, streamed: false, length: None }, rest);
+    let reply = Reply { status, reason: None, headers, body, streamed: false, length: None, extras: None };
+    wire.write_head(&reply, rest);
 }
 
 fn log_failure(wire: &impl Wire, worker: &Worker, failure: &Failure) {

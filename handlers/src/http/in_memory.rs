@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use runtime::app::fetch::{BodyError, Fields, Head, Reply};
+use runtime::app::fetch::{BodyError, Fields, Head, HeaderList, Reply, Takes};
 use runtime::app::{App, Blueprint, Engines};
 use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, NATIVE_STACK_BYTES, Scheme};
 use runtime::io::{self, Backend, IoOptions};
@@ -100,6 +100,11 @@ impl Head for MemoryHead {
     fn fields(&self, _f: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
+/// Fields as a test compares them.
+fn shown(fields: &HeaderList) -> Vec<u8> {
+    fields.iter().map(|(name, value)| [name, b": ", value].concat()).collect::<Vec<_>>().join(&b", "[..])
+}
+
 impl MemoryWire {
     fn new(target: &'static str, acts: impl IntoIterator<Item = Act>) -> Self {
         MemoryWire {
@@ -153,6 +158,14 @@ impl Wire for MemoryWire {
         Rc::new(Ends { peer: end(1), local: end(2), tls: None })
     }
 
+    fn is_proxied(&self) -> bool {
+        false
+    }
+
+    fn takes(&self) -> Takes {
+        Takes { informational: true, trailers: true }
+    }
+
     fn has_body(&self) -> bool {
         self.acts.iter().any(|act| !matches!(act, Act::Leave(_)))
     }
@@ -197,6 +210,11 @@ impl Wire for MemoryWire {
         self.write("continue", b"");
     }
 
+    fn write_informational(&mut self, status: u16, fields: &HeaderList) {
+        let fields = shown(fields);
+        self.write(&format!("{status}"), &fields);
+    }
+
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         let fields = match reply.headers {
             Fields::ContentType(kind) => usize::from(kind.is_some()),
@@ -211,8 +229,9 @@ impl Wire for MemoryWire {
         self.write("piece", piece);
     }
 
-    fn write_end(&mut self) {
-        self.write("end", b"");
+    fn write_end(&mut self, trailers: Option<&HeaderList>) {
+        let trailers = trailers.map(shown).unwrap_or_default();
+        self.write("end", &trailers);
     }
 
     fn flush(&mut self) -> impl Future<Output = Result<(), Stopped>> {

@@ -3,6 +3,7 @@
 //! Owns: one request and its answer, whatever carries them ([`wire`]); HTTP/1.1 ([`h1`]); the answers of our
 //! own. Must not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
+mod answer;
 mod body;
 mod dev;
 mod exchange;
@@ -10,6 +11,7 @@ mod failure;
 mod forwarded;
 pub mod h1;
 pub mod limit;
+mod lists;
 mod peer;
 mod rejection;
 mod status;

@@ -9,7 +9,7 @@ use std::io::Result as IoResult;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use runtime::app::fetch::{Broken, Caller, Outgoing, Unwanted};
+use runtime::app::fetch::{Broken, Caller, Extras, Outgoing, Unwanted};
 use runtime::io;
 use runtime::log::{self, Kind};
 use runtime::worker::SendWatch;
@@ -49,6 +49,8 @@ enum StreamEvent {
 struct Streamed<'s, 'a, W> {
     peer: &'s mut Peer<'a, W>,
     outgoing: Outgoing,
+    /// What stands behind it.
+    extras: &'s Extras,
     /// Bytes that are still to come, where the app has said how many.
     left: Option<u64>,
     /// The stream has ended.
@@ -67,7 +69,7 @@ struct Streamed<'s, 'a, W> {
 pub async fn send<W: Wire>(
     peer: &mut Peer<'_, W>,
     outgoing: Outgoing,
-    caller: &Caller,
+    (caller, extras): (&Caller, &Extras),
     announced: AnswerBody,
 ) -> Result<(), Ending> {
     if announced.is_omitted {
@@ -86,7 +88,7 @@ pub async fn send<W: Wire>(
     peer.is_watched = !in_memory;
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
     let mut streamed =
-        Streamed { peer, outgoing, left: announced.length, ended: false, sending, unclear: false };
+        Streamed { peer, outgoing, extras, left: announced.length, ended: false, sending, unclear: false };
     match streamed.run().await {
         Ok(()) if streamed.unclear => Err(Ending::Unread),
         Ok(()) => Ok(()),
@@ -219,7 +221,8 @@ impl<W: Wire> Streamed<'_, '_, W> {
         if self.left.is_some_and(|left| left > 0) {
             return Err(CutShort::TooShort);
         }
-        self.peer.wire.write_end();
+        let trailers = self.extras.trailers();
+        self.peer.wire.write_end(Some(&trailers).filter(|trailers| !trailers.is_empty()));
         Ok(())
     }
 

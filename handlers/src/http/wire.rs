@@ -7,7 +7,7 @@ use std::io::Result as IoResult;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use runtime::app::fetch::{BodyError, Head, Reply};
+use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::worker::{Ends, Stopped};
 
 use super::limit::Limit;
@@ -30,6 +30,12 @@ pub trait Wire {
 
     /// The client's address and ours, and what TLS agreed on.
     fn ends(&self) -> Rc<Ends>;
+
+    /// Whether the connection is a trusted proxy's, whose word on the request is taken.
+    fn is_proxied(&self) -> bool;
+
+    /// What of an answer the client takes beside its head and its body.
+    fn takes(&self) -> Takes;
 
     /// Whether a body follows the head.
     fn has_body(&self) -> bool;
@@ -61,14 +67,19 @@ pub trait Wire {
     /// Writes 100 Continue.
     fn write_continue(&mut self);
 
+    /// Writes an informational response other than 101 (RFC 9110 section 15.2), which is not the answer: before the
+    /// head of that, and only where the client takes it ([`Takes::informational`]).
+    fn write_informational(&mut self, status: u16, fields: &HeaderList);
+
     /// Writes the head of the answer, and its body where that is whole.
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody;
 
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);
 
-    /// Writes the end of a body in pieces.
-    fn write_end(&mut self);
+    /// Writes the end of a body in pieces, and behind it `trailers`, where there are some and the client takes them
+    /// ([`Takes::trailers`]); else they are left out.
+    fn write_end(&mut self, trailers: Option<&HeaderList>);
 
     /// Has all that is written on its way to the client.
     ///

@@ -6,7 +6,8 @@ use handlers::http::h1::{
 };
 
 const DATE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-const GET: ResponseContext = ResponseContext { version: Version::Http11, is_head: false, keep_alive: true };
+const GET: ResponseContext =
+    ResponseContext { version: Version::Http11, is_head: false, keep_alive: true, takes_trailers: false };
 const HEAD: ResponseContext = ResponseContext { is_head: true, ..GET };
 const OLD: ResponseContext = ResponseContext { version: Version::Http10, ..GET };
 

@@ -1,6 +1,7 @@
 //! The third argument of a handler: `ctx`.
 //!
-//! Owns: `waitUntil` and what the app may know of the connection. Must not know: the protocol.
+//! Owns: `waitUntil`, `earlyHints`, `trailers` and what the app may know of the connection. Must not know: the
+//! protocol.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CStr;
@@ -18,6 +19,8 @@ use crate::js::observe::{self, Observer};
 use crate::js::promise;
 use crate::js::thrown::Thrown;
 use crate::js::{function, value};
+use crate::modules::web::fetch::extras::Extras;
+use crate::modules::web::fetch::incoming::Takes;
 use crate::net::Ends;
 use crate::tls::TlsInfo;
 
@@ -25,7 +28,11 @@ use crate::tls::TlsInfo;
 pub struct ExecutionContext {
     ends: Rc<Ends>,
     worker: usize,
+    takes: Takes,
+    /// The request's.
+    id: Option<Rc<str>>,
     own: OnceCell<Rc<Own>>,
+    extras: OnceCell<Rc<Extras>>,
 }
 
 /// Promises given to one context's `waitUntil` that have not settled.
@@ -79,9 +86,24 @@ impl Drop for Waiting {
 }
 
 impl ExecutionContext {
-    /// The context of one request or connection.
+    /// The context of one connection.
     pub fn new(ends: Rc<Ends>, worker: usize) -> Self {
-        ExecutionContext { ends, worker, own: OnceCell::new() }
+        ExecutionContext::of_request(ends, worker, Takes::default(), None)
+    }
+
+    /// The context of one request, whose client takes what `takes` says, and which has the identifier `id`.
+    pub fn of_request(ends: Rc<Ends>, worker: usize, takes: Takes, id: Option<Rc<str>>) -> Self {
+        ExecutionContext { ends, worker, takes, id, own: OnceCell::new(), extras: OnceCell::new() }
+    }
+
+    /// What the answer has beside head and body, where the app has given something.
+    pub fn given_extras(&self) -> Option<&Rc<Extras>> {
+        self.extras.get()
+    }
+
+    /// The same, for what the app may still give.
+    pub fn extras(&self) -> &Rc<Extras> {
+        self.extras.get_or_init(Rc::default)
     }
 
     /// What was given to its `waitUntil`.
@@ -91,6 +113,25 @@ impl ExecutionContext {
 
     fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         wait_until(s, self.own())
+    }
+
+    fn early_hints<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "earlyHints")?;
+        self.extras().add_hints(s.ctx, &s.arg(0))?;
+        Ok(Value::new_bool(s.ctx.clone(), self.takes.informational))
+    }
+
+    fn trailers<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "trailers")?;
+        self.extras().add_trailers(s.ctx, &s.arg(0))?;
+        Ok(Value::new_bool(s.ctx.clone(), self.takes.trailers))
+    }
+
+    fn get_request_id<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        match &self.id {
+            Some(id) => value::string(s.ctx, id),
+            None => Ok(Value::new_null(s.ctx.clone())),
+        }
     }
 
     fn get_peer<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -217,6 +258,9 @@ impl Class for ExecutionContext {
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[
         Member::Method(c"waitUntil", 1, ExecutionContext::wait_until),
+        Member::Method(c"earlyHints", 1, ExecutionContext::early_hints),
+        Member::Method(c"trailers", 1, ExecutionContext::trailers),
+        Member::Get(c"requestId", ExecutionContext::get_request_id),
         Member::Get(c"peer", ExecutionContext::get_peer),
         Member::Get(c"local", ExecutionContext::get_local),
         Member::Get(c"tls", ExecutionContext::get_tls),

@@ -18,8 +18,9 @@ use crate::js::promise;
 use crate::js::thrown::{Cause, Thrown};
 use crate::log::Kind;
 use crate::modules::web::fetch::body::Begun;
+pub use crate::modules::web::fetch::extras::Extras;
 pub use crate::modules::web::fetch::header_list::HeaderList;
-pub use crate::modules::web::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress};
+pub use crate::modules::web::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress, Takes};
 pub use crate::modules::web::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
 use crate::modules::web::fetch::passing;
 use crate::modules::web::fetch::request::Request;
@@ -40,6 +41,8 @@ pub struct Reply<'a> {
     pub streamed: bool,
     /// The bytes of a body in pieces, where that is known.
     pub length: Option<u64>,
+    /// What the app has given beside head and body.
+    pub extras: Option<&'a Extras>,
 }
 
 /// A longer blob or form is sent in pieces, and not copied as a whole.
@@ -96,6 +99,7 @@ impl OwnedReply {
             body: self.body.as_deref(),
             streamed: self.stream.is_some(),
             length: self.stream.as_ref().and_then(Outgoing::length),
+            extras: None,
         }
     }
 }
@@ -140,8 +144,8 @@ const CPU_TEXT: &str = "the handler used more CPU time than a turn may (--cpu-ma
 pub enum Called {
     /// The reply was lent to the sink.
     Done,
-    /// The same, and its body follows.
-    Streaming(Outgoing, Caller),
+    /// The same, and its body follows; what the app gives beside it.
+    Streaming(Outgoing, Caller, Rc<Extras>),
     /// There is none.
     Failed(Failure),
     /// It comes later.
@@ -155,6 +159,8 @@ pub struct Pending {
     cell: Rc<Cell>,
     /// The request that waits for it.
     pub caller: Caller,
+    /// What the app gives beside it.
+    pub extras: Rc<Extras>,
 }
 
 impl Pending {
@@ -208,38 +214,57 @@ pub fn fetch(
     engine.turn(|ctx| {
         let head = incoming.head.clone();
         let result = invoke(ctx, handler, incoming);
-        let (request, value) = match result {
+        let (asked, value) = match result {
             Ok(both) => both,
             Err(error) => return failed(ctx, Thrown::of(ctx, &error)),
         };
         if class::get::<Response>(&value).is_none() && value.is_object() {
-            return settle(ctx, engine, (request, head), value, sink);
+            return settle(ctx, engine, (asked, head), value, sink);
         }
-        answered(engine, request, lend(ctx, &value, &*head, sink))
+        answer(ctx, engine, (asked, &*head), &value, sink)
     })
 }
 
-fn answered(engine: &Rc<Engine>, request: Value<'_>, lent: Result<Option<Outgoing>, Failure>) -> Called {
+/// The request and the context that a handler was called with.
+struct Asked<'js> {
+    request: Value<'js>,
+    context: Value<'js>,
+}
+
+/// Lends the reply that `value` is.
+fn answer<'js>(
+    ctx: &Ctx<'js>,
+    engine: &Rc<Engine>,
+    (asked, head): (Asked<'js>, &dyn Head),
+    value: &Value<'js>,
+    sink: &mut dyn FnMut(Reply<'_>),
+) -> Called {
+    let context = class::get::<ExecutionContext>(&asked.context);
+    let given = context.and_then(ExecutionContext::given_extras).cloned();
+    let lent = lend(ctx, value, head, &mut |reply| sink(Reply { extras: given.as_deref(), ..reply }));
     match lent {
         Ok(None) => Called::Done,
-        Ok(Some(outgoing)) => Called::Streaming(outgoing, Caller::new(engine.clone(), request)),
+        Ok(Some(outgoing)) => {
+            let extras = context.map(|context| context.extras().clone()).unwrap_or_default();
+            Called::Streaming(outgoing, Caller::new(engine.clone(), asked.request), extras)
+        }
         Err(failure) => Called::Failed(failure),
     }
 }
 
-/// The request, and what the app made of it.
+/// What the app was asked with, and what it made of it.
 fn invoke<'js>(
     ctx: &Ctx<'js>,
     handler: &Callee,
     incoming: Incoming,
-) -> rquickjs::Result<(Value<'js>, Value<'js>)> {
-    let Incoming { head, scheme, body, ends, worker } = incoming;
+) -> rquickjs::Result<(Asked<'js>, Value<'js>)> {
+    let Incoming { head, scheme, body, ends, worker, takes, id } = incoming;
     let request = class::instance(ctx, Request::incoming(head, scheme, body))?;
-    let context = class::instance(ctx, ExecutionContext::new(ends, worker))?;
+    let context = class::instance(ctx, ExecutionContext::of_request(ends, worker, takes, id))?;
     let args = [request, handler.env(ctx), context];
     let value = handler.call(ctx, &args)?;
-    let [request, ..] = args;
-    Ok((request, value))
+    let [request, _, context] = args;
+    Ok((Asked { request, context }, value))
 }
 
 /// A handler that answered with a promise, or with what may be a thenable: most are settled by now, or
@@ -247,7 +272,7 @@ fn invoke<'js>(
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    (request, head): (Value<'js>, Rc<dyn Head>),
+    (asked, head): (Asked<'js>, Rc<dyn Head>),
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -262,7 +287,7 @@ fn settle<'js>(
         state = promise::state(&value);
     }
     match state {
-        Some(promise::State::Fulfilled(value)) => answered(engine, request, lend(ctx, &value, &*head, sink)),
+        Some(promise::State::Fulfilled(value)) => answer(ctx, engine, (asked, &*head), &value, sink),
         Some(promise::State::Rejected(reason)) => {
             promise::mark_handled(&value);
             Called::Failed(rejected(ctx, &reason))
@@ -270,10 +295,12 @@ fn settle<'js>(
         _ => {
             let cell = Rc::new(Cell::default());
             let awaiting = Awaiting { cell: cell.clone(), head, engine: Rc::downgrade(engine) };
-            match observe::observe(ctx, &value, Box::new(awaiting)) {
-                Ok(()) => Called::Pending(Pending { cell, caller: Caller::new(engine.clone(), request) }),
-                Err(_) => failed(ctx, Thrown::take(ctx)),
+            if observe::observe(ctx, &value, Box::new(awaiting)).is_err() {
+                return failed(ctx, Thrown::take(ctx));
             }
+            let context = class::get::<ExecutionContext>(&asked.context);
+            let extras = context.map(|context| context.extras().clone()).unwrap_or_default();
+            Called::Pending(Pending { cell, caller: Caller::new(engine.clone(), asked.request), extras })
         }
     }
 }
@@ -317,6 +344,7 @@ fn lend<'js>(
             body,
             streamed: outgoing.is_some(),
             length: outgoing.and_then(Outgoing::length),
+            extras: None,
         });
     };
     let thrown = |_| Failure::thrown(Thrown::take(ctx));

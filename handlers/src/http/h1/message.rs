@@ -8,7 +8,7 @@ use std::io::Result as IoResult;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use runtime::app::fetch::{BodyError, Head, Reply};
+use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::worker::{Connection, Ends, Stopped};
 
 use super::super::forwarded::ForwardedRequest;
@@ -16,8 +16,8 @@ use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::buffered::BufferedConnection;
 use super::codec::{
-    BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, LAST_CHUNK, RequestHead,
-    ResponseContext, encode_chunk_start, is_authority,
+    BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, RequestHead,
+    ResponseContext, Version, encode_chunk_start, encode_informational, encode_last_chunk, is_authority,
 };
 use super::reply;
 
@@ -174,6 +174,14 @@ impl Wire for Message<'_> {
         self.origin.as_ref().map_or_else(|| self.buffered.connection.ends(), |origin| &origin.ends).clone()
     }
 
+    fn is_proxied(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    fn takes(&self) -> Takes {
+        Takes { informational: self.head.version() == Version::Http11, trailers: self.head.takes_trailers() }
+    }
+
     fn has_body(&self) -> bool {
         self.head.framing() != BodyFraming::None
     }
@@ -237,6 +245,10 @@ impl Wire for Message<'_> {
         self.buffered.out.extend_from_slice(CONTINUE);
     }
 
+    fn write_informational(&mut self, status: u16, fields: &HeaderList) {
+        encode_informational(&mut self.buffered.out, status, fields.iter());
+    }
+
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         let worker = self.buffered.connection.worker();
         let unread_bytes_max = worker.config.limits.unread_bytes_max;
@@ -269,9 +281,10 @@ impl Wire for Message<'_> {
         }
     }
 
-    fn write_end(&mut self) {
+    fn write_end(&mut self, trailers: Option<&HeaderList>) {
         if self.answer.body == BodyMode::Chunked {
-            self.buffered.out.extend_from_slice(LAST_CHUNK);
+            let trailers = trailers.filter(|_| self.head.takes_trailers());
+            encode_last_chunk(&mut self.buffered.out, trailers.into_iter().flat_map(HeaderList::iter));
         }
     }
 

@@ -176,6 +176,23 @@ declare namespace JSServe {
 interface ExecutionContext {
   /** The server's end waits for `promise`; its rejection is logged. */
   waitUntil(promise: unknown): void;
+  /**
+   * Sends a 103 Early Hints with these fields (RFC 8297), `{ link: "</app.css>; rel=preload; as=style" }`, once the
+   * handler waits for something, and before its answer in any case. May be called several times; after the answer it
+   * has no effect. False: the client (of HTTP/1.0, or not of HTTP) takes none, and none is sent. Throws a TypeError for
+   * fields of a message's framing or connection, a RangeError beyond 100 calls or 16 KiB.
+   */
+  earlyHints(headers: HeadersInit): boolean;
+  /**
+   * Adds trailers: fields behind the answer's body (RFC 9110 section 6.5), at any time before its end. What is added before the
+   * answer is announced in Trailer, and an answer over HTTP/1.1 that has a Content-Length otherwise is sent in chunks
+   * for them; what is added while the body streams needs a body without a Content-Length there. False: the client does not
+   * take trailers, and they are left out. Throws a TypeError for fields that a client has to know before the body, a
+   * RangeError beyond 100 fields or 16 KiB.
+   */
+  trailers(headers: HeadersInit): boolean;
+  /** The request's identifier, where the server gives them (`--request-id`); else null. */
+  readonly requestId: string | null;
   /** The client's end. */
   readonly peer: JSServe.Peer;
   /** The server's end. */

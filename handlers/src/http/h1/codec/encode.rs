@@ -13,8 +13,6 @@ use super::reason_phrase;
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Ends the content of a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
-/// Ends a chunked body.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What of the request, and of the connection's own state, shapes the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +23,18 @@ pub struct ResponseContext {
     pub is_head: bool,
     /// Both the client and the server (draining, request limit) let the connection persist.
     pub keep_alive: bool,
+    /// The client takes trailers: Trailer may announce them (RFC 9110 section 6.6.2).
+    pub takes_trailers: bool,
 }
 
 impl ResponseContext {
     /// For an answer to bytes that are no request, and that ends the connection.
-    pub const CLOSE: ResponseContext =
-        ResponseContext { version: Version::Http11, is_head: false, keep_alive: false };
+    pub const CLOSE: ResponseContext = ResponseContext {
+        version: Version::Http11,
+        is_head: false,
+        keep_alive: false,
+        takes_trailers: false,
+    };
 
     /// For the answer to `head`; `may_persist` is the server's side of keep-alive.
     pub fn of(head: &RequestHead, may_persist: bool) -> Self {
@@ -38,6 +42,7 @@ impl ResponseContext {
             version: head.version(),
             is_head: head.is_head(),
             keep_alive: head.keep_alive() && may_persist,
+            takes_trailers: head.takes_trailers(),
         }
     }
 }
@@ -89,8 +94,9 @@ pub struct ResponseHead<'a, F> {
 /// Appends a response head to `out`.
 ///
 /// Dropped from the handler's fields: those of the connection (RFC 9110 section 7.6.1; a `close` in
-/// Connection is kept as a wish), Transfer-Encoding, Trailer and Upgrade; Content-Length unless the
-/// body comes in pieces, or the response to HEAD or a 304 has no body that would give it; a Date that is none.
+/// Connection is kept as a wish), Transfer-Encoding and Upgrade; Trailer unless the body comes in pieces to a client
+/// that takes trailers; Content-Length unless the body comes in pieces, or the response to HEAD or a 304 has no body
+/// that would give it; a Date that is none.
 pub fn encode_head<'a, F>(
     out: &mut Vec<u8>,
     response: ResponseHead<'a, F>,
@@ -119,7 +125,8 @@ where
                 declared = declared.or_else(|| parse_content_length(value));
                 continue;
             }
-            OwnField::Dropped => continue,
+            OwnField::Trailer if context.takes_trailers && body == BodySize::Unknown => {}
+            OwnField::Dropped | OwnField::Trailer => continue,
             OwnField::Date => {
                 replace_date(&mut out[..after_date], value);
                 continue;
@@ -148,6 +155,7 @@ enum OwnField {
     Connection,
     ContentLength,
     Date,
+    Trailer,
     Dropped,
 }
 
@@ -157,9 +165,8 @@ fn own_field(name: &[u8]) -> OwnField {
         4 if name.eq_ignore_ascii_case(b"date") => OwnField::Date,
         10 if name.eq_ignore_ascii_case(b"connection") => OwnField::Connection,
         14 if name.eq_ignore_ascii_case(b"content-length") => OwnField::ContentLength,
-        7 if name.eq_ignore_ascii_case(b"trailer") || name.eq_ignore_ascii_case(b"upgrade") => {
-            OwnField::Dropped
-        }
+        7 if name.eq_ignore_ascii_case(b"trailer") => OwnField::Trailer,
+        7 if name.eq_ignore_ascii_case(b"upgrade") => OwnField::Dropped,
         10 if name.eq_ignore_ascii_case(b"keep-alive") => OwnField::Dropped,
         16 if name.eq_ignore_ascii_case(b"proxy-connection") => OwnField::Dropped,
         17 if name.eq_ignore_ascii_case(b"transfer-encoding") => OwnField::Dropped,
@@ -264,6 +271,33 @@ pub fn encode_chunk_start(out: &mut Vec<u8>, len: usize) {
         left >>= 4;
     }
     out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the end of a chunked body, with its trailers (RFC 9112 section 7.1.2).
+pub fn encode_last_chunk<'a>(out: &mut Vec<u8>, trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    out.extend_from_slice(b"0\r\n");
+    trailers.for_each(|(name, value)| line(out, name, value));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an informational response (RFC 9110 section 15.2): for clients of HTTP/1.1, before the head of the
+/// answer. Its fields are checked as a response's are, and none of them frames a message.
+pub fn encode_informational<'a>(
+    out: &mut Vec<u8>,
+    status: u16,
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) {
+    debug_assert!(
+        (100..=199).contains(&status) && status != 101,
+        "not informational, or a switch of protocols"
+    );
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    fields.for_each(|(name, value)| line(out, name, value));
     out.extend_from_slice(b"\r\n");
 }
 

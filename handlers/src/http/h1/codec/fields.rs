@@ -1,6 +1,6 @@
 //! The fields that decide how a request is framed and how its connection goes on.
 //!
-//! Owns: the rules for Host, Content-Length, Transfer-Encoding, Connection, Expect and Upgrade.
+//! Owns: the rules for Host, Content-Length, Transfer-Encoding, Connection, Expect, TE and Upgrade.
 //! Must not know: how field lines are tokenized.
 
 use super::Rejection;
@@ -18,6 +18,7 @@ pub(crate) struct FramingFields {
     keep_alive: bool,
     upgrade_named: bool,
     upgrade: Option<Span>,
+    trailers: bool,
     expect_continue: bool,
     expect_other: bool,
 }
@@ -41,6 +42,9 @@ impl FramingFields {
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
             10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
             6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value),
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                self.trailers |= list_members(value).any(|member| member.eq_ignore_ascii_case(b"trailers"));
+            }
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = self.upgrade.or(Some(span)),
             _ => {}
         }
@@ -133,6 +137,7 @@ impl FramingFields {
             // Without content there is nothing to continue with (RFC 9110 section 10.1.1).
             parts.expect_continue =
                 self.expect_continue && !matches!(parts.framing, BodyFraming::None | BodyFraming::Length(0));
+            parts.takes_trailers = self.trailers;
             parts.upgrade = self.upgrade.filter(|_| self.upgrade_named);
         }
         Ok(())

@@ -1,6 +1,8 @@
-//! The character classes and list syntax that RFC 9110 section 5.6 gives to all fields.
+//! The character classes that RFC 9110 section 5.6 gives to all fields.
 //!
-//! Owns: byte tables and the list splitter. Must not know: any particular field.
+//! Owns: byte tables. Must not know: any particular field.
+
+pub(crate) use super::super::super::lists::{list_members, trim_ows};
 
 const fn table(extra: &[u8]) -> [bool; 256] {
     let mut t = [false; 256];
@@ -44,24 +46,6 @@ pub(crate) fn is_reg_name_byte(b: u8) -> bool {
     REG_NAME[b as usize]
 }
 
-/// The members of a comma-separated list, without the whitespace around them. Empty members come
-/// out as empty slices; a recipient skips them (RFC 9110 section 5.6.1.2) unless it is strict.
-pub(crate) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b',').map(trim_ows)
-}
-
-/// Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3; unlike `trim_ascii`,
-/// no other whitespace).
-pub(crate) fn trim_ows(mut s: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = s {
-        s = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = s {
-        s = rest;
-    }
-    s
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,12 +56,5 @@ mod tests {
         for bad in [&b""[..], b"a b", b"a:", b"a\0", b"\x80", b"a/b", b"(", b"\"", b"{", b"\x7f"] {
             assert!(!is_token(bad), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn lists_are_split_and_trimmed() {
-        let members: Vec<&[u8]> = list_members(b" a ,\tb,, c d").collect();
-        assert_eq!(members, [&b"a"[..], b"b", b"", b"c d"]);
-        assert_eq!(trim_ows(b"\x0b x "), b"\x0b x");
     }
 }

@@ -74,6 +74,7 @@ pub(crate) struct HeadParts {
     pub(crate) framing: BodyFraming,
     pub(crate) keep_alive: bool,
     pub(crate) expect_continue: bool,
+    pub(crate) takes_trailers: bool,
     pub(crate) upgrade: Option<Span>,
     pub(crate) fields: Vec<(Span, Span)>,
 }
@@ -147,6 +148,11 @@ impl RequestHead {
     /// Whether the client waits for 100 Continue before it sends its body (RFC 9110 section 10.1.1).
     pub fn expect_continue(&self) -> bool {
         self.parts.expect_continue
+    }
+
+    /// Whether the client, and each that passes its request on, takes trailers (RFC 9110 sections 6.5.1 and 10.1.4).
+    pub fn takes_trailers(&self) -> bool {
+        self.parts.takes_trailers
     }
 
     /// The value of Upgrade, when Connection names it and the version is 1.1 (RFC 9110 section 7.8).

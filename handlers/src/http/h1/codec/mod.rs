@@ -20,8 +20,8 @@ pub use chunked::CHUNK_EXT_BYTES_MAX;
 pub use chunked::Decoded;
 pub use date::DateCache;
 pub use encode::{
-    BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, LAST_CHUNK, ResponseContext, ResponseHead,
-    encode_chunk_start, encode_error, encode_head,
+    BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, ResponseContext, ResponseHead, encode_chunk_start,
+    encode_error, encode_head, encode_informational, encode_last_chunk,
 };
 pub use head::{BodyFraming, RequestHead, TargetForm, Version};
 pub use host::is_authority;

@@ -24,6 +24,15 @@ pub trait Head {
     fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8]));
 }
 
+/// What of an answer a client takes beside its head and its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// Informational responses before the head (RFC 9110 section 15.2): none of HTTP/1.0.
+    pub informational: bool,
+    /// Trailers behind the body (RFC 9110 section 6.5.1).
+    pub trailers: bool,
+}
+
 /// One request.
 pub struct Incoming {
     /// Its head.
@@ -36,6 +45,10 @@ pub struct Incoming {
     pub ends: Rc<Ends>,
     /// The number of the worker that serves it.
     pub worker: usize,
+    /// What its client takes beside the answer's head and body.
+    pub takes: Takes,
+    /// Its identifier, where requests have one (`--request-id`).
+    pub id: Option<Rc<str>>,
 }
 
 /// Why a body never came to its end.

@@ -6,6 +6,7 @@ pub mod body;
 pub mod client;
 pub mod consume;
 pub mod content_type;
+pub mod extras;
 pub mod header_list;
 pub mod headers;
 pub mod incoming;
