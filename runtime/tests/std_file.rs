@@ -9,6 +9,7 @@ mod os_harness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use runtime::io::Backend;
 use runtime::modules::qjs::os::table::Descriptors;
@@ -22,8 +23,12 @@ impl Drop for Folder {
     }
 }
 
+/// One at a time: which number a descriptor gets depends on all that the process has open.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Runs `body` in a fresh engine on both backends; `dir` is an empty folder.
 fn check(name: &'static str, body: &'static str) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for backend in [Backend::Uring, Backend::Epoll] {
         let path = std::env::temp_dir().join(format!("std_file-{}-{name}-{backend:?}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
