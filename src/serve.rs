@@ -24,7 +24,8 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     let (app, workers, quiet) = (config.app.display().to_string(), config.workers, config.quiet);
     let file = config.file.clone();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
-    let server = Server::start(config, handlers::protocols())?;
+    let protocols = handlers::protocols(config.http2);
+    let server = Server::start(config, protocols)?;
     if !quiet && logging::is_json() {
         let addresses: Vec<String> = server.addresses();
         let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));

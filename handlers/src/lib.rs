@@ -9,10 +9,10 @@ pub mod http;
 pub mod raw;
 pub mod udp;
 
-/// The protocols that a server speaks.
-pub fn protocols() -> Protocols {
+/// The protocols that a server speaks; HTTP/2 among them where `http2` says so.
+pub fn protocols(http2: bool) -> Protocols {
     Protocols::default()
-        .with(Method::Fetch, http::Http)
+        .with(Method::Fetch, http::Http { http2 })
         .with(Method::Tcp, raw::Tcp)
         .with(Method::Connect, raw::Connect)
         .with(Method::Accept, raw::Accept)

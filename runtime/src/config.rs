@@ -327,6 +327,12 @@ pub struct Limits {
     pub stack_bytes_max: usize,
     /// Pipelined requests answered before their responses must be on the wire.
     pub pipelined_max: usize,
+    /// Streams that a client of HTTP/2 has open at a time; beyond: they are refused.
+    pub http2_streams_max: usize,
+    /// Streams that a client of HTTP/2 takes back in a minute; beyond: close.
+    pub http2_resets_max: usize,
+    /// Frames of HTTP/2 in a minute that bring nothing (PING, SETTINGS, PRIORITY, empty DATA); beyond: close.
+    pub http2_control_frames_max: usize,
     /// Handlers of datagrams that a worker waits for at a time; beyond: further datagrams are dropped.
     pub datagrams_max: usize,
     /// Bytes of datagrams that wait to be sent on one socket of a worker; beyond: further ones are dropped.
@@ -367,6 +373,9 @@ impl Default for Limits {
             heap_bytes_max: 128 << 20,
             stack_bytes_max: 256 << 10,
             pipelined_max: 16,
+            http2_streams_max: 128,
+            http2_resets_max: 500,
+            http2_control_frames_max: 1_000,
             datagrams_max: 1_024,
             datagram_queue_bytes_max: 1 << 20,
             connections_max: None,
@@ -406,6 +415,8 @@ pub struct Config {
     pub workers: usize,
     /// The I/O backend.
     pub io: IoChoice,
+    /// Whether clients may speak HTTP/2.
+    pub http2: bool,
     /// Development mode: errors of the app reach the client, with their stack.
     pub dev: bool,
     /// No start line, no log below errors.

@@ -60,6 +60,8 @@ pub enum Kind {
     Datagrams,
     /// `--datagram-queue`
     DatagramQueue,
+    /// `--http2-resets-max`, `--http2-control-frames-max`
+    Http2Flood,
     /// `--write-buffer-max`
     WriteBuffer,
     /// `--cpu-max`

@@ -281,8 +281,16 @@ fn serve(driver: &Driver, source: &str, asked: Asked, body: Option<IncomingBody>
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
     let head = Rc::new(asked);
     let ends = Rc::new(Ends { peer: addr.into(), local: addr.into(), tls: None });
-    let incoming =
-        Incoming { head, scheme: "http", body, ends, worker: 0, takes: Takes::default(), id: None };
+    let incoming = Incoming {
+        head,
+        scheme: "http",
+        version: "1.1",
+        body,
+        ends,
+        worker: 0,
+        takes: Takes::default(),
+        id: None,
+    };
     match fetch::fetch(&driver.engine, &handler, incoming, &mut |_| ()) {
         Called::Pending(pending) => pending,
         Called::Failed(failure) => panic!("{failure:?}"),

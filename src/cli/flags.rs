@@ -195,6 +195,13 @@ pub struct Serving {
     #[arg(long, value_name = "FIELDS", default_value = "x-forwarded")]
     pub forwarded_fields: ForwardedKind,
 
+    /// HTTP/2 beside HTTP/1.1: offered over TLS, taken up on other listeners from who begins with it or asks for h2c
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", action = clap::ArgAction::Set
+    )]
+    pub http2: bool,
+
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
     pub workers: Workers,
@@ -298,6 +305,18 @@ pub struct LimitFlags {
     /// Pipelined requests in flight on a connection; beyond: reading pauses
     #[arg(long, value_name = "N", default_value_t = defaults().pipelined_max, value_parser = count)]
     pub pipelined_max: usize,
+
+    /// Streams that a client of HTTP/2 has open at a time; beyond: they are refused
+    #[arg(long, value_name = "N", default_value_t = defaults().http2_streams_max, value_parser = count)]
+    pub http2_streams_max: usize,
+
+    /// Streams that a client of HTTP/2 takes back in a minute; beyond: close
+    #[arg(long, value_name = "N", default_value_t = defaults().http2_resets_max, value_parser = count)]
+    pub http2_resets_max: usize,
+
+    /// Frames of HTTP/2 in a minute that bring nothing (PING, SETTINGS, PRIORITY, empty DATA); beyond: close
+    #[arg(long, value_name = "N", default_value_t = defaults().http2_control_frames_max, value_parser = count)]
+    pub http2_control_frames_max: usize,
 
     /// Handlers of datagrams that a worker waits for at a time; beyond: further datagrams are dropped
     #[arg(long, value_name = "N", default_value_t = defaults().datagrams_max, value_parser = count)]

@@ -60,6 +60,7 @@ pub fn resolve(
         tls: tls::certificates(&flags.tls, tables)?,
         workers: flags.serving.workers.count(),
         io,
+        http2: flags.serving.http2,
         dev: flags.javascript.dev,
         quiet: flags.logging.quiet,
         log,
@@ -216,6 +217,9 @@ fn limits(flags: &Flags) -> Result<Limits> {
             .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
         stack_bytes_max: stack_bytes(flags)?,
         pipelined_max: limits.pipelined_max,
+        http2_streams_max: limits.http2_streams_max,
+        http2_resets_max: limits.http2_resets_max,
+        http2_control_frames_max: limits.http2_control_frames_max,
         datagrams_max: limits.datagrams_max,
         datagram_queue_bytes_max: limits.datagram_queue.0,
         connections_max: limits.connections_max,
@@ -338,8 +342,8 @@ mod tests {
         assert_eq!(config.listen, [expected]);
         assert_eq!(config.workers, std::thread::available_parallelism().expect("cores").get());
         assert_eq!(
-            (config.io, config.log, config.dev, config.quiet),
-            (IoChoice::Auto, LogFormat::Text, false, false)
+            (config.io, config.log, config.http2, config.dev, config.quiet),
+            (IoChoice::Auto, LogFormat::Text, true, false, false)
         );
         let heap_bytes_max = heap_share(cgroup::memory_bytes_max(), config.workers);
         let expected = Limits { heap_bytes_max, ..Limits::default() };
@@ -363,7 +367,7 @@ mod tests {
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
              --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
              --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
-             --write-buffer-max 26";
+             --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -382,6 +386,9 @@ mod tests {
             heap_bytes_max: 13 << 20,
             stack_bytes_max: 140 << 10,
             pipelined_max: 15,
+            http2_streams_max: 27,
+            http2_resets_max: 28,
+            http2_control_frames_max: 29,
             datagrams_max: 24,
             datagram_queue_bytes_max: 25,
             connections_max: Some(16),

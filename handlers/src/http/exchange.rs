@@ -64,6 +64,7 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     let incoming = Incoming {
         head: peer.wire.head(),
         scheme: peer.wire.scheme(),
+        version: peer.wire.version(),
         body: peer.body.as_ref().map(|body| body.script.clone()),
         ends: peer.wire.ends(),
         worker: worker.number,

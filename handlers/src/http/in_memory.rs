@@ -145,6 +145,10 @@ impl Wire for MemoryWire {
         (b"POST", self.target.as_bytes())
     }
 
+    fn version(&self) -> &'static str {
+        "1.1"
+    }
+
     fn scheme(&self) -> &'static str {
         "https"
     }
@@ -300,6 +304,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         forwarded_fields: Default::default(),
         workers: 1,
         io: IoChoice::Epoll,
+        http2: true,
         dev: false,
         quiet: true,
         log: LogFormat::Text,

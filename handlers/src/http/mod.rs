@@ -1,7 +1,7 @@
 //! HTTP for listeners: what turns the bytes of a connection into requests for the app, and back.
 //!
-//! Owns: one request and its answer, whatever carries them ([`wire`]); HTTP/1.1 ([`h1`]); the answers of our
-//! own. Must not know: the ring, JavaScript values; the app's engine only passes through to the call.
+//! Owns: one request and its answer, whatever carries them ([`wire`]); HTTP/1.1 ([`h1`]) and HTTP/2 ([`h2`]); the
+//! answers of our own. Must not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
 mod answer;
 mod body;
@@ -10,6 +10,7 @@ mod exchange;
 mod failure;
 mod forwarded;
 pub mod h1;
+mod h2;
 pub mod limit;
 mod lists;
 mod peer;
@@ -24,25 +25,59 @@ use std::pin::Pin;
 
 use runtime::worker::{Connection, Protocol};
 
+/// What HTTP/2 is called in ALPN (RFC 9113 section 3.2).
+const H2: &[u8] = b"h2";
+
 /// What a browser shows that was sent to the port with http:// in front; nothing more is said on that connection.
 const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 55\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS: the URL begins with https://.\r\n";
 
-/// HTTP/1.1 for the app's `fetch`.
-pub struct Http;
+/// HTTP for the app's `fetch`.
+pub struct Http {
+    /// Whether clients may speak HTTP/2.
+    pub http2: bool,
+}
 
 impl Protocol for Http {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin(h1::serve(connection))
+        match connection.speaks(H2) {
+            true => Box::pin(h2::serve(connection, Vec::new(), None)),
+            false => Box::pin(async {
+                if let Some(switch) = h1::serve(connection).await {
+                    let upgraded = switch.request.as_deref().map(upgraded);
+                    // Boxed: who speaks HTTP/1.1 pays nothing for it.
+                    Box::pin(h2::serve(switch.connection, switch.received, upgraded)).await;
+                }
+            }),
+        }
     }
 
     fn tls_protocols(&self) -> &[&[u8]] {
-        &[b"http/1.1"]
+        if self.http2 { &[H2, b"http/1.1"] } else { &[b"http/1.1"] }
     }
 
     fn plain_text_answer(&self) -> &[u8] {
         SPEAKS_TLS
     }
+}
+
+/// A request of HTTP/1.1 as the first of HTTP/2, without what was for the connection.
+fn upgraded(head: &h1::RequestHead) -> h2::Upgraded {
+    let path = match head.path_and_query() {
+        "" => "/",
+        path => path,
+    };
+    let mut upgraded = h2::Upgraded::new(head.method(), "http", head.authority(), path);
+    for (name, value) in head.fields() {
+        let is_connections =
+            ["connection", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "upgrade"]
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        if !is_connections {
+            upgraded.add(name, value);
+        }
+    }
+    upgraded
 }
 
 #[cfg(test)]

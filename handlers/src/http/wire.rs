@@ -22,6 +22,9 @@ pub trait Wire {
     /// Method and target as they were sent.
     fn method_and_target(&self) -> (&[u8], &[u8]);
 
+    /// The version of HTTP that it is: `1.0`, `1.1` or `2`.
+    fn version(&self) -> &'static str;
+
     /// The scheme of the request's URL, `http` or `https`.
     fn scheme(&self) -> &'static str;
 

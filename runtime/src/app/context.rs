@@ -29,6 +29,8 @@ pub struct ExecutionContext {
     ends: Rc<Ends>,
     worker: usize,
     takes: Takes,
+    /// The version of HTTP, of a request's.
+    http: Option<&'static str>,
     /// The request's.
     id: Option<Rc<str>>,
     own: OnceCell<Rc<Own>>,
@@ -88,12 +90,18 @@ impl Drop for Waiting {
 impl ExecutionContext {
     /// The context of one connection.
     pub fn new(ends: Rc<Ends>, worker: usize) -> Self {
-        ExecutionContext::of_request(ends, worker, Takes::default(), None)
+        ExecutionContext::of_request(ends, worker, Takes::default(), None, None)
     }
 
     /// The context of one request, whose client takes what `takes` says, and which has the identifier `id`.
-    pub fn of_request(ends: Rc<Ends>, worker: usize, takes: Takes, id: Option<Rc<str>>) -> Self {
-        ExecutionContext { ends, worker, takes, id, own: OnceCell::new(), extras: OnceCell::new() }
+    pub fn of_request(
+        ends: Rc<Ends>,
+        worker: usize,
+        takes: Takes,
+        http: Option<&'static str>,
+        id: Option<Rc<str>>,
+    ) -> Self {
+        ExecutionContext { ends, worker, takes, http, id, own: OnceCell::new(), extras: OnceCell::new() }
     }
 
     /// What the answer has beside head and body, where the app has given something.
@@ -125,6 +133,13 @@ impl ExecutionContext {
         s.require(1, "trailers")?;
         self.extras().add_trailers(s.ctx, &s.arg(0))?;
         Ok(Value::new_bool(s.ctx.clone(), self.takes.trailers))
+    }
+
+    fn get_http<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        match self.http {
+            Some(version) => value::string(s.ctx, version),
+            None => Ok(Value::new_null(s.ctx.clone())),
+        }
     }
 
     fn get_request_id<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -260,6 +275,7 @@ impl Class for ExecutionContext {
         Member::Method(c"waitUntil", 1, ExecutionContext::wait_until),
         Member::Method(c"earlyHints", 1, ExecutionContext::early_hints),
         Member::Method(c"trailers", 1, ExecutionContext::trailers),
+        Member::Get(c"http", ExecutionContext::get_http),
         Member::Get(c"requestId", ExecutionContext::get_request_id),
         Member::Get(c"peer", ExecutionContext::get_peer),
         Member::Get(c"local", ExecutionContext::get_local),

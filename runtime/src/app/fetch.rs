@@ -258,9 +258,9 @@ fn invoke<'js>(
     handler: &Callee,
     incoming: Incoming,
 ) -> rquickjs::Result<(Asked<'js>, Value<'js>)> {
-    let Incoming { head, scheme, body, ends, worker, takes, id } = incoming;
+    let Incoming { head, scheme, version, body, ends, worker, takes, id } = incoming;
     let request = class::instance(ctx, Request::incoming(head, scheme, body))?;
-    let context = class::instance(ctx, ExecutionContext::of_request(ends, worker, takes, id))?;
+    let context = class::instance(ctx, ExecutionContext::of_request(ends, worker, takes, Some(version), id))?;
     let args = [request, handler.env(ctx), context];
     let value = handler.call(ctx, &args)?;
     let [request, _, context] = args;

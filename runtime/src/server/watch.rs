@@ -357,6 +357,7 @@ mod tests {
             forwarded_fields: Default::default(),
             workers: 1,
             io: IoChoice::Auto,
+            http2: true,
             dev: false,
             quiet: true,
             log: LogFormat::Text,

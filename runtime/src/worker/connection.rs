@@ -109,6 +109,11 @@ impl Connection {
         self.ends().tls.as_ref()
     }
 
+    /// Whether TLS agreed on a protocol by that name (RFC 7301).
+    pub fn speaks(&self, protocol: &[u8]) -> bool {
+        matches!(&self.transport, Transport::Tls(stream) if stream.alpn().as_deref() == Some(protocol))
+    }
+
     /// Whether a request for `authority` is for another server than this connection: see
     /// [`TlsStream::is_misdirected`](crate::tls::TlsStream::is_misdirected).
     pub fn is_misdirected(&self, authority: &str) -> bool {

@@ -34,6 +34,8 @@ pub enum Closing {
     Gently,
     /// With nothing left to say.
     AtOnce,
+    /// Not at all: it speaks HTTP/2 from now on.
+    Http2,
     /// With a reset: the peer is gone, does not read, or must not take what it has for all there is.
     Reset,
 }
@@ -159,6 +161,13 @@ impl Wire for Message<'_> {
 
     fn method_and_target(&self) -> (&[u8], &[u8]) {
         (self.head.method_bytes(), self.head.target_bytes())
+    }
+
+    fn version(&self) -> &'static str {
+        match self.head.version() {
+            Version::Http10 => "1.0",
+            Version::Http11 => "1.1",
+        }
     }
 
     fn scheme(&self) -> &'static str {

@@ -10,6 +10,8 @@ mod message;
 mod reply;
 mod session;
 
+pub(in crate::http) use self::clock::with_date;
 pub use self::codec::*;
-pub use self::session::serve;
+pub(in crate::http) use self::codec::{Framing, OwnField, frame, own_field, parse_content_length};
+pub use self::session::{Switch, serve};
 pub use super::rejection::Rejection;

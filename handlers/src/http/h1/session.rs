@@ -10,38 +10,62 @@ use runtime::io::budget;
 use runtime::worker::{Connection, Stopped};
 
 use super::super::limit::Limit;
+use super::super::lists::has_member;
 use super::super::rejection::Rejection;
 use super::super::timeouts::Timeouts;
 use super::super::{exchange, failure};
 use super::buffered::{BufferedConnection, KEPT_BYTES_MAX};
 use super::clock;
-use super::codec::{HeadLimits, HeadParser, HeadProgress, RequestHead, ResponseContext, encode_error};
+use super::codec::{
+    BodyFraming, HeadLimits, HeadParser, HeadProgress, RequestHead, ResponseContext, Version, encode_error,
+};
 use super::message::{Closing, Message};
 
+/// The first line of HTTP/2's preface, as HTTP/1.1 reads it (RFC 9113 section 3.4).
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// The answer to a request that asks for HTTP/2 (RFC 7540 section 3.2).
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
 /// A head takes too long.
 const TOO_SLOW: Rejection = Rejection::limit(408, "head: too slow", Limit::HeaderTime);
 /// A head has no end.
 const CUT: Rejection = Rejection::bad("head: the connection ended");
 
-/// Serves a connection to its end.
-pub async fn serve(connection: Connection) {
+/// A connection that speaks HTTP/2 from now on.
+pub struct Switch {
+    /// The connection.
+    pub connection: Connection,
+    /// What has come of it and is not used.
+    pub received: Vec<u8>,
+    /// The request that asked for it, where one did: its answer is the first that goes out.
+    pub request: Option<Rc<RequestHead>>,
+}
+
+/// Serves a connection to its end, or until its client wants to speak HTTP/2.
+pub async fn serve(connection: Connection) -> Option<Switch> {
     let head_limits = HeadLimits::from(&connection.worker().config.limits);
     let mut session = Session {
         buffered: BufferedConnection::new(connection),
         head_limits,
         parser: HeadParser::new(head_limits),
         timeouts: Timeouts::default(),
+        is_new: true,
+        asked: None,
     };
     let mut closing = session.exchanges().await;
     if closing == Closing::Gently && session.buffered.flush().await.is_err() {
         closing = Closing::Reset;
     }
-    let connection = session.buffered.connection;
+    let BufferedConnection { connection, input, .. } = session.buffered;
     match closing {
         Closing::Gently => connection.close_gently().await,
         Closing::AtOnce => connection.close().await,
         Closing::Reset => connection.abort().await,
+        Closing::Http2 => {
+            let received = input.unused().to_vec();
+            return Some(Switch { connection, received, request: session.asked });
+        }
     }
+    None
 }
 
 /// A connection between its requests.
@@ -52,6 +76,10 @@ struct Session {
     parser: HeadParser,
     /// Those of one exchange after the other.
     timeouts: Timeouts,
+    /// Nothing has come yet but what makes the first head.
+    is_new: bool,
+    /// The request that asked for HTTP/2.
+    asked: Option<Rc<RequestHead>>,
 }
 
 impl Session {
@@ -69,6 +97,10 @@ impl Session {
             {
                 return closing;
             }
+            if head.upgrade().is_some() && self.asks_for_http2(&head) {
+                return self.switch(head).await;
+            }
+            self.is_new = false;
             self.buffered.unsent += 1;
             self.buffered.connection.set_busy(true);
             let mut message = Message::new(&mut self.buffered, &head, &self.head_limits);
@@ -126,14 +158,67 @@ impl Session {
             if chunk.is_empty() {
                 return Err(if begun { self.refuse(&CUT) } else { Closing::AtOnce });
             }
+            let before = head.received_bytes();
             match self.parser.parse(&chunk, head) {
                 Ok(HeadProgress::Complete { consumed }) => {
                     self.buffered.input.keep(&chunk[consumed..]);
                     return Ok(());
                 }
                 Ok(HeadProgress::NeedMore) => {}
-                Err(rejection) => return Err(self.refuse(&rejection)),
+                Err(rejection) => {
+                    if self.begins_http2(&rejection, &head.first_bytes()[..before], &chunk) {
+                        return Err(Closing::Http2);
+                    }
+                    return Err(self.refuse(&rejection));
+                }
             }
+        }
+    }
+
+    /// Whether a head that is none is the preface of HTTP/2 (RFC 9113 section 3.3), which is kept, then.
+    #[cold]
+    fn begins_http2(&mut self, rejection: &Rejection, before: &[u8], chunk: &[u8]) -> bool {
+        let line = &PREFACE_LINE[..];
+        let is_begun = self.is_new
+            && rejection.status == 505
+            && self.buffered.connection.worker().config.http2
+            && before.iter().chain(chunk).take(line.len()).eq(line);
+        if is_begun {
+            self.buffered.input.keep(before);
+            self.buffered.input.keep(chunk);
+        }
+        is_begun
+    }
+
+    /// Whether a request asks for HTTP/2 in place of its answer (RFC 7540 section 3.2), in a form that can have it: one
+    /// without a body, on a connection without TLS.
+    fn asks_for_http2(&self, head: &RequestHead) -> bool {
+        let connection = &self.buffered.connection;
+        let mut settings = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"http2-settings"));
+        let is_settings =
+            |value: &[u8]| value.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let is_named = |name: &[u8]| {
+            let named = |(field, value): (&[u8], &[u8])| {
+                field.eq_ignore_ascii_case(b"connection") && has_member(value, name)
+            };
+            head.fields().any(named)
+        };
+        connection.worker().config.http2
+            && connection.tls().is_none()
+            && head.version() == Version::Http11
+            && head.framing() == BodyFraming::None
+            && head.upgrade().is_some_and(|protocols| has_member(protocols, b"h2c"))
+            && is_named(b"http2-settings")
+            && settings.next().is_some_and(|(_, value)| is_settings(value))
+            && settings.next().is_none()
+    }
+
+    async fn switch(&mut self, head: Rc<RequestHead>) -> Closing {
+        self.asked = Some(head);
+        self.buffered.out.extend_from_slice(SWITCHING);
+        match self.buffered.flush().await {
+            Ok(()) => Closing::Http2,
+            Err(stopped) => stopped_by(&stopped),
         }
     }
 

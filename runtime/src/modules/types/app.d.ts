@@ -199,6 +199,8 @@ interface ExecutionContext {
   readonly local: JSServe.Peer;
   /** What TLS agreed on; null on a plain connection. */
   readonly tls: JSServe.TlsConnection | null;
+  /** The version of HTTP that the request came by; null where the connection speaks something else. */
+  readonly http: "1.0" | "1.1" | "2" | null;
   /** The number of the worker that runs this handler, from 0. */
   readonly worker: number;
 }

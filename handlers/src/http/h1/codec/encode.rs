@@ -150,17 +150,25 @@ where
     Encoded { body: framing.body, length, keep_alive }
 }
 
-enum OwnField {
+/// What the server does with a field of a handler's, in every version of HTTP.
+pub(in crate::http) enum OwnField {
+    /// It goes out as it is.
     No,
+    /// A wish for the connection.
     Connection,
+    /// The length, which has to fit the body.
     ContentLength,
+    /// The date, where it is one.
     Date,
+    /// What is behind the body.
     Trailer,
+    /// It is the connection's (RFC 9110 section 7.6.1), and does not go out.
     Dropped,
 }
 
+/// Whether the server itself writes the field.
 #[inline]
-fn own_field(name: &[u8]) -> OwnField {
+pub(in crate::http) fn own_field(name: &[u8]) -> OwnField {
     match name.len() {
         4 if name.eq_ignore_ascii_case(b"date") => OwnField::Date,
         10 if name.eq_ignore_ascii_case(b"connection") => OwnField::Connection,
@@ -201,14 +209,23 @@ fn replace_date(head: &mut [u8], value: &[u8]) {
     }
 }
 
-struct Framing {
-    body: BodyMode,
-    length: Option<u64>,
-    until_close: bool,
+/// How an answer's body is framed.
+pub(in crate::http) struct Framing {
+    /// How it goes out.
+    pub body: BodyMode,
+    /// Its Content-Length.
+    pub length: Option<u64>,
+    /// The end of the connection is its end.
+    pub until_close: bool,
 }
 
 /// RFC 9112 section 6.3, seen from the sender, and RFC 9110 section 8.6.
-fn frame(status: u16, body: BodySize, context: ResponseContext, declared: Option<u64>) -> Framing {
+pub(in crate::http) fn frame(
+    status: u16,
+    body: BodySize,
+    context: ResponseContext,
+    declared: Option<u64>,
+) -> Framing {
     let headless = |length| Framing { body: BodyMode::Omit, length, until_close: false };
     if status == 204 {
         return headless(None);

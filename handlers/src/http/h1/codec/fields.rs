@@ -165,7 +165,7 @@ impl FramingFields {
 }
 
 /// `1*DIGIT` that fits 64 bits (RFC 9110 section 8.6): no sign, no whitespace, no list.
-pub(crate) fn parse_content_length(value: &[u8]) -> Option<u64> {
+pub(in crate::http) fn parse_content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }

@@ -103,6 +103,16 @@ impl RequestHead {
         self.parts.target.of(&self.bytes)
     }
 
+    /// How many bytes of an incomplete head are here.
+    pub fn received_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// These bytes.
+    pub fn first_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether the method is HEAD, whose response has no body on the wire.
     pub fn is_head(&self) -> bool {
         self.parts.method.of(&self.bytes) == b"HEAD"

@@ -23,6 +23,8 @@ pub use encode::{
     BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, ResponseContext, ResponseHead, encode_chunk_start,
     encode_error, encode_head, encode_informational, encode_last_chunk,
 };
+pub(in crate::http) use encode::{Framing, OwnField, frame, own_field};
+pub(in crate::http) use fields::parse_content_length;
 pub use head::{BodyFraming, RequestHead, TargetForm, Version};
 pub use host::is_authority;
 pub use parse::{EMPTY_LINES_MAX, HeadLimits, HeadParser, HeadProgress, METHOD_BYTES_MAX};

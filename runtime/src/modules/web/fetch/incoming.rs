@@ -39,6 +39,8 @@ pub struct Incoming {
     pub head: Rc<dyn Head>,
     /// The scheme of its URL (RFC 9110 section 7.1): `https` where the connection is secured, else `http`.
     pub scheme: &'static str,
+    /// The version of HTTP that it came by: `1.0`, `1.1` or `2`.
+    pub version: &'static str,
     /// Its body; `None` where the framing says that there is none.
     pub body: Option<IncomingBody>,
     /// The client's address, and ours.
