@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 use crate::support::{App, Connection, Server, server};
 
@@ -98,16 +98,61 @@ fn get_host(
     name: &'static str,
     host: &str,
 ) -> std::io::Result<(String, CertificateDer<'static>)> {
-    let socket = TcpStream::connect(addr)?;
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let server = ServerName::try_from(name).expect("a name");
-    let session = ClientConnection::new(client.clone(), server).expect("a session");
-    let mut stream = StreamOwned::new(session, socket);
+    let mut stream = open(addr, client, name)?;
     write!(stream, "GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let shown = stream.conn.peer_certificates().expect("certificates")[0].clone();
     Ok((text, shown))
+}
+
+/// A connection whose handshake is still to come.
+fn open(
+    addr: SocketAddr,
+    client: &Arc<ClientConfig>,
+    name: &'static str,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let socket = TcpStream::connect(addr)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let server = ServerName::try_from(name).expect("a name");
+    let session = ClientConnection::new(client.clone(), server).expect("a session");
+    Ok(StreamOwned::new(session, socket))
+}
+
+/// A GET on a connection that stays open; how its handshake went.
+fn get_on(stream: &mut StreamOwned<ClientConnection, TcpStream>) -> std::io::Result<HandshakeKind> {
+    write!(stream, "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n")?;
+    let (mut text, mut block) = (Vec::new(), [0; 4096]);
+    while !text.ends_with(b"}") {
+        match stream.read(&mut block)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            length => text.extend_from_slice(&block[..length]),
+        }
+    }
+    assert!(text.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&text));
+    Ok(stream.conn.handshake_kind().expect("a handshake"))
+}
+
+/// Connects without pause until `is_over`; how many handshakes were full, and how many resumed.
+fn handshakes(addr: SocketAddr, client: &Arc<ClientConfig>, is_over: &AtomicBool) -> (u32, u32) {
+    let (mut full, mut resumed) = (0, 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let mut stream = open(addr, client, "a.test").expect("connect");
+        match get_on(&mut stream).expect("a handshake") {
+            HandshakeKind::Resumed => resumed += 1,
+            _ => full += 1,
+        }
+    }
+    (full, resumed)
+}
+
+/// Waits until clients are shown the certificate of `pair`.
+fn await_shown(addr: SocketAddr, client: &Arc<ClientConfig>, pair: &Pair) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while get(addr, client, "a.test").expect("a handshake").1 != pair.certificate {
+        assert!(Instant::now() < deadline, "the new certificate is not taken up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn folder(app: &App) -> &Path {
@@ -202,11 +247,7 @@ both_backends! {
         for _ in 0..3 {
             let fresh = authority.pair("a.test");
             fresh.write(folder(&app), "a");
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while get(addr, &client, "a.test").expect("a handshake").1 != fresh.certificate {
-                assert!(Instant::now() < deadline, "the new certificate is not taken up");
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            await_shown(addr, &client, &fresh);
         }
         is_over.store(true, Ordering::Relaxed);
         for load in loads {
@@ -216,6 +257,43 @@ both_backends! {
         std::fs::write(cert, "nothing").expect("write");
         server.await_log("no certificate in it");
         get(addr, &client, "a.test").expect("a handshake");
+    }
+
+    // Files that are copied over, not renamed: half of one is there for a while, and a certificate with another's key.
+    fn certificates_written_in_place_fail_no_handshake_and_drop_no_connection(io) {
+        let app = app!(APP);
+        let authority = Authority::new("servers");
+        authority.pair("a.test").write(folder(&app), "a");
+        let (cert, key) = (folder(&app).join("a.pem"), folder(&app).join("a.key"));
+        let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("UTF-8"));
+        let flags =
+            ["--io", io, "--workers", "2", "--listen", "https://127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+        let server = Server::spawn(&flags, app.path());
+        let (addr, full, is_over) = (server.addr(), authority.client(None), AtomicBool::new(false));
+        let mut resuming = (*full).clone();
+        resuming.resumption = Resumption::in_memory_sessions(8);
+        let resuming = Arc::new(resuming);
+        let mut stays = open(addr, &full, "a.test").expect("connect");
+        get_on(&mut stays).expect("an answer");
+        std::thread::scope(|scope| {
+            let loads = [&full, &resuming].map(|client| scope.spawn(|| handshakes(addr, client, &is_over)));
+            for round in 0..3 {
+                let fresh = authority.pair("a.test");
+                std::fs::write(cert, &fresh.pem[..fresh.pem.len() / 2]).expect("write");
+                (0..3).for_each(|_| drop(get(addr, &full, "a.test").expect("a handshake, half a file")));
+                std::fs::write(cert, &fresh.pem).expect("write");
+                if round == 0 {
+                    server.await_log("does not belong to the certificate");
+                }
+                get(addr, &full, "a.test").expect("a handshake, another's key");
+                std::fs::write(key, fresh.key.serialize_pem()).expect("write");
+                await_shown(addr, &full, &fresh);
+                get_on(&mut stays).expect("the open connection goes on");
+            }
+            is_over.store(true, Ordering::Relaxed);
+            let [full, resumed] = loads.map(|load| load.join().expect("no failed handshake"));
+            assert!(full.0 > 3 && full.1 == 0 && resumed.1 > 3, "{full:?} {resumed:?}");
+        });
     }
 }
 
