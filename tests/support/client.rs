@@ -133,9 +133,11 @@ impl Connection {
         self.stream.finish().expect("shutdown");
     }
 
-    /// Closes with RST instead of FIN (socket(7), SO_LINGER).
+    /// Closes with RST instead of FIN (socket(7), SO_LINGER); on a Unix socket, which has no reset, it only closes.
     pub fn reset(self) {
-        socket2::SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        if let Some(stream) = self.stream.tcp() {
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        }
     }
 
     fn fill(&mut self, deadline: Instant) -> Result<(), String> {
