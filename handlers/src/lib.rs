@@ -17,4 +17,5 @@ pub fn protocols(http2: bool) -> Protocols {
         .with(Method::Connect, raw::Connect)
         .with(Method::Accept, raw::Accept)
         .with_datagrams(udp::Udp)
+        .with_https_redirect(http::redirect_to_https)
 }

@@ -33,13 +33,15 @@ pub struct Listen {
     pub proxy_protocol: bool,
     /// Who may connect, where it is the path of a Unix socket.
     pub file: SocketFile,
+    /// Requests are not for the app: their clients are sent to HTTPS, on this port.
+    pub https_port: Option<HttpsPort>,
 }
 
 impl Listen {
     /// Without TLS, without the PROXY protocol.
     pub fn new(scheme: Scheme, address: impl Into<Address>) -> Listen {
         let (address, file) = (address.into(), SocketFile::default());
-        Listen { scheme, tls: false, address, proxy_protocol: false, file }
+        Listen { scheme, tls: false, address, proxy_protocol: false, file, https_port: None }
     }
 
     /// What is spoken there, as its URL begins.
@@ -169,6 +171,105 @@ pub enum ClientAuth {
     Request,
     /// Who has none is refused.
     Require,
+}
+
+/// A content coding (RFC 9110 section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 8878.
+    Zstd,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Coding {
+    /// As Content-Encoding has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Zstd => "zstd",
+            Coding::Brotli => "br",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// The least and the highest level, and the one that is right for answers that are made while a client waits.
+    pub fn levels(self) -> (u32, u32, u32) {
+        match self {
+            Coding::Zstd => (1, 19, 3),
+            Coding::Brotli => (0, 11, 4),
+            Coding::Gzip => (1, 9, 6),
+        }
+    }
+}
+
+/// A coding and how hard it tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodingLevel {
+    /// The coding.
+    pub coding: Coding,
+    /// Its own level.
+    pub level: u32,
+}
+
+/// Which content types are meant: all of a type, those with a suffix, or one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypePattern {
+    /// `text/*`: what its value and a slash begin.
+    Within(String),
+    /// `*+json`: what a plus sign and its value end.
+    Suffix(String),
+    /// The type of that name.
+    Exactly(String),
+}
+
+impl TypePattern {
+    /// Whether `kind`, a type without parameters, is meant.
+    pub fn matches(&self, kind: &str) -> bool {
+        let is = |part: Option<&str>, name: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(name));
+        match self {
+            TypePattern::Within(name) => is(kind.split_once('/').map(|(before, _)| before), name),
+            TypePattern::Suffix(name) => is(kind.rsplit_once('+').map(|(_, after)| after), name),
+            TypePattern::Exactly(name) => is(Some(kind), name),
+        }
+    }
+}
+
+/// How the app's answers are compressed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compression {
+    /// By which codings, the best one first; none: they are not.
+    pub codings: Vec<CodingLevel>,
+    /// Answers of which types.
+    pub types: Vec<TypePattern>,
+}
+
+/// What the server adds to answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerOptions {
+    /// A coding.
+    pub compression: Compression,
+    /// Strict-Transport-Security, over TLS (RFC 6797); its value.
+    pub hsts: Option<String>,
+    /// X-Request-Id.
+    pub request_id: bool,
+}
+
+impl AnswerOptions {
+    /// Whether it adds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.compression.codings.is_empty() && self.hsts.is_none() && !self.request_id
+    }
+}
+
+/// The port that clients are sent to which come over plain HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpsPort {
+    /// That of the first listener for HTTPS.
+    OfListener,
+    /// This one: where clients reach it through something in front.
+    Given(u16),
 }
 
 /// Which I/O backend `--io` asks for.
@@ -337,6 +438,10 @@ pub struct Limits {
     pub datagrams_max: usize,
     /// Bytes of datagrams that wait to be sent on one socket of a worker; beyond: further ones are dropped.
     pub datagram_queue_bytes_max: usize,
+    /// Bytes of an answer; below, it is not compressed.
+    pub compress_bytes_min: usize,
+    /// Memory of all that compresses bodies in pieces in one worker; beyond: further ones are not compressed.
+    pub compress_memory_bytes_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -378,6 +483,8 @@ impl Default for Limits {
             http2_control_frames_max: 1_000,
             datagrams_max: 1_024,
             datagram_queue_bytes_max: 1 << 20,
+            compress_bytes_min: 1 << 10,
+            compress_memory_bytes_max: 32 << 20,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,
@@ -405,6 +512,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// In which fields.
     pub forwarded_fields: ForwardedFields,
+    /// What is added to answers.
+    pub answers: AnswerOptions,
     /// Files of certificates, each with its key's.
     pub tls: Vec<CertificateFiles>,
     /// Instead of files: a certificate for development.

@@ -5,8 +5,9 @@
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `address causes config environment error folders log source`
+//! 1 `accept_encoding address causes config environment error folders log source`
 
+pub mod accept_encoding;
 mod acme;
 pub mod address;
 pub mod app;

@@ -37,6 +37,7 @@ fn config(files: &Files, main: &str) -> Config {
         dev: false,
         quiet: true,
         log: LogFormat::Text,
+        answers: Default::default(),
         heap_from_cgroup: false,
         limits: Limits::default(),
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 
 use runtime::address::Address;
-use runtime::config::{Listen, Scheme};
+use runtime::config::{HttpsPort, Listen, Scheme};
 use runtime::error::{Error, Result};
 
 use super::accounts;
@@ -129,6 +129,33 @@ pub fn from_tcp(text: &str, host: &str) -> Result<Vec<Listen>> {
         Error::of_flag("tcp", format!("{text}: neither a port nor an address of this machine"))
             .remedy("Write a port, or HOST:PORT: 9000, 0.0.0.0:9000, [::1]:9000.")
     })
+}
+
+/// The listeners of one `--redirect-https` value: a port of `host`, or HOST:PORT; `?to=PORT` behind it.
+///
+/// # Errors
+/// `Usage` when it is neither.
+pub fn from_redirect(text: &str, host: &str) -> Result<Vec<Listen>> {
+    let refuse = |what: &str| {
+        Error::of_flag("redirect-https", format!("{text}: {what}"))
+            .remedy("Write a port, or HOST:PORT: 80, 0.0.0.0:80, [::]:80; 8080?to=443 where clients find HTTPS on 443.")
+    };
+    let (place, option) = text.split_once('?').map_or((text, None), |(place, option)| (place, Some(option)));
+    let https_port = match option {
+        None => HttpsPort::OfListener,
+        Some(option) => {
+            let port = option.strip_prefix("to=").and_then(|port| super::values::port(port).ok());
+            HttpsPort::Given(port.filter(|port| *port != 0).ok_or_else(|| refuse("to=PORT stands behind ?"))?)
+        }
+    };
+    let mut all = match super::values::port(place) {
+        Ok(port) => from_host("redirect-https", host, port, Scheme::Http)?,
+        Err(_) => {
+            from_url(&format!("http://{place}")).map_err(|_| refuse("neither a port nor an address"))?
+        }
+    };
+    all.iter_mut().for_each(|listen| listen.https_port = Some(https_port));
+    Ok(all)
 }
 
 /// The listeners of a host, which is an address literal or a name, and a port.

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, ValueEnum};
 use runtime::config::Limits;
 
+use super::answers;
 use super::values::{Size, Span, Workers, count, port};
 
 const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
@@ -62,6 +63,9 @@ pub struct Flags {
     pub tls: TlsFlags,
 
     #[command(flatten)]
+    pub answers: Answers,
+
+    #[command(flatten)]
     pub limits: LimitFlags,
 
     #[command(flatten)]
@@ -105,8 +109,13 @@ fn switch(arg: Arg) -> Arg {
         .hide_possible_values(true)
 }
 
-/// Whether a flag is on or off: its value, if it has one, stands behind `=`.
+/// Whether a flag is on or off.
 pub fn is_switch(arg: &Arg) -> bool {
+    has_optional_value(arg) && arg.get_value_names().is_some_and(|names| names[0] == "BOOL")
+}
+
+/// Whether a flag may stand without a value: if it has one, that stands behind `=`.
+pub fn has_optional_value(arg: &Arg) -> bool {
     arg.is_require_equals_set()
 }
 
@@ -202,6 +211,11 @@ pub struct Serving {
     )]
     pub http2: bool,
 
+    /// Port or HOST:PORT for plain HTTP that sends clients to HTTPS (308), and answers challenges of ACME; may be repeated.
+    /// ?to=PORT behind it: where clients find HTTPS, if that is not the first https listener's port
+    #[arg(long, value_name = "PORT|HOST:PORT")]
+    pub redirect_https: Vec<String>,
+
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
     pub workers: Workers,
@@ -276,6 +290,35 @@ pub struct TlsFlags {
     /// Who has signed the certificates of clients, in PEM
     #[arg(long, value_name = "FILE")]
     pub tls_client_ca: Option<OsString>,
+}
+
+/// What is added to answers.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Answers")]
+pub struct Answers {
+    /// Compress answers, by the coding that the client likes best, then the first of these; each may have a level, as
+    /// zstd:3,br:4,gzip:6. Without a value: zstd,br,gzip
+    #[arg(long, value_name = "off|CODINGS", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = answers::CODINGS)]
+    pub compress: String,
+
+    /// Types of answers that are compressed: text/*, application/json, +json; with commas, or repeated. Replaces the
+    /// usual ones: texts, JSON, JavaScript, XML, SVG, WebAssembly, fonts that are not compressed, and their like
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = answers::TYPES, hide_default_value = true)]
+    pub compress_types: Vec<String>,
+
+    /// Answers shorter than this are not compressed
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().compress_bytes_min))]
+    pub compress_min: Size,
+
+    /// Have browsers come by HTTPS alone from now on (Strict-Transport-Security, over TLS only). Without a value:
+    /// max-age=31536000, a year; or "max-age=31536000; includeSubDomains; preload"
+    #[arg(long, value_name = "off|DIRECTIVES", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = answers::HSTS)]
+    pub hsts: String,
+
+    /// Give each request an identifier, or take over a trusted proxy's: `ctx.requestId`, X-Request-Id of the answer,
+    /// request_id in the log
+    #[arg(long)]
+    pub request_id: bool,
 }
 
 /// What a client may take.
@@ -353,6 +396,10 @@ pub struct LimitFlags {
     /// Bytes that wait to be sent on a connection of `tcp` hooks; beyond: close
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().write_buffer_bytes_max))]
     pub write_buffer_max: Size,
+
+    /// Memory of all that compresses answers in pieces in one worker; beyond: further ones are not compressed
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().compress_memory_bytes_max))]
+    pub compress_memory: Size,
 
     /// From a request's header to its response; beyond: 503
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().request_ms_max))]
@@ -511,7 +558,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 10);
+        assert_eq!(switches.len(), 11);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

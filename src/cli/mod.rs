@@ -6,6 +6,7 @@
 
 mod accounts;
 mod address;
+mod answers;
 mod cgroup;
 mod commands;
 mod dotenv;

@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::{Setting, Variables};
-use super::flags::{Flags, is_switch};
+use super::flags::{Flags, has_optional_value, is_switch};
 use super::mistake;
 use super::places::{SettingsText, article};
 use super::resolve;
@@ -155,7 +155,7 @@ impl Project {
             DeValue::Array(values) if several => {
                 values.iter().map(|value| self.text(arg, key, value)).collect()
             }
-            DeValue::Boolean(is) if is_switch(arg) => Ok(Vec::from_iter(is.then(OsString::new))),
+            DeValue::Boolean(is) if has_optional_value(arg) => Ok(Vec::from_iter(is.then(OsString::new))),
             _ => Ok(vec![self.text(arg, key, value)?]),
         }
     }

@@ -15,6 +15,7 @@ use runtime::source::Sources;
 use runtime::source::prepare::{self, Prepared};
 
 use super::address;
+use super::answers;
 use super::cgroup;
 use super::environment::Variables;
 use super::flags::{Flags, ForwardedKind, Io, Log, Serving};
@@ -57,6 +58,7 @@ pub fn resolve(
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
             ForwardedKind::Forwarded => ForwardedFields::Forwarded,
         },
+        answers: answers::options(&flags.answers)?,
         tls: tls::certificates(&flags.tls, tables)?,
         workers: flags.serving.workers.count(),
         io,
@@ -140,6 +142,14 @@ fn listen(serving: &Serving) -> Result<Vec<Listen>> {
     for tcp in &serving.tcp {
         add("tcp", tcp, address::from_tcp(tcp, &serving.host)?)?;
     }
+    for text in &serving.redirect_https {
+        add("redirect-https", text, address::from_redirect(text, &serving.host)?)?;
+    }
+    let is_https = |listen: &Listen| listen.tls && listen.scheme == Scheme::Http;
+    if !serving.redirect_https.is_empty() && !all.iter().any(is_https) {
+        return Err(Error::of_flag("redirect-https", "there is no listener for HTTPS")
+            .remedy("Name one: --listen https://HOST:443."));
+    }
     if serving.proxy_protocol {
         let streams = all.iter_mut().filter(|listen| listen.scheme != Scheme::Udp);
         streams.for_each(|listen| listen.proxy_protocol = true);
@@ -222,6 +232,8 @@ fn limits(flags: &Flags) -> Result<Limits> {
         http2_control_frames_max: limits.http2_control_frames_max,
         datagrams_max: limits.datagrams_max,
         datagram_queue_bytes_max: limits.datagram_queue.0,
+        compress_bytes_min: flags.answers.compress_min.0,
+        compress_memory_bytes_max: limits.compress_memory.0,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
@@ -367,7 +379,8 @@ mod tests {
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
              --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
              --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
-             --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29";
+             --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29 \
+             --compress-min 30 --compress-memory 31";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -401,6 +414,8 @@ mod tests {
             tls_handshake_ms_max: 23,
             tls_handshake_bytes_max: 24 << 10,
             write_buffer_bytes_max: 26,
+            compress_bytes_min: 30,
+            compress_memory_bytes_max: 31,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,
@@ -466,6 +481,13 @@ mod tests {
             &["--listen", "udp://[::1]:2", "--listen", "udp://[::1]:2", APP],
             &["--listen", "udp://[::1]:2?proxy", APP],
             &["--tcp", "x", APP],
+            &["--redirect-https", "2", APP],
+            &["--listen", "https://[::1]:2", "--redirect-https", "x", APP],
+            &["--listen", "https://[::1]:2", "--redirect-https", "3?to=x", APP],
+            &["--listen", "https://[::1]:2", "--redirect-https", "[::1]:2", APP],
+            &["--compress=deflate", APP],
+            &["--compress-types", "text", APP],
+            &["--hsts=on", APP],
             &["--proxy-protocol", APP],
             &["--trusted-proxies", "localhost", APP],
             &[],

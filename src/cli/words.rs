@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::flags::is_switch;
+use super::flags::has_optional_value;
 
 /// The command line, cut at the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ fn takes_next(command: &Command, flag: &OsStr) -> Option<bool> {
 }
 
 fn takes_value(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !is_switch(arg)
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !has_optional_value(arg)
 }
 
 #[cfg(test)]

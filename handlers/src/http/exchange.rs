@@ -13,13 +13,15 @@ use runtime::log::{self, Kind};
 use runtime::serving;
 use runtime::worker::Worker;
 
-use super::answer;
+use super::additions::Additions;
+use super::answer::{self, Written};
 use super::body::{BodyEvent, BodyReceiver};
+use super::failure;
 use super::peer::{Peer, PeerEvent};
 use super::rejection::Rejection;
+use super::streamed::{self, Streaming};
 use super::timeouts::Timeouts;
-use super::wire::{AnswerBody, BodyFailure, Departure, Ending, RequestRest, Wire};
-use super::{failure, streamed};
+use super::wire::{BodyFailure, Departure, Ending, RequestRest, Wire};
 
 /// The app has no `fetch`, though the listener speaks HTTP.
 const NO_FETCH: Rejection = Rejection::new(501, "the app has no fetch");
@@ -32,7 +34,8 @@ const MISDIRECTED: Rejection = Rejection::new(421, "Host is not what TLS was ask
 
 /// Serves one request: how it ended.
 pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
-    let mut peer = Peer { wire, worker, timeouts, body: None, is_watched: false };
+    let added = Additions::begin(wire, worker);
+    let mut peer = Peer { wire, worker, timeouts, added, body: None, is_watched: false };
     let ended = serve(&mut peer).await;
     timeouts.clear();
     ended.err().unwrap_or(Ending::Complete)
@@ -69,28 +72,35 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         ends: peer.wire.ends(),
         worker: worker.number,
         takes: peer.wire.takes(),
-        id: None,
+        id: peer.added.shared_request_id(),
     };
     let app = worker.app.current();
     let Some(handler) = app.callee(Method::Fetch) else {
         return Err(refuse(peer, &NO_FETCH));
     };
-    let mut announced = AnswerBody::default();
+    let mut written = Written::default();
     let called = fetch::fetch(app.engine(), handler, incoming, &mut |reply| {
-        announced = write_reply(peer, &reply);
+        written = write_reply(peer, &reply);
     });
     drop(app);
+    peer.added.turn_is_over();
     let stream = match called {
-        Called::Done => None,
-        Called::Streaming(outgoing, caller, extras) => Some((outgoing, caller, extras)),
+        Called::Done => {
+            written.whole.take().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
+        }
+        Called::Streaming(outgoing, caller, extras) => {
+            Some(Streaming { outgoing, caller: Some(caller), extras: Some(extras) })
+        }
         Called::Failed(failure) => {
             fail(peer, &failure);
             None
         }
         Called::Pending(pending) => match wait(peer, &pending).await? {
             Ok(mut owned) => {
-                announced = write_reply(peer, &Reply { extras: Some(&pending.extras), ..owned.lend() });
-                owned.take_stream().map(|outgoing| (outgoing, pending.caller, pending.extras))
+                written = write_reply(peer, &Reply { extras: Some(&pending.extras), ..owned.lend() });
+                let outgoing = owned.take_stream().or_else(|| written.whole.take());
+                let (caller, extras) = (Some(pending.caller), Some(pending.extras));
+                outgoing.map(|outgoing| Streaming { outgoing, caller, extras })
             }
             Err(failure) => {
                 fail(peer, &failure);
@@ -98,22 +108,22 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
             }
         },
     };
-    if let Some((outgoing, caller, extras)) = stream {
+    if let Some(stream) = stream {
         // Boxed: requests with a whole body pay nothing for it.
-        Box::pin(streamed::send(peer, outgoing, (&caller, &extras), announced)).await?;
+        Box::pin(streamed::send(peer, stream, written)).await?;
     }
     peer.receive_rest().await
 }
 
 /// Answers a request that the app does not get, or no longer.
 fn refuse<W: Wire>(peer: &mut Peer<'_, W>, rejection: &Rejection) -> Ending {
-    failure::refuse(peer.wire, peer.worker, rejection);
+    failure::refuse(peer.wire, peer.worker, Some(&peer.added), rejection);
     Ending::Unread
 }
 
 /// Writes an answer. A script may read on in the request's body: a client that waits for 100 Continue gets
 /// it before, and such a body is no reason to refuse the rest.
-fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> AnswerBody {
+fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> Written {
     let mut rest = RequestRest::Taken;
     if let Some(body) = &mut peer.body {
         if body.is_wanted(reply.streamed) {
@@ -124,7 +134,7 @@ fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> AnswerBody
             rest = body.take_rest();
         }
     }
-    answer::write(peer.wire, reply, rest)
+    answer::write(peer.wire, peer.worker, &peer.added, reply, rest)
 }
 
 /// Answers for a handler that failed.
@@ -134,7 +144,7 @@ fn fail<W: Wire>(peer: &mut Peer<'_, W>, failure: &Failure) {
         RequestRest::Unread if failure.kind == Kind::RequestTime => RequestRest::Refused,
         rest => rest,
     };
-    failure::answer(peer.wire, peer.worker, failure, rest);
+    failure::answer(peer.wire, peer.worker, &peer.added, failure, rest);
 }
 
 enum WaitEvent {

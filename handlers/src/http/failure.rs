@@ -8,6 +8,7 @@ use runtime::app::fetch::{Failure, Fields, HeaderList, Reply};
 use runtime::log::{self, Kind};
 use runtime::worker::Worker;
 
+use super::additions::Additions;
 use super::dev;
 use super::rejection::Rejection;
 use super::status::reason_phrase;
@@ -16,36 +17,48 @@ use super::wire::{RequestRest, Wire};
 /// The type of an answer that says only its status.
 pub const STATUS_TYPE: &str = "text/plain;charset=UTF-8";
 
-/// Answers a request that is refused; nothing more is received of its client.
+/// Answers a request that is refused; nothing more is received of its client. `added` is what the server adds to the
+/// answers of its exchange, where there is one.
 #[cold]
-pub fn refuse(wire: &mut impl Wire, worker: &Worker, rejection: &Rejection) {
-    log_limit(rejection, worker, || wire.ends().peer.clone());
-    answer_status(wire, rejection.status, RequestRest::Refused);
+pub fn refuse(wire: &mut impl Wire, worker: &Worker, added: Option<&Additions>, rejection: &Rejection) {
+    log_limit(rejection, worker, added.and_then(Additions::request_id), || wire.ends().peer.clone());
+    answer_status(wire, (worker, added), rejection.status, RequestRest::Refused);
 }
 
 /// Says, at most once a second, that a limit refuses requests, if one refused this.
 #[cold]
-pub fn log_limit(rejection: &Rejection, worker: &Worker, peer: impl FnOnce() -> Address) {
+pub fn log_limit(
+    rejection: &Rejection,
+    worker: &Worker,
+    request_id: Option<&str>,
+    peer: impl FnOnce() -> Address,
+) {
     let Some(limit) = rejection.limit else { return };
     let Some(more) = log::admits_limit(limit.kind()) else { return };
     let (status, peer, text) = (rejection.status, peer(), limit.text(&worker.config.limits));
-    tracing::warn!(worker = worker.number, %peer, "{status}: {text}{more}");
+    tracing::warn!(worker = worker.number, request_id, %peer, "{status}: {text}{more}");
 }
 
 /// Logs a handler's failure and answers for it. The text reaches the client in development mode only.
 #[cold]
-pub fn answer(wire: &mut impl Wire, worker: &Worker, failure: &Failure, rest: RequestRest) {
-    log_failure(wire, worker, failure);
+pub fn answer(
+    wire: &mut impl Wire,
+    worker: &Worker,
+    added: &Additions,
+    failure: &Failure,
+    rest: RequestRest,
+) {
+    log_failure(wire, worker, added, failure);
     if !worker.config.dev {
-        return answer_status(wire, failure.status, rest);
+        return answer_status(wire, (worker, Some(added)), failure.status, rest);
     }
     let (method, target) = request_line(wire);
     let (kind, text) = dev::answer(failure, &*wire.head(), &format!("{method} {target}"));
     let mut fields = HeaderList::default();
     fields.append(b"Content-Type", kind.as_bytes());
     fields.append(b"Vary", b"Accept");
-    let headers = Fields::List(&fields);
-    write_whole(wire, failure.status, headers, &text, rest);
+    added.add_to(&mut fields, worker, wire.scheme());
+    write_whole(wire, failure.status, Fields::List(&fields), &text, rest);
 }
 
 /// Answers with a text that is not the app's; nothing more is received of the client.
@@ -55,9 +68,20 @@ pub fn say(wire: &mut impl Wire, status: u16, text: &str) {
 }
 
 /// Answers with a status and its phrase.
-fn answer_status(wire: &mut impl Wire, status: u16, rest: RequestRest) {
+fn answer_status(
+    wire: &mut impl Wire,
+    (worker, added): (&Worker, Option<&Additions>),
+    status: u16,
+    rest: RequestRest,
+) {
     let text = format!("{status} {}\n", reason_phrase(status));
-    write_whole(wire, status, Fields::ContentType(Some(STATUS_TYPE)), &text, rest);
+    let Some(added) = added.filter(|added| added.is_any(worker)) else {
+        return write_whole(wire, status, Fields::ContentType(Some(STATUS_TYPE)), &text, rest);
+    };
+    let mut fields = HeaderList::default();
+    fields.append(b"Content-Type", STATUS_TYPE.as_bytes());
+    added.add_to(&mut fields, worker, wire.scheme());
+    write_whole(wire, status, Fields::List(&fields), &text, rest);
 }
 
 fn write_whole(wire: &mut impl Wire, status: u16, headers: Fields<'_>, text: &str, rest: RequestRest) {
@@ -66,7 +90,7 @@ fn write_whole(wire: &mut impl Wire, status: u16, headers: Fields<'_>, text: &st
     wire.write_head(&reply, rest);
 }
 
-fn log_failure(wire: &impl Wire, worker: &Worker, failure: &Failure) {
+fn log_failure(wire: &impl Wire, worker: &Worker, added: &Additions, failure: &Failure) {
     let more = match failure.kind {
         Kind::Failed => log::admits(Kind::Failed).then(String::new),
         limit => log::admits_limit(limit),
@@ -74,8 +98,15 @@ fn log_failure(wire: &impl Wire, worker: &Worker, failure: &Failure) {
     let Some(more) = more else { return };
     let ((method, target), status) = (request_line(wire), failure.status);
     let newline = if failure.stack.is_empty() { "" } else { "\n" };
-    let worker = worker.number;
-    tracing::error!(worker, status, "{method} {target}: {}{more}{newline}{}", failure.text, failure.stack);
+    let (worker, request_id) = (worker.number, added.request_id());
+    tracing::error!(
+        worker,
+        request_id,
+        status,
+        "{method} {target}: {}{more}{newline}{}",
+        failure.text,
+        failure.stack
+    );
 }
 
 /// Method and target as text, for the log.

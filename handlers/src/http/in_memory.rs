@@ -308,6 +308,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         dev: false,
         quiet: true,
         log: LogFormat::Text,
+        answers: Default::default(),
         heap_from_cgroup: false,
         sources: Default::default(),
         limits,

@@ -3,8 +3,10 @@
 //! Owns: one request and its answer, whatever carries them ([`wire`]); HTTP/1.1 ([`h1`]) and HTTP/2 ([`h2`]); the
 //! answers of our own. Must not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
+mod additions;
 mod answer;
 mod body;
+mod compress;
 mod dev;
 mod exchange;
 mod failure;
@@ -14,7 +16,10 @@ mod h2;
 pub mod limit;
 mod lists;
 mod peer;
+mod redirect;
 mod rejection;
+mod request_id;
+mod service;
 mod status;
 mod streamed;
 mod timeouts;
@@ -22,8 +27,11 @@ mod wire;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use runtime::worker::{Connection, Protocol};
+
+use self::service::Service;
 
 /// What HTTP/2 is called in ALPN (RFC 9113 section 3.2).
 const H2: &[u8] = b"h2";
@@ -40,16 +48,7 @@ pub struct Http {
 
 impl Protocol for Http {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
-        match connection.speaks(H2) {
-            true => Box::pin(h2::serve(connection, Vec::new(), None)),
-            false => Box::pin(async {
-                if let Some(switch) = h1::serve(connection).await {
-                    let upgraded = switch.request.as_deref().map(upgraded);
-                    // Boxed: who speaks HTTP/1.1 pays nothing for it.
-                    Box::pin(h2::serve(switch.connection, switch.received, upgraded)).await;
-                }
-            }),
-        }
+        serve(connection, Service::App)
     }
 
     fn tls_protocols(&self) -> &[&[u8]] {
@@ -58,6 +57,34 @@ impl Protocol for Http {
 
     fn plain_text_answer(&self) -> &[u8] {
         SPEAKS_TLS
+    }
+}
+
+/// HTTP/1.1 for clients that are to come over HTTPS, on this port.
+struct RedirectToHttps(u16);
+
+impl Protocol for RedirectToHttps {
+    fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
+        serve(connection, Service::HttpsOn(self.0))
+    }
+}
+
+/// What sends clients to HTTPS on `port`.
+pub fn redirect_to_https(port: u16) -> Arc<dyn Protocol> {
+    Arc::new(RedirectToHttps(port))
+}
+
+/// Serves a connection to its end, in the version that its client speaks.
+fn serve(connection: Connection, service: Service) -> Pin<Box<dyn Future<Output = ()>>> {
+    match connection.speaks(H2) {
+        true => Box::pin(h2::serve(connection, Vec::new(), None, service)),
+        false => Box::pin(async move {
+            if let Some(switch) = h1::serve(connection, service).await {
+                let upgraded = switch.request.as_deref().map(upgraded);
+                // Boxed: who speaks HTTP/1.1 pays nothing for it.
+                Box::pin(h2::serve(switch.connection, switch.received, upgraded, service)).await;
+            }
+        }),
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use runtime::worker::Worker;
 
+use super::additions::Additions;
 use super::body::{BodyEvent, BodyPace, BodyReceiver};
 use super::failure;
 use super::timeouts::Timeouts;
@@ -22,6 +23,8 @@ pub struct Peer<'a, W> {
     pub worker: &'a Rc<Worker>,
     /// Its deadlines.
     pub timeouts: &'a Timeouts,
+    /// What is added to its answer.
+    pub added: Additions,
     /// The request's body, where it has one.
     pub body: Option<BodyReceiver>,
     /// Somebody wants to know whether the client leaves.
@@ -104,7 +107,8 @@ impl<W: Wire> Peer<'_, W> {
             Some(rejection) => {
                 // Who reads it, or the app's author, should know why it ends.
                 if is_read {
-                    failure::log_limit(rejection, self.worker, || self.wire.ends().peer.clone());
+                    let id = self.added.request_id();
+                    failure::log_limit(rejection, self.worker, id, || self.wire.ends().peer.clone());
                 }
                 Ending::Unread
             }

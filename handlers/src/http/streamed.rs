@@ -6,18 +6,21 @@
 
 use std::future::poll_fn;
 use std::io::Result as IoResult;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use runtime::app::fetch::{Broken, Caller, Extras, Outgoing, Unwanted};
-use runtime::io;
+use runtime::app::fetch::{Broken, Caller, Extras, HeaderList, Outgoing, Unwanted};
+use runtime::io::{self, budget};
 use runtime::log::{self, Kind};
 use runtime::worker::SendWatch;
 
+use super::answer::Written;
 use super::body::{BodyEvent, BodyPace};
+use super::compress::{CodingFailed, Encoder};
 use super::failure;
 use super::peer::{Peer, PeerEvent};
-use super::wire::{AnswerBody, Ending, Wire};
+use super::wire::{Ending, Wire};
 
 /// Bytes that wait while as many are being sent; one piece may be larger.
 const READY_BYTES_MAX: usize = 64 << 10;
@@ -32,6 +35,18 @@ enum CutShort {
     /// It is longer, or shorter, than its Content-Length.
     TooLong,
     TooShort,
+    /// Its content coding failed.
+    NotCoded,
+}
+
+/// A body in pieces, and whom it is of.
+pub struct Streaming {
+    /// The body.
+    pub outgoing: Outgoing,
+    /// The request, whose app may have more to do with it.
+    pub caller: Option<Caller>,
+    /// What may stand behind the body.
+    pub extras: Option<Rc<Extras>>,
 }
 
 /// What happened next.
@@ -41,6 +56,8 @@ enum StreamEvent {
     /// The client takes nothing of what is being sent.
     Stalled,
     Piece(Option<Result<Bytes, Broken>>),
+    /// There is something to code.
+    Code,
     /// The next piece lets us wait: what there is can go.
     Flush,
     Done,
@@ -50,7 +67,11 @@ struct Streamed<'s, 'a, W> {
     peer: &'s mut Peer<'a, W>,
     outgoing: Outgoing,
     /// What stands behind it.
-    extras: &'s Extras,
+    extras: Option<Rc<Extras>>,
+    /// What is known of that by now.
+    trailers: Option<HeaderList>,
+    /// What it goes through.
+    encoder: Option<Box<Encoder>>,
     /// Bytes that are still to come, where the app has said how many.
     left: Option<u64>,
     /// The stream has ended.
@@ -68,11 +89,10 @@ struct Streamed<'s, 'a, W> {
 /// How the exchange ends, where that is not its completion.
 pub async fn send<W: Wire>(
     peer: &mut Peer<'_, W>,
-    outgoing: Outgoing,
-    (caller, extras): (&Caller, &Extras),
-    announced: AnswerBody,
+    Streaming { outgoing, caller, extras }: Streaming,
+    written: Written,
 ) -> Result<(), Ending> {
-    if announced.is_omitted {
+    if written.body.is_omitted {
         outgoing.cancel(Unwanted::NoBody);
         return Ok(());
     }
@@ -87,29 +107,37 @@ pub async fn send<W: Wire>(
     }
     peer.is_watched = !in_memory;
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
+    let Written { encoder, trailers, body, .. } = written;
+    let left = body.length;
     let mut streamed =
-        Streamed { peer, outgoing, extras, left: announced.length, ended: false, sending, unclear: false };
+        Streamed { peer, outgoing, extras, trailers, encoder, left, ended: false, sending, unclear: false };
     match streamed.run().await {
         Ok(()) if streamed.unclear => Err(Ending::Unread),
         Ok(()) => Ok(()),
-        Err(cut) => Err(streamed.account_for(cut, caller)),
+        Err(cut) => Err(streamed.account_for(cut, caller.as_ref())),
     }
 }
 
 impl<W: Wire> Streamed<'_, '_, W> {
     /// Logs why a body was not sent to its end, and has its stream hear of it; how the exchange ends.
-    fn account_for(&self, cut: CutShort, caller: &Caller) -> Ending {
-        let worker = self.peer.worker;
+    fn account_for(&self, cut: CutShort, caller: Option<&Caller>) -> Ending {
+        let (worker, request_id) = (self.peer.worker, self.peer.added.request_id());
         let (method, target) = failure::request_line(self.peer.wire);
         let log = |text: &str, stack: &str| {
             let newline = if stack.is_empty() { "" } else { "\n" };
             if log::admits(Kind::Broken) {
-                tracing::error!(worker = worker.number, "{method} {target}: {text}{newline}{stack}");
+                tracing::error!(
+                    worker = worker.number,
+                    request_id,
+                    "{method} {target}: {text}{newline}{stack}"
+                );
             }
         };
         match cut {
             CutShort::Gone => {
-                caller.gone();
+                if let Some(caller) = caller {
+                    caller.gone();
+                }
                 self.outgoing.cancel(Unwanted::ClientGone);
                 return Ending::Lost;
             }
@@ -118,6 +146,7 @@ impl<W: Wire> Streamed<'_, '_, W> {
                     let (number, ms) = (worker.number, worker.config.limits.request_ms_max);
                     tracing::error!(
                         worker = number,
+                        request_id,
                         "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
                     );
                 }
@@ -128,10 +157,14 @@ impl<W: Wire> Streamed<'_, '_, W> {
             }
             CutShort::Broken(broken) => {
                 if log::admits(Kind::Gone) {
-                    tracing::debug!(worker = worker.number, "{method} {target}: {}", broken.text);
+                    tracing::debug!(worker = worker.number, request_id, "{method} {target}: {}", broken.text);
                 }
             }
             CutShort::TooShort => log("the body is shorter than the Content-Length that the handler set", ""),
+            CutShort::NotCoded => {
+                log("the content coding of the response failed", "");
+                self.outgoing.cancel(Unwanted::TooLong);
+            }
             CutShort::TooLong => {
                 log("the body is longer than the Content-Length that the handler set", "");
                 self.outgoing.cancel(Unwanted::TooLong);
@@ -149,10 +182,11 @@ impl<W: Wire> Streamed<'_, '_, W> {
                     result.map_err(|_| CutShort::Gone)?;
                 }
                 StreamEvent::Stalled => return Err(CutShort::Gone),
-                StreamEvent::Piece(Some(Ok(piece))) => self.add(&piece)?,
+                StreamEvent::Piece(Some(Ok(piece))) => self.add(piece)?,
+                StreamEvent::Code => self.code()?,
                 StreamEvent::Piece(Some(Err(broken))) => return Err(CutShort::Broken(broken)),
                 StreamEvent::Piece(None) => self.finish()?,
-                StreamEvent::Flush => self.start_send().await,
+                StreamEvent::Flush => self.start_send().await?,
                 StreamEvent::Done => return Ok(()),
             }
         }
@@ -166,7 +200,10 @@ impl<W: Wire> Streamed<'_, '_, W> {
             PeerEvent::Body(BodyEvent::Failed(failure)) if failure.is_by_client() => Err(CutShort::Gone),
             PeerEvent::Body(BodyEvent::Failed(failure)) => {
                 if let Some(rejection) = &failure.rejection {
-                    failure::log_limit(rejection, self.peer.worker, || self.peer.wire.ends().peer.clone());
+                    let id = self.peer.added.request_id();
+                    failure::log_limit(rejection, self.peer.worker, id, || {
+                        self.peer.wire.ends().peer.clone()
+                    });
                 }
                 (self.unclear, self.peer.is_watched) = (true, false);
                 Ok(())
@@ -190,6 +227,11 @@ impl<W: Wire> Streamed<'_, '_, W> {
             }
         }
         let waiting = wire.unsent_bytes();
+        let has_input = self.encoder.as_ref().is_some_and(|encoder| encoder.has_input());
+        if has_input && waiting < READY_BYTES_MAX {
+            // A long piece is coded in slices, between which others have their turn.
+            return budget::poll_left(cx).map(|()| StreamEvent::Code);
+        }
         if !self.ended && waiting < READY_BYTES_MAX {
             if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
                 return Poll::Ready(StreamEvent::Piece(piece));
@@ -197,21 +239,26 @@ impl<W: Wire> Streamed<'_, '_, W> {
         } else if self.ended && waiting == 0 && self.sending.is_none() {
             return Poll::Ready(StreamEvent::Done);
         }
-        if self.sending.is_none() && waiting > 0 { Poll::Ready(StreamEvent::Flush) } else { Poll::Pending }
+        let is_held_back = self.encoder.as_ref().is_some_and(|encoder| encoder.holds_back());
+        match self.sending.is_none() && (waiting > 0 || is_held_back) {
+            true => Poll::Ready(StreamEvent::Flush),
+            false => Poll::Pending,
+        }
     }
 
     /// Adds a piece to what waits.
-    fn add(&mut self, piece: &[u8]) -> Result<(), CutShort> {
-        let mut piece = piece;
+    fn add(&mut self, mut piece: Bytes) -> Result<(), CutShort> {
         let mut too_long = false;
         if let Some(left) = &mut self.left {
             let fits = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
             too_long = fits < piece.len();
-            piece = &piece[..fits];
+            piece.truncate(fits);
             *left -= fits as u64;
         }
-        if !piece.is_empty() {
-            self.peer.wire.write_piece(piece);
+        match &mut self.encoder {
+            Some(encoder) => encoder.add(piece),
+            None if piece.is_empty() => {}
+            None => self.peer.wire.write_piece(&piece),
         }
         if too_long { Err(CutShort::TooLong) } else { Ok(()) }
     }
@@ -221,15 +268,53 @@ impl<W: Wire> Streamed<'_, '_, W> {
         if self.left.is_some_and(|left| left > 0) {
             return Err(CutShort::TooShort);
         }
-        let trailers = self.extras.trailers();
-        self.peer.wire.write_end(Some(&trailers).filter(|trailers| !trailers.is_empty()));
+        if let Some(encoder) = self.encoder.take() {
+            self.write_coded(|out| encoder.finish(out))?;
+        }
+        let trailers = self.extras.as_ref().map(|extras| extras.trailers()).or(self.trailers.take());
+        self.peer.wire.write_end(trailers.as_ref().filter(|trailers| !trailers.is_empty()));
         Ok(())
     }
 
-    async fn start_send(&mut self) {
+    /// Codes a slice of the piece.
+    fn code(&mut self) -> Result<(), CutShort> {
+        let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
+        let coded = self.write_coded(|out| encoder.step(out));
+        self.encoder = Some(encoder);
+        coded
+    }
+
+    fn write_coded(
+        &mut self,
+        run: impl FnOnce(&mut Vec<u8>) -> Result<(), CodingFailed>,
+    ) -> Result<(), CutShort> {
+        let mut out = Vec::new();
+        run(&mut out).map_err(|CodingFailed| CutShort::NotCoded)?;
+        if !out.is_empty() {
+            self.peer.wire.write_piece(&out);
+        }
+        Ok(())
+    }
+
+    async fn start_send(&mut self) -> Result<(), CutShort> {
+        // The app lets us wait: the client gets all that there is.
+        if self.peer.wire.unsent_bytes() < READY_BYTES_MAX
+            && let Some(mut encoder) = self.encoder.take()
+        {
+            let flushed = match encoder.holds_back() {
+                true => self.write_coded(|out| encoder.flush(out)),
+                false => Ok(()),
+            };
+            self.encoder = Some(encoder);
+            flushed?;
+        }
+        if self.peer.wire.unsent_bytes() == 0 {
+            return Ok(());
+        }
         self.peer.wire.start_send();
         self.sending = Some(SendWatch::new(self.peer.worker.config.limits.write_stall_ms_max));
         // Where the kernel takes all at once, others of this worker have their turn.
         io::yield_now().await;
+        Ok(())
     }
 }

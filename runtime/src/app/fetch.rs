@@ -49,6 +49,7 @@ pub struct Reply<'a> {
 const WHOLE_BYTES_MAX: usize = 64 << 10;
 
 /// Header fields of a [`Reply`].
+#[derive(Clone, Copy)]
 pub enum Fields<'a> {
     /// At most a content type.
     ContentType(Option<&'static str>),
@@ -138,6 +139,7 @@ impl Failure {
 }
 
 const HEAP_TEXT: &str = "the JavaScript heap is full (--heap-max)";
+const USED_TEXT: &str = "the handler returned a Response whose body was already used, or locked";
 const CPU_TEXT: &str = "the handler used more CPU time than a turn may (--cpu-max)";
 
 /// What a call came to.
@@ -226,7 +228,7 @@ pub fn fetch(
 }
 
 /// The request and the context that a handler was called with.
-struct Asked<'js> {
+struct Arguments<'js> {
     request: Value<'js>,
     context: Value<'js>,
 }
@@ -235,7 +237,7 @@ struct Asked<'js> {
 fn answer<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    (asked, head): (Asked<'js>, &dyn Head),
+    (asked, head): (Arguments<'js>, &dyn Head),
     value: &Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -257,14 +259,14 @@ fn invoke<'js>(
     ctx: &Ctx<'js>,
     handler: &Callee,
     incoming: Incoming,
-) -> rquickjs::Result<(Asked<'js>, Value<'js>)> {
+) -> rquickjs::Result<(Arguments<'js>, Value<'js>)> {
     let Incoming { head, scheme, version, body, ends, worker, takes, id } = incoming;
     let request = class::instance(ctx, Request::incoming(head, scheme, body))?;
     let context = class::instance(ctx, ExecutionContext::of_request(ends, worker, takes, Some(version), id))?;
     let args = [request, handler.env(ctx), context];
     let value = handler.call(ctx, &args)?;
     let [request, _, context] = args;
-    Ok((Asked { request, context }, value))
+    Ok((Arguments { request, context }, value))
 }
 
 /// A handler that answered with a promise, or with what may be a thenable: most are settled by now, or
@@ -272,7 +274,7 @@ fn invoke<'js>(
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    (asked, head): (Asked<'js>, Rc<dyn Head>),
+    (asked, head): (Arguments<'js>, Rc<dyn Head>),
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -349,10 +351,7 @@ fn lend<'js>(
     };
     let thrown = |_| Failure::thrown(Thrown::take(ctx));
     match response.body.begin(ctx).map_err(thrown)? {
-        Begun::Unusable => {
-            let text = "the handler returned a Response whose body was already used, or locked";
-            Err(Failure::plain(500, text))
-        }
+        Begun::Unusable => Err(Failure::plain(500, USED_TEXT)),
         Begun::Own => {
             if let Some(rope) = response.body.rope().filter(|rope| rope.len() > WHOLE_BYTES_MAX) {
                 let outgoing = Outgoing::Memory(rope.source(), rope.len() as u64);

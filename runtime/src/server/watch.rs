@@ -361,6 +361,7 @@ mod tests {
             dev: false,
             quiet: true,
             log: LogFormat::Text,
+            answers: Default::default(),
             heap_from_cgroup: false,
             limits: Limits::default(),
         }

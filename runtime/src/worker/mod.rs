@@ -30,7 +30,7 @@ pub use crate::tls::TlsInfo;
 use crate::address::Address;
 use crate::app::methods::Methods;
 use crate::app::{App, Blueprint, Engines};
-use crate::config::{Config, Listen, Scheme};
+use crate::config::{Config, HttpsPort, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, Backend, DatagramSocket, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
 use crate::log;
@@ -169,13 +169,17 @@ async fn serve(seed: Seed) -> Result<()> {
     }
     let mut accepting = Vec::new();
     let mut admissions = Vec::new();
+    let https_port = port_for_https(&listeners);
     for (listen, socket) in listeners {
         if listen.scheme == Scheme::Udp {
             accepting.push(take_datagrams(&worker, socket, &protocols)?);
             admissions.push(None);
             continue;
         }
-        let protocol = protocol_for(listen.scheme, methods, &protocols)?;
+        let protocol = match listen.https_port {
+            Some(port) => redirect_for(port, https_port, &protocols)?,
+            None => protocol_for(listen.scheme, methods, &protocols)?,
+        };
         socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
         let listener = match listen.address {
             Address::Ip(_) => Listener::new(socket),
@@ -278,6 +282,29 @@ const LEFT_TO_OTHERS: std::time::Duration = std::time::Duration::from_millis(5);
 fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Result<Arc<dyn Protocol>> {
     let found = methods.serving(scheme).and_then(|method| protocols.of(method));
     found.cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
+}
+
+/// The port of the first listener for HTTPS.
+fn port_for_https(listeners: &[(Listen, OwnedFd)]) -> Option<u16> {
+    let is = |listen: &&Listen| listen.tls && matches!(listen.scheme, Scheme::Auto | Scheme::Http);
+    listeners.iter().map(|(listen, _)| listen).filter(is).find_map(|listen| Some(listen.address.ip()?.port()))
+}
+
+/// What sends clients to HTTPS.
+///
+/// # Errors
+/// There is no listener for it: such flags have been refused before.
+fn redirect_for(
+    port: HttpsPort,
+    of_listener: Option<u16>,
+    protocols: &Protocols,
+) -> Result<Arc<dyn Protocol>> {
+    let port = match port {
+        HttpsPort::Given(port) => Some(port),
+        HttpsPort::OfListener => of_listener,
+    };
+    let found = port.and_then(|port| protocols.https_redirect(port));
+    found.ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
 }
 
 /// Gives a socket of datagrams its task, which ends with a drain.

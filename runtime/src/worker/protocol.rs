@@ -37,9 +37,14 @@ pub trait DatagramProtocol: Send + Sync {
     fn serve(&self, socket: DatagramSocket, worker: Rc<Worker>) -> Pin<Box<dyn Future<Output = ()>>>;
 }
 
-/// The protocols of a server: for connections each by the method of the app that it calls, and the one for datagrams.
+/// The protocols of a server: for connections each by the method of the app that it calls, the one for datagrams, and
+/// the one that sends clients to an HTTPS port.
 #[derive(Clone, Default)]
-pub struct Protocols([Option<Arc<dyn Protocol>>; METHODS], Option<Arc<dyn DatagramProtocol>>);
+pub struct Protocols(
+    [Option<Arc<dyn Protocol>>; METHODS],
+    Option<Arc<dyn DatagramProtocol>>,
+    Option<fn(u16) -> Arc<dyn Protocol>>,
+);
 
 impl Protocols {
     /// With `protocol` for connections that `method` serves.
@@ -52,6 +57,17 @@ impl Protocols {
     pub fn with_datagrams(mut self, protocol: impl DatagramProtocol + 'static) -> Self {
         self.1 = Some(Arc::new(protocol));
         self
+    }
+
+    /// With what `protocol` gives for connections whose clients are sent to a port for HTTPS.
+    pub fn with_https_redirect(mut self, protocol: fn(u16) -> Arc<dyn Protocol>) -> Self {
+        self.2 = Some(protocol);
+        self
+    }
+
+    /// The one that sends clients to `port`.
+    pub fn https_redirect(&self, port: u16) -> Option<Arc<dyn Protocol>> {
+        self.2.map(|protocol| protocol(port))
     }
 
     /// The one for datagrams.

@@ -32,6 +32,8 @@ pub struct Worker {
     pub refused: Arc<RefusedRoutes>,
     /// Challenges of an ACME server that are answered before the app is asked, where certificates come from one.
     pub challenges: Option<Arc<Challenges>>,
+    /// Bytes of memory that what compresses answers in pieces owns now.
+    pub coders_bytes: Cell<usize>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -58,6 +60,7 @@ impl Worker {
             serving,
             refused,
             challenges,
+            coders_bytes: Cell::new(0),
             draining: Cell::new(false),
             seats_max,
             seats: RefCell::default(),

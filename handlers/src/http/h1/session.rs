@@ -9,11 +9,12 @@ use std::rc::Rc;
 use runtime::io::budget;
 use runtime::worker::{Connection, Stopped};
 
+use super::super::failure;
 use super::super::limit::Limit;
 use super::super::lists::has_member;
 use super::super::rejection::Rejection;
+use super::super::service::Service;
 use super::super::timeouts::Timeouts;
-use super::super::{exchange, failure};
 use super::buffered::{BufferedConnection, KEPT_BYTES_MAX};
 use super::clock;
 use super::codec::{
@@ -40,8 +41,8 @@ pub struct Switch {
     pub request: Option<Rc<RequestHead>>,
 }
 
-/// Serves a connection to its end, or until its client wants to speak HTTP/2.
-pub async fn serve(connection: Connection) -> Option<Switch> {
+/// Serves a connection to its end, or until its client wants to speak HTTP/2; `service` answers its requests.
+pub async fn serve(connection: Connection, service: Service) -> Option<Switch> {
     let head_limits = HeadLimits::from(&connection.worker().config.limits);
     let mut session = Session {
         buffered: BufferedConnection::new(connection),
@@ -50,6 +51,7 @@ pub async fn serve(connection: Connection) -> Option<Switch> {
         timeouts: Timeouts::default(),
         is_new: true,
         asked: None,
+        service,
     };
     let mut closing = session.exchanges().await;
     if closing == Closing::Gently && session.buffered.flush().await.is_err() {
@@ -80,6 +82,7 @@ struct Session {
     is_new: bool,
     /// The request that asked for HTTP/2.
     asked: Option<Rc<RequestHead>>,
+    service: Service,
 }
 
 impl Session {
@@ -104,7 +107,7 @@ impl Session {
             self.buffered.unsent += 1;
             self.buffered.connection.set_busy(true);
             let mut message = Message::new(&mut self.buffered, &head, &self.head_limits);
-            let ending = exchange::run(&mut message, &worker, &self.timeouts).await;
+            let ending = self.service.run(&mut message, &worker, &self.timeouts).await;
             if let Err(closing) = message.conclude(ending) {
                 return closing;
             }
@@ -226,7 +229,7 @@ impl Session {
     #[cold]
     fn refuse(&mut self, rejection: &Rejection) -> Closing {
         let connection = &self.buffered.connection;
-        failure::log_limit(rejection, connection.worker(), || connection.peer().clone());
+        failure::log_limit(rejection, connection.worker(), None, || connection.peer().clone());
         let out = &mut self.buffered.out;
         clock::with_date(|date| encode_error(out, rejection.status, ResponseContext::CLOSE, date));
         Closing::Gently

@@ -17,11 +17,12 @@ use runtime::io::{self, Deadline, budget};
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, SendWatch, Worker};
 
+use super::super::failure;
 use super::super::forwarded::ForwardedRequest;
 use super::super::h1::is_authority;
+use super::super::service::Service;
 use super::super::timeouts::Timeouts;
 use super::super::wire::Ending;
-use super::super::{exchange, failure};
 use super::begin::Upgraded;
 use super::frames::Flood;
 use super::head::RequestHead;
@@ -74,13 +75,13 @@ enum Closing {
 }
 
 /// Serves a connection to its end. `received` is what has come of it; with `upgraded`, the answer to that request goes
-/// out on stream 1.
-pub async fn serve(connection: Connection, received: Vec<u8>, upgraded: Option<Upgraded>) {
+/// out on stream 1. `service` answers its requests.
+pub async fn serve(connection: Connection, received: Vec<u8>, upgraded: Option<Upgraded>, service: Service) {
     let connection = Rc::new(connection);
     let flood = Rc::new(Cell::new(None));
     let inserted = upgraded.map(|upgraded| upgraded.frames());
     let socket = Socket::new(connection.clone(), received, inserted, flood.clone());
-    let closing = run(&connection, socket, &flood).await;
+    let closing = run(&connection, socket, &flood, service).await;
     // Nobody else has it: the crate's half went with the session.
     let Ok(connection) = Rc::try_unwrap(connection).map_err(drop) else { return };
     match closing {
@@ -89,7 +90,12 @@ pub async fn serve(connection: Connection, received: Vec<u8>, upgraded: Option<U
     }
 }
 
-async fn run(connection: &Rc<Connection>, socket: Socket, flood: &Cell<Option<Flood>>) -> Closing {
+async fn run(
+    connection: &Rc<Connection>,
+    socket: Socket,
+    flood: &Cell<Option<Flood>>,
+    service: Service,
+) -> Closing {
     let worker = connection.worker().clone();
     let limits = &worker.config.limits;
     connection.set_deadline(limits.header_ms_max);
@@ -113,6 +119,7 @@ async fn run(connection: &Rc<Connection>, socket: Socket, flood: &Cell<Option<Fl
         stall_timer: Deadline::new(),
         is_idle: false,
         is_ending: false,
+        service,
     };
     poll_fn(|cx| session.poll(flood, cx)).await
 }
@@ -149,6 +156,7 @@ struct Session {
     is_idle: bool,
     /// GOAWAY is said.
     is_ending: bool,
+    service: Service,
 }
 
 impl Session {
@@ -246,12 +254,13 @@ impl Session {
         let head = Rc::new(head);
         let open = OpenStream::of(&self.streams);
         let message = Message::new(head.clone(), self.origin(&head), incoming, respond);
+        let service = self.service;
         drop(io::spawn(async move {
             let mut message = message;
             let ending = match verdict {
-                Ok(()) => exchange::run(&mut message, &worker, &Timeouts::default()).await,
+                Ok(()) => service.run(&mut message, &worker, &Timeouts::default()).await,
                 Err(rejection) => {
-                    failure::refuse(&mut message, &worker, &rejection);
+                    failure::refuse(&mut message, &worker, None, &rejection);
                     Ending::Unread
                 }
             };

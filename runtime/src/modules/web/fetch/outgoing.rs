@@ -15,7 +15,7 @@ use crate::js::engine::Engine;
 use crate::js::exception;
 use crate::js::held::Held;
 use crate::modules::web::streams::bridge::StreamReader;
-use crate::modules::web::streams::source::ByteSource;
+use crate::modules::web::streams::source::{ByteSource, Memory};
 
 /// A body in pieces. Who sends it asks for a piece only when there is room for it.
 pub enum Outgoing {
@@ -51,6 +51,11 @@ pub enum Unwanted {
 }
 
 impl Outgoing {
+    /// Of a copy of `bytes`.
+    pub fn of_bytes(bytes: &[u8]) -> Outgoing {
+        Outgoing::Memory(Memory::source(Bytes::copy_from_slice(bytes)), bytes.len() as u64)
+    }
+
     /// Its bytes in all, where it is in memory.
     pub fn length(&self) -> Option<u64> {
         match self {
