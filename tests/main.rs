@@ -30,6 +30,8 @@ mod forms;
 mod fuzz_exports;
 mod hints;
 mod hostile_calls;
+mod http_compress;
+mod http_details;
 mod http_dev;
 mod http_early_reply;
 mod http_framing;

@@ -5,8 +5,6 @@
 use runtime::config::{AnswerOptions, Coding, CodingLevel, Compression, TypePattern};
 use runtime::error::{Error, Result};
 
-use super::flags::Answers;
-
 /// What `--compress` means without a value. All browsers take gzip, and today's the other two: zstd costs least, at
 /// brotli's size.
 pub const CODINGS: &str = "zstd,br,gzip";
@@ -18,22 +16,23 @@ pub const TYPES: &str = "text/*,+json,+xml,+yaml,application/json,application/ja
      application/yaml,application/toml,application/sql,application/rtf,application/vnd.ms-fontobject,font/ttf,\
      font/otf,font/collection,image/bmp,image/x-icon,image/vnd.microsoft.icon,model/obj,model/stl";
 
-/// What the flags say.
+/// What `--compress`, `--compress-types`, `--hsts` and `--request-id` say.
 ///
 /// # Errors
 /// `Usage`: a value is none.
-pub fn options(flags: &Answers) -> Result<AnswerOptions> {
+pub fn options(
+    compress: &str,
+    types: &[String],
+    hsts_value: &str,
+    request_id: bool,
+) -> Result<AnswerOptions> {
     Ok(AnswerOptions {
         compression: Compression {
-            codings: codings(&flags.compress)?,
-            types: flags
-                .compress_types
-                .iter()
-                .map(|text| type_pattern(text.trim()))
-                .collect::<Result<_>>()?,
+            codings: codings(compress)?,
+            types: types.iter().map(|text| type_pattern(text.trim())).collect::<Result<_>>()?,
         },
-        hsts: hsts(&flags.hsts)?,
-        request_id: flags.request_id,
+        hsts: hsts(hsts_value)?,
+        request_id,
     })
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use runtime::address::Address;
 use runtime::config::{
-    Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions, TrustedProxies,
+    AnswerOptions, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions,
+    TrustedProxies,
 };
 use runtime::error::{Error, ErrorKind, Result};
 use runtime::source::Sources;
@@ -18,7 +19,7 @@ use super::address;
 use super::answers;
 use super::cgroup;
 use super::environment::Variables;
-use super::flags::{Flags, ForwardedKind, Io, Log, Serving};
+use super::flags::{Answers, Flags, ForwardedKind, Io, Log, Serving};
 use super::tls::{self, CertificateTable};
 use super::values::Size;
 
@@ -58,7 +59,7 @@ pub fn resolve(
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
             ForwardedKind::Forwarded => ForwardedFields::Forwarded,
         },
-        answers: answers::options(&flags.answers)?,
+        answers: answer_options(&flags.answers)?,
         tls: tls::certificates(&flags.tls, tables)?,
         workers: flags.serving.workers.count(),
         io,
@@ -68,6 +69,10 @@ pub fn resolve(
         log,
         limits,
     })
+}
+
+fn answer_options(flags: &Answers) -> Result<AnswerOptions> {
+    answers::options(&flags.compress, &flags.compress_types, &flags.hsts, flags.request_id)
 }
 
 /// The backend asked for.

@@ -91,10 +91,7 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         Called::Streaming(outgoing, caller, extras) => {
             Some(Streaming { outgoing, caller: Some(caller), extras: Some(extras) })
         }
-        Called::Failed(failure) => {
-            fail(peer, &failure);
-            None
-        }
+        Called::Failed(failure) => fail(peer, &failure),
         Called::Pending(pending) => match wait(peer, &pending).await? {
             Ok(mut owned) => {
                 written = write_reply(peer, &Reply { extras: Some(&pending.extras), ..owned.lend() });
@@ -102,10 +99,7 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
                 let (caller, extras) = (Some(pending.caller), Some(pending.extras));
                 outgoing.map(|outgoing| Streaming { outgoing, caller, extras })
             }
-            Err(failure) => {
-                fail(peer, &failure);
-                None
-            }
+            Err(failure) => fail(peer, &failure),
         },
     };
     if let Some(stream) = stream {
@@ -137,14 +131,15 @@ fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> Written {
     answer::write(peer.wire, peer.worker, &peer.added, reply, rest)
 }
 
-/// Answers for a handler that failed.
-fn fail<W: Wire>(peer: &mut Peer<'_, W>, failure: &Failure) {
+/// Answers for a handler that failed; nothing follows.
+fn fail<W: Wire>(peer: &mut Peer<'_, W>, failure: &Failure) -> Option<Streaming> {
     let rest = match peer.body.as_mut().map_or(RequestRest::Taken, BodyReceiver::take_rest) {
         // A client that has not sent its body in that time gets no more of it.
         RequestRest::Unread if failure.kind == Kind::RequestTime => RequestRest::Refused,
         rest => rest,
     };
     failure::answer(peer.wire, peer.worker, &peer.added, failure, rest);
+    None
 }
 
 enum WaitEvent {

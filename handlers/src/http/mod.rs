@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use runtime::worker::{Connection, Protocol};
 
-use self::service::Service;
+use self::service::HttpService;
 
 /// What HTTP/2 is called in ALPN (RFC 9113 section 3.2).
 const H2: &[u8] = b"h2";
@@ -48,7 +48,7 @@ pub struct Http {
 
 impl Protocol for Http {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
-        serve(connection, Service::App)
+        serve(connection, HttpService::App)
     }
 
     fn tls_protocols(&self) -> &[&[u8]] {
@@ -65,7 +65,7 @@ struct RedirectToHttps(u16);
 
 impl Protocol for RedirectToHttps {
     fn serve(&self, connection: Connection) -> Pin<Box<dyn Future<Output = ()>>> {
-        serve(connection, Service::HttpsOn(self.0))
+        serve(connection, HttpService::HttpsOn(self.0))
     }
 }
 
@@ -75,7 +75,7 @@ pub fn redirect_to_https(port: u16) -> Arc<dyn Protocol> {
 }
 
 /// Serves a connection to its end, in the version that its client speaks.
-fn serve(connection: Connection, service: Service) -> Pin<Box<dyn Future<Output = ()>>> {
+fn serve(connection: Connection, service: HttpService) -> Pin<Box<dyn Future<Output = ()>>> {
     match connection.speaks(H2) {
         true => Box::pin(h2::serve(connection, Vec::new(), None, service)),
         false => Box::pin(async move {

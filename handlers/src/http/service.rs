@@ -12,19 +12,19 @@ use super::{exchange, redirect};
 
 /// Who answers the requests of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub enum HttpService {
     /// The app.
     App,
     /// Nobody: clients are to come over HTTPS, on this port.
     HttpsOn(u16),
 }
 
-impl Service {
+impl HttpService {
     /// Serves one request: how it ended.
     pub async fn run<W: Wire>(self, wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
         match self {
-            Service::App => exchange::run(wire, worker, timeouts).await,
-            Service::HttpsOn(port) => redirect::run(wire, worker, port),
+            HttpService::App => exchange::run(wire, worker, timeouts).await,
+            HttpService::HttpsOn(port) => redirect::run(wire, worker, port),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::super::failure;
 use super::super::limit::Limit;
 use super::super::lists::has_member;
 use super::super::rejection::Rejection;
-use super::super::service::Service;
+use super::super::service::HttpService;
 use super::super::timeouts::Timeouts;
 use super::buffered::{BufferedConnection, KEPT_BYTES_MAX};
 use super::clock;
@@ -42,7 +42,7 @@ pub struct Switch {
 }
 
 /// Serves a connection to its end, or until its client wants to speak HTTP/2; `service` answers its requests.
-pub async fn serve(connection: Connection, service: Service) -> Option<Switch> {
+pub async fn serve(connection: Connection, service: HttpService) -> Option<Switch> {
     let head_limits = HeadLimits::from(&connection.worker().config.limits);
     let mut session = Session {
         buffered: BufferedConnection::new(connection),
@@ -82,7 +82,7 @@ struct Session {
     is_new: bool,
     /// The request that asked for HTTP/2.
     asked: Option<Rc<RequestHead>>,
-    service: Service,
+    service: HttpService,
 }
 
 impl Session {

@@ -20,7 +20,7 @@ use runtime::worker::{Connection, SendWatch, Worker};
 use super::super::failure;
 use super::super::forwarded::ForwardedRequest;
 use super::super::h1::is_authority;
-use super::super::service::Service;
+use super::super::service::HttpService;
 use super::super::timeouts::Timeouts;
 use super::super::wire::Ending;
 use super::begin::Upgraded;
@@ -76,7 +76,12 @@ enum Closing {
 
 /// Serves a connection to its end. `received` is what has come of it; with `upgraded`, the answer to that request goes
 /// out on stream 1. `service` answers its requests.
-pub async fn serve(connection: Connection, received: Vec<u8>, upgraded: Option<Upgraded>, service: Service) {
+pub async fn serve(
+    connection: Connection,
+    received: Vec<u8>,
+    upgraded: Option<Upgraded>,
+    service: HttpService,
+) {
     let connection = Rc::new(connection);
     let flood = Rc::new(Cell::new(None));
     let inserted = upgraded.map(|upgraded| upgraded.frames());
@@ -94,7 +99,7 @@ async fn run(
     connection: &Rc<Connection>,
     socket: Socket,
     flood: &Cell<Option<Flood>>,
-    service: Service,
+    service: HttpService,
 ) -> Closing {
     let worker = connection.worker().clone();
     let limits = &worker.config.limits;
@@ -156,7 +161,7 @@ struct Session {
     is_idle: bool,
     /// GOAWAY is said.
     is_ending: bool,
-    service: Service,
+    service: HttpService,
 }
 
 impl Session {
