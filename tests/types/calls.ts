@@ -221,3 +221,17 @@ const datagrams: JSServe.App = {
   },
 };
 void datagrams;
+
+// Beside an answer.
+const beside: JSServe.App = {
+  fetch(_request, _env, ctx) {
+    const sent: boolean = ctx.earlyHints({ link: "</a.css>; rel=preload" }) && ctx.trailers(new Headers({ a: "1" }));
+    const id: string | null = ctx.requestId;
+    // @ts-expect-error it may be null
+    void ctx.requestId.length;
+    // @ts-expect-error fields
+    ctx.trailers(1);
+    return new Response(`${sent} ${id}`);
+  },
+};
+void beside;

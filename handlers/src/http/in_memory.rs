@@ -47,6 +47,9 @@ export default {
       }))
       case "/breaks": return new Response(new ReadableStream({ pull(c) { c.error(new Error("broken")) } }))
       case "/blob": return new Response(new Blob(["x".repeat(1 << 17)]))
+      case "/hints": ctx.earlyHints({ a: "1" }); await new Promise((go) => setTimeout(go, 1)); ctx.earlyHints({ b: "2" }); return new Response("hinted")
+      case "/trailers": ctx.trailers({ sum: "1" }); return new Response("with trailers")
+      case "/trailers-late": return new Response(new ReadableStream({ pull(c) { ctx.trailers({ sum: "2" }); c.close() } }))
       case "/later": ctx.waitUntil(request.text().then((text) => events.push(text))); return new Response("early")
     }
   }
@@ -414,6 +417,20 @@ fn a_body_that_is_read_after_the_answer_comes_and_one_that_is_not_is_left() {
         assert_eq!(unread, (Ending::Unread, seen(&["200 1 Unread  hello"])));
         let broken = serve(&worker, MemoryWire::new("/breaks", [])).await;
         assert_eq!(broken, (Ending::CutShort, seen(&["200 0 Taken  "])));
+    });
+}
+
+#[test]
+fn early_hints_stand_before_the_answer_and_trailers_behind_it() {
+    on_worker(Limits::default(), |worker| async move {
+        let hinted = serve(&worker, MemoryWire::new("/hints", [])).await;
+        assert_eq!(hinted, (Ending::Complete, seen(&["103 a: 1", "103 b: 2", "200 1 Taken  hinted"])));
+        let known = serve(&worker, MemoryWire::new("/trailers", [])).await;
+        // The type, and which trailers come.
+        let pieces = seen(&["200 2 Taken  ", "piece with trailers", "end sum: 1"]);
+        assert_eq!(known, (Ending::Complete, pieces));
+        let late = serve(&worker, MemoryWire::new("/trailers-late", [])).await;
+        assert_eq!(late, (Ending::Complete, seen(&["200 0 Taken  ", "end sum: 2"])));
     });
 }
 

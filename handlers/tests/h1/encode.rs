@@ -2,7 +2,7 @@
 
 use handlers::http::h1::{
     BodyMode, BodySize, DateCache, Encoded, ResponseContext, ResponseHead, Version, encode_chunk_start,
-    encode_error, encode_head,
+    encode_error, encode_head, encode_informational, encode_last_chunk,
 };
 
 const DATE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -240,4 +240,32 @@ fn errors_of_ours() {
     let mut out = Vec::new();
     assert!(encode_error(&mut out, 503, HEAD, &cache()), "an app's failure leaves the connection usable");
     assert!(out.ends_with(b"Content-Length: 24\r\n\r\n"), "no body after HEAD");
+}
+
+/// RFC 9110 section 6.6.2
+#[test]
+fn trailer_is_kept_where_trailers_may_come() {
+    let takes = ResponseContext { takes_trailers: true, ..GET };
+    let fields = [("Trailer", "a")];
+    assert!(lines(200, &fields, BodySize::Unknown, takes).contains("Trailer: a\r\n"));
+    for (body, context) in [(BodySize::Known(1), takes), (BodySize::Null, takes), (BodySize::Unknown, GET)] {
+        assert!(!lines(200, &fields, body, context).contains("Trailer"));
+    }
+}
+
+/// RFC 9112 section 7.1.2
+#[test]
+fn trailers_stand_between_the_last_chunk_and_an_empty_line() {
+    let mut out = Vec::new();
+    encode_last_chunk(&mut out, [].into_iter());
+    encode_last_chunk(&mut out, [(&b"a"[..], &b"1"[..]), (b"b", b"")].into_iter());
+    assert_eq!(out, b"0\r\n\r\n0\r\na: 1\r\nb: \r\n\r\n");
+}
+
+/// RFC 9110 section 15.2
+#[test]
+fn an_informational_response_is_a_head_alone() {
+    let mut out = Vec::new();
+    encode_informational(&mut out, 103, [(&b"link"[..], &b"</a>"[..])].into_iter());
+    assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
 }
