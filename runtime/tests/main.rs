@@ -79,6 +79,7 @@ mod shared_limit;
 mod shared_module;
 mod shared_store;
 mod sockets_end;
+mod sockets_fast;
 mod sockets_open;
 mod sockets_pipe;
 mod sockets_pipe_start;

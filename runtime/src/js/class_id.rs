@@ -49,7 +49,7 @@ ids! {
     Performance Crypto SubtleCrypto CryptoKey Navigator
     PortHold TimerHold
     Blob WebFile FormData FormDataIterator
-    StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder
+    StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder StreamFastPath StreamIterator
     StdFile Worker
     SharedMap SocketHandle
     DatagramSender DatagramSocket DatagramContext

@@ -4,6 +4,8 @@
 
 use rquickjs::{Ctx, Error, Result, Value, qjs};
 
+use super::native_call;
+
 /// The function and three arguments.
 const VALUES_MAX: usize = 4;
 
@@ -22,6 +24,40 @@ pub fn enqueue(ctx: &Ctx<'_>, values: &[Value<'_>]) -> Result<()> {
     let done =
         unsafe { qjs::JS_EnqueueJob(ctx.as_raw().as_ptr(), Some(run), raw.len() as i32, raw.as_mut_ptr()) };
     if done < 0 { Err(Error::Exception) } else { Ok(()) }
+}
+
+/// What a job of Rust does.
+pub trait Job: 'static {
+    /// Does it, with the object that it was enqueued with.
+    fn run(ctx: &Ctx<'_>, object: &Value<'_>);
+}
+
+/// Has `J` run with `object` in a job.
+///
+/// # Errors
+/// Out of memory.
+pub fn enqueue_native<J: Job>(ctx: &Ctx<'_>, object: &Value<'_>) -> Result<()> {
+    let mut raw = [object.as_raw()];
+    // SAFETY: the value is alive; the engine takes its own reference.
+    let done =
+        unsafe { qjs::JS_EnqueueJob(ctx.as_raw().as_ptr(), Some(run_native::<J>), 1, raw.as_mut_ptr()) };
+    if done < 0 { Err(Error::Exception) } else { Ok(()) }
+}
+
+unsafe extern "C" fn run_native<J: Job>(
+    ctx: *mut qjs::JSContext,
+    argc: i32,
+    argv: *mut qjs::JSValue,
+) -> qjs::JSValue {
+    // SAFETY: the engine calls with a live context and the value given to JS_EnqueueJob.
+    unsafe {
+        let cx = native_call::context(ctx);
+        let scope = native_call::scope(&cx, qjs::JS_UNDEFINED, native_call::arguments(argc, argv));
+        native_call::enter(&cx, || {
+            J::run(&cx, &scope.arg(0));
+            Ok(scope.undefined())
+        })
+    }
 }
 
 unsafe extern "C" fn run(ctx: *mut qjs::JSContext, argc: i32, argv: *mut qjs::JSValue) -> qjs::JSValue {

@@ -144,6 +144,11 @@ pub fn pending<'js>(ctx: &Ctx<'js>) -> Result<(Value<'js>, Capability)> {
 }
 
 impl Capability {
+    /// The promise.
+    pub fn promise<'js>(&self, ctx: &Ctx<'js>) -> Value<'js> {
+        self.0.promise(ctx)
+    }
+
     /// Reports what it holds to the cycle collector.
     pub fn trace(&self, tracer: &super::held::Tracer) {
         self.0.trace(tracer);

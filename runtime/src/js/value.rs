@@ -90,6 +90,27 @@ pub fn string<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
     unsafe { fresh(ctx, qjs::JS_NewStringLen(ctx.as_raw().as_ptr(), text.as_ptr().cast(), text.len() as _)) }
 }
 
+/// An iterator result object (ECMA-262 section 7.4.14).
+///
+/// # Errors
+/// Out of memory.
+pub fn iterator_result<'js>(ctx: &Ctx<'js>, value: Value<'js>, done: bool) -> Result<Value<'js>> {
+    let (raw, flags) = (ctx.as_raw().as_ptr(), qjs::JS_PROP_C_W_E as i32);
+    // SAFETY: the object is new; each definition takes one reference of its value.
+    unsafe {
+        let object = fresh(ctx, qjs::JS_NewObject(raw))?;
+        let value = qjs::JS_DupValue(raw, value.as_raw());
+        let properties =
+            [(qjs::JS_ATOM_value, value), (qjs::JS_ATOM_done, Value::new_bool(ctx.clone(), done).as_raw())];
+        for (name, value) in properties {
+            if qjs::JS_DefinePropertyValue(raw, object.as_raw(), name, value, flags) < 0 {
+                return Err(Error::Exception);
+            }
+        }
+        Ok(object)
+    }
+}
+
 /// The property key that is called `name`. Names that come from outside are turned into keys here, and
 /// not by rquickjs' conversion of a `&str`: the engine looks for its UTF-8 among the keys that it knows
 /// by their Latin-1 (quickjs.c, JS_NewAtomLen), and takes the key "Ã©" for "é".

@@ -154,7 +154,7 @@ fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Res
     let Some([key, value]) = pair else {
         // A list that grows after its iterator ended stays ended for it.
         it.done.set(true);
-        return result(ctx, scope.undefined(), true);
+        return value::iterator_result(ctx, scope.undefined(), true);
     };
     it.index.set(it.index.get() + 1);
     let item = match it.kind {
@@ -162,15 +162,7 @@ fn next<'js, S: PairSource>(it: &PairIterator<S>, scope: &Scope<'_, 'js>) -> Res
         Kind::Values => value,
         Kind::Entries => array(ctx, [key, value].into_iter().map(Ok))?,
     };
-    result(ctx, item, false)
-}
-
-/// An iterator result object (ECMA-262 section 7.4.14).
-fn result<'js>(ctx: &Ctx<'js>, value: Value<'js>, done: bool) -> Result<Value<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.prop("value", Property::from(value).writable().enumerable().configurable())?;
-    object.prop("done", Property::from(done).writable().enumerable().configurable())?;
-    Ok(object.into_value())
+    value::iterator_result(ctx, item, false)
 }
 
 /// An array of `items`; they are defined, not assigned, so that no patched prototype sees them.

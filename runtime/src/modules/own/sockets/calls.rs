@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Object, Result, Value};
 
 use super::address::{self, Address, Options, Security};
 use super::failure::{ConnectionError, Throw};
+use super::fast::SocketDuplex;
 use super::open::{self, Plan, Terms};
 use super::pipe;
 use super::{Handle, Trust};
@@ -18,9 +19,11 @@ use crate::io::spawn;
 use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
+use crate::js::held::Held;
 use crate::js::natives::Natives;
 use crate::js::{buffer_source, deferred, exception, promise, value};
 use crate::modules::web::streams::bridge;
+use crate::modules::web::streams::fast::FastPath;
 use crate::net::RECV_BYTES;
 use crate::net::link::Link;
 
@@ -39,6 +42,7 @@ impl Functions for SocketFunctions {
         (c"open", 1, open_link),
         (c"upgrade", 2, upgrade),
         (c"hear", 3, hear),
+        (c"fast", 3, fast),
         (c"read", 2, read),
         (c"write", 2, write),
         (c"finish", 1, finish),
@@ -184,6 +188,16 @@ fn hear<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     with(scope, |handle| handle.reads.set_heard(scope.arg(1), scope.arg(2)))
 }
 
+/// `fast(link, written, highWaterMark)`: the short way of its streams.
+fn fast<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let object = scope.arg(0);
+    if let Some(handle) = class::get::<Handle>(&object) {
+        let full = scope.arg(2).as_number().unwrap_or(0.0);
+        handle.fast.set_up(scope.arg(1), full as usize);
+    }
+    FastPath::object(scope.ctx, SocketDuplex(Held::new(object)))
+}
+
 /// `read(link, wanted)`: the next bytes, null at the end; undefined where they are told of later.
 fn read<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let object = scope.arg(0);
@@ -203,14 +217,12 @@ fn read<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn write<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let (ctx, object, data) = (scope.ctx, scope.arg(0), scope.arg(1));
     let Some(handle) = class::get::<Handle>(&object) else { return Ok(scope.undefined()) };
-    let attempt = |bytes: &[u8]| {
-        let sent = if handle.may_try() { handle.link.write_now(bytes)? } else { 0 };
-        Ok(bytes[sent..].to_vec())
-    };
-    let rest: std::result::Result<Vec<u8>, ConnectionError> = if data.is_string() {
-        value::with_str(&data, |text| attempt(text.as_bytes()))?
+    let rest = if let Some(tried) = handle.fast.take_tried() {
+        tried
+    } else if data.is_string() {
+        value::with_str(&data, |text| handle.send(text.as_bytes()))?
     } else if let Some(bytes) = buffer_source::bytes(&data)? {
-        bytes.with(attempt)
+        bytes.with(|bytes| handle.send(bytes))
     } else {
         let words = "a chunk for a socket is neither a string, an ArrayBuffer nor a view of one";
         return Err(exception::type_error(ctx, words));

@@ -9,6 +9,7 @@
 mod address;
 mod calls;
 mod failure;
+mod fast;
 pub mod inbound;
 mod open;
 mod pipe;
@@ -32,6 +33,7 @@ use crate::js::internal;
 use crate::net::link::Link;
 
 use failure::ConnectionError;
+use fast::{Directions, Tried};
 use open::{Plan, Terms};
 use reads::Reads;
 
@@ -82,6 +84,7 @@ pub struct Handle {
     later: RefCell<Option<Terms>>,
     quick: Cell<u8>,
     reads: Reads,
+    fast: Directions,
 }
 
 /// The links of an engine: for the end of its worker.
@@ -116,7 +119,14 @@ impl Handle {
             later: RefCell::new(later),
             quick: Cell::new(0),
             reads: Reads::default(),
+            fast: Directions::default(),
         }
+    }
+
+    /// Sends what goes at once; what is left.
+    fn send(&self, bytes: &[u8]) -> Tried {
+        let sent = if self.may_try() { self.link.write_now(bytes)? } else { 0 };
+        Ok(bytes[sent..].to_vec())
     }
 
     /// Whether the next operation may be tried inside of its call.
@@ -148,5 +158,6 @@ impl Class for Handle {
 
     fn trace(&self, tracer: &Tracer) {
         self.reads.trace(tracer);
+        self.fast.trace(tracer);
     }
 }

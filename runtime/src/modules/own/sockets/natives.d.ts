@@ -15,6 +15,8 @@ declare module 'jsserve:internal/sockets/natives' {
     arrived: (bytes: Uint8Array | null) => void,
     failed: (error: any) => void,
   ): void;
+  /** The short way of its streams (streams/natives); `written` is told when a write ends that its stream took over. */
+  export function fast(link: object, written: () => void, highWaterMark: number): object;
   /** The next bytes, null at the peer's end; undefined where they are told of later. */
   export function read(link: object, wanted: number): Uint8Array | null | undefined;
   /** Undefined when all is sent, else a promise. */

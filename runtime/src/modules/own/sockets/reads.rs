@@ -12,12 +12,13 @@ use rquickjs::{Ctx, Error, Result, Value};
 use slab::Slab;
 
 use super::Handle;
-use super::failure::Throw;
+use super::failure::{ConnectionError, Throw};
 use crate::io::{WaitingRecv, budget, spawn};
 use crate::js::alive::Hold;
 use crate::js::engine::{Engine, State};
 use crate::js::held::{self, Held, Tracer};
 use crate::js::{class, exception, promise, value};
+use crate::net::RECV_BYTES;
 use crate::net::link::{EndWaiter, Link};
 
 /// The handles that reads wait on, kept in the engine so that none outlives it.
@@ -35,6 +36,8 @@ struct Heard {
 pub(super) struct Reads {
     heard: RefCell<Option<Heard>>,
     reader: RefCell<Option<Rc<LinkReader>>>,
+    /// Why a read for which nobody waits has failed: the next one hears of it.
+    failure: RefCell<Option<ConnectionError>>,
 }
 
 /// One link's reader.
@@ -89,11 +92,48 @@ impl Reads {
         room: usize,
         quick: bool,
     ) -> Result<Value<'js>> {
+        let failure = self.failure.take();
+        if let Some(failure) = failure {
+            return Err(failure.throw(ctx));
+        }
+        match self.poll(ctx, object, link, room, quick) {
+            Poll::Ready(Ok(chunk)) => chunk,
+            Poll::Ready(Err(failure)) => Err(failure.throw(ctx)),
+            Poll::Pending => Ok(Value::new_undefined(ctx.clone())),
+        }
+    }
+
+    /// The next bytes if they are there and `quick`; `Some(None)` at the end and where there are none for ever, of which
+    /// the next [`read`](Reads::read) hears; `None` where they are told of as there.
+    pub(super) fn chunk<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        object: &Value<'js>,
+        link: &Rc<Link>,
+        quick: bool,
+    ) -> Option<Result<Option<Value<'js>>>> {
+        match self.poll(ctx, object, link, RECV_BYTES, quick) {
+            Poll::Ready(Ok(chunk)) => Some(chunk.map(|chunk| (!chunk.is_null()).then_some(chunk))),
+            Poll::Ready(Err(failure)) => {
+                drop(self.failure.replace(Some(failure)));
+                Some(Ok(None))
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        object: &Value<'js>,
+        link: &Rc<Link>,
+        room: usize,
+        quick: bool,
+    ) -> Poll<std::result::Result<Result<Value<'js>>, ConnectionError>> {
         let reader = self.reader.borrow_mut().get_or_insert_with(|| LinkReader::new(ctx, link)).clone();
         let waker = reader.waker.borrow().clone();
-        if quick && let Poll::Ready(result) = reader.poll(ctx, room, waker.as_ref().unwrap_or(Waker::noop()))
-        {
-            return result;
+        if quick && let Poll::Ready(next) = reader.poll(ctx, room, waker.as_ref().unwrap_or(Waker::noop())) {
+            return Poll::Ready(next);
         }
         reader.begin(ctx, object, room);
         match waker {
@@ -101,7 +141,7 @@ impl Reads {
             Some(waker) if !quick => waker.wake(),
             Some(_) => {}
         }
-        Ok(Value::new_undefined(ctx.clone()))
+        Poll::Pending
     }
 }
 
@@ -129,7 +169,12 @@ impl LinkReader {
     }
 
     /// The next bytes as a Uint8Array, null at the end.
-    fn poll<'js>(&self, ctx: &Ctx<'js>, room: usize, waker: &Waker) -> Poll<Result<Value<'js>>> {
+    fn poll<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        room: usize,
+        waker: &Waker,
+    ) -> Poll<std::result::Result<Result<Value<'js>>, ConnectionError>> {
         let mut chunk = Ok(Value::new_null(ctx.clone()));
         let cx = &mut Context::from_waker(waker);
         let ended = ready!(self.link.poll_lend(
@@ -144,10 +189,7 @@ impl LinkReader {
         ));
         // It gives its place up, for who reads otherwise.
         drop(self.receive.take());
-        Poll::Ready(match ended {
-            Ok(_) => chunk,
-            Err(failure) => Err(failure.throw(ctx)),
-        })
+        Poll::Ready(ended.map(|_| chunk))
     }
 
     fn begin<'js>(&self, ctx: &Ctx<'js>, object: &Value<'js>, room: usize) {
@@ -160,14 +202,21 @@ impl LinkReader {
     /// Tries the read that waits, and tells of it if that ends it.
     fn attempt(&self, ctx: &Ctx<'_>, waker: &Waker) {
         let Some(room) = self.wait.borrow().as_ref().map(|wait| wait.room) else { return };
-        let Poll::Ready(result) = self.poll(ctx, room, waker) else { return };
+        let Poll::Ready(next) = self.poll(ctx, room, waker) else { return };
         let Some(wait) = self.wait.take() else { return };
         self.link.flow.set_reading(false);
         let kept = State::of(ctx).extension::<Waiting>().0.borrow_mut().try_remove(wait.key);
         let Some(object) = kept.map(|held| held.get(ctx)) else { return };
-        if let Some(handle) = class::get::<Handle>(&object)
-            && let Some(heard) = &*handle.reads.heard.borrow()
-        {
+        let Some(handle) = class::get::<Handle>(&object) else { return };
+        let result = match next {
+            Ok(Ok(chunk)) if !chunk.is_null() => match handle.fast.give(ctx, chunk) {
+                Some(chunk) => Ok(chunk),
+                None => return,
+            },
+            Ok(result) => result,
+            Err(failure) => Err(failure.throw(ctx)),
+        };
+        if let Some(heard) = &*handle.reads.heard.borrow() {
             heard.tell(ctx, result);
         }
     }

@@ -16,6 +16,7 @@ import {
 import { readableCancel, readableLocked } from 'jsserve:internal/streams/readable_state';
 import { createWritable } from 'jsserve:internal/streams/writable';
 import {
+  directWritten,
   writableAbort,
   writableCloseQueued,
   writableErrorIfNeeded,
@@ -282,6 +283,11 @@ const make = (link, kind, halfOpen, highWaterMark, open) => {
   it.readable.owner = it.writable.owner = it;
   it.readable.feed = feed;
   it.writable.drain = drain;
+  it.readable.fast = it.writable.fast = links.fast(
+    link,
+    () => directWritten(it.writable.controller),
+    highWaterMark,
+  );
   it.self = new Socket(TOKEN, it);
   return it.self;
 };

@@ -6,6 +6,7 @@
 pub mod bridge;
 mod coders;
 mod compression;
+pub mod fast;
 mod natives;
 pub mod pipe;
 pub mod source;

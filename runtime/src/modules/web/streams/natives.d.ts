@@ -48,8 +48,19 @@ declare module 'jsserve:internal/streams/natives' {
   export function takeCoded(coder: object): Uint8Array | undefined;
   /** Has objects of a class iterated asynchronously by a method. */
   export function isIterableBy(interface: Function, method: string): void;
-  /** Makes the prototype of a class that of an asynchronous iterator with these methods. */
-  export function asIterator(iterator: Function, methods: object, someGenerator: Function): void;
+  /** What iterators of streams do, each with its record, where there is no short way. */
+  export function asIterators(next: Function, end: Function, someGenerator: Function): void;
+  export function newIterator(record: object, fast: object | undefined): any;
+  /** Its reader is released. */
+  export function endIterator(iterator: any): void;
+  /** A promise of a read's result; undefined where the stream is to read. `opens`: its state is ordinary. */
+  export function fastRead(fast: object, opens: boolean): Promise<any> | undefined;
+  /** A promise of the chunk being written; undefined where the stream is to write it. */
+  export function fastWrite(fast: object, chunk: any, opens: boolean): Promise<void> | undefined;
+  /** The answer of the read that waits: its chunk comes to the stream. */
+  export function shutReads(fast: object): object | undefined;
+  /** The write in flight, of whose end the stream hears. */
+  export function shutWrites(fast: object): { size: number; answer: object } | undefined;
 }
 
 declare module 'jsserve:internal/streams/sources' {

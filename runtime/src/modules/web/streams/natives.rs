@@ -15,7 +15,7 @@ use crate::js::natives::{Make, Natives};
 use crate::js::{buffer, buffer_source, clone, value};
 use crate::modules::web::{abort, encoding};
 
-use super::compression;
+use super::{compression, fast};
 
 /// `jsserve:internal/streams/natives`.
 pub struct StreamFunctions;
@@ -25,7 +25,9 @@ impl Natives for StreamFunctions {
         &[(c"UINT8", |ctx| Ok(Value::new_int(ctx.clone(), buffer::UINT8)))];
 
     fn prepare(ctx: &Ctx<'_>) -> Result<()> {
-        class::register::<compression::Native>(ctx)
+        class::register::<compression::Native>(ctx)?;
+        class::register::<fast::FastPath>(ctx)?;
+        class::register::<fast::StreamIterator>(ctx)
     }
 }
 
@@ -87,7 +89,13 @@ impl Functions for StreamFunctions {
         (c"feedCoder", 3, compression::feed),
         (c"takeCoded", 1, compression::code),
         (c"isIterableBy", 2, is_iterable_by),
-        (c"asIterator", 3, as_iterator),
+        (c"asIterators", 3, fast::as_iterators),
+        (c"newIterator", 2, fast::new_iterator),
+        (c"endIterator", 1, fast::end_iterator),
+        (c"fastRead", 2, fast::read),
+        (c"fastWrite", 3, fast::write),
+        (c"shutReads", 1, fast::shut_reads),
+        (c"shutWrites", 1, fast::shut_writes),
     ];
 }
 
@@ -132,23 +140,5 @@ fn is_iterable_by<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let method: Value = prototype.get(&*value::to_string(&scope.arg(1))?)?;
     let property = Property::from(method).writable().configurable();
     prototype.prop(PredefinedAtom::SymbolAsyncIterator, property)?;
-    Ok(scope.undefined())
-}
-
-/// Makes the prototype of class 0 that of the asynchronous iterator of streams (Web IDL section 3.7.10.2): with
-/// the methods of object 1, below the prototype that generator function 2's objects have.
-fn as_iterator<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let prototype_of = |index| Object::from_js(scope.ctx, scope.arg(index))?.get::<_, Object>("prototype");
-    let iterator = prototype_of(0)?;
-    iterator.remove("constructor")?;
-    let methods = Object::from_js(scope.ctx, scope.arg(1))?;
-    for name in ["next", "return"] {
-        let method: Value = methods.get(name)?;
-        iterator.prop(name, Property::from(method).writable().enumerable().configurable())?;
-    }
-    let tag = Property::from("ReadableStream AsyncIterator").configurable();
-    iterator.prop(PredefinedAtom::SymbolToStringTag, tag)?;
-    let parent = prototype_of(2)?.get_prototype().and_then(|generators| generators.get_prototype());
-    iterator.set_prototype(parent.as_ref())?;
     Ok(scope.undefined())
 }

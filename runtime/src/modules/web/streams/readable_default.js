@@ -2,6 +2,7 @@
  * and 4.9.3 to 4.9.4).
  * Owns: the two classes, what all readers share. Must not know: byte streams. */
 import { algorithmOf, callbackOf, enforced, starterOf, TOKEN } from 'jsserve:internal/streams/conversions';
+import { fastRead } from 'jsserve:internal/streams/natives';
 import {
   dequeueSized,
   enqueueSized,
@@ -21,14 +22,19 @@ import {
   readableError,
   readableLocked,
   readableOf,
+  shutReads,
   waitingReads,
   wrapReadable,
 } from 'jsserve:internal/streams/readable_state';
 import {
   asInterface,
   deferred,
+  fail,
+  fulfil,
   handled,
+  newAnswer,
   newTypeError,
+  promised,
   rejected,
   resolved,
   then,
@@ -38,10 +44,27 @@ import { isObject } from 'jsserve:internal/webidl/webidl';
 
 let readerOf, controllerOf;
 
+/* The request of a read whose promise comes from an answer. */
+const answered = (answer) => ({
+  __proto__: null,
+  chunk: (value) => fulfil(answer, { value, done: false }),
+  close: () => fulfil(answer, { value: undefined, done: true }),
+  error: (error) => fail(answer, error),
+});
+
 /* Readers, of both kinds. */
 export const attachReader = (stream, byob) => {
   if (readableLocked(stream)) typeError('the stream is locked to a reader already');
-  const reader = { __proto__: null, self: null, stream, byob, requests: list(), closed: undefined };
+  const reader = {
+    __proto__: null,
+    self: null,
+    stream,
+    byob,
+    requests: list(),
+    closed: undefined,
+    fast: byob ? undefined : stream.fast,
+    requestFor: answered,
+  };
   stream.reader = reader;
   if (stream.state === 'readable') {
     reader.closed = deferred();
@@ -54,6 +77,8 @@ export const attachReader = (stream, byob) => {
 };
 const release = (reader) => {
   const { stream } = reader;
+  shutReads(stream);
+  reader.fast = undefined;
   const error = newTypeError('the reader was released');
   if (stream.state === 'readable') reader.closed.reject(error);
   else reader.closed = { __proto__: null, promise: rejected(error) };
@@ -77,10 +102,21 @@ export const acquireDefaultReader = (stream) => {
 };
 export const readDefault = (reader, request) => {
   const { stream } = reader;
+  shutReads(stream);
   stream.disturbed = true;
   if (stream.state === 'closed') request.close();
   else if (stream.state === 'errored') request.error(stream.storedError);
   else stream.controller.pullSteps(request);
+};
+
+/* A promise of the next read's result by the short way, which is open from now on; undefined where a stream is in no
+ * state for that, or there is no chunk but an end. */
+export const openReads = ({ fast, stream, requests }) => {
+  if (fast === undefined || stream.state !== 'readable' || requests.length > 0) return undefined;
+  const c = stream.controller;
+  if (!c.started || c.pulling || c.closeRequested || c.total > 0 || c.pending.length > 0) return undefined;
+  stream.disturbed = true;
+  return fastRead(fast, true);
 };
 
 const readerHere = (value, what) => {
@@ -124,16 +160,17 @@ export class ReadableStreamDefaultReader {
 
   read() {
     try {
-      const reader = readerHere(this, 'read');
+      const isReader = typeof this === 'object' && this !== null && #reader in this;
+      const reader = isReader ? this.#reader : readerHere(this, 'read');
+      if (reader.fast !== undefined) {
+        const promise = fastRead(reader.fast, false) ?? openReads(reader);
+        if (promise !== undefined) return promise;
+      }
       if (reader.stream === undefined) typeError('the reader was released');
-      const answer = deferred();
-      readDefault(reader, {
-        __proto__: null,
-        chunk: (value) => answer.resolve({ value, done: false }),
-        close: () => answer.resolve({ value: undefined, done: true }),
-        error: answer.reject,
-      });
-      return answer.promise;
+      const answer = newAnswer();
+      const promise = promised(answer);
+      readDefault(reader, answered(answer));
+      return promise;
     } catch (error) {
       return rejected(error);
     }

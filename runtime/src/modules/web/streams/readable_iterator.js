@@ -1,31 +1,19 @@
 /* The asynchronous iterator of a stream (Streams Standard, section 4.2.5; Web IDL, section 3.7.10).
- * Owns: its class, the line in which calls stand. Must not know: the class of streams. */
-import { asIterator } from 'jsserve:internal/streams/natives';
-import { readDefault, releaseDefault } from 'jsserve:internal/streams/readable_default';
-import { readableCancel } from 'jsserve:internal/streams/readable_state';
+ * Owns: the line in which calls stand. Must not know: the class of streams, how a call is made (fast.rs). */
+import { asIterators, endIterator, newIterator } from 'jsserve:internal/streams/natives';
+import { openReads, readDefault, releaseDefault } from 'jsserve:internal/streams/readable_default';
+import { readableCancel, shutReads } from 'jsserve:internal/streams/readable_state';
 import {
   fail,
   fulfil,
   job,
   newAnswer,
-  newTypeError,
   promised,
-  rejected,
+  promiseOf,
   resolved,
   then,
 } from 'jsserve:internal/webidl/natives';
-import { isObject } from 'jsserve:internal/webidl/webidl';
 
-let iteratorOf;
-class ReadableStreamAsyncIterator {
-  #it;
-  static {
-    iteratorOf = (value) => (isObject(value) && #it in value ? value.#it : undefined);
-  }
-  constructor(it) {
-    this.#it = it;
-  }
-}
 /* The end of a call: the line is empty again, unless another stands in it. */
 const leave = (it) => {
   if (it.ongoing === it.promise) it.ongoing = undefined;
@@ -43,19 +31,23 @@ const giveError = (it, error) => {
   leave(it);
   fail(it.answer, error);
 };
+/* Its reader goes with it. */
+const finish = (it) => {
+  it.finished = true;
+  endIterator(it.self);
+  releaseDefault(it.reader);
+};
 /* One request for all calls, of which one at a time reads. A call ends a job after its read. */
 const requestOf = (it) => ({
   __proto__: null,
   chunk: (value) => job(giveChunk, it, value),
   alone: (value) => giveChunk(it, value),
   close: () => {
-    it.finished = true;
-    releaseDefault(it.reader);
+    finish(it);
     job(giveEnd, it);
   },
   error: (error) => {
-    it.finished = true;
-    releaseDefault(it.reader);
+    finish(it);
     job(giveError, it, error);
   },
 });
@@ -68,13 +60,9 @@ const nextStep = (it) => {
 };
 const returnStep = (it, value) => {
   if (it.finished) return resolved({ value, done: true });
-  it.finished = true;
   let end = resolved(undefined);
-  if (it.keep) releaseDefault(it.reader);
-  else {
-    end = readableCancel(it.reader.stream, value);
-    releaseDefault(it.reader);
-  }
+  if (!it.keep) end = readableCancel(it.reader.stream, value);
+  finish(it);
   return then(end, () => ({ value, done: true }));
 };
 /* Calls stand in line: each begins when the one before it has ended. */
@@ -84,26 +72,25 @@ const inLine = (it, step) => {
   it.ongoing = promise;
   return promise;
 };
-const methods = {
-  next() {
-    const it = iteratorOf(this);
-    if (it === undefined)
-      return rejected(newTypeError('next called on an object that is no stream iterator'));
-    return inLine(it, nextStep);
-  },
-  return(value) {
-    const it = iteratorOf(this);
-    if (it === undefined)
-      return rejected(newTypeError('return called on an object that is no stream iterator'));
-    return inLine(it, (current) => returnStep(current, value));
-  },
+const next = (it) => {
+  if (!it.finished) {
+    shutReads(it.reader.stream);
+    if (it.ongoing === undefined) {
+      const promise = openReads(it.reader);
+      if (promise !== undefined) return promise;
+    }
+  }
+  return inLine(it, nextStep);
 };
-export const iteratorClass = ReadableStreamAsyncIterator;
-export const iteratorMethods = methods;
+const end = (it, value) => {
+  if (!it.finished) shutReads(it.reader.stream);
+  return inLine(it, (current) => returnStep(current, value));
+};
 export const someGenerator = async function* () {};
 export const iterate = (reader, keep) => {
   const it = {
     __proto__: null,
+    self: undefined,
     reader,
     keep,
     finished: false,
@@ -113,7 +100,14 @@ export const iterate = (reader, keep) => {
     request: undefined,
   };
   it.request = requestOf(it);
-  return new ReadableStreamAsyncIterator(it);
+  // A read that waits on the short way becomes a call that stands in line.
+  reader.requestFor = (answer) => {
+    it.answer = answer;
+    it.promise = it.ongoing = promiseOf(answer);
+    return it.request;
+  };
+  it.self = newIterator(it, reader.fast);
+  return it.self;
 };
 
-asIterator(ReadableStreamAsyncIterator, methods, someGenerator);
+asIterators(next, end, someGenerator);

@@ -2,7 +2,8 @@
  * record; its public object holds it in a private field.
  * Owns: the record of a stream and its states. Must not know: how a controller queues, the public class (readable.js
  * tells how to get from one to the other). */
-import { list, shift } from 'jsserve:internal/streams/queue';
+import { shutReads as shut } from 'jsserve:internal/streams/natives';
+import { list, push, shift } from 'jsserve:internal/streams/queue';
 import { handled, rejected, resolved, then } from 'jsserve:internal/webidl/natives';
 import { isObject } from 'jsserve:internal/webidl/webidl';
 
@@ -31,8 +32,19 @@ export const newReadable = () => ({
   storedError: undefined,
   native: undefined,
   feed: undefined,
+  fast: undefined,
   owner: undefined,
 });
+
+/* The short way (fast.rs) is open while all else is as a reader finds it who waits for nothing. Before anything of that
+ * changes it is shut: a read that waits there becomes a request whose pull is under way. */
+export const shutReads = (stream) => {
+  if (stream.fast === undefined) return;
+  const answer = shut(stream.fast);
+  if (answer === undefined) return;
+  stream.controller.pulling = true;
+  push(stream.reader.requests, stream.reader.requestFor(answer));
+};
 
 export const readableLocked = (stream) => stream.reader !== undefined;
 
@@ -51,6 +63,7 @@ export const readableCancel = (stream, reason) => {
 };
 
 export const readableClose = (stream) => {
+  shutReads(stream);
   stream.state = 'closed';
   const { reader } = stream;
   if (reader === undefined) return;
@@ -63,6 +76,7 @@ export const readableClose = (stream) => {
 };
 
 export const readableError = (stream, error) => {
+  shutReads(stream);
   stream.state = 'errored';
   stream.storedError = error;
   const { reader } = stream;

@@ -1,6 +1,6 @@
 /* What all writable streams have in common (Streams Standard, sections 5.5.2 to 5.5.4).
  * Owns: the records of a stream and its controller, their states. Must not know: public objects, writers' classes. */
-import { abortSignal } from 'jsserve:internal/streams/natives';
+import { abortSignal, shutWrites as shut } from 'jsserve:internal/streams/natives';
 import { stopPassage } from 'jsserve:internal/streams/passages';
 import {
   dequeueSized,
@@ -66,12 +66,27 @@ export const newWritable = () => ({
   drain: undefined,
   owner: undefined,
   pass: undefined,
+  fast: undefined,
 });
+/* The short way (fast.rs) is open while nothing is queued or in flight but there. Before anything else is to be it is
+ * shut: the write in flight there becomes one that the queue's total counts. `directWritten` hears of its end. */
+export const shutWrites = (stream) => {
+  if (stream.fast === undefined) return;
+  const flight = shut(stream.fast);
+  if (flight === undefined) return;
+  const { controller } = stream;
+  const direct = directOf(flight.answer);
+  controller.direct = direct;
+  direct.size = flight.size;
+  controller.queue.total += flight.size;
+  stream.writing = direct;
+};
 export const writableCloseQueued = (stream) =>
   stream.closeRequest !== undefined || stream.closing !== undefined;
 
 export const writableAbort = (stream, reason) => {
   if (stream.state === 'closed' || stream.state === 'errored') return resolved(undefined);
+  shutWrites(stream);
   const c = stream.controller;
   c.abortReason = { __proto__: null, reason };
   if (c.signal !== undefined) abortSignal(c.signal, reason);
@@ -88,6 +103,7 @@ export const closeWritable = (stream) => {
   if (stream.state === 'closed' || stream.state === 'errored') {
     return rejected(newTypeError('the stream is closed, or errored'));
   }
+  shutWrites(stream);
   const request = deferred();
   stream.closeRequest = request;
   haltPass(stream);
@@ -106,6 +122,7 @@ const rejectClosed = (stream) => {
   if (stream.writer !== undefined) rejectSlot(stream.writer.closed, stream.storedError);
 };
 const startErroring = (stream, reason) => {
+  shutWrites(stream);
   stream.state = 'erroring';
   stream.storedError = reason;
   if (stream.writer !== undefined) rejectSlot(stream.writer.ready, reason);
@@ -262,16 +279,14 @@ const uncount = (c) => {
   queue.total -= direct.size;
   if (queue.total < 0) queue.total = 0;
 };
-const newDirect = () => {
-  const answer = newAnswer();
-  return {
-    __proto__: null,
-    answer,
-    size: 0,
-    resolve: (value) => fulfil(answer, value),
-    reject: (error) => fail(answer, error),
-  };
-};
+export const directWritten = (c) => written(c, uncount);
+const directOf = (answer) => ({
+  __proto__: null,
+  answer,
+  size: 0,
+  resolve: (value) => fulfil(answer, value),
+  reject: (error) => fail(answer, error),
+});
 export const mayWriteDirectly = (c, size) =>
   c.started &&
   c.stream.state === 'writable' &&
@@ -282,7 +297,7 @@ export const mayWriteDirectly = (c, size) =>
   size !== Infinity;
 export const writeDirectly = (c, chunk, size) => {
   const { stream } = c;
-  c.direct ??= newDirect();
+  c.direct ??= directOf(newAnswer());
   const { direct } = c;
   const promise = promised(direct.answer);
   direct.size = size;

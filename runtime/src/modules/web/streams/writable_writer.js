@@ -1,6 +1,7 @@
 /* WritableStreamDefaultWriter (Streams Standard, sections 5.3 and 5.5.3).
  * Owns: the class. Must not know: the class of streams. */
 import { TOKEN } from 'jsserve:internal/streams/conversions';
+import { fastWrite } from 'jsserve:internal/streams/natives';
 import { enqueueSized, push } from 'jsserve:internal/streams/queue';
 import {
   advanceWrites,
@@ -11,6 +12,7 @@ import {
   newSlot,
   rejectSlot,
   settledSlot,
+  shutWrites,
   updateBackpressure,
   writableAbort,
   writableCloseQueued,
@@ -36,7 +38,14 @@ let writerOf;
 /* The writer. */
 const newWriter = (stream) => {
   if (writableLocked(stream)) typeError('the stream is locked to a writer already');
-  const writer = { __proto__: null, self: null, stream, ready: undefined, closed: undefined };
+  const writer = {
+    __proto__: null,
+    self: null,
+    stream,
+    ready: undefined,
+    closed: undefined,
+    fast: stream.fast,
+  };
   stream.writer = writer;
   const { state } = stream;
   const broken = () => {
@@ -64,6 +73,7 @@ export const acquireWriter = (stream) => {
 };
 export const writerWrite = (writer, chunk) => {
   const { stream } = writer;
+  shutWrites(stream);
   const size = chunkSize(stream.controller, chunk);
   if (stream !== writer.stream) return rejected(newTypeError('the writer was released'));
   if (stream.state === 'errored') return rejected(stream.storedError);
@@ -72,7 +82,11 @@ export const writerWrite = (writer, chunk) => {
   }
   if (stream.state === 'erroring') return rejected(stream.storedError);
   const c = stream.controller;
-  if (mayWriteDirectly(c, size)) return writeDirectly(c, chunk, size);
+  if (mayWriteDirectly(c, size)) {
+    return writer.fast === undefined
+      ? writeDirectly(c, chunk, size)
+      : (fastWrite(writer.fast, chunk, true) ?? writeDirectly(c, chunk, size));
+  }
   const request = deferred();
   push(stream.writes, request);
   try {
@@ -92,6 +106,8 @@ export const writerCloseForPipe = (writer) => {
   return stream.state === 'errored' ? rejected(stream.storedError) : closeWritable(stream);
 };
 export const releaseWriter = (writer) => {
+  shutWrites(writer.stream);
+  writer.fast = undefined;
   const error = newTypeError('the writer was released');
   rejectSlot(writer.ready, error);
   rejectSlot(writer.closed, error);
@@ -133,6 +149,7 @@ export class WritableStreamDefaultWriter {
 
   get desiredSize() {
     const stream = streamHere(writerHere(this, 'desiredSize'));
+    shutWrites(stream);
     if (stream.state === 'errored' || stream.state === 'erroring') return null;
     return stream.state === 'closed' ? 0 : writableDesiredSize(stream.controller);
   }
@@ -170,7 +187,12 @@ export class WritableStreamDefaultWriter {
 
   write(chunk = undefined) {
     try {
-      const writer = writerHere(this, 'write');
+      const isWriter = typeof this === 'object' && this !== null && #writer in this;
+      const writer = isWriter ? this.#writer : writerHere(this, 'write');
+      if (writer.fast !== undefined) {
+        const promise = fastWrite(writer.fast, chunk, false);
+        if (promise !== undefined) return promise;
+      }
       streamHere(writer);
       return writerWrite(writer, chunk);
     } catch (error) {

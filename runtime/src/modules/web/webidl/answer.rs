@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use rquickjs::{Result, Value};
+use rquickjs::{Ctx, Result, Value};
 
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
@@ -32,6 +32,24 @@ impl Class for AnswerSlot {
             capability.trace(tracer);
         }
     }
+}
+
+impl AnswerSlot {
+    /// One whose promise is given out already.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn object<'js>(ctx: &Ctx<'js>, capability: Capability) -> Result<Value<'js>> {
+        class::instance(ctx, AnswerSlot(RefCell::new(Some(capability))))
+    }
+}
+
+/// `promiseOf(answer)`: the promise that is given out and not settled; undefined where there is none.
+pub(super) fn promise_of<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let object = scope.arg(0);
+    let promise = class::get::<AnswerSlot>(&object)
+        .and_then(|answer| answer.0.borrow().as_ref().map(|capability| capability.promise(scope.ctx)));
+    Ok(promise.unwrap_or_else(|| scope.undefined()))
 }
 
 /// `newAnswer()`: one without a promise.

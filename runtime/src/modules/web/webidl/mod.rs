@@ -4,7 +4,7 @@
 //! Owns: the native functions, `webidl.js` and `list.js` beside them. Must not know: any interface. What they do
 //! survives an app that patches prototypes.
 
-mod answer;
+pub mod answer;
 
 use std::ffi::CStr;
 
@@ -47,6 +47,7 @@ impl Functions for WebIdlFunctions {
         }),
         (c"newAnswer", 0, answer::new),
         (c"promised", 1, answer::promised),
+        (c"promiseOf", 1, answer::promise_of),
         (c"fulfil", 2, answer::fulfil),
         (c"fail", 2, answer::fail),
         (c"job", 3, |scope| {

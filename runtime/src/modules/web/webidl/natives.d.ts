@@ -32,6 +32,8 @@ declare module 'jsserve:internal/webidl/natives' {
   /** Gives out a promise after the other, each settled before the next. */
   export function newAnswer(): object;
   export function promised(answer: object): Promise<any>;
+  /** The promise that is given out and not settled. */
+  export function promiseOf(answer: object): Promise<any>;
   export function fulfil(answer: object, value: any): void;
   export function fail(answer: object, reason: any): void;
   /** Calls `f` in a job of its own; it does not throw. */
