@@ -3,6 +3,7 @@
 //!
 //! Owns: these, by the sections of their RFCs. Must not know: compression.
 
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, frame, request};
 use crate::support::way::certificate;
 use crate::support::{App, Connection, Response, Server, Way};
 
@@ -267,5 +268,33 @@ both_backends! {
         let mut old = Connection::open(second);
         old.send("GET / HTTP/1.0\r\n\r\n");
         assert_eq!(old.response("GET").status, 400);
+    }
+
+    /// RFC 9113 section 8.1
+    fn over_http_2_hints_and_trailers_are_heads_of_their_own(io) {
+        let app = app!(APP);
+        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
+        let mut client = Frames::open(server.addr());
+        let mut ask = |stream: u32, path: &str| {
+            let head = request("GET", path, &[("te", "trailers")]);
+            client.send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &head));
+            let mut all: Vec<Frame> = Vec::new();
+            while !all.last().is_some_and(Frame::ends_stream) {
+                let next = client.next().expect("a frame");
+                all.extend(Some(next).filter(|next| matches!(next.kind, DATA | HEADERS) && next.stream == stream));
+            }
+            all
+        };
+        let hinted = ask(1, "/hints");
+        let heads: Vec<&Frame> = hinted.iter().filter(|one| one.kind == HEADERS).collect();
+        // The second refers to the first by the table of HPACK.
+        assert_eq!((heads.len(), heads[0].status(), heads[2].status()), (3, 103, 200));
+        for (stream, path, content) in [(3, "/trailers", "true"), (5, "/trailers-streamed", "piecepiece")] {
+            let all = ask(stream, path);
+            let kinds: Vec<u8> = all.iter().map(|one| one.kind).collect();
+            assert!(kinds.first() == Some(&HEADERS) && kinds.last() == Some(&HEADERS), "{path}: {all:?}");
+            let body: Vec<u8> = all.iter().filter(|one| one.kind == DATA).flat_map(|one| one.payload.clone()).collect();
+            assert_eq!(String::from_utf8_lossy(&body), content);
+        }
     }
 }
