@@ -40,6 +40,7 @@ const ROOMS: [(&str, u32); 26] = [
     ("acme", 6),
     ("client", 5),
     ("net", 4),
+    ("bus", 3),
     ("tls", 3),
     ("js", 2),
     ("io", 2),
@@ -55,7 +56,8 @@ const ROOMS: [(&str, u32); 26] = [
 ];
 
 /// What a folder never names: each absence is an invariant of the design.
-const ABSENCES: [(&str, &[&str]); 10] = [
+const ABSENCES: [(&str, &[&str]); 11] = [
+    ("runtime/src/bus/", &["rquickjs"]),
     ("runtime/src/io/", &["rquickjs"]),
     ("runtime/src/js/", &["socket2::", "io_uring::", "tokio_uring::", "std::net", "TcpStream"]),
     ("runtime/src/client/", &["rquickjs"]),
@@ -92,7 +94,7 @@ const ORDERS: &[(&str, &str)] = &[
     ("runtime/src/modules", "web qjs own types"),
     (
         "runtime/src/modules/web",
-        "host clock report embed iterate date console webidl encoding structured_clone errors timers crypto url_pattern \
+        "host clock report topics embed iterate date console webidl encoding structured_clone errors timers crypto url_pattern \
          abort events messaging performance locks navigator streams locale blob url form_data fetch",
     ),
     ("runtime/src/modules/qjs", "os std print"),

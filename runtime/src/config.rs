@@ -442,6 +442,12 @@ pub struct Limits {
     pub compress_bytes_min: usize,
     /// Memory of all that compresses bodies in pieces in one worker; beyond: further ones are not compressed.
     pub compress_memory_bytes_max: usize,
+    /// Bytes of messages that wait for one thread in a mailbox; beyond: a message is dropped for that thread.
+    pub mailbox_bytes_max: usize,
+    /// Topics that one subscriber subscribes to; beyond: an error.
+    pub subscriptions_max: usize,
+    /// Topics of the app that have subscribers; beyond: an error.
+    pub topics_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -485,6 +491,9 @@ impl Default for Limits {
             datagram_queue_bytes_max: 1 << 20,
             compress_bytes_min: 1 << 10,
             compress_memory_bytes_max: 32 << 20,
+            mailbox_bytes_max: 64 << 20,
+            subscriptions_max: 1_024,
+            topics_max: 1_000_000,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,

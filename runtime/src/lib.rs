@@ -3,7 +3,7 @@
 //!
 //! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
-//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`
+//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls` and `bus`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
 //! 1 `accept_encoding address causes config environment error folders log source`
 
@@ -11,6 +11,7 @@ pub mod accept_encoding;
 mod acme;
 pub mod address;
 pub mod app;
+pub mod bus;
 mod causes;
 pub mod check;
 pub mod client;

@@ -42,6 +42,8 @@ pub enum Kind {
     Proxy,
     /// A TLS handshake came to nothing.
     Handshake,
+    /// `--mailbox-max`
+    Mailbox,
     /// `--header-max`
     HeaderBytes,
     /// `--header-fields-max`
@@ -90,6 +92,7 @@ impl Kind {
             Kind::Panic => "panics",
             Kind::Proxy => "refused connections",
             Kind::Handshake => "failed TLS handshakes",
+            Kind::Mailbox => "dropped messages",
             _ => return None,
         })
     }
@@ -100,7 +103,7 @@ impl Kind {
 }
 
 /// The kinds that have a line of their own for what was left out.
-const TOLD: [Kind; 14] = [
+const TOLD: [Kind; 15] = [
     Kind::Failed,
     Kind::Broken,
     Kind::Reported,
@@ -115,6 +118,7 @@ const TOLD: [Kind; 14] = [
     Kind::Panic,
     Kind::Proxy,
     Kind::Handshake,
+    Kind::Mailbox,
 ];
 
 /// A second, in the upper half, and the lines asked for in it.

@@ -369,6 +369,18 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().datagram_queue_bytes_max))]
     pub datagram_queue: Size,
 
+    /// Messages that wait for a worker in its mailbox (topics, BroadcastChannel); beyond: one is dropped for that worker
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().mailbox_bytes_max))]
+    pub mailbox_max: Size,
+
+    /// Topics that one WebSocket or EventStream subscribes to; beyond: an error
+    #[arg(long, value_name = "N", default_value_t = defaults().subscriptions_max, value_parser = count)]
+    pub subscriptions_max: usize,
+
+    /// Topics of the app that have subscribers; beyond: an error
+    #[arg(long, value_name = "N", default_value_t = defaults().topics_max, value_parser = count)]
+    pub topics_max: usize,
+
     /// Connection without a request; beyond: close
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().idle_ms_max))]
     pub idle_timeout: Span,

@@ -239,6 +239,9 @@ fn limits(flags: &Flags) -> Result<Limits> {
         datagram_queue_bytes_max: limits.datagram_queue.0,
         compress_bytes_min: flags.answers.compress_min.0,
         compress_memory_bytes_max: limits.compress_memory.0,
+        mailbox_bytes_max: limits.mailbox_max.0,
+        subscriptions_max: limits.subscriptions_max,
+        topics_max: limits.topics_max,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
@@ -385,7 +388,8 @@ mod tests {
              --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
              --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
              --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29 \
-             --compress-min 30 --compress-memory 31";
+             --compress-min 30 --compress-memory 31 \
+             --mailbox-max 27 --subscriptions-max 28 --topics-max 29";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -421,6 +425,9 @@ mod tests {
             write_buffer_bytes_max: 26,
             compress_bytes_min: 30,
             compress_memory_bytes_max: 31,
+            mailbox_bytes_max: 27,
+            subscriptions_max: 28,
+            topics_max: 29,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

@@ -28,6 +28,7 @@ pub use self::callee::Callee;
 use self::context::Background;
 use self::methods::{METHODS, Method, Methods};
 use self::tcp::TcpHooks;
+use crate::bus::{Bus, BusLimits, Member};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,8 +46,10 @@ use crate::modules::TABLE;
 use crate::modules::own::sockets;
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::console::{Level, Output};
+use crate::modules::web::host;
 use crate::modules::web::locale;
 use crate::modules::web::locks;
+use crate::modules::web::topics;
 use crate::source::Sources;
 
 /// The least that is shown of a remedy.
@@ -73,6 +76,7 @@ impl Blueprint {
         let path = std::fs::canonicalize(&config.app)
             .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
         let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::of(&config.env));
+        cluster.shared::<Bus>().set_limits(BusLimits::of(&config.limits));
         let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
         let (result, loaded) = mpsc::channel();
@@ -106,6 +110,7 @@ impl Blueprint {
     /// Releases what the worker of this generation shares with others: another has taken its place.
     pub fn give_up(&self, generation: u64) {
         locks::give_up(self.cluster(), generation);
+        self.cluster().shared::<Bus>().give_up(generation);
     }
 
     /// How many modules are compiled so far.
@@ -125,7 +130,7 @@ impl Blueprint {
             }
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
-        locks::set_generation(engine.state(), generation);
+        host::set_generation(engine.state(), generation);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
         crate::modules::web::crypto::set_time_max(engine.state(), time_max);
         if self.config.dev {
@@ -269,6 +274,8 @@ pub struct App {
     blueprint: Arc<Blueprint>,
     worker: usize,
     engines: Engines,
+    /// The worker's part of the topics; engines that follow each other have it in common.
+    topics: Rc<Member>,
     current: RefCell<Rc<Instance>>,
     replacing: Cell<bool>,
 }
@@ -279,9 +286,10 @@ impl App {
     /// # Errors
     /// What the module throws, or that it has no handler.
     pub async fn load(blueprint: Arc<Blueprint>, worker: usize, engines: Engines) -> Result<Rc<App>> {
-        let loaded = load(&blueprint, worker, engines.generation).await?;
+        let topics = Member::new(blueprint.cluster().shared::<Bus>(), engines.generation);
+        let loaded = load(&blueprint, worker, engines.generation, &topics).await?;
         let current = RefCell::new(loaded.clone());
-        let app = Rc::new(App { blueprint, worker, engines, current, replacing: Cell::new(false) });
+        let app = Rc::new(App { blueprint, worker, engines, topics, current, replacing: Cell::new(false) });
         app.attend(&loaded.engine);
         Ok(app)
     }
@@ -289,6 +297,11 @@ impl App {
     /// The engine for the next request.
     pub fn current(&self) -> Rc<Instance> {
         self.current.borrow().clone()
+    }
+
+    /// The worker's part of the topics.
+    pub fn topics(&self) -> &Rc<Member> {
+        &self.topics
     }
 
     /// Looks after `engine` when a turn of it ends badly.
@@ -317,7 +330,7 @@ impl App {
         if log::admits(log::Kind::Replaced) {
             tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
         }
-        match load(&self.blueprint, self.worker, self.engines.generation).await {
+        match load(&self.blueprint, self.worker, self.engines.generation, &self.topics).await {
             Ok(fresh) => {
                 self.attend(&fresh.engine);
                 let old = self.current.replace(fresh);
@@ -405,8 +418,14 @@ impl Observer for Settled {
     }
 }
 
-async fn load(blueprint: &Blueprint, worker: usize, generation: u64) -> Result<Rc<Instance>> {
+async fn load(
+    blueprint: &Blueprint,
+    worker: usize,
+    generation: u64,
+    topics: &Rc<Member>,
+) -> Result<Rc<Instance>> {
     let engine = blueprint.engine(worker, generation).map_err(|t| blueprint.app_error(&t))?;
+    topics::join(engine.state(), topics.clone());
     let descriptors = engine.state().extension::<Descriptors>();
     for fd in 0..3 {
         // One that is not open is EBADF for the app, too.

@@ -1,6 +1,6 @@
 //! What an engine runs for: an app that is served, a script, or a script's `os.Worker`.
 //!
-//! Owns: the role, and the orderly end of the process. Modules ask for the role where the same call
+//! Owns: the role, the worker's generation, and the orderly end of the process. Modules ask for the role where the same call
 //! means something else in a server: `std.exit`, calls that would block, the standard streams. Must
 //! not know: who sets it, what is to be done at the end.
 
@@ -50,6 +50,20 @@ impl Host {
     pub fn role(ctx: &Ctx<'_>) -> Role {
         State::of(ctx).extension::<Host>().0.get()
     }
+}
+
+/// The generation of the worker that an engine belongs to; 0 for one that no other takes the place of.
+#[derive(Default)]
+struct Generation(Cell<u64>);
+
+/// Says that the engine belongs to the worker of that `generation`.
+pub fn set_generation(state: &State, generation: u64) {
+    state.extension::<Generation>().0.set(generation);
+}
+
+/// The generation of the engine's worker.
+pub fn generation(state: &State) -> u64 {
+    state.extension::<Generation>().0.get()
 }
 
 /// What is to be done before the process ends: files flushed, the terminal as it was.

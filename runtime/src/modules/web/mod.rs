@@ -25,6 +25,7 @@ pub mod report;
 pub mod streams;
 pub mod structured_clone;
 pub mod timers;
+pub mod topics;
 pub mod url;
 pub mod url_pattern;
 pub mod webidl;

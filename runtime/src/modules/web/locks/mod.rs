@@ -6,7 +6,7 @@
 
 pub mod manager;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::{Rc, Weak};
@@ -28,21 +28,12 @@ use crate::js::observe::{self, Observer};
 use crate::js::promise;
 use crate::js::{exception, value};
 
-use super::{crypto, embed, iterate, report};
+use super::{crypto, embed, host, iterate, report};
 
 const LOCK_MANAGER: &str = "jsserve:internal/locks/lock_manager";
 
 /// Bytes of a lock's name in UTF-8.
 pub const NAME_BYTES_MAX: usize = 1_024;
-
-/// The generation of the worker that an engine belongs to; 0 for one that no other takes the place of.
-#[derive(Default)]
-struct Generation(Cell<u64>);
-
-/// Says that the engine belongs to the worker of that `generation`.
-pub fn set_generation(state: &State, generation: u64) {
-    state.extension::<Generation>().0.set(generation);
-}
 
 /// Releases what the worker of this generation holds: another has taken its place.
 pub fn give_up(cluster: &Cluster, generation: u64) {
@@ -76,7 +67,7 @@ fn client(ctx: &Ctx<'_>) -> Result<Rc<Client>> {
         return Ok(client.clone());
     }
     let manager = state.cluster().shared::<Manager>();
-    let generation = state.extension::<Generation>().0.get();
+    let generation = host::generation(state);
     let mailbox = Arc::new(Mailbox::new(crypto::uuid(ctx)?, generation));
     let client = Client { manager, mailbox: mailbox.clone(), holds: RefCell::default() };
     drop(io::spawn(listen(state.engine(), mailbox)));
