@@ -95,7 +95,7 @@ const ORDERS: &[(&str, &str)] = &[
     (
         "runtime/src/modules/web",
         "host clock report topics embed iterate date console webidl encoding structured_clone errors timers crypto url_pattern \
-         abort events messaging performance locks navigator streams locale blob url form_data fetch",
+         abort events messaging broadcast performance locks navigator streams locale blob url form_data fetch",
     ),
     ("runtime/src/modules/qjs", "os std print"),
     ("runtime/src/modules/own", "shared sockets"),

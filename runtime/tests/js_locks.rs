@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runtime::js::cluster::Cluster;
-use runtime::modules::web::locks;
+use runtime::modules::web::host;
 
 use crate::driver::{self, Driver, check, check_async, new, on_worker};
 use crate::os_workers;
@@ -120,8 +120,8 @@ fn a_callback_that_can_never_settle_releases_its_lock() {
 fn two() -> (Driver, Driver) {
     let cluster = Arc::new(Cluster::default());
     let (one, two) = (driver::within(cluster.clone()), driver::within(cluster));
-    locks::set_generation(one.engine.state(), 1);
-    locks::set_generation(two.engine.state(), 2);
+    host::set_generation(one.engine.state(), 1);
+    host::set_generation(two.engine.state(), 2);
     (one, two)
 }
 

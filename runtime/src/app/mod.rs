@@ -45,6 +45,7 @@ use crate::log;
 use crate::modules::TABLE;
 use crate::modules::own::sockets;
 use crate::modules::qjs::os::table::Descriptors;
+use crate::modules::web::broadcast;
 use crate::modules::web::console::{Level, Output};
 use crate::modules::web::host;
 use crate::modules::web::locale;
@@ -110,6 +111,8 @@ impl Blueprint {
     /// Releases what the worker of this generation shares with others: another has taken its place.
     pub fn give_up(&self, generation: u64) {
         locks::give_up(self.cluster(), generation);
+        broadcast::give_up(self.cluster(), generation);
+        events::give_up(self.cluster(), generation);
         self.cluster().shared::<Bus>().give_up(generation);
     }
 

@@ -191,7 +191,8 @@ impl<M: Cargo> Bus<M> {
         let _ = self.limits.set(limits);
     }
 
-    fn limits(&self) -> BusLimits {
+    /// The bounds.
+    pub fn limits(&self) -> BusLimits {
         *self.limits.get_or_init(|| BusLimits::of(&crate::config::Limits::default()))
     }
 

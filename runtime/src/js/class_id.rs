@@ -47,7 +47,7 @@ ids! {
     Url SearchParams SearchParamsIterator UrlPattern
     TextEncoder TextDecoder
     Performance Crypto SubtleCrypto CryptoKey Navigator
-    PortHold TimerHold
+    PortHold TimerHold BroadcastChannel
     Blob WebFile FormData FormDataIterator
     StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder StreamFastPath StreamIterator
     StdFile Worker

@@ -69,6 +69,8 @@ pub static TABLE: Table = Table {
         natives!("events/natives", web::events::EventFunctions),
         script!("web" / "events/global_events"),
         natives!("js/commonjs_natives", require::CommonJsFunctions),
+        natives!("broadcast/natives", web::broadcast::ChannelFunctions),
+        script!("web" / "broadcast/broadcast_channel"),
         script!("js/commonjs", require::SOURCE),
         natives!("locks/natives", web::locks::LockFunctions),
         script!("web" / "locks/lock_manager"),
@@ -137,5 +139,7 @@ pub static TABLE: Table = Table {
         global(stack::install, &[]),
         global(bounded::install, &[]),
     ],
+        global(web::broadcast::install, &[include_str!("web/broadcast/broadcast.d.ts")]),
+        global(web::event_source::install, &[include_str!("web/event_source/event_source.d.ts")]),
     thread_of_script: qjs::print::thread_of_script,
 };

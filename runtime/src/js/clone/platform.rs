@@ -17,7 +17,7 @@ use super::super::value::to_string;
 use crate::js::intrinsics;
 
 /// The data of a serialisable object on its way to a copy, perhaps on another thread.
-pub trait Serialized: Send {
+pub trait Serialized: Send + Sync {
     /// Bytes that it holds.
     fn bytes(&self) -> usize {
         0

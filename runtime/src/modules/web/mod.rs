@@ -4,6 +4,7 @@
 
 pub mod abort;
 pub mod blob;
+pub mod broadcast;
 mod clock;
 pub mod console;
 pub mod crypto;

@@ -1,4 +1,4 @@
-//! `jsserve:shared`: maps that all workers of an app share, for JavaScript.
+//! `jsserve:shared`: maps that all workers of an app share, and what is published on topics, for JavaScript.
 //!
 //! Owns: opening maps by name, arguments and errors, the `update` loop. Must not know: how the store
 //! keeps things. No lock is held while JavaScript runs. The interface is described in `shared.d.ts`.
@@ -18,7 +18,7 @@ use crate::js::class::{Class, Member, Scope, Static};
 use crate::js::class_id;
 use crate::js::engine::State;
 use crate::js::{class, clone, exception, function, value};
-use crate::modules::web::iterate;
+use crate::modules::web::{iterate, topics};
 use store::{Full, IncrError, Map, OnFull, Options, Stored};
 
 /// Bytes of a key in UTF-8, and of a map's name.
@@ -50,6 +50,7 @@ impl ModuleDef for SharedModule {
     fn declare(declarations: &Declarations<'_>) -> Result<()> {
         declarations.declare("default")?;
         declarations.declare("map")?;
+        declarations.declare("publish")?;
         Ok(())
     }
 
@@ -57,14 +58,16 @@ impl ModuleDef for SharedModule {
         class::register::<SharedMap>(ctx)?;
         let shared = Object::new(ctx.clone())?;
         function::install::<SharedModule>(ctx, &shared)?;
-        exports.export("map", shared.get::<_, Value>("map")?)?;
+        for name in ["map", "publish"] {
+            exports.export(name, shared.get::<_, Value>(name)?)?;
+        }
         exports.export("default", shared)?;
         Ok(())
     }
 }
 
 impl function::Functions for SharedModule {
-    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"map", 1, open)];
+    const LIST: &'static [(&'static CStr, u8, Static)] = &[(c"map", 1, open), (c"publish", 2, publish)];
 }
 
 /// `shared.map(name, options)`.
@@ -90,6 +93,17 @@ fn open<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         return Err(exception::type_error(ctx, &text));
     }
     class::instance(ctx, SharedMap { name, map })
+}
+
+/// `shared.publish(topic, data)`: how many subscribers of this thread got it.
+fn publish<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let ctx = scope.ctx;
+    scope.require(2, "publish")?;
+    let message = topics::message(ctx, &scope.arg(1))?;
+    let published = key(ctx, &scope.arg(0), "the topic", |topic| {
+        topics::member(State::of(ctx)).publish(topic, &message)
+    })?;
+    Ok(number(ctx, published.here as f64))
 }
 
 /// The options that a caller gave.

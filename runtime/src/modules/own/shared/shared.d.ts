@@ -66,5 +66,14 @@ export interface SharedMap<V = unknown> {
  */
 export function map<V = unknown>(name: string, options?: MapOptions): SharedMap<V>;
 
-declare const shared: { map: typeof map };
+/**
+ * Sends `data` to all subscribers of a topic, WebSockets and EventStreams, on all workers: from a handler, a script's
+ * thread, an `os.Worker`. What one publisher publishes reaches each subscriber in that order. It waits for nobody: a
+ * worker that has more than --mailbox-max waiting loses the message, which the log counts.
+ * @param topic 1 to 1,024 bytes in UTF-8 (else RangeError)
+ * @returns how many subscribers of the publisher's own thread it was given to; those of others are not known here
+ */
+export function publish(topic: string, data: string | ArrayBuffer | ArrayBufferView): number;
+
+declare const shared: { map: typeof map; publish: typeof publish };
 export default shared;

@@ -24,10 +24,16 @@ use crate::js::natives::Natives;
 
 use super::{embed, report, webidl};
 
+/// What is to be done in a turn of its own.
+enum Task {
+    Call(Held),
+    Native(Box<dyn FnOnce(&Ctx<'_>)>),
+}
+
 /// Tasks of one engine, each to be a turn of its own.
 #[derive(Default)]
 struct Tasks {
-    due: RefCell<VecDeque<Held>>,
+    due: RefCell<VecDeque<Task>>,
     driven: Cell<bool>,
 }
 
@@ -106,9 +112,17 @@ fn copy<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 /// Has `function` called in a task of its own, behind those that wait already.
 fn task<'js>(ctx: &Ctx<'js>, function: Value<'js>) {
-    let state = State::of(ctx);
+    queue(State::of(ctx), Task::Call(Held::new(function)));
+}
+
+/// Has `task` called in a turn of its own, behind those that wait already. It reports its exceptions itself.
+pub fn later(state: &State, task: impl FnOnce(&Ctx<'_>) + 'static) {
+    queue(state, Task::Native(Box::new(task)));
+}
+
+fn queue(state: &State, task: Task) {
     let tasks = state.extension::<Tasks>();
-    tasks.due.borrow_mut().push_back(Held::new(function));
+    tasks.due.borrow_mut().push_back(task);
     if !tasks.driven.replace(true) {
         drop(io::spawn(drive(state.engine(), state.alive().hold())));
     }
@@ -121,13 +135,16 @@ async fn drive(engine: Weak<Engine>, _pending: Hold) {
         let tasks: Rc<Tasks> = engine.state().extension();
         let task = tasks.due.borrow_mut().pop_front();
         let Some(task) = task else { return tasks.driven.set(false) };
-        engine.turn(|ctx| {
-            if let Err(error) = held::call(ctx, &task, None, &[]) {
-                exception::raise(ctx, &error);
-                report::value(ctx, &ctx.catch(), "in a message");
+        engine.turn(|ctx| match task {
+            Task::Call(function) => {
+                if let Err(error) = held::call(ctx, &function, None, &[]) {
+                    exception::raise(ctx, &error);
+                    report::value(ctx, &ctx.catch(), "in a message");
+                }
+                // Freed inside the turn: a finaliser may run script.
+                drop(function);
             }
-            // Freed inside the turn: a finaliser may run script.
-            drop(task);
+            Task::Native(task) => task(ctx),
         });
         drop((tasks, engine));
         io::yield_now().await;
