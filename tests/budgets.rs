@@ -45,14 +45,14 @@ fn is_served(server: &Server, beside: &str) {
 both_backends! {
     fn a_stream_of_empty_chunks_ends_by_its_limit_and_keeps_nobody_else_waiting_on(io) {
         let app = app!(STREAMS);
-        let flags = ["--io", io, "--workers", "1", "--request-timeout", "1s", "--stuck-timeout", "60s"];
+        let flags = ["--io", io, "--workers", "1", "--idle-timeout", "1s", "--stuck-timeout", "60s"];
         let server = Server::spawn(&flags, app.path());
         for name in ["sync", "async", "length", "transform", "tee"] {
             let mut client = Connection::open(server.addr());
             client.send(get(&format!("/{name}")));
             is_served(&server, name);
             client.read_to_end();
-            server.await_log(&format!("GET /{name}: the response took longer than 1000 ms"));
+            server.await_log(&format!("GET /{name}: the response's stream has sent nothing for 1000 ms"));
         }
     }
 

@@ -147,12 +147,12 @@ every_way! {
         assert!(!server.log().contains("ERROR"), "it is no failure of the app's");
     }
 
-    fn a_started_answer_ends_with_the_request_timeout(way) {
-        let (_app, server) = start(way, &["--request-timeout", "300ms"]);
+    fn a_started_answer_that_sends_nothing_ends_with_the_idle_timeout(way) {
+        let (_app, server) = start(way, &["--request-timeout", "100ms", "--idle-timeout", "500ms"]);
         let mut client = Connection::open(server.place());
         client.send(get("/events"));
         assert!(client.try_response("GET").is_err_and(|why| why.contains("cut")));
-        server.await_log("--request-timeout");
+        server.await_log("the response's stream has sent nothing for 500 ms (--idle-timeout)");
         assert!(seen(&server).contains(r#""cancelled":"TimeoutError""#));
     }
 

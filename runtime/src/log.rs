@@ -58,6 +58,8 @@ pub enum Kind {
     BodyTime,
     /// `--request-timeout`
     RequestTime,
+    /// `--idle-timeout`, of a response
+    StreamTime,
     /// `--datagrams-max`
     Datagrams,
     /// `--datagram-queue`

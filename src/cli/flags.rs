@@ -413,7 +413,8 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().compress_memory_bytes_max))]
     pub compress_memory: Size,
 
-    /// From a request's header to its response; beyond: 503
+    /// From a request's header to the head of its response; beyond: 503. A response that has begun goes on for as long
+    /// as it sends something (--idle-timeout) and its client reads on (--write-timeout)
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().request_ms_max))]
     pub request_timeout: Span,
 }

@@ -45,6 +45,16 @@ export default {
         pull(c) { c.enqueue(new Uint8Array(1 << 16)) },
         cancel(why) { events.push(`cancelled: ${why.name}`) },
       }))
+      case "/quiet": return new Response(new ReadableStream({
+        start(c) { c.enqueue(new Uint8Array(1)) },
+        cancel(why) { events.push(`cancelled: ${why.name}`) },
+      }))
+      case "/slow": {
+        let left = 8
+        return new Response(new ReadableStream({ async pull(c) {
+          await new Promise((f) => setTimeout(f, 60)); c.enqueue(new Uint8Array(1)); if (--left === 0) c.close()
+        } }))
+      }
       case "/breaks": return new Response(new ReadableStream({ pull(c) { c.error(new Error("broken")) } }))
       case "/blob": return new Response(new Blob(["x".repeat(1 << 17)]))
       case "/hints": ctx.earlyHints({ a: "1" }); await new Promise((go) => setTimeout(go, 1)); ctx.earlyHints({ b: "2" }); return new Response("hinted")
@@ -402,8 +412,20 @@ fn the_time_of_a_request_and_of_a_pause_in_its_body_are_bounded() {
         assert_eq!(timed_out, (Ending::Complete, seen(&["503 1 Taken  503 Service Unavailable\n"])));
         let paused = serve(&worker, MemoryWire::new("/text", [Act::Piece("a")])).await;
         assert_eq!(paused, (Ending::Unread, seen(&["408 1 Refused  408 Request Timeout\n"])));
-        let (ending, _) = serve(&worker, MemoryWire::new("/endless", [])).await;
-        assert_eq!((ending, events(&worker).await.as_str()), (Ending::CutShort, "cancelled: TimeoutError"));
+    });
+}
+
+#[test]
+fn a_response_that_sends_goes_on_beyond_the_time_of_a_request_and_one_that_is_silent_does_not() {
+    let limits = Limits { request_ms_max: 100, idle_ms_max: 300, ..Limits::default() };
+    on_worker(limits, |worker| async move {
+        let mut wire = MemoryWire::new("/slow", []);
+        let ending = exchange::run(&mut wire, &worker, &Timeouts::default()).await;
+        assert_eq!((ending, wire.taken), (Ending::Complete, 8), "its head is in time, and each piece");
+        let mut wire = MemoryWire::new("/quiet", []);
+        let ending = exchange::run(&mut wire, &worker, &Timeouts::default()).await;
+        assert_eq!((ending, wire.taken), (Ending::CutShort, 1));
+        assert_eq!(events(&worker).await, "cancelled: TimeoutError");
     });
 }
 

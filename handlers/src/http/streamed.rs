@@ -78,6 +78,8 @@ struct Streamed<'s, 'a, W> {
     ended: bool,
     /// A send is in flight.
     sending: Option<SendWatch>,
+    /// How long the stream may send nothing, in milliseconds, where that has an end.
+    idle_ms: Option<u64>,
     /// What follows the request cannot be told from the rest of its body.
     unclear: bool,
 }
@@ -99,9 +101,8 @@ pub async fn send<W: Wire>(
     // The app is done with a body in memory: its client may take its time, and be done with sending.
     let in_memory = outgoing.length().is_some();
     let limits = &peer.worker.config.limits;
-    if !in_memory {
-        peer.timeouts.request.set(limits.request_ms_max);
-    }
+    let idle_ms = (!in_memory && !outgoing.keeps_alive()).then_some(limits.idle_ms_max);
+    peer.timeouts.request.clear();
     if let Some(body) = &mut peer.body {
         body.set_pace(BodyPace::Asked);
     }
@@ -109,8 +110,10 @@ pub async fn send<W: Wire>(
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
     let Written { encoder, trailers, body, .. } = written;
     let left = body.length;
+    let (ended, unclear) = (false, false);
     let mut streamed =
-        Streamed { peer, outgoing, extras, trailers, encoder, left, ended: false, sending, unclear: false };
+        Streamed { peer, outgoing, extras, trailers, encoder, left, ended, sending, idle_ms, unclear };
+    streamed.is_alive();
     match streamed.run().await {
         Ok(()) if streamed.unclear => Err(Ending::Unread),
         Ok(()) => Ok(()),
@@ -142,12 +145,12 @@ impl<W: Wire> Streamed<'_, '_, W> {
                 return Ending::Lost;
             }
             CutShort::TimedOut => {
-                if let Some(more) = log::admits_limit(Kind::RequestTime) {
-                    let (number, ms) = (worker.number, worker.config.limits.request_ms_max);
+                if let Some(more) = log::admits_limit(Kind::StreamTime) {
+                    let (number, ms) = (worker.number, worker.config.limits.idle_ms_max);
                     tracing::error!(
                         worker = number,
                         request_id,
-                        "{method} {target}: the response took longer than {ms} ms (--request-timeout){more}"
+                        "{method} {target}: the response's stream has sent nothing for {ms} ms (--idle-timeout){more}"
                     );
                 }
                 self.outgoing.cancel(Unwanted::TimedOut);
@@ -179,6 +182,7 @@ impl<W: Wire> Streamed<'_, '_, W> {
                 StreamEvent::Peer(event) => self.follow(event)?,
                 StreamEvent::Sent(result) => {
                     self.sending = None;
+                    self.is_alive();
                     result.map_err(|_| CutShort::Gone)?;
                 }
                 StreamEvent::Stalled => return Err(CutShort::Gone),
@@ -194,6 +198,11 @@ impl<W: Wire> Streamed<'_, '_, W> {
 
     fn follow(&mut self, event: PeerEvent) -> Result<(), CutShort> {
         match event {
+            // The app is asked for nothing while the client has to take what is there: that has a limit of its own.
+            PeerEvent::TimedOut if self.sending.is_some() || self.peer.wire.unsent_bytes() > 0 => {
+                self.is_alive();
+                Ok(())
+            }
             PeerEvent::TimedOut => Err(CutShort::TimedOut),
             // One that waits for nothing else gives no other sign while there is nothing to send to it.
             PeerEvent::Left(_) => Err(CutShort::Gone),
@@ -208,7 +217,18 @@ impl<W: Wire> Streamed<'_, '_, W> {
                 (self.unclear, self.peer.is_watched) = (true, false);
                 Ok(())
             }
-            PeerEvent::Body(BodyEvent::Received(_) | BodyEvent::HeldBack | BodyEvent::GivenUp) => Ok(()),
+            PeerEvent::Body(BodyEvent::Received(_)) => {
+                self.is_alive();
+                Ok(())
+            }
+            PeerEvent::Body(BodyEvent::HeldBack | BodyEvent::GivenUp) => Ok(()),
+        }
+    }
+
+    /// Bytes have moved: it may be silent for a while from now on.
+    fn is_alive(&self) {
+        if let Some(ms) = self.idle_ms.filter(|_| !self.ended) {
+            self.peer.timeouts.request.set(ms);
         }
     }
 
@@ -236,6 +256,11 @@ impl<W: Wire> Streamed<'_, '_, W> {
             if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
                 return Poll::Ready(StreamEvent::Piece(piece));
             }
+            // Nobody knows an end of it; its client connects anew. A drain wakes every connection.
+            if self.idle_ms.is_none() && self.outgoing.keeps_alive() && self.peer.worker.is_draining() {
+                self.outgoing.cancel(Unwanted::NoBody);
+                return Poll::Ready(StreamEvent::Piece(None));
+            }
         } else if self.ended && waiting == 0 && self.sending.is_none() {
             return Poll::Ready(StreamEvent::Done);
         }
@@ -255,6 +280,9 @@ impl<W: Wire> Streamed<'_, '_, W> {
             piece.truncate(fits);
             *left -= fits as u64;
         }
+        if !piece.is_empty() {
+            self.is_alive();
+        }
         match &mut self.encoder {
             Some(encoder) => encoder.add(piece),
             None if piece.is_empty() => {}
@@ -265,6 +293,7 @@ impl<W: Wire> Streamed<'_, '_, W> {
 
     fn finish(&mut self) -> Result<(), CutShort> {
         self.ended = true;
+        self.peer.timeouts.request.clear();
         if self.left.is_some_and(|left| left > 0) {
             return Err(CutShort::TooShort);
         }

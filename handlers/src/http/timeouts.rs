@@ -11,7 +11,7 @@ use runtime::io::Deadline;
 /// The deadlines of one exchange; none is set before it begins, and none after it.
 #[derive(Default)]
 pub struct Timeouts {
-    /// Of the answer as a whole (`--request-timeout`).
+    /// Of the answer's head (`--request-timeout`), then of the next piece that a stream sends (`--idle-timeout`).
     pub request: Timeout,
     /// Of the next piece of the request's body (`--body-timeout`).
     pub body: Timeout,

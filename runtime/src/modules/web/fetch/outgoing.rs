@@ -44,7 +44,7 @@ pub enum Unwanted {
     NoBody,
     /// The client is gone.
     ClientGone,
-    /// The request took longer than it may.
+    /// It has sent nothing for too long.
     TimedOut,
     /// It is longer than its Content-Length.
     TooLong,
@@ -61,6 +61,14 @@ impl Outgoing {
         match self {
             Outgoing::Memory(_, length) => Some(*length),
             Outgoing::Native(_) | Outgoing::Stream(_) => None,
+        }
+    }
+
+    /// Whether it sends something whenever it has been silent for a while.
+    pub fn keeps_alive(&self) -> bool {
+        match self {
+            Outgoing::Memory(source, _) | Outgoing::Native(source) => source.keeps_alive(),
+            Outgoing::Stream(_) => false,
         }
     }
 
@@ -93,7 +101,7 @@ fn reason<'js>(ctx: &Ctx<'js>, why: Unwanted) -> Value<'js> {
         Unwanted::NoBody => return Value::new_undefined(ctx.clone()),
         Unwanted::ClientGone => ("AbortError", "The client is gone"),
         Unwanted::TimedOut => {
-            ("TimeoutError", "The response took longer than a request may (--request-timeout)")
+            ("TimeoutError", "The response has sent nothing for as long as it may (--idle-timeout)")
         }
         Unwanted::TooLong => {
             let _ = exception::type_error(ctx, "The body is longer than its Content-Length");

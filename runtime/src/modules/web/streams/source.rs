@@ -61,6 +61,11 @@ pub trait ByteSource {
         None
     }
 
+    /// Whether it sends something whenever it has been silent for a while.
+    fn keeps_alive(&self) -> bool {
+        false
+    }
+
     /// A script has a stream of it now, which [`bridge::fail`](super::bridge::fail) can end.
     ///
     /// # Errors
