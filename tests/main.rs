@@ -17,6 +17,7 @@ mod connect;
 mod connection_ends;
 mod embedded;
 mod engine_edges;
+mod events;
 mod examples;
 mod examples_hooks;
 mod examples_http;

@@ -98,7 +98,7 @@ const ORDERS: &[(&str, &str)] = &[
          abort events messaging broadcast performance locks navigator streams locale blob url form_data fetch",
     ),
     ("runtime/src/modules/qjs", "os std print"),
-    ("runtime/src/modules/own", "shared sockets"),
+    ("runtime/src/modules/own", "events shared sockets"),
 ];
 
 fn root() -> &'static Path {

@@ -402,13 +402,13 @@ pub struct Limits {
     pub tls_handshake_bytes_max: usize,
     /// Between two pieces of a request body; beyond: 408 and close.
     pub body_stall_ms_max: u64,
-    /// A connection without a request; beyond: close.
+    /// A connection without a request, and a response in pieces that sends none; beyond: close.
     pub idle_ms_max: u64,
     /// A send that makes no progress; beyond: close.
     pub write_stall_ms_max: u64,
     /// Bytes that may wait to be sent on a connection of `tcp` hooks; beyond: close.
     pub write_buffer_bytes_max: usize,
-    /// From a request's head to its response; beyond: 503.
+    /// From a request's head to that of its response; beyond: 503.
     pub request_ms_max: u64,
     /// CPU time of one turn of JavaScript, its jobs included; beyond: 503.
     pub turn_cpu_ms_max: u64,
@@ -444,6 +444,8 @@ pub struct Limits {
     pub compress_memory_bytes_max: usize,
     /// Bytes of messages that wait for one thread in a mailbox; beyond: a message is dropped for that thread.
     pub mailbox_bytes_max: usize,
+    /// Bytes of events that wait for the client of an `EventStream`; beyond: the stream is cut.
+    pub event_queue_bytes_max: usize,
     /// Topics that one subscriber subscribes to; beyond: an error.
     pub subscriptions_max: usize,
     /// Topics of the app that have subscribers; beyond: an error.
@@ -492,6 +494,7 @@ impl Default for Limits {
             compress_bytes_min: 1 << 10,
             compress_memory_bytes_max: 32 << 20,
             mailbox_bytes_max: 64 << 20,
+            event_queue_bytes_max: 1 << 20,
             subscriptions_max: 1_024,
             topics_max: 1_000_000,
             connections_max: None,

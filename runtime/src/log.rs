@@ -60,6 +60,8 @@ pub enum Kind {
     RequestTime,
     /// `--idle-timeout`, of a response
     StreamTime,
+    /// `--event-queue`
+    EventQueue,
     /// `--datagrams-max`
     Datagrams,
     /// `--datagram-queue`

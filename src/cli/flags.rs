@@ -373,6 +373,10 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().mailbox_bytes_max))]
     pub mailbox_max: Size,
 
+    /// Events that wait for the client of an EventStream; beyond: the stream is cut
+    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().event_queue_bytes_max))]
+    pub event_queue: Size,
+
     /// Topics that one WebSocket or EventStream subscribes to; beyond: an error
     #[arg(long, value_name = "N", default_value_t = defaults().subscriptions_max, value_parser = count)]
     pub subscriptions_max: usize,
@@ -381,7 +385,7 @@ pub struct LimitFlags {
     #[arg(long, value_name = "N", default_value_t = defaults().topics_max, value_parser = count)]
     pub topics_max: usize,
 
-    /// Connection without a request; beyond: close
+    /// Connection without a request, or response whose stream sends nothing and has no keep-alive; beyond: close
     #[arg(long, value_name = "TIME", default_value_t = Span(defaults().idle_ms_max))]
     pub idle_timeout: Span,
 

@@ -240,6 +240,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         compress_bytes_min: flags.answers.compress_min.0,
         compress_memory_bytes_max: limits.compress_memory.0,
         mailbox_bytes_max: limits.mailbox_max.0,
+        event_queue_bytes_max: limits.event_queue.0,
         subscriptions_max: limits.subscriptions_max,
         topics_max: limits.topics_max,
         connections_max: limits.connections_max,
@@ -389,7 +390,7 @@ mod tests {
              --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
              --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29 \
              --compress-min 30 --compress-memory 31 \
-             --mailbox-max 27 --subscriptions-max 28 --topics-max 29";
+             --mailbox-max 27 --event-queue 30 --subscriptions-max 28 --topics-max 29";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -426,6 +427,7 @@ mod tests {
             compress_bytes_min: 30,
             compress_memory_bytes_max: 31,
             mailbox_bytes_max: 27,
+            event_queue_bytes_max: 30,
             subscriptions_max: 28,
             topics_max: 29,
             // No flags: bounds on what is read only to be dropped.

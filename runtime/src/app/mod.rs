@@ -43,7 +43,7 @@ use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Ctx, Held, compile};
 use crate::log;
 use crate::modules::TABLE;
-use crate::modules::own::sockets;
+use crate::modules::own::{events, sockets};
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::broadcast;
 use crate::modules::web::console::{Level, Output};
@@ -134,6 +134,7 @@ impl Blueprint {
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
         host::set_generation(engine.state(), generation);
+        events::set_queue_max(engine.state(), self.config.limits.event_queue_bytes_max);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
         crate::modules::web::crypto::set_time_max(engine.state(), time_max);
         if self.config.dev {

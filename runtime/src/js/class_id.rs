@@ -51,7 +51,7 @@ ids! {
     Blob WebFile FormData FormDataIterator
     StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder StreamFastPath StreamIterator
     StdFile Worker
-    SharedMap SocketHandle
+    SharedMap SocketHandle EventStream EventHistory
     DatagramSender DatagramSocket DatagramContext
     Callable PolledTarget Trace AnswerSlot
 }

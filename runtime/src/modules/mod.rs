@@ -55,6 +55,11 @@ pub static TABLE: Table = Table {
         ),
         Builtin::natives(&["std", "qjs:std"], qjs::std::declare, &[include_str!("qjs/std/std.d.ts")]),
         Builtin::natives(
+            &["jsserve:events"],
+            own::events::declare,
+            &[include_str!("own/events/events.d.ts")],
+        ),
+        Builtin::natives(
             &["jsserve:shared"],
             own::shared::declare,
             &[include_str!("own/shared/shared.d.ts")],

@@ -2,5 +2,6 @@
 //!
 //! Owns: the rooms. Must not know: workers, protocols.
 
+pub mod events;
 pub mod shared;
 pub mod sockets;

@@ -97,7 +97,8 @@ impl Request {
         }
     }
 
-    pub(super) fn shared_headers(&self) -> &SharedHeaders {
+    /// Its header fields.
+    pub fn shared_headers(&self) -> &SharedHeaders {
         self.headers.get_or_init(|| {
             let mut list = HeaderList::default();
             if let Line::Incoming(head, _) = &self.line {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::CStr;
+use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 
@@ -19,6 +20,7 @@ use crate::js::display::Display;
 use crate::js::exception::{range_error, type_error};
 use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{json, value};
+use crate::modules::web::streams::source::ByteSource;
 use crate::modules::web::url::parse;
 
 /// The class. Its headers are made only when something besides the body's content type is set or
@@ -70,6 +72,13 @@ impl Response {
         response.reason = (!reason.is_empty()).then(|| reason.into_boxed_str());
         let _ = response.headers.set(SharedHeaders::new(headers, true));
         response.fetched = Some(Box::new(Fetched { url: String::from(url).into_boxed_str(), redirected }));
+        response
+    }
+
+    /// A response with these fields whose body is what `source` has.
+    pub fn native(headers: SharedHeaders, source: Rc<dyn ByteSource>) -> Self {
+        let response = Response::new(200, Body::new(Source::Native(source)));
+        let _ = response.headers.set(headers);
         response
     }
 
