@@ -7,7 +7,7 @@ use crate::driver::{check, check_async};
 const LIST: &str = r#"
 const interfaces = `AbortController AbortSignal:0:EventTarget Blob BroadcastChannel:1:EventTarget ByteLengthQueuingStrategy:1 CompressionStream:1
   CountQueuingStrategy:1 Crypto CryptoKey CustomEvent:1:Event DecompressionStream:1 DOMException:0:Error ErrorEvent:1:Event
-  Event:1 EventTarget File:2:Blob FormData Headers Lock LockManager MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
+  Event:1 EventSource:1:EventTarget EventTarget File:2:Blob FormData Headers Lock LockManager MessageChannel MessageEvent:1:Event MessagePort:0:EventTarget Performance:0:EventTarget
   PerformanceEntry PerformanceMark:1:PerformanceEntry PerformanceMeasure:0:PerformanceEntry PerformanceObserver:1 PerformanceObserverEntryList
   PromiseRejectionEvent:2:Event ReadableByteStreamController ReadableStream ReadableStreamBYOBReader:1
   ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader:1 Request:1 Response SubtleCrypto
@@ -25,7 +25,7 @@ fn checked(source: &str) {
 fn every_interface_is_a_hidden_property_of_the_global_object() {
     checked(
         r#"
-        equal(interfaces.length, 51);
+        equal(interfaces.length, 52);
         for (const { name, length, parent } of interfaces) {
           const C = globalThis[name], d = Object.getOwnPropertyDescriptor(globalThis, name);
           equal(d.value, C, name); equal(flags(d), '101', name);

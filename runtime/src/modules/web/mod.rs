@@ -12,6 +12,7 @@ pub mod date;
 pub mod embed;
 pub mod encoding;
 pub mod errors;
+pub mod event_source;
 pub mod events;
 pub mod fetch;
 pub mod form_data;
