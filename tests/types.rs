@@ -75,7 +75,16 @@ const STRICTLY: &str = r#""lib": ["es2024"]"#;
 fn every_module_and_an_app_are_declared() {
     let text = declarations();
     assert!(text.starts_with("/*\n * jsserve.d.ts: "), "{text}");
-    for name in ["os", "qjs:os", "sockets", "cloudflare:sockets", "std", "qjs:std", "jsserve:shared"] {
+    for name in [
+        "os",
+        "qjs:os",
+        "sockets",
+        "cloudflare:sockets",
+        "std",
+        "qjs:std",
+        "jsserve:events",
+        "jsserve:shared",
+    ] {
         assert_eq!(text.matches(&format!("\ndeclare module \"{name}\" {{\n")).count(), 1, "{name}");
     }
     assert!(text.contains("\ndeclare namespace JSServe {\n") && text.ends_with("}\n"));
@@ -117,11 +126,14 @@ fn what_is_declared_is_what_is_there() {
     source += &connection();
     check(&tsc, r#""lib": ["esnext"]"#, &[], &[("there.ts", &source)]);
     // A name too many, a name too few: both are seen.
-    let sample = r#"Same<Names<typeof shared>, "default" | "map">"#;
+    let sample = r#"Same<Names<typeof shared>, "default" | "map" | "publish">"#;
     assert!(source.contains(sample), "{source}");
     for (altered, part) in [
-        (r#"Same<Names<typeof shared>, "default" | "map" | "more">"#, r#"thereButNotDeclared: "more""#),
-        (r#"Same<Names<typeof shared>, "default">"#, r#"declaredButMissing: "map""#),
+        (
+            r#"Same<Names<typeof shared>, "default" | "map" | "publish" | "more">"#,
+            r#"thereButNotDeclared: "more""#,
+        ),
+        (r#"Same<Names<typeof shared>, "default" | "publish">"#, r#"declaredButMissing: "map""#),
     ] {
         let wrong = source.replace(sample, altered);
         let errors =

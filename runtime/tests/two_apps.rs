@@ -171,6 +171,29 @@ fn each_of_two_apps_has_its_shared_maps_and_threads_of_an_app_have_those_of_the_
     });
 }
 
+#[test]
+fn messages_of_one_of_two_apps_reach_its_workers_and_not_the_other_app() {
+    on_worker(|| async {
+        let main = format!(
+            "import {{ publish }} from 'jsserve:shared'; import {{ EventHistory, EventStream }} from 'jsserve:events';
+             globalThis.seen = []; const channel = new BroadcastChannel('a'); channel.onmessage = ({{ data }}) => seen.push(data);
+             const news = new EventHistory('news'), stream = new EventStream(); stream.subscribe('topic'); stream.subscribe(news);
+             Object.assign(globalThis, {{ publish, channel, news, waiting: () => stream.bufferedAmount }});{SERVES}"
+        );
+        let files = Files::new(&[("main.js", &main)]);
+        let (one, two) = (blueprint(config(&files, "main.js")), blueprint(config(&files, "main.js")));
+        let (first, second, other) = (worker(&one).await, worker(&one).await, worker(&two).await);
+        let here =
+            text(&first, "channel.postMessage('posted'); news.publish('told'); publish('topic', 'sent')");
+        assert_eq!(here, "1");
+        let waiting = |app: &App| text(app, "waiting()").parse::<usize>().expect("a number");
+        let all = || waiting(&second) == waiting(&first) && text(&second, "seen.join()") == "posted";
+        os_workers::eventually("the second worker has it", all).await;
+        assert!(waiting(&first) > 0 && text(&first, "seen.join()").is_empty());
+        assert_eq!((waiting(&other), text(&other, "seen.join() + news.size").as_str()), (0, "0"));
+    });
+}
+
 /// The line of `file` in the first frame of a stack.
 fn line(stack: &str, file: &str) -> String {
     let place = stack.lines().next().and_then(|frame| frame.split(&format!("/{file}:")).nth(1));

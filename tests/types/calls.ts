@@ -7,7 +7,8 @@ import * as os from "os";
 import * as qjsOs from "qjs:os";
 import * as std from "std";
 import * as qjsStd from "qjs:std";
-import shared, { map } from "jsserve:shared";
+import events, { EventHistory, EventStream } from "jsserve:events";
+import shared, { map, publish } from "jsserve:shared";
 import { connect, Socket, SocketError } from "sockets";
 import alias from "cloudflare:sockets";
 
@@ -235,3 +236,26 @@ const beside: JSServe.App = {
   },
 };
 void beside;
+
+// Messages and events.
+const room = new BroadcastChannel("room").unref();
+room.onmessage = function (event) {
+  const named: string = this.name;
+  this.postMessage([named, event.data]);
+};
+// @ts-expect-error nothing is transferred
+room.postMessage(1, []);
+const reached: number = publish("topic", new Uint8Array(1)) + shared.publish("topic", "text");
+// @ts-expect-error neither a string nor bytes
+publish("topic", reached);
+const history = new EventHistory("news", { max: 10, bytesMax: 1 << 16 });
+const eventId: string = history.publish({ event: "price", data: { euro: 7 } });
+const listens = new EventStream(new Request("http://a/"), { keepAlive: false, retry: 10, headers: { a: "1" } });
+const followed: boolean = listens.subscribe(history) && listens.subscribe("topic", { event: "say" }) && listens.send(eventId);
+listens.closed.then((why: "closed" | "client" | "slow") => why);
+// @ts-expect-error a number is no event
+listens.send(1);
+void [events.EventStream === EventStream, followed, listens.response.status];
+const source = new EventSource(new URL("http://a/"), { withCredentials: true });
+source.onerror = () => source.readyState === EventSource.CLOSED && source.close();
+source.addEventListener("price", (event) => void (event as MessageEvent).lastEventId);
