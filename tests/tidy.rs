@@ -53,6 +53,7 @@ const ROOMS: [(&str, u32); 26] = [
     ("error", 1),
     ("folders", 1),
     ("log", 1),
+    ("websocket", 1),
 ];
 
 /// What a folder never names: each absence is an invariant of the design.

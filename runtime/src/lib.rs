@@ -33,4 +33,5 @@ pub mod serving;
 pub mod shutdown;
 pub mod source;
 pub mod tls;
+pub mod websocket;
 pub mod worker;
