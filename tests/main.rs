@@ -74,3 +74,6 @@ mod types;
 mod typescript;
 mod typescript_emit;
 mod udp;
+mod websocket;
+mod websocket_classes;
+mod websocket_rules;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{self, App, Connection, Server};
+use crate::support::{self, App, Connection, Server, WebSocketClient};
 
 /// What `.ci/run` installs.
 const TYPESCRIPT: &str = "7.0.2";
@@ -124,6 +124,7 @@ fn what_is_declared_is_what_is_there() {
     assert!(source.matches("export const check").count() > 30, "{source}");
     source += &context();
     source += &connection();
+    source += &web_socket();
     check(&tsc, r#""lib": ["esnext"]"#, &[], &[("there.ts", &source)]);
     // A name too many, a name too few: both are seen.
     let sample = r#"Same<Names<typeof shared>, "default" | "map" | "publish">"#;
@@ -151,6 +152,18 @@ fn connection() -> String {
     let server = Server::spawn(&["--workers", "1"], app.path());
     let names = String::from_utf8(Connection::open(server.addr()).read_to_end()).expect("UTF-8");
     format!("export const conn: Same<Names<JSServe.TcpConnection>, {names}> = true;\n")
+}
+
+/// The same for what the hooks of `websocket` get to see.
+fn web_socket() -> String {
+    let app = app!(
+        "export default { fetch: (request, env, ctx) => ctx.upgrade(request), websocket: { open: (ws) => ws.send(
+           Object.getOwnPropertyNames(Object.getPrototypeOf(ws)).filter((name) => name !== 'constructor').map(
+           (name) => JSON.stringify(name)).join(' | ')) } };"
+    );
+    let server = Server::spawn(&["--workers", "1"], app.path());
+    let names = WebSocketClient::open(&server, "/").next_text();
+    format!("export const ws: Same<Names<JSServe.ServerWebSocket>, {names}> = true;\n")
 }
 
 /// The same for what only a served app gets to see: `ctx`.

@@ -8,6 +8,7 @@ use runtime::worker::Protocols;
 pub mod http;
 pub mod raw;
 pub mod udp;
+pub mod websocket;
 
 /// The protocols that a server speaks; HTTP/2 among them where `http2` says so.
 pub fn protocols(http2: bool) -> Protocols {

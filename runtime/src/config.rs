@@ -379,6 +379,18 @@ impl Default for Linger {
     }
 }
 
+/// How messages of WebSockets may be compressed (RFC 7692).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebSocketCompression {
+    /// Not at all.
+    Off,
+    /// Each by itself: connections need no memory for it.
+    #[default]
+    Shared,
+    /// Messages refer to earlier ones: up to 350 KB for each connection that uses it.
+    Takeover,
+}
+
 /// Bounds on everything that a client or an app could make grow.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -408,6 +420,18 @@ pub struct Limits {
     pub write_stall_ms_max: u64,
     /// Bytes that may wait to be sent on a connection of `tcp` hooks; beyond: close.
     pub write_buffer_bytes_max: usize,
+    /// Bytes of a WebSocket's message, once it is decompressed; beyond: close with 1009.
+    pub websocket_message_bytes_max: usize,
+    /// Bytes that may wait to be sent on a WebSocket; beyond: close with 1013. From a quarter on `send` says so.
+    pub websocket_queue_bytes_max: usize,
+    /// A WebSocket whose peer says nothing; beyond: a Ping. 0 for none.
+    pub websocket_ping_ms: u64,
+    /// From a Ping to the next word of the peer; beyond: close.
+    pub websocket_pong_ms_max: u64,
+    /// From our Close frame to the peer's; beyond: close.
+    pub websocket_close_ms_max: u64,
+    /// How messages of WebSockets may be compressed.
+    pub websocket_compression: WebSocketCompression,
     /// From a request's head to that of its response; beyond: 503.
     pub request_ms_max: u64,
     /// CPU time of one turn of JavaScript, its jobs included; beyond: 503.
@@ -476,6 +500,12 @@ impl Default for Limits {
             idle_ms_max: 10_000,
             write_stall_ms_max: 10_000,
             write_buffer_bytes_max: 16 << 20,
+            websocket_message_bytes_max: 1 << 20,
+            websocket_queue_bytes_max: 4 << 20,
+            websocket_ping_ms: 30_000,
+            websocket_pong_ms_max: 10_000,
+            websocket_close_ms_max: 10_000,
+            websocket_compression: WebSocketCompression::Shared,
             request_ms_max: 30_000,
             turn_cpu_ms_max: 1_000,
             stuck_ms_max: 3_000,

@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls` and `bus`
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding address causes config environment error folders log source`
+//! 1 `accept_encoding address causes config environment error folders log source websocket`
 
 pub mod accept_encoding;
 mod acme;

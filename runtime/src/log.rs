@@ -70,6 +70,10 @@ pub enum Kind {
     Http2Flood,
     /// `--write-buffer-max`
     WriteBuffer,
+    /// `--websocket-message-max`
+    WebSocketMessage,
+    /// `--websocket-queue-max`
+    WebSocketQueue,
     /// `--cpu-max`
     Cpu,
     /// `--heap-max`

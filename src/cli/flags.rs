@@ -10,6 +10,7 @@ use runtime::config::Limits;
 
 use super::answers;
 use super::values::{Size, Span, Workers, count, port};
+use super::websocket::WebSocketFlags;
 
 const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
        jsserve [flags] script.js [script arguments]
@@ -67,6 +68,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    #[command(flatten)]
+    pub websocket: WebSocketFlags,
 
     #[command(flatten)]
     pub javascript: JavaScript,

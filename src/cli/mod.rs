@@ -19,6 +19,7 @@ mod resolve;
 mod script;
 mod tls;
 mod values;
+mod websocket;
 mod words;
 
 use std::ffi::{OsStr, OsString};

@@ -205,7 +205,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         let message = format!("{}: out of range", serving.ring_entries);
         return Err(Error::of_flag("ring-entries", message).remedy("io_uring takes 8 to 32768 entries."));
     }
-    Ok(Limits {
+    Ok(flags.websocket.limit(Limits {
         header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
         header_fields_max: limits.header_fields_max,
         target_bytes_max: limits.target_max.0,
@@ -248,7 +248,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
         drain_ms_max: serving.drain_timeout.0,
         ..Limits::default()
-    })
+    }))
 }
 
 fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {
@@ -389,8 +389,10 @@ mod tests {
              --stuck-turns-max 20 --refuse-time 21ms --stuck-threads-max 22 --tls-handshake-timeout 23ms \
              --tls-handshake-max 24K --datagrams-max 24 --datagram-queue 25 \
              --write-buffer-max 26 --http2-streams-max 27 --http2-resets-max 28 --http2-control-frames-max 29 \
-             --compress-min 30 --compress-memory 31 \
-             --mailbox-max 27 --event-queue 30 --subscriptions-max 28 --topics-max 29";
+             --compress-min 30 --compress-memory 31 --mailbox-max 27 --event-queue 30 --subscriptions-max 28 --topics-max 29 \
+             --websocket-message-max 32 --websocket-queue-max 33 \
+             --websocket-ping 34ms --websocket-pong-timeout 35ms --websocket-close-timeout 36ms \
+             --websocket-compression off";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -430,6 +432,12 @@ mod tests {
             event_queue_bytes_max: 30,
             subscriptions_max: 28,
             topics_max: 29,
+            websocket_message_bytes_max: 32,
+            websocket_queue_bytes_max: 33,
+            websocket_ping_ms: 34,
+            websocket_pong_ms_max: 35,
+            websocket_close_ms_max: 36,
+            websocket_compression: runtime::config::WebSocketCompression::Off,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

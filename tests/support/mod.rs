@@ -17,6 +17,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 pub mod way;
+pub mod websocket;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use response::Response;
 pub use script::Script;
 pub use server::Server;
 pub use way::{Over, Place, Way};
+pub use websocket::{Frame, WebSocketClient, ask_at};
 
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);

@@ -102,6 +102,9 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
             Err(failure) => fail(peer, &failure),
         },
     };
+    if written.body.is_upgraded {
+        return Err(Ending::Upgraded);
+    }
     if let Some(stream) = stream {
         // Boxed: requests with a whole body pay nothing for it.
         Box::pin(streamed::send(peer, stream, written)).await?;

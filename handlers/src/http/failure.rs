@@ -86,7 +86,16 @@ fn answer_status(
 
 fn write_whole(wire: &mut impl Wire, status: u16, headers: Fields<'_>, text: &str, rest: RequestRest) {
     let body = Some(text.as_bytes());
-    let reply = Reply { status, reason: None, headers, body, streamed: false, length: None, extras: None };
+    let reply = Reply {
+        status,
+        reason: None,
+        headers,
+        body,
+        streamed: false,
+        length: None,
+        extras: None,
+        upgrade: None,
+    };
     wire.write_head(&reply, rest);
 }
 

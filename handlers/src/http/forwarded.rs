@@ -9,6 +9,7 @@ use std::rc::Rc;
 use runtime::address::Address;
 use runtime::app::fetch::Head;
 use runtime::config::{Config, ForwardedFields, TrustedProxies};
+use runtime::websocket::handshake::AskedProtocol;
 use runtime::worker::Ends;
 
 /// A request as its client made it.
@@ -79,6 +80,10 @@ impl Head for Readdressed {
 
     fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
         self.head.fields(f);
+    }
+
+    fn asked_protocol(&self) -> Option<AskedProtocol<'_>> {
+        self.head.asked_protocol()
     }
 }
 

@@ -239,7 +239,7 @@ impl Wire for MemoryWire {
         };
         let head = format!("{} {fields} {rest:?} ", reply.status);
         self.write(&head, reply.body.unwrap_or_default());
-        AnswerBody { is_omitted: false, length: reply.length }
+        AnswerBody { length: reply.length, ..AnswerBody::default() }
     }
 
     fn write_piece(&mut self, piece: &[u8]) {

@@ -164,6 +164,8 @@ pub struct AnswerBody {
     pub is_omitted: bool,
     /// The Content-Length that a body in pieces must keep to.
     pub length: Option<u64>,
+    /// No body follows, but another protocol.
+    pub is_upgraded: bool,
 }
 
 /// How an exchange ended.
@@ -179,4 +181,7 @@ pub enum Ending {
     Left,
     /// The client is gone, or takes nothing any more: what is written may be lost.
     Lost,
+    /// The answer is written, and what carried the exchange speaks another protocol from then on: that of the reply's
+    /// `upgrade`.
+    Upgraded,
 }

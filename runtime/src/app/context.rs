@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use rquickjs::{Ctx, Object, Result, Value};
 
 use super::peer_certificate;
+use super::websocket;
 use crate::address::{Address, UnixName};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::class_id;
@@ -121,6 +122,11 @@ impl ExecutionContext {
 
     fn wait_until<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         wait_until(s, self.own())
+    }
+
+    fn upgrade<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        s.require(1, "upgrade")?;
+        websocket::upgrade(s.ctx, &s.arg(0), &s.arg(1), &self.ends)
     }
 
     fn early_hints<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -277,6 +283,7 @@ impl Class for ExecutionContext {
         Member::Method(c"trailers", 1, ExecutionContext::trailers),
         Member::Get(c"http", ExecutionContext::get_http),
         Member::Get(c"requestId", ExecutionContext::get_request_id),
+        Member::Method(c"upgrade", 1, ExecutionContext::upgrade),
         Member::Get(c"peer", ExecutionContext::get_peer),
         Member::Get(c"local", ExecutionContext::get_local),
         Member::Get(c"tls", ExecutionContext::get_tls),

@@ -10,6 +10,7 @@ use rquickjs::{Ctx, Value};
 
 use super::callee::Callee;
 use super::context::ExecutionContext;
+use super::websocket::{self, Upgrade};
 use crate::js::class;
 use crate::js::engine::{Engine, Health, State};
 use crate::js::exception::code_frame;
@@ -43,6 +44,8 @@ pub struct Reply<'a> {
     pub length: Option<u64>,
     /// What the app has given beside head and body.
     pub extras: Option<&'a Extras>,
+    /// What the connection becomes after it: the status is 101, then, and there is no body.
+    pub upgrade: Option<&'a Upgrade>,
 }
 
 /// A longer blob or form is sent in pieces, and not copied as a whole.
@@ -65,6 +68,7 @@ pub struct OwnedReply {
     headers: Option<HeaderList>,
     body: Option<Vec<u8>>,
     stream: Option<Outgoing>,
+    upgrade: Option<Upgrade>,
 }
 
 impl OwnedReply {
@@ -80,6 +84,7 @@ impl OwnedReply {
             headers,
             body: reply.body.map(<[u8]>::to_vec),
             stream: None,
+            upgrade: reply.upgrade.cloned(),
         }
     }
 
@@ -101,6 +106,7 @@ impl OwnedReply {
             streamed: self.stream.is_some(),
             length: self.stream.as_ref().and_then(Outgoing::length),
             extras: None,
+            upgrade: self.upgrade.as_ref(),
         }
     }
 }
@@ -172,9 +178,15 @@ impl Pending {
     }
 }
 
+/// What was asked for.
+struct Requested {
+    head: Rc<dyn Head>,
+    scheme: &'static str,
+}
+
 struct Awaiting {
     cell: Rc<Cell>,
-    head: Rc<dyn Head>,
+    requested: Requested,
     engine: std::rc::Weak<Engine>,
 }
 
@@ -182,7 +194,7 @@ impl Observer for Awaiting {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
         let mut owned = None;
         let outcome = match result {
-            Ok(value) => lend(ctx, &value, &*self.head, &mut |reply| owned = Some(OwnedReply::of(reply))),
+            Ok(value) => lend(ctx, &value, &self.requested, &mut |reply| owned = Some(OwnedReply::of(reply))),
             Err(reason) => Err(rejected(ctx, &reason)),
         };
         let lost = || Failure::plain(500, "the reply was lost");
@@ -214,16 +226,16 @@ pub fn fetch(
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
     engine.turn(|ctx| {
-        let head = incoming.head.clone();
+        let requested = Requested { head: incoming.head.clone(), scheme: incoming.scheme };
         let result = invoke(ctx, handler, incoming);
         let (asked, value) = match result {
             Ok(both) => both,
             Err(error) => return failed(ctx, Thrown::of(ctx, &error)),
         };
         if class::get::<Response>(&value).is_none() && value.is_object() {
-            return settle(ctx, engine, (asked, head), value, sink);
+            return settle(ctx, engine, (asked, requested), value, sink);
         }
-        answer(ctx, engine, (asked, &*head), &value, sink)
+        answer(ctx, engine, (asked, &requested), &value, sink)
     })
 }
 
@@ -237,13 +249,13 @@ struct Arguments<'js> {
 fn answer<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    (asked, head): (Arguments<'js>, &dyn Head),
+    (asked, requested): (Arguments<'js>, &Requested),
     value: &Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
     let context = class::get::<ExecutionContext>(&asked.context);
     let given = context.and_then(ExecutionContext::given_extras).cloned();
-    let lent = lend(ctx, value, head, &mut |reply| sink(Reply { extras: given.as_deref(), ..reply }));
+    let lent = lend(ctx, value, requested, &mut |reply| sink(Reply { extras: given.as_deref(), ..reply }));
     match lent {
         Ok(None) => Called::Done,
         Ok(Some(outgoing)) => {
@@ -274,7 +286,7 @@ fn invoke<'js>(
 fn settle<'js>(
     ctx: &Ctx<'js>,
     engine: &Rc<Engine>,
-    (asked, head): (Arguments<'js>, Rc<dyn Head>),
+    (asked, requested): (Arguments<'js>, Requested),
     value: Value<'js>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Called {
@@ -289,14 +301,14 @@ fn settle<'js>(
         state = promise::state(&value);
     }
     match state {
-        Some(promise::State::Fulfilled(value)) => answer(ctx, engine, (asked, &*head), &value, sink),
+        Some(promise::State::Fulfilled(value)) => answer(ctx, engine, (asked, &requested), &value, sink),
         Some(promise::State::Rejected(reason)) => {
             promise::mark_handled(&value);
             Called::Failed(rejected(ctx, &reason))
         }
         _ => {
             let cell = Rc::new(Cell::default());
-            let awaiting = Awaiting { cell: cell.clone(), head, engine: Rc::downgrade(engine) };
+            let awaiting = Awaiting { cell: cell.clone(), requested, engine: Rc::downgrade(engine) };
             if observe::observe(ctx, &value, Box::new(awaiting)).is_err() {
                 return failed(ctx, Thrown::take(ctx));
             }
@@ -318,11 +330,11 @@ fn rejected(ctx: &Ctx<'_>, reason: &Value<'_>) -> Failure {
     Failure::thrown(thrown)
 }
 
-/// Lends the reply that `value` is to the request with `head`; its body, where it comes in pieces.
+/// Lends the reply that `value` is to what was requested; its body, where it comes in pieces.
 fn lend<'js>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,
-    head: &dyn Head,
+    requested: &Requested,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Result<Option<Outgoing>, Failure> {
     let Some(response) = class::get::<Response>(value) else {
@@ -331,6 +343,9 @@ fn lend<'js>(
     };
     if response.is_error() {
         return Err(Failure::plain(500, "the handler returned Response.error()"));
+    }
+    if response.status == 101 {
+        return switch(ctx, response, requested, sink).map(|()| None);
     }
     let list = response.headers.get().map(crate::modules::web::fetch::headers::SharedHeaders::list);
     let of_decoded = list.as_ref().and_then(|list| list.of_decoded());
@@ -347,6 +362,7 @@ fn lend<'js>(
             streamed: outgoing.is_some(),
             length: outgoing.and_then(Outgoing::length),
             extras: None,
+            upgrade: None,
         });
     };
     let thrown = |_| Failure::thrown(Thrown::take(ctx));
@@ -358,8 +374,8 @@ fn lend<'js>(
                 lend(None, Some(&outgoing), &None);
                 return Ok(Some(outgoing));
             }
-            let is_null = response.body.is_null();
-            let lent = response.body.with(ctx, |bytes| lend((!is_null).then_some(bytes), None, &None));
+            let has = !response.body.is_null();
+            let lent = response.body.with(ctx, |bytes| lend(has.then_some(bytes), None, &None));
             match lent.map_err(thrown)? {
                 Some(()) => Ok(None),
                 None => Err(Failure::plain(500, "the body of the Response has not arrived")),
@@ -371,7 +387,7 @@ fn lend<'js>(
                 Ok(None)
             }
             None => {
-                let passed = passing::headers(&*source, head, response);
+                let passed = passing::headers(&*source, &*requested.head, response);
                 source.begin();
                 let outgoing = Outgoing::Native(source);
                 lend(None, Some(&outgoing), &passed);
@@ -379,14 +395,57 @@ fn lend<'js>(
             }
         },
         Begun::Reader(reader) => {
-            let Some(engine) = State::of(ctx).engine().upgrade() else {
-                return Err(Failure::plain(500, "the engine is gone"));
-            };
-            let outgoing = Outgoing::Stream(StreamReader::new(engine, reader).map_err(thrown)?);
+            let outgoing = stream(ctx, reader)?;
             lend(None, Some(&outgoing), &None);
             Ok(Some(outgoing))
         }
     }
+}
+
+/// A body that the app's own stream gives.
+fn stream<'js>(ctx: &Ctx<'js>, reader: Value<'js>) -> Result<Outgoing, Failure> {
+    let Some(engine) = State::of(ctx).engine().upgrade() else {
+        return Err(Failure::plain(500, "the engine is gone"));
+    };
+    let reader = StreamReader::new(engine, reader).map_err(|_| Failure::thrown(Thrown::take(ctx)))?;
+    Ok(Outgoing::Stream(reader))
+}
+
+/// Lends the reply that makes a WebSocket of what was requested, or says why that cannot be.
+fn switch<'js>(
+    ctx: &Ctx<'js>,
+    response: &Response,
+    requested: &Requested,
+    sink: &mut dyn FnMut(Reply<'_>),
+) -> Result<(), Failure> {
+    let Some(socket) = response.web_socket(ctx) else {
+        return Err(Failure::plain(
+            500,
+            "the handler returned a Response with the status 101 and no webSocket",
+        ));
+    };
+    let scheme = if requested.scheme == "https" { "wss" } else { "ws" };
+    let url = format!("{scheme}://{}{}", requested.head.authority(), requested.head.path_and_query());
+    let answer = websocket::answer(ctx, response, &socket, &*requested.head, &url);
+    let answer = answer.map_err(|error| Failure::thrown(Thrown::of(ctx, &error)))?;
+    let (status, fields, upgrade) = match answer {
+        Ok((upgrade, fields)) => (101, fields, Some(upgrade)),
+        Err(refusal) => {
+            let (status, fields) = websocket::refusal(refusal);
+            (status, fields, None)
+        }
+    };
+    sink(Reply {
+        status,
+        reason: None,
+        headers: Fields::List(&fields),
+        body: None,
+        streamed: false,
+        length: None,
+        extras: None,
+        upgrade: upgrade.as_ref(),
+    });
+    Ok(())
 }
 
 fn kind(value: &Value<'_>) -> &'static str {

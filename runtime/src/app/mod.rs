@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod methods;
 mod peer_certificate;
 pub mod tcp;
+pub mod websocket;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -28,6 +29,7 @@ pub use self::callee::Callee;
 use self::context::Background;
 use self::methods::{METHODS, Method, Methods};
 use self::tcp::TcpHooks;
+use self::websocket::WebSocketHooks;
 use crate::bus::{Bus, BusLimits, Member};
 use crate::config::{Config, NATIVE_STACK_BYTES};
 use crate::environment::Environment;
@@ -40,7 +42,7 @@ use crate::js::observe::{self, Observer, Outcome};
 use crate::js::reach::Reach;
 use crate::js::reflect;
 use crate::js::thrown::{Cause, Thrown};
-use crate::js::{Ctx, Held, compile};
+use crate::js::{Ctx, Held, compile, exception};
 use crate::log;
 use crate::modules::TABLE;
 use crate::modules::own::{events, sockets};
@@ -52,6 +54,7 @@ use crate::modules::web::locale;
 use crate::modules::web::locks;
 use crate::modules::web::topics;
 use crate::source::Sources;
+use crate::websocket::close;
 
 /// The least that is shown of a remedy.
 const EXAMPLE: &str = "For example: export default { fetch(request) { return new Response(\"hello\") } }\n  \
@@ -133,6 +136,7 @@ impl Blueprint {
             }
         });
         let engine = Engine::new(&limits, &TABLE, self.code.clone(), Pulse::default(), report)?;
+        websocket::set_rules(&engine, &self.config.limits);
         host::set_generation(engine.state(), generation);
         events::set_queue_max(engine.state(), self.config.limits.event_queue_bytes_max);
         let time_max = Duration::from_millis(self.config.limits.request_ms_max);
@@ -233,6 +237,7 @@ impl Instance {
     pub fn shut_down(&self) {
         sockets::shut_down(&self.engine);
         tcp::close_all(&self.engine, "the worker ends");
+        websocket::close_all(&self.engine, close::GOING_AWAY, "the server goes away");
     }
 }
 
@@ -340,6 +345,7 @@ impl App {
                 let old = self.current.replace(fresh);
                 // Unlike a request, such a connection has no end that could be waited for.
                 tcp::close_all(old.engine(), "the JavaScript context was replaced");
+                websocket::close_all(old.engine(), close::RESTART, "the service restarts");
                 drop(io::spawn(await_end(Rc::downgrade(old.engine()), self.engines.clone())));
             }
             Err(error) if log::admits(log::Kind::Replaced) => {
@@ -526,6 +532,12 @@ fn callees(
     let tcp = TcpHooks::find(ctx, object, &env)?;
     if tcp.is_some() {
         tcp::install(ctx)?;
+    }
+    let has_hooks = WebSocketHooks::find(ctx, object)?;
+    if has_hooks && callees[Method::Fetch as usize].is_none() {
+        let text = "`websocket` needs a `fetch`, which makes WebSockets of requests: \
+                    fetch(request, env, ctx) { return ctx.upgrade(request) ?? new Response(\"hello\") }";
+        return Err(exception::type_error(ctx, text));
     }
     Ok((callees, tcp.map(Rc::new)))
 }

@@ -41,7 +41,7 @@ impl Chunk {
     }
 
     /// The bytes, to be changed where they lie: decrypted, unmasked.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.bytes {
             Bytes::End => &mut [],
             Bytes::Provided { buffers, id, len } => {

@@ -52,6 +52,7 @@ ids! {
     StreamSource StreamSink StreamCollector StreamDrain StreamPassage StreamCoder StreamFastPath StreamIterator
     StdFile Worker
     SharedMap SocketHandle EventStream EventHistory
+    ServerWebSocket
     DatagramSender DatagramSocket DatagramContext
     Callable PolledTarget Trace AnswerSlot
 }

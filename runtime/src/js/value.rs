@@ -111,6 +111,18 @@ pub fn iterator_result<'js>(ctx: &Ctx<'js>, value: Value<'js>, done: bool) -> Re
     }
 }
 
+/// A JavaScript string of bytes that are UTF-8, as was checked when they came: they are read once more only where they
+/// are not ASCII. What is none becomes U+FFFD.
+///
+/// # Errors
+/// Out of memory.
+pub fn checked_utf8<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<Value<'js>> {
+    // SAFETY: pointer and length of a slice; the engine takes any bytes.
+    unsafe {
+        fresh(ctx, qjs::JS_NewStringLen(ctx.as_raw().as_ptr(), bytes.as_ptr().cast(), bytes.len() as _))
+    }
+}
+
 /// The property key that is called `name`. Names that come from outside are turned into keys here, and
 /// not by rquickjs' conversion of a `&str`: the engine looks for its UTF-8 among the keys that it knows
 /// by their Latin-1 (quickjs.c, JS_NewAtomLen), and takes the key "Ã©" for "é".

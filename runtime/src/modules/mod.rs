@@ -64,6 +64,11 @@ pub static TABLE: Table = Table {
             own::shared::declare,
             &[include_str!("own/shared/shared.d.ts")],
         ),
+        Builtin::natives(
+            &["jsserve:websocket"],
+            own::websocket::declare,
+            &[include_str!("own/websocket/websocket.d.ts")],
+        ),
         // For each other.
         natives!("abort/natives", web::abort::AbortFunctions),
         script!("web" / "abort/abort_signal"),
@@ -117,6 +122,8 @@ pub static TABLE: Table = Table {
         natives!("webidl/natives", web::webidl::WebIdlFunctions),
         script!("web" / "webidl/list"),
         script!("web" / "webidl/webidl"),
+        natives!("websocket/natives", web::websocket::WebSocketFunctions),
+        script!("web" / "websocket/websocket"),
     ],
     globals: &[
         global(web::date::install, &[]),
@@ -144,6 +151,7 @@ pub static TABLE: Table = Table {
         global(web::streams::install, &[include_str!("web/streams/streams.d.ts")]),
         global(web::blob::install, &[include_str!("web/blob/blob.d.ts")]),
         global(web::form_data::install, &[include_str!("web/form_data/form_data.d.ts")]),
+        global(web::websocket::install, &[include_str!("web/websocket/websocket.d.ts")]),
         global(web::console::install, &[include_str!("web/console/console.d.ts")]),
         global(stack::install, &[]),
         global(bounded::install, &[]),

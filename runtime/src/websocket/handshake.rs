@@ -12,20 +12,20 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// How a request asks for another protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked<'a> {
+pub enum AskedProtocol<'a> {
     /// By Upgrade, which Connection names, in HTTP/1.1 (RFC 9110 section 7.8): its value.
     Upgrade(&'a [u8]),
     /// By the extended CONNECT of HTTP/2 (RFC 8441 section 4): `:protocol`.
     Connect(&'a [u8]),
 }
 
-impl Asked<'_> {
+impl AskedProtocol<'_> {
     /// Whether it asks for WebSocket.
     pub fn is_websocket(self) -> bool {
         let is = |name: &[u8]| name.trim_ascii().eq_ignore_ascii_case(b"websocket");
         match self {
-            Asked::Upgrade(value) => value.split(|byte| *byte == b',').any(is),
-            Asked::Connect(protocol) => is(protocol),
+            AskedProtocol::Upgrade(value) => value.split(|byte| *byte == b',').any(is),
+            AskedProtocol::Connect(protocol) => is(protocol),
         }
     }
 }
@@ -63,12 +63,12 @@ pub fn accept(key: &[u8]) -> String {
 /// # Errors
 /// Why it cannot become a WebSocket.
 pub fn check(
-    asked: Option<Asked<'_>>,
+    asked: Option<AskedProtocol<'_>>,
     method: &str,
     fields: impl FnOnce(&mut dyn FnMut(&[u8], &[u8])),
 ) -> Result<Opening, Refusal> {
     let Some(asked) = asked.filter(|asked| asked.is_websocket()) else { return Err(Refusal::NotAsked) };
-    let is_upgrade = matches!(asked, Asked::Upgrade(_));
+    let is_upgrade = matches!(asked, AskedProtocol::Upgrade(_));
     if is_upgrade && method != "GET" {
         return Err(Refusal::Malformed("the method is not GET"));
     }
@@ -118,13 +118,17 @@ mod tests {
     const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     const VERSION: (&str, &str) = ("sec-websocket-version", "13");
 
-    fn checked(asked: Option<Asked<'_>>, method: &str, fields: &[(&str, &str)]) -> Result<Opening, Refusal> {
+    fn checked(
+        asked: Option<AskedProtocol<'_>>,
+        method: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Opening, Refusal> {
         check(asked, method, |put| {
             fields.iter().for_each(|(name, value)| put(name.as_bytes(), value.as_bytes()))
         })
     }
 
-    const UPGRADE: Option<Asked<'static>> = Some(Asked::Upgrade(b"WebSocket"));
+    const UPGRADE: Option<AskedProtocol<'static>> = Some(AskedProtocol::Upgrade(b"WebSocket"));
 
     #[test]
     fn section_1_3_the_example() {
@@ -134,12 +138,12 @@ mod tests {
 
     #[test]
     fn section_4_2_1_what_a_request_has_to_have() {
-        fn refused(asked: Option<Asked<'_>>, method: &str, fields: &[(&str, &str)]) -> Refusal {
+        fn refused(asked: Option<AskedProtocol<'_>>, method: &str, fields: &[(&str, &str)]) -> Refusal {
             checked(asked, method, fields).expect_err("a refusal")
         }
         assert_eq!(refused(None, "GET", &[KEY, VERSION]), Refusal::NotAsked);
-        assert_eq!(refused(Some(Asked::Upgrade(b"h2c")), "GET", &[KEY, VERSION]), Refusal::NotAsked);
-        assert!(checked(Some(Asked::Upgrade(b"h2c, websocket")), "GET", &[KEY, VERSION]).is_ok());
+        assert_eq!(refused(Some(AskedProtocol::Upgrade(b"h2c")), "GET", &[KEY, VERSION]), Refusal::NotAsked);
+        assert!(checked(Some(AskedProtocol::Upgrade(b"h2c, websocket")), "GET", &[KEY, VERSION]).is_ok());
         assert!(matches!(refused(UPGRADE, "POST", &[KEY, VERSION]), Refusal::Malformed(_)));
         for version in [&[KEY][..], &[KEY, ("Sec-WebSocket-Version", "8")], &[KEY, VERSION, VERSION]] {
             assert_eq!(refused(UPGRADE, "GET", version), Refusal::Version);
@@ -173,7 +177,8 @@ mod tests {
 
     #[test]
     fn rfc_8441_section_5_extended_connect_has_no_key() {
-        let opening = checked(Some(Asked::Connect(b"websocket")), "CONNECT", &[VERSION]).expect("an opening");
+        let opening =
+            checked(Some(AskedProtocol::Connect(b"websocket")), "CONNECT", &[VERSION]).expect("an opening");
         assert_eq!(opening.accept, None);
     }
 }

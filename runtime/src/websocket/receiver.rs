@@ -74,7 +74,7 @@ const TOO_LARGE: Violation = Violation { code: close::TOO_LARGE, reason: "the me
 
 /// A frame whose payload comes.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenFrame {
     head: FrameHead,
     /// How much of the payload has come.
     at: u64,
@@ -82,7 +82,7 @@ struct Open {
 
 /// A message that is not whole yet.
 #[derive(Debug)]
-struct Message {
+struct PartialMessage {
     kind: Kind,
     is_compressed: bool,
     utf8: Utf8,
@@ -99,8 +99,8 @@ pub struct Receiver {
     /// The head of the next frame, as far as it has come.
     head: [u8; HEAD_BYTES_MAX],
     head_count: u8,
-    open: Option<Open>,
-    message: Option<Message>,
+    open: Option<OpenFrame>,
+    message: Option<PartialMessage>,
     /// What has come of the message, decompressed; of one that is done until the next call.
     data: Vec<u8>,
     is_done: bool,
@@ -139,7 +139,7 @@ impl Receiver {
             None => match self.next_head(input)? {
                 (used, Some(head)) => {
                     taken = used;
-                    Open { head, at: 0 }
+                    OpenFrame { head, at: 0 }
                 }
                 (used, None) => return Ok((used, None)),
             },
@@ -271,7 +271,7 @@ impl Receiver {
             return Err(protocol_error("a message within a message"));
         }
         let is_compressed = head.is_compressed;
-        self.message = Some(Message { kind, is_compressed, utf8: Utf8::default(), checked: 0 });
+        self.message = Some(PartialMessage { kind, is_compressed, utf8: Utf8::default(), checked: 0 });
         self.check_length(head.length)
     }
 

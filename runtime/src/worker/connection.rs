@@ -135,6 +135,11 @@ impl Connection {
         self.deadline.set(ms);
     }
 
+    /// The task of `cx` is woken when a drain begins: for one that has taken the connection over from another.
+    pub fn keep_waker(&self, cx: &Context<'_>) {
+        self.worker.keep_waker(self._seat.key(), cx);
+    }
+
     /// The next bytes, empty at the end of the stream, for who bounds the time itself.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<IoResult<Chunk>> {
         self.transport.poll_recv(cx)

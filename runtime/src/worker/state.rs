@@ -102,7 +102,9 @@ impl Worker {
 
     /// Keeps the waker of who has the seat `key`: a drain wakes it.
     pub(super) fn keep_waker(&self, key: usize, cx: &Context<'_>) {
-        if let Some(waker @ None) = self.seats.borrow_mut().get_mut(key) {
+        if let Some(waker) = self.seats.borrow_mut().get_mut(key)
+            && !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()))
+        {
             *waker = Some(cx.waker().clone());
         }
     }

@@ -3,6 +3,7 @@
 //! Owns: both buffers and how much of them is kept, when the socket gets what is written. Must not know: what
 //! the bytes say.
 
+use runtime::app::websocket::Upgrade;
 use runtime::worker::{Connection, Stopped};
 
 /// Memory that a connection keeps for the next answer, and for the next head.
@@ -22,6 +23,8 @@ pub struct BufferedConnection {
     pub unsent: usize,
     /// Memory of a streamed body, for its next pieces.
     spare: Vec<u8>,
+    /// What the connection becomes behind the last answer.
+    pub upgrade: Option<Upgrade>,
 }
 
 impl BufferedConnection {
@@ -33,6 +36,7 @@ impl BufferedConnection {
             out: Vec::new(),
             unsent: 0,
             spare: Vec::new(),
+            upgrade: None,
         }
     }
 
@@ -104,6 +108,13 @@ impl InputBuffer {
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_BYTES_MAX);
         }
+    }
+
+    /// Takes out what is not used yet.
+    pub fn take(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.drain(..std::mem::take(&mut self.used));
+        bytes
     }
 
     /// Adds what was received and belongs to later messages.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::websocket::handshake::AskedProtocol;
 use runtime::worker::{Connection, Ends, Stopped};
 
 use super::super::forwarded::ForwardedRequest;
@@ -38,6 +39,8 @@ pub enum Closing {
     Http2,
     /// With a reset: the peer is gone, does not read, or must not take what it has for all there is.
     Reset,
+    /// Not yet: it goes on as what its `upgrade` says.
+    Upgraded,
 }
 
 /// One request, received to the end of its head, and its answer.
@@ -74,6 +77,11 @@ impl Head for RequestHead {
         for (name, value) in RequestHead::fields(self) {
             f(name, value);
         }
+    }
+
+    fn asked_protocol(&self) -> Option<AskedProtocol<'_>> {
+        // Behind a body nobody could tell where the other protocol begins.
+        RequestHead::upgrade(self).filter(|_| self.framing() == BodyFraming::None).map(AskedProtocol::Upgrade)
     }
 }
 
@@ -114,6 +122,7 @@ impl<'a> Message<'a> {
             Ending::Complete | Ending::Unread | Ending::CutShort => Err(Closing::Gently),
             Ending::Left => Err(Closing::AtOnce),
             Ending::Lost => Err(Closing::Reset),
+            Ending::Upgraded => Err(Closing::Upgraded),
         }
     }
 }
@@ -259,6 +268,11 @@ impl Wire for Message<'_> {
     }
 
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
+        if let Some(upgrade) = reply.upgrade {
+            self.buffered.upgrade = Some(upgrade.clone());
+            reply::switch(&mut self.buffered.out, reply);
+            return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
+        }
         let worker = self.buffered.connection.worker();
         let unread_bytes_max = worker.config.limits.unread_bytes_max;
         let left = || self.decoder.as_ref().and_then(BodyDecoder::remaining);
@@ -272,7 +286,11 @@ impl Wire for Message<'_> {
         let context = ResponseContext::of(self.head, may_persist);
         self.answer = reply::write(&mut self.buffered.out, reply, context);
         self.is_streamed = reply.streamed;
-        AnswerBody { is_omitted: self.answer.body == BodyMode::Omit, length: self.answer.length }
+        AnswerBody {
+            is_omitted: self.answer.body == BodyMode::Omit,
+            length: self.answer.length,
+            is_upgraded: false,
+        }
     }
 
     fn write_piece(&mut self, piece: &[u8]) {

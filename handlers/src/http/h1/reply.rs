@@ -5,7 +5,7 @@
 use runtime::app::fetch::{Fields, Reply};
 
 use super::clock;
-use super::codec::{BodyMode, BodySize, Encoded, ResponseContext, ResponseHead, encode_head};
+use super::codec::{BodyMode, BodySize, Encoded, ResponseContext, ResponseHead, encode_head, encode_switch};
 
 /// Appends a reply to `out`, without a body that comes in pieces; how the body goes on the wire, and
 /// whether the connection persists after it.
@@ -40,4 +40,10 @@ pub fn write(out: &mut Vec<u8>, reply: &Reply<'_>, context: ResponseContext) -> 
         out.extend_from_slice(reply.body.unwrap_or_default());
     }
     encoded
+}
+
+/// Appends the head of a reply after which the connection is a WebSocket.
+pub fn switch(out: &mut Vec<u8>, reply: &Reply<'_>) {
+    let Fields::List(list) = reply.headers else { return };
+    clock::with_date(|date| encode_switch(out, b"websocket", list.iter(), date));
 }

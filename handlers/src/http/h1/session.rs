@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use runtime::io::budget;
+use runtime::io::{self, budget};
 use runtime::worker::{Connection, Stopped};
 
 use super::super::failure;
@@ -21,6 +21,7 @@ use super::codec::{
     BodyFraming, HeadLimits, HeadParser, HeadProgress, RequestHead, ResponseContext, Version, encode_error,
 };
 use super::message::{Closing, Message};
+use crate::websocket;
 
 /// The first line of HTTP/2's preface, as HTTP/1.1 reads it (RFC 9113 section 3.4).
 const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
@@ -57,17 +58,30 @@ pub async fn serve(connection: Connection, service: HttpService) -> Option<Switc
     if closing == Closing::Gently && session.buffered.flush().await.is_err() {
         closing = Closing::Reset;
     }
+    if closing == Closing::Upgraded {
+        // The other protocol hears of a client that is gone.
+        let _ = session.buffered.flush().await;
+        hand_over(session.buffered);
+        return None;
+    }
     let BufferedConnection { connection, input, .. } = session.buffered;
     match closing {
         Closing::Gently => connection.close_gently().await,
         Closing::AtOnce => connection.close().await,
-        Closing::Reset => connection.abort().await,
+        Closing::Reset | Closing::Upgraded => connection.abort().await,
         Closing::Http2 => {
             let received = input.unused().to_vec();
             return Some(Switch { connection, received, request: session.asked });
         }
     }
     None
+}
+
+/// Gives a connection to the protocol that it speaks from now on, in a task of its own: it needs nothing of this one.
+fn hand_over(buffered: BufferedConnection) {
+    let BufferedConnection { connection, mut input, upgrade, .. } = buffered;
+    let Some(upgrade) = upgrade else { return };
+    io::spawn(websocket::serve(connection, input.take(), upgrade));
 }
 
 /// A connection between its requests.

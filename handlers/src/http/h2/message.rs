@@ -110,7 +110,7 @@ impl Message {
     /// takes nothing of what is sent to it.
     pub async fn conclude(mut self, ending: Ending) -> bool {
         let mut reset = match ending {
-            Ending::Complete => None,
+            Ending::Complete | Ending::Upgraded => None,
             // RFC 9113 section 8.1: the answer is whole, and the rest of the request is not wanted.
             Ending::Unread => (!self.incoming.is_end_stream()).then_some(Reason::NO_ERROR),
             Ending::CutShort => Some(Reason::INTERNAL_ERROR),
@@ -305,7 +305,8 @@ impl Wire for Message {
         let head = reply::head(reply, self.head.is_head());
         let body = reply.body.filter(|body| !head.is_omitted && !body.is_empty());
         let ends_here = head.is_omitted || (body.is_none() && !reply.streamed);
-        let announced = AnswerBody { is_omitted: head.is_omitted, length: head.length };
+        let announced =
+            AnswerBody { is_omitted: head.is_omitted, length: head.length, ..AnswerBody::default() };
         let Outgoing::Head(respond) = &mut self.outgoing else { return announced };
         let Ok(mut stream) = respond.send_response(head.response, ends_here) else {
             self.is_dead = true;

@@ -1,7 +1,8 @@
-//! Modules of our own, and those that servers share: `jsserve:shared`, `sockets`.
+//! Modules of our own, and those that servers share: `jsserve:shared`, `jsserve:websocket`, `sockets`.
 //!
 //! Owns: the rooms. Must not know: workers, protocols.
 
 pub mod events;
 pub mod shared;
 pub mod sockets;
+pub mod websocket;

@@ -8,6 +8,8 @@ declare namespace JSServe {
   interface App {
     /** Answers a request. What it throws is a 500, and is logged. */
     fetch?(request: Request, env: Environment, ctx: ExecutionContext): Response | Promise<Response>;
+    /** Hears of WebSockets, which `ctx.upgrade` makes of requests: `fetch` has to be there. */
+    websocket?: WebSocketHooks<any>;
     /** Serves raw connections by hooks: each is one call, without a promise, for what happens on one of them. */
     tcp?: TcpHooks<any>;
     /**
@@ -121,6 +123,69 @@ declare namespace JSServe {
     readonly tls: TlsConnection | null;
   }
 
+  /**
+   * What is called for a WebSocket, in the order of what happens on it; `this` is the object. `Data` is what the app
+   * keeps in `ws.data`. What a hook throws, or its promise is rejected with, is logged and closes the WebSocket with
+   * 1011; no hook waits for the promise of another.
+   */
+  interface WebSocketHooks<Data = unknown> {
+    /** The request is answered. */
+    open?(ws: ServerWebSocket<Data>): void | Promise<void>;
+    /** A message: text as a string, bytes as an array of the app's own. */
+    message?(ws: ServerWebSocket<Data>, data: string | Uint8Array<ArrayBuffer>): void | Promise<void>;
+    /** All that was sent is gone, after a `send` that returned false. */
+    drain?(ws: ServerWebSocket<Data>): void | Promise<void>;
+    /** It is over, the last call for it. 1005: the client said no code; 1006: it left without a Close frame. */
+    close?(ws: ServerWebSocket<Data>, code: number, reason: string, wasClean: boolean): void | Promise<void>;
+    /** The client sent a Ping; the server has answered it. */
+    ping?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): void | Promise<void>;
+    pong?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): void | Promise<void>;
+    /** It ends otherwise than by a Close frame of the client's; `close` follows. */
+    error?(ws: ServerWebSocket<Data>, error: Error): void | Promise<void>;
+  }
+
+  /** A WebSocket, for the hooks of `websocket`. */
+  interface ServerWebSocket<Data = unknown> {
+    /**
+     * Sends text, or bytes. What a turn sends leaves together. False: 1 MiB or more wait to be sent, and `drain`
+     * follows; or it is closed, and takes nothing. `compress` says whether the message is compressed where the client
+     * can read that; by default text of 1 KiB or more is.
+     */
+    send(data: string | BufferSource, compress?: boolean): boolean;
+    sendText(data: string, compress?: boolean): boolean;
+    sendBinary(data: BufferSource, compress?: boolean): boolean;
+    /** Closes it in order, with a code (1000 by default) and a reason of at most 123 bytes. */
+    close(code?: number, reason?: string): void;
+    /** Ends the connection at once: what was not sent yet is dropped. */
+    terminate(): void;
+    /** Sends a Ping of at most 125 bytes; the server sends its own, too. */
+    ping(data?: string | BufferSource): boolean;
+    pong(data?: string | BufferSource): boolean;
+    /** The app's own; at first what `ctx.upgrade` was given. */
+    data: Data;
+    /** 0 before `open`, 1, 2 while it closes, 3 once it is closed. */
+    readonly readyState: number;
+    /** Bytes that wait to be sent. */
+    readonly bufferedAmount: number;
+    /** The client's IP address; of a Unix socket its path. */
+    readonly remoteAddress: string;
+    /** The sub-protocol, empty where there is none. */
+    readonly protocol: string;
+    /** What was agreed on for compression. */
+    readonly extensions: string;
+    /** The URL of its request, `ws:` or `wss:`. */
+    readonly url: string;
+  }
+
+  interface UpgradeOptions<Data = unknown> {
+    /** `ws.data` */
+    data?: Data;
+    /** Fields of the answer. */
+    headers?: HeadersInit;
+    /** One of the sub-protocols that the client offers. */
+    protocol?: string;
+  }
+
   /** An end of a connection: an IP address and a port, or a Unix socket, which has a path and neither. */
   interface Peer {
     /** AF_INET, AF_INET6 or AF_UNIX of `os`. */
@@ -193,6 +258,11 @@ interface ExecutionContext {
   trailers(headers: HeadersInit): boolean;
   /** The request's identifier, where the server gives them (`--request-id`); else null. */
   readonly requestId: string | null;
+  /**
+   * The Response that makes a WebSocket of a request, of which the hooks of `websocket` hear; null for a request that
+   * asks for none. One that asks for it wrongly gets a Response that says so.
+   */
+  upgrade<Data>(request: Request, options?: JSServe.UpgradeOptions<Data>): Response | null;
   /** The client's end. */
   readonly peer: JSServe.Peer;
   /** The server's end. */

@@ -31,3 +31,4 @@ pub mod topics;
 pub mod url;
 pub mod url_pattern;
 pub mod webidl;
+pub mod websocket;

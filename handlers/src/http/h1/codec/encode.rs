@@ -134,6 +134,10 @@ where
         }
         line(out, name, value);
     }
+    if status == 426 {
+        // RFC 9110 section 15.5.22: it says which protocol there is.
+        out.extend_from_slice(b"Upgrade: websocket\r\nConnection: upgrade\r\n");
+    }
     let framing = frame(status, body, context, declared);
     match framing.length {
         Some(length) => {
@@ -148,6 +152,27 @@ where
     out.extend_from_slice(connection_and_end(context.version, keep_alive));
     let length = if body == BodySize::Unknown { framing.length } else { None };
     Encoded { body: framing.body, length, keep_alive }
+}
+
+/// Appends the head of an answer after which the connection speaks `protocol` (RFC 9110 section 15.2.2). Fields of the
+/// connection are ours.
+pub fn encode_switch<'a>(
+    out: &mut Vec<u8>,
+    protocol: &[u8],
+    fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    date: &DateCache,
+) {
+    status_line_and_date(out, 101, b"", date);
+    let after_date = out.len();
+    for (name, value) in fields {
+        match own_field(name) {
+            OwnField::No => line(out, name, value),
+            OwnField::Date => replace_date(&mut out[..after_date], value),
+            OwnField::Connection | OwnField::ContentLength | OwnField::Trailer | OwnField::Dropped => {}
+        }
+    }
+    line(out, b"Upgrade", protocol);
+    out.extend_from_slice(b"Connection: Upgrade\r\n\r\n");
 }
 
 /// What the server does with a field of a handler's, in every version of HTTP.
@@ -184,7 +209,7 @@ pub(in crate::http) fn own_field(name: &[u8]) -> OwnField {
 
 fn status_line_and_date(out: &mut Vec<u8>, status: u16, reason: &[u8], date: &DateCache) {
     // A proxied one may be any of three digits.
-    debug_assert!((200..=999).contains(&status) && reason.iter().all(|&b| is_value_byte(b)));
+    debug_assert!((101..=999).contains(&status) && reason.iter().all(|&b| is_value_byte(b)));
     if status == 200 && reason.is_empty() {
         out.extend_from_slice(date.ok_and_line());
         return;

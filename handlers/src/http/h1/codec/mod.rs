@@ -21,7 +21,7 @@ pub use chunked::Decoded;
 pub use date::DateCache;
 pub use encode::{
     BodyMode, BodySize, CHUNK_END, CONTINUE, Encoded, ResponseContext, ResponseHead, encode_chunk_start,
-    encode_error, encode_head, encode_informational, encode_last_chunk,
+    encode_error, encode_head, encode_informational, encode_last_chunk, encode_switch,
 };
 pub(in crate::http) use encode::{Framing, OwnField, frame, own_field};
 pub(in crate::http) use fields::parse_content_length;

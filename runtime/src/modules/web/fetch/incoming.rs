@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::modules::web::streams::source::ByteSource;
 use crate::net::Ends;
+use crate::websocket::handshake::AskedProtocol;
 
 /// A request head that some protocol parsed; shared, so that the parser can use its memory again.
 pub trait Head {
@@ -22,6 +23,10 @@ pub trait Head {
     fn path_and_query(&self) -> &str;
     /// Calls `f` with name and value of each field, in order.
     fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8]));
+    /// Which other protocol the client asks for; none where a body follows.
+    fn asked_protocol(&self) -> Option<AskedProtocol<'_>> {
+        None
+    }
 }
 
 /// What of an answer a client takes beside its head and its body.

@@ -90,7 +90,8 @@ impl Request {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its URL.
+    pub fn url(&self) -> String {
         match &self.line {
             Line::Incoming(head, scheme) => incoming_url(scheme, &**head),
             Line::Made { url, .. } => url.to_string(),
@@ -109,6 +110,14 @@ impl Request {
                 Line::Made { .. } => SharedHeaders::new(list, true),
             }
         })
+    }
+
+    /// The head of a request that came in.
+    pub fn incoming_head(&self) -> Option<&Rc<dyn Head>> {
+        match &self.line {
+            Line::Incoming(head, _) => Some(head),
+            Line::Made { .. } => None,
+        }
     }
 
     /// Its settings, defaults where none were set.

@@ -22,6 +22,7 @@ use crate::js::held::{Held, Slot, Tracer};
 use crate::js::{json, value};
 use crate::modules::web::streams::source::ByteSource;
 use crate::modules::web::url::parse;
+use crate::modules::web::websocket;
 
 /// The class. Its headers are made only when something besides the body's content type is set or
 /// the script looks at them.
@@ -35,6 +36,8 @@ pub struct Response {
     /// Where it comes from, if `fetch` made it.
     fetched: Option<Box<Fetched>>,
     headers_object: Slot,
+    /// What answers a request that becomes a WebSocket.
+    web_socket: Slot,
 }
 
 /// What only a response from elsewhere has.
@@ -55,7 +58,21 @@ impl Response {
             error: false,
             fetched: None,
             headers_object: Slot::default(),
+            web_socket: Slot::default(),
         }
+    }
+
+    /// A response without a body; `web_socket` makes a WebSocket of its request.
+    pub fn bare(status: u16, headers: HeaderList, web_socket: Option<Value<'_>>) -> Self {
+        let response = Response::new(status, Body::new(Source::Null));
+        let _ = response.headers.set(SharedHeaders::new(headers, false));
+        response.web_socket.set(web_socket);
+        response
+    }
+
+    /// What makes a WebSocket of its request.
+    pub fn web_socket<'js>(&self, ctx: &Ctx<'js>) -> Option<Value<'js>> {
+        self.web_socket.get(ctx)
     }
 
     /// What is behind `url`.
@@ -122,7 +139,10 @@ impl Response {
     fn set<'js>(&mut self, ctx: &Ctx<'js>, init: &Value<'js>) -> Result<()> {
         let init = dictionary(ctx, init, "Response")?;
         let status = member(init.as_ref(), ctx, "status")?;
-        if !status.is_undefined() {
+        let web_socket = member(init.as_ref(), ctx, "webSocket")?;
+        if !web_socket.is_undefined() && !web_socket.is_null() {
+            self.set_web_socket(ctx, &status, web_socket)?;
+        } else if !status.is_undefined() {
             self.status = checked_status(ctx, &status, 200..=599)?;
         }
         let reason = member(init.as_ref(), ctx, "statusText")?;
@@ -139,6 +159,29 @@ impl Response {
             return Err(type_error(ctx, &format!("Response with status {} cannot have a body", self.status)));
         }
         Ok(())
+    }
+
+    /// Takes over the `webSocket` of a ResponseInit, which Workers have.
+    fn set_web_socket<'js>(&mut self, ctx: &Ctx<'js>, status: &Value<'js>, socket: Value<'js>) -> Result<()> {
+        if !websocket::is_answer(ctx, &socket)? {
+            return Err(type_error(
+                ctx,
+                "webSocket is not an end of a WebSocketPair that waits for an answer",
+            ));
+        }
+        if value::to_number(status)? != 101.0 {
+            return Err(range_error(ctx, "A Response with a webSocket has the status 101"));
+        }
+        if !self.body.is_null() {
+            return Err(type_error(ctx, "A Response with a webSocket has no body"));
+        }
+        self.status = 101;
+        self.web_socket.set(Some(socket));
+        Ok(())
+    }
+
+    fn get_web_socket<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+        Ok(self.web_socket.get(s.ctx).unwrap_or_else(|| Value::new_null(s.ctx.clone())))
     }
 
     fn json_static<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
@@ -220,6 +263,7 @@ impl Response {
         let mut copy = Response::new(self.status, self.body.duplicate(s.ctx)?);
         copy.reason.clone_from(&self.reason);
         copy.error = self.error;
+        copy.web_socket.set(self.web_socket.get(s.ctx));
         copy.content_type = self.content_type;
         copy.fetched.clone_from(&self.fetched);
         if let Some(headers) = self.headers.get() {
@@ -285,6 +329,7 @@ impl Class for Response {
         Member::Get(c"ok", Response::get_ok),
         Member::Get(c"statusText", Response::get_status_text),
         Member::Get(c"headers", Response::get_headers),
+        Member::Get(c"webSocket", Response::get_web_socket),
         Member::Get(c"body", mixin::stream::<Self>),
         Member::Get(c"bodyUsed", mixin::used::<Self>),
         Member::Async(c"arrayBuffer", 0, mixin::array_buffer::<Self>),
@@ -304,5 +349,6 @@ impl Class for Response {
     fn trace(&self, tracer: &Tracer) {
         self.body.trace(tracer);
         self.headers_object.trace(tracer);
+        self.web_socket.trace(tracer);
     }
 }
