@@ -31,8 +31,16 @@ pub fn run<W: Wire>(wire: &mut W, worker: &Worker, port: u16) -> Ending {
     fields.append(b"Location", url.as_bytes());
     let (headers, body) = (Fields::List(&fields), Some(&b""[..]));
     // 308: the method stays what it is (RFC 9110 section 15.4.9).
-    let reply =
-        Reply { status: 308, reason: None, headers, body, streamed: false, length: None, extras: None };
+    let reply = Reply {
+        status: 308,
+        reason: None,
+        headers,
+        body,
+        streamed: false,
+        length: None,
+        extras: None,
+        upgrade: None,
+    };
     let (rest, ending) = match wire.has_body() {
         true => (RequestRest::Refused, Ending::Unread),
         false => (RequestRest::Taken, Ending::Complete),
