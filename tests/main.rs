@@ -76,4 +76,5 @@ mod typescript_emit;
 mod udp;
 mod websocket;
 mod websocket_classes;
+mod websocket_http2;
 mod websocket_rules;

@@ -12,6 +12,9 @@ use runtime::worker::{Connection, Ends, Worker};
 
 /// Bytes in both directions.
 pub trait Duplex: 'static {
+    /// Whether what a send has begun goes out without being polled.
+    const SENDS_BY_ITSELF: bool;
+
     /// The worker that serves it.
     fn worker(&self) -> &Rc<Worker>;
 
@@ -44,6 +47,8 @@ pub trait Duplex: 'static {
 }
 
 impl Duplex for Connection {
+    const SENDS_BY_ITSELF: bool = true;
+
     fn worker(&self) -> &Rc<Worker> {
         Connection::worker(self)
     }

@@ -127,7 +127,7 @@ impl<D: Duplex> WebSocketSession<D> {
     fn poll_output(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
             if let Some(bytes) = self.sending {
-                let is_waited_for = bytes > QUICK_BYTES || self.socket.awaits_sent();
+                let is_waited_for = !D::SENDS_BY_ITSELF || bytes > QUICK_BYTES || self.socket.awaits_sent();
                 if self.duplex.is_sending() && !is_waited_for {
                     return Ok(());
                 }

@@ -3,11 +3,13 @@
 //! Owns: what is checked beyond the crate `h2`, which resets streams with malformed fields and pseudo-fields; cookies in
 //! one field. Must not know: streams, bodies.
 
+use h2::ext::Protocol;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
 use runtime::app::fetch::Head;
 use runtime::config::Limits;
+use runtime::websocket::handshake::AskedProtocol;
 
 use super::super::h1::{METHOD_BYTES_MAX, is_authority, parse_content_length};
 use super::super::limit::Limit;
@@ -24,6 +26,8 @@ pub struct RequestHead {
     authority: String,
     target: String,
     fields: HeaderMap,
+    /// `:protocol` of an extended CONNECT (RFC 8441 section 4).
+    protocol: Option<Protocol>,
     /// The body's length, where the client says it.
     pub content_length: Option<u64>,
     /// Whether the client waits for 100 Continue.
@@ -33,7 +37,8 @@ pub struct RequestHead {
 impl RequestHead {
     /// A head, and why it is refused, where it is.
     pub fn of(parts: Parts, limits: &Limits) -> (RequestHead, Result<(), Rejection>) {
-        let Parts { method, uri, headers: fields, .. } = parts;
+        let Parts { method, uri, headers: fields, mut extensions, .. } = parts;
+        let protocol = extensions.remove::<Protocol>();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str().to_owned(),
             None => {
@@ -42,8 +47,15 @@ impl RequestHead {
         };
         let target = uri.path_and_query().map_or("", |target| target.as_str()).to_owned();
         let names_authority = uri.authority().is_some();
-        let mut head =
-            RequestHead { method, authority, target, fields, content_length: None, expects_continue: false };
+        let mut head = RequestHead {
+            method,
+            authority,
+            target,
+            fields,
+            protocol,
+            content_length: None,
+            expects_continue: false,
+        };
         let verdict = head.check(names_authority, limits);
         if verdict.is_err() && !is_authority(head.authority.as_bytes()) {
             head.authority.clear();
@@ -55,7 +67,8 @@ impl RequestHead {
         if self.method.as_str().len() > METHOD_BYTES_MAX {
             return Err(Rejection::new(501, "method: too long"));
         }
-        if self.method == Method::CONNECT {
+        let is_known = |protocol: &Protocol| AskedProtocol::Connect(protocol.as_ref()).is_websocket();
+        if self.method == Method::CONNECT && !self.protocol.as_ref().is_some_and(is_known) {
             return Err(Rejection::new(501, "CONNECT"));
         }
         if self.target.len() > limits.target_bytes_max {
@@ -121,6 +134,11 @@ impl RequestHead {
         self.target.as_bytes()
     }
 
+    /// Whether its stream is to carry another protocol: what follows is no body.
+    pub fn is_extended_connect(&self) -> bool {
+        self.protocol.is_some()
+    }
+
     /// Whether the method is HEAD, whose response has no body on the wire.
     pub fn is_head(&self) -> bool {
         self.method == Method::HEAD
@@ -128,8 +146,13 @@ impl RequestHead {
 }
 
 impl Head for RequestHead {
+    /// An extended CONNECT is a GET for the app, as it is in HTTP/1.1.
     fn method(&self) -> &str {
-        self.method.as_str()
+        if self.protocol.is_some() { "GET" } else { self.method.as_str() }
+    }
+
+    fn asked_protocol(&self) -> Option<AskedProtocol<'_>> {
+        self.protocol.as_ref().map(|protocol| AskedProtocol::Connect(protocol.as_ref()))
     }
 
     fn authority(&self) -> &str {
@@ -144,6 +167,9 @@ impl Head for RequestHead {
     fn fields(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
         if !self.authority.is_empty() {
             f(b"host", self.authority.as_bytes());
+        }
+        if let Some(protocol) = &self.protocol {
+            f(b"upgrade", protocol.as_ref());
         }
         for (name, value) in &self.fields {
             if name != header::HOST && name != header::COOKIE {

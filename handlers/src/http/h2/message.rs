@@ -14,8 +14,9 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::app::websocket::Upgrade;
 use runtime::io::Deadline;
-use runtime::worker::{Ends, SendWatch, Stopped};
+use runtime::worker::{Ends, SendWatch, Stopped, Worker};
 
 use super::super::forwarded::ForwardedRequest;
 use super::super::limit::Limit;
@@ -23,6 +24,7 @@ use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::head::RequestHead;
 use super::reply;
+use super::tunnel::{Tunnel, Tunnels};
 
 const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);
 /// What is longer goes out in pieces, as the client takes it.
@@ -79,6 +81,8 @@ pub struct Message {
     /// Nothing goes out any more.
     is_dead: bool,
     timer: OnceCell<Deadline>,
+    /// What the stream carries behind the answer's head.
+    upgrade: Option<Upgrade>,
 }
 
 impl Message {
@@ -103,6 +107,7 @@ impl Message {
             progress: 0,
             is_dead: false,
             timer: OnceCell::new(),
+            upgrade: None,
         }
     }
 
@@ -110,6 +115,8 @@ impl Message {
     /// takes nothing of what is sent to it.
     pub async fn conclude(mut self, ending: Ending) -> bool {
         let mut reset = match ending {
+            // RFC 8441 section 5: the tunnel that the client wants does not come.
+            Ending::Complete if self.head.is_extended_connect() => Some(Reason::NO_ERROR),
             Ending::Complete | Ending::Upgraded => None,
             // RFC 9113 section 8.1: the answer is whole, and the rest of the request is not wanted.
             Ending::Unread => (!self.incoming.is_end_stream()).then_some(Reason::NO_ERROR),
@@ -130,6 +137,14 @@ impl Message {
             self.reset(reason);
         }
         has_stalled
+    }
+
+    /// What is left of the stream once another protocol is spoken on it.
+    pub fn into_tunnel(mut self, worker: Rc<Worker>, tunnels: &Tunnels) -> Option<(Tunnel, Upgrade)> {
+        let upgrade = self.upgrade.take()?;
+        let ends = Wire::ends(&self);
+        let Outgoing::Body(outgoing) = self.outgoing else { return None };
+        Some((Tunnel::new(self.incoming, outgoing, worker, ends, tunnels), upgrade))
     }
 
     fn out_is_empty(&self) -> bool {
@@ -201,6 +216,16 @@ impl Message {
         Ok(Received { bytes: data.len() as u64, end: self.incoming.is_end_stream() })
     }
 
+    /// The head behind which the stream carries another protocol: 200 stands for 101 (RFC 8441 section 5).
+    fn write_tunnel(&mut self, reply: &Reply<'_>) {
+        let head = reply::head(&Reply { status: 200, streamed: true, length: None, ..*reply }, false);
+        let Outgoing::Head(respond) = &mut self.outgoing else { return };
+        match respond.send_response(head.response, false) {
+            Ok(stream) => self.outgoing = Outgoing::Body(stream),
+            Err(_) => self.is_dead = true,
+        }
+    }
+
     fn inform(&mut self, status: u16, fields: HeaderMap) {
         let Outgoing::Head(respond) = &mut self.outgoing else { return };
         let mut response = Response::new(());
@@ -248,7 +273,7 @@ impl Wire for Message {
     }
 
     fn has_body(&self) -> bool {
-        !self.incoming.is_end_stream()
+        !self.head.is_extended_connect() && !self.incoming.is_end_stream()
     }
 
     fn expects_continue(&self) -> bool {
@@ -302,6 +327,11 @@ impl Wire for Message {
     }
 
     fn write_head(&mut self, reply: &Reply<'_>, _rest: RequestRest) -> AnswerBody {
+        if let Some(upgrade) = reply.upgrade {
+            self.upgrade = Some(upgrade.clone());
+            self.write_tunnel(reply);
+            return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
+        }
         let head = reply::head(reply, self.head.is_head());
         let body = reply.body.filter(|body| !head.is_omitted && !body.is_empty());
         let ends_here = head.is_omitted || (body.is_none() && !reply.streamed);

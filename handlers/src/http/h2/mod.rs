@@ -10,6 +10,7 @@ mod message;
 mod reply;
 mod session;
 mod socket;
+mod tunnel;
 
 pub use self::begin::Upgraded;
 pub use self::session::serve;

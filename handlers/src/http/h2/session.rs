@@ -28,6 +28,8 @@ use super::frames::Flood;
 use super::head::RequestHead;
 use super::message::{Message, Origin};
 use super::socket::Socket;
+use super::tunnel::Tunnels;
+use crate::websocket;
 
 /// What a client may send on all of its streams before the app reads it, in bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -45,6 +47,8 @@ struct Streams {
     /// The client of one took nothing of its answer.
     has_stalled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// Those that carry a WebSocket.
+    tunnels: Tunnels,
 }
 
 /// A stream that is open.
@@ -133,6 +137,7 @@ fn builder(worker: &Worker) -> server::Builder {
     let limits = &worker.config.limits;
     let mut builder = server::Builder::new();
     builder
+        .enable_connect_protocol()
         .max_concurrent_streams(limits.http2_streams_max as u32)
         .max_header_list_size(limits.header_bytes_max as u32)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -228,6 +233,7 @@ impl Session {
         self.is_ending = true;
         self.is_idle = false;
         self.h2.graceful_shutdown();
+        self.streams.tunnels.wake();
     }
 
     #[cold]
@@ -269,6 +275,12 @@ impl Session {
                     Ending::Unread
                 }
             };
+            if ending == Ending::Upgraded {
+                if let Some((tunnel, upgrade)) = message.into_tunnel(worker, &open.0.tunnels) {
+                    websocket::serve(tunnel, Vec::new(), upgrade).await;
+                }
+                return;
+            }
             if message.conclude(ending).await {
                 open.0.has_stalled.set(true);
             }

@@ -152,7 +152,9 @@ pub fn answer<'js>(
     };
     let given = response.headers.get().map(SharedHeaders::list);
     let mut fields = given.as_deref().cloned().unwrap_or_default();
-    for ours in [&b"sec-websocket-accept"[..], b"sec-websocket-extensions", b"content-type"] {
+    for ours in
+        [&b"sec-websocket-accept"[..], b"sec-websocket-extensions", b"content-type", b"content-length"]
+    {
         fields.delete(ours);
     }
     let protocol = fields.get(b"sec-websocket-protocol").unwrap_or_default();
