@@ -115,11 +115,10 @@ impl Message {
     /// takes nothing of what is sent to it.
     pub async fn conclude(mut self, ending: Ending) -> bool {
         let mut reset = match ending {
-            // RFC 8441 section 5: the tunnel that the client wants does not come.
-            Ending::Complete if self.head.is_extended_connect() => Some(Reason::NO_ERROR),
             Ending::Complete | Ending::Upgraded => None,
-            // RFC 9113 section 8.1: the answer is whole, and the rest of the request is not wanted.
-            Ending::Unread => (!self.incoming.is_end_stream()).then_some(Reason::NO_ERROR),
+            // RFC 9113 section 8.1: the answer is whole, and the rest of the request is not wanted. `h2` says so by itself
+            // once the answer is out; a reset of ours would take the answer's place.
+            Ending::Unread => None,
             Ending::CutShort => Some(Reason::INTERNAL_ERROR),
             Ending::Left | Ending::Lost => Some(Reason::CANCEL),
         };
