@@ -21,7 +21,7 @@ use crate::logging;
 /// # Errors
 /// Whatever keeps the server from starting: the app, an address, the machine.
 pub fn serve(config: Config) -> Result<ExitCode> {
-    let (app, workers, quiet) = (config.app.display().to_string(), config.workers, config.quiet);
+    let (app, workers, quiet) = (name(&config), config.workers, config.quiet);
     let file = config.file.clone();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
     let protocols = handlers::protocols(config.http2);
@@ -55,6 +55,16 @@ pub fn serve(config: Config) -> Result<ExitCode> {
         ExitStatus::Clean => 0,
         ExitStatus::Cut => 1,
     })
+}
+
+/// What is served: the app; without one, the folders.
+fn name(config: &Config) -> String {
+    if !config.app.as_os_str().is_empty() {
+        return config.app.display().to_string();
+    }
+    let folders: Vec<String> =
+        config.files.folders.iter().map(|folder| folder.folder.display().to_string()).collect();
+    folders.join(" ")
 }
 
 /// Loads the app without serving it, and says what there is in one line.

@@ -66,6 +66,8 @@ mod script_system;
 mod script_worker;
 mod shared_state;
 mod signals;
+mod static_files;
+mod static_http;
 mod streaming;
 mod tcp_hooks;
 mod tls;

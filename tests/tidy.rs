@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 26] = [
+const ROOMS: [(&str, u32); 28] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -41,6 +41,7 @@ const ROOMS: [(&str, u32); 26] = [
     ("client", 5),
     ("net", 4),
     ("bus", 3),
+    ("files", 3),
     ("tls", 3),
     ("js", 2),
     ("io", 2),
@@ -52,6 +53,7 @@ const ROOMS: [(&str, u32); 26] = [
     ("environment", 1),
     ("error", 1),
     ("folders", 1),
+    ("header_list", 1),
     ("log", 1),
     ("websocket", 1),
 ];

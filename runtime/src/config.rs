@@ -272,6 +272,42 @@ pub enum HttpsPort {
     Given(u16),
 }
 
+/// Files that are served beside the app, or without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaticFiles {
+    /// Where they are; none: no files are served.
+    pub folders: Vec<StaticFolder>,
+    /// Who is asked first.
+    pub order: StaticOrder,
+    /// A folder without an index file shows what it has.
+    pub listing: bool,
+    /// Names that begin with a dot are served.
+    pub dotfiles: bool,
+    /// The file of a folder that stands for pages which neither the app nor the folder has.
+    pub fallback: Option<String>,
+    /// For how many seconds clients use a file without asking, pages and hashed names aside.
+    pub max_age_s: u64,
+}
+
+/// A folder whose files are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What the paths of its files begin with: empty, or `/a/b`.
+    pub prefix: String,
+}
+
+/// Who is asked first, files or app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaticOrder {
+    /// Files; what is none goes to the app.
+    #[default]
+    Before,
+    /// The app; files where it answers 404.
+    After,
+}
+
 /// Which I/O backend `--io` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoChoice {
@@ -474,6 +510,10 @@ pub struct Limits {
     pub subscriptions_max: usize,
     /// Topics of the app that have subscribers; beyond: an error.
     pub topics_max: usize,
+    /// Static files that a worker keeps open or in memory; beyond: the least recently used goes.
+    pub static_files_max: usize,
+    /// Bytes of static files that a worker keeps in memory; beyond: the least recently used goes.
+    pub static_bytes_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -527,6 +567,8 @@ impl Default for Limits {
             event_queue_bytes_max: 1 << 20,
             subscriptions_max: 1_024,
             topics_max: 1_000_000,
+            static_files_max: 1_024,
+            static_bytes_max: 32 << 20,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,
@@ -538,7 +580,7 @@ impl Default for Limits {
 /// Everything a server needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The app's main module, as named on the command line.
+    /// The app's main module, as named on the command line; empty where only files are served.
     pub app: PathBuf,
     /// Where it and its modules come from.
     pub sources: SourceOptions,
@@ -550,6 +592,8 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// Addresses; each is opened by every worker.
     pub listen: Vec<Listen>,
+    /// Files that are served.
+    pub files: StaticFiles,
     /// Whose word on the client is taken, in headers of the PROXY protocol and in fields of requests.
     pub trusted_proxies: TrustedProxies,
     /// In which fields.

@@ -3,9 +3,9 @@
 //!
 //! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
-//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls` and `bus`
+//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding address causes config environment error folders log source websocket`
+//! 1 `accept_encoding address causes config environment error folders header_list log source websocket`
 
 pub mod accept_encoding;
 mod acme;
@@ -18,7 +18,9 @@ pub mod client;
 pub mod config;
 mod environment;
 pub mod error;
+pub mod files;
 mod folders;
+pub mod header_list;
 pub mod io;
 pub mod js;
 mod listeners;

@@ -11,6 +11,7 @@ mod cgroup;
 mod commands;
 mod dotenv;
 mod environment;
+mod files;
 mod flags;
 mod mistake;
 mod places;
@@ -133,6 +134,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
     let file = match file {
         Some(file) => file,
         None if !script::is_meant(&given) && is_project(&flags)? => return serve(),
+        None if !script::is_meant(&given) && !flags.files.folders.is_empty() => return serve(),
         None if std::io::stdin().is_terminal() => {
             return Ok(Invocation::Repl(config(Program::Prompt, None)?));
         }

@@ -164,7 +164,9 @@ impl Project {
         let kind = Kind::of(arg);
         match (kind, value.get_ref()) {
             (Kind::Flag, _) => {}
-            (Kind::File, DeValue::String(path)) => return Ok(self.folder().join(&**path).into()),
+            (Kind::File | Kind::Folder, DeValue::String(path)) => {
+                return Ok(self.folder().join(&**path).into());
+            }
             (_, DeValue::String(text)) => return Ok((&**text).into()),
             (Kind::Number | Kind::Time, DeValue::Integer(number)) => {
                 let number = i128::from_str_radix(number.as_str(), number.radix());
@@ -238,7 +240,7 @@ impl Project {
 
     /// Whether it says what to serve.
     pub fn has_app(&self) -> bool {
-        self.app.is_some()
+        self.app.is_some() || self.words.iter().any(|(key, _)| key == "static")
     }
 
     /// `words`, program name first, with those of the file that the flags among them leave open; `given`
@@ -307,6 +309,7 @@ impl Project {
 enum Kind {
     Flag,
     File,
+    Folder,
     Number,
     Time,
     Text,
@@ -319,7 +322,8 @@ impl Kind {
         }
         match arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str()) {
             "FILE" => Kind::File,
-            "PORT" | "N" | "N|auto" | "SIZE" => Kind::Number,
+            "DIR[:/PREFIX]" => Kind::Folder,
+            "PORT" | "SECONDS" | "N" | "N|auto" | "SIZE" => Kind::Number,
             "TIME" => Kind::Time,
             _ => Kind::Text,
         }
@@ -328,7 +332,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::Flag => "true or false",
-            Kind::File | Kind::Text => "a string",
+            Kind::File | Kind::Folder | Kind::Text => "a string",
             Kind::Number | Kind::Time => "a number or a string",
         }
     }
@@ -336,6 +340,7 @@ impl Kind {
     fn remedy(self, key: &str) -> String {
         match self {
             Kind::Flag => format!("Write {key} = true"),
+            Kind::Folder => "Write the folder's path in quotes; it starts at the folder of this file.".into(),
             Kind::File => "Write the file's path in quotes; it starts at the folder of this file.".into(),
             Kind::Number | Kind::Time => {
                 "Values are written as for the flag, with units in quotes: 8080, \"16M\", \"10s\".".into()

@@ -19,6 +19,7 @@ use super::address;
 use super::answers;
 use super::cgroup;
 use super::environment::Variables;
+use super::files;
 use super::flags::{Answers, Flags, ForwardedKind, Io, Log, Serving};
 use super::tls::{self, CertificateTable};
 use super::values::Size;
@@ -36,11 +37,18 @@ pub fn resolve(
 ) -> Result<Config> {
     let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
     variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
-    let Some(app) = flags.app.as_ref().map(PathBuf::from) else {
-        return Err(Error::new(ErrorKind::Usage, "no app given")
-            .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
+    let files = files::files(&flags.files)?;
+    let app = match flags.app.as_ref().map(PathBuf::from) {
+        Some(app) => {
+            check_app(&app)?;
+            app
+        }
+        None if !files.folders.is_empty() => PathBuf::new(),
+        None => {
+            return Err(Error::new(ErrorKind::Usage, "no app given")
+                .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
+        }
     };
-    check_app(&app)?;
     let heap_from_cgroup =
         flags.javascript.heap_max.is_none() && limits.heap_bytes_max < Limits::default().heap_bytes_max;
     let listen = listen(&flags.serving)?;
@@ -54,6 +62,7 @@ pub fn resolve(
         acme: tls::acme(&flags.tls)?,
         self_signed: tls::self_signed(&flags.tls, &flags.serving, &listen)?,
         listen,
+        files,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
@@ -243,6 +252,8 @@ fn limits(flags: &Flags) -> Result<Limits> {
         event_queue_bytes_max: limits.event_queue.0,
         subscriptions_max: limits.subscriptions_max,
         topics_max: limits.topics_max,
+        static_files_max: flags.files.static_files_max,
+        static_bytes_max: flags.files.static_cache_max.0,
         connections_max: limits.connections_max,
         ring_entries: serving.ring_entries as u32,
         recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
@@ -392,7 +403,7 @@ mod tests {
              --compress-min 30 --compress-memory 31 --mailbox-max 27 --event-queue 30 --subscriptions-max 28 --topics-max 29 \
              --websocket-message-max 32 --websocket-queue-max 33 \
              --websocket-ping 34ms --websocket-pong-timeout 35ms --websocket-close-timeout 36ms \
-             --websocket-compression off";
+             --websocket-compression off --static-files-max 37 --static-cache-max 38";
         let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
@@ -438,6 +449,8 @@ mod tests {
             websocket_pong_ms_max: 35,
             websocket_close_ms_max: 36,
             websocket_compression: runtime::config::WebSocketCompression::Off,
+            static_files_max: 37,
+            static_bytes_max: 38,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

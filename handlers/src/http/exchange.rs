@@ -7,8 +7,11 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use runtime::app::fetch::{self, Called, Failure, HeaderList, Incoming, OwnedReply, Pending, Reply};
+use runtime::app::fetch::{
+    self, Called, Failure, HeaderList, Incoming, OwnedReply, Pending, Reply, Unwanted,
+};
 use runtime::app::methods::Method;
+use runtime::files::Stage;
 use runtime::log::{self, Kind};
 use runtime::serving;
 use runtime::worker::Worker;
@@ -17,6 +20,7 @@ use super::additions::Additions;
 use super::answer::{self, Written};
 use super::body::{BodyEvent, BodyReceiver};
 use super::failure;
+use super::files;
 use super::peer::{Peer, PeerEvent};
 use super::rejection::Rejection;
 use super::streamed::{self, Streaming};
@@ -64,6 +68,20 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     }
     let (method, target) = peer.wire.method_and_target();
     worker.serving.note(method, target);
+    if let Some(site) = &worker.site {
+        let has_app = worker.app.current().callee(Method::Fetch).is_some();
+        let stage = if has_app { Stage::Before } else { Stage::Alone };
+        // Boxed: servers without files pay nothing for it.
+        if let Some(ended) = Box::pin(files::serve(peer, site, stage)).await {
+            return ended;
+        }
+    }
+    ask(peer).await
+}
+
+/// Has the app answer.
+async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
+    let worker = peer.worker;
     let incoming = Incoming {
         head: peer.wire.head(),
         scheme: peer.wire.scheme(),
@@ -78,13 +96,17 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     let Some(handler) = app.callee(Method::Fetch) else {
         return Err(refuse(peer, &NO_FETCH));
     };
+    let is_last = worker.site.as_ref().is_none_or(|site| !site.is_behind());
+    // A 404 that waits for what is behind the app.
+    let mut held: Option<Box<OwnedReply>> = None;
     let mut written = Written::default();
-    let called = fetch::fetch(app.engine(), handler, incoming, &mut |reply| {
-        written = write_reply(peer, &reply);
+    let called = fetch::fetch(app.engine(), handler, incoming, &mut |reply| match reply.status {
+        404 if !is_last => held = Some(Box::new(OwnedReply::of(reply))),
+        _ => written = peer.write_reply(&reply),
     });
     drop(app);
     peer.added.turn_is_over();
-    let stream = match called {
+    let mut stream = match called {
         Called::Done => {
             written.whole.take().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
         }
@@ -94,8 +116,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         Called::Failed(failure) => fail(peer, &failure),
         Called::Pending(pending) => match wait(peer, &pending).await? {
             Ok(mut owned) => {
-                written = write_reply(peer, &Reply { extras: Some(&pending.extras), ..owned.lend() });
+                let is_held = owned.status() == 404 && !is_last;
+                if !is_held {
+                    written = peer.write_reply(&Reply { extras: Some(&pending.extras), ..owned.lend() });
+                }
                 let outgoing = owned.take_stream().or_else(|| written.whole.take());
+                held = is_held.then(|| Box::new(owned));
                 let (caller, extras) = (Some(pending.caller), Some(pending.extras));
                 outgoing.map(|outgoing| Streaming { outgoing, caller, extras })
             }
@@ -104,6 +130,20 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     };
     if written.body.is_upgraded {
         return Err(Ending::Upgraded);
+    }
+    if let (Some(held), Some(site)) = (held, &worker.site) {
+        if let Some(ended) = Box::pin(files::serve(peer, site, Stage::After)).await {
+            if let Some(stream) = stream {
+                stream.outgoing.cancel(Unwanted::NoBody);
+            }
+            return ended;
+        }
+        let extras = stream.as_ref().and_then(|stream| stream.extras.as_deref());
+        let body = stream.as_ref().map(|stream| &stream.outgoing);
+        written = peer.write_reply(&Reply { extras, ..held.lend_with(body) });
+        stream = stream.or_else(|| {
+            written.whole.take().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
+        });
     }
     if let Some(stream) = stream {
         // Boxed: requests with a whole body pay nothing for it.
@@ -116,22 +156,6 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
 fn refuse<W: Wire>(peer: &mut Peer<'_, W>, rejection: &Rejection) -> Ending {
     failure::refuse(peer.wire, peer.worker, Some(&peer.added), rejection);
     Ending::Unread
-}
-
-/// Writes an answer. A script may read on in the request's body: a client that waits for 100 Continue gets
-/// it before, and such a body is no reason to refuse the rest.
-fn write_reply<W: Wire>(peer: &mut Peer<'_, W>, reply: &Reply<'_>) -> Written {
-    let mut rest = RequestRest::Taken;
-    if let Some(body) = &mut peer.body {
-        if body.is_wanted(reply.streamed) {
-            if body.take_held_back() {
-                peer.wire.write_continue();
-            }
-        } else {
-            rest = body.take_rest();
-        }
-    }
-    answer::write(peer.wire, peer.worker, &peer.added, reply, rest)
 }
 
 /// Answers for a handler that failed; nothing follows.

@@ -313,6 +313,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         tls: Vec::new(),
         self_signed: None,
         acme: None,
+        files: Default::default(),
         trusted_proxies: Default::default(),
         forwarded_fields: Default::default(),
         workers: 1,

@@ -10,6 +10,7 @@ mod compress;
 mod dev;
 mod exchange;
 mod failure;
+mod files;
 mod forwarded;
 pub mod h1;
 mod h2;

@@ -7,13 +7,15 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use runtime::app::fetch::Reply;
 use runtime::worker::Worker;
 
 use super::additions::Additions;
+use super::answer::{self, Written};
 use super::body::{BodyEvent, BodyPace, BodyReceiver};
 use super::failure;
 use super::timeouts::Timeouts;
-use super::wire::{BodyFailure, Departure, Ending, Wire};
+use super::wire::{BodyFailure, Departure, Ending, RequestRest, Wire};
 
 /// The client of an exchange.
 pub struct Peer<'a, W> {
@@ -53,6 +55,22 @@ impl<W: Wire> Peer<'_, W> {
             None if self.is_watched => self.wire.poll_departure(cx).map(PeerEvent::Left),
             None => Poll::Pending,
         }
+    }
+
+    /// Writes an answer. A script may read on in the request's body: a client that waits for 100 Continue gets
+    /// it before, and such a body is no reason to refuse the rest.
+    pub fn write_reply(&mut self, reply: &Reply<'_>) -> Written {
+        let mut rest = RequestRest::Taken;
+        if let Some(body) = &mut self.body {
+            if body.is_wanted(reply.streamed) {
+                if body.take_held_back() {
+                    self.wire.write_continue();
+                }
+            } else {
+                rest = body.take_rest();
+            }
+        }
+        answer::write(self.wire, self.worker, &self.added, reply, rest)
     }
 
     /// What comes of the body once the answer is written. A script that reads on gets it, within the limits

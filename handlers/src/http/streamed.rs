@@ -5,7 +5,7 @@
 //! come to. Must not know: how a head or a piece is written, where the pieces come from.
 
 use std::future::poll_fn;
-use std::io::Result as IoResult;
+use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -60,6 +60,8 @@ enum StreamEvent {
     Code,
     /// The next piece lets us wait: what there is can go.
     Flush,
+    /// The next bytes are a place in a file, and nothing is being sent.
+    Window,
     Done,
 }
 
@@ -82,6 +84,10 @@ struct Streamed<'s, 'a, W> {
     idle_ms: Option<u64>,
     /// What follows the request cannot be told from the rest of its body.
     unclear: bool,
+    /// The wire sends from a file by itself, as far as is known.
+    sends_files: bool,
+    /// The socket took less of a file than it could have: the next is a piece, whose send waits for room.
+    is_full: bool,
 }
 
 /// Sends the body that follows the head of an answer. An end that comes too early is one that the client can
@@ -109,10 +115,22 @@ pub async fn send<W: Wire>(
     peer.is_watched = !in_memory;
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
     let Written { encoder, trailers, body, .. } = written;
-    let left = body.length;
-    let (ended, unclear) = (false, false);
-    let mut streamed =
-        Streamed { peer, outgoing, extras, trailers, encoder, left, ended, sending, idle_ms, unclear };
+    // What is coded passes through our memory.
+    let sends_files = encoder.is_none() && matches!(outgoing, Outgoing::File(_));
+    let mut streamed = Streamed {
+        peer,
+        outgoing,
+        extras,
+        trailers,
+        encoder,
+        left: body.length,
+        ended: false,
+        sending,
+        idle_ms,
+        unclear: false,
+        sends_files,
+        is_full: false,
+    };
     streamed.is_alive();
     match streamed.run().await {
         Ok(()) if streamed.unclear => Err(Ending::Unread),
@@ -181,7 +199,7 @@ impl<W: Wire> Streamed<'_, '_, W> {
             match poll_fn(|cx| self.poll_event(cx)).await {
                 StreamEvent::Peer(event) => self.follow(event)?,
                 StreamEvent::Sent(result) => {
-                    self.sending = None;
+                    (self.sending, self.is_full) = (None, false);
                     self.is_alive();
                     result.map_err(|_| CutShort::Gone)?;
                 }
@@ -191,6 +209,12 @@ impl<W: Wire> Streamed<'_, '_, W> {
                 StreamEvent::Piece(Some(Err(broken))) => return Err(CutShort::Broken(broken)),
                 StreamEvent::Piece(None) => self.finish()?,
                 StreamEvent::Flush => self.start_send().await?,
+                StreamEvent::Window => {
+                    if self.send_window()? {
+                        // Others of this worker have their turn.
+                        io::yield_now().await;
+                    }
+                }
                 StreamEvent::Done => return Ok(()),
             }
         }
@@ -247,12 +271,16 @@ impl<W: Wire> Streamed<'_, '_, W> {
             }
         }
         let waiting = wire.unsent_bytes();
+        if self.sends_files && !self.ended && !self.is_full && self.sending.is_none() {
+            return Poll::Ready(StreamEvent::Window);
+        }
         let has_input = self.encoder.as_ref().is_some_and(|encoder| encoder.has_input());
         if has_input && waiting < READY_BYTES_MAX {
             // A long piece is coded in slices, between which others have their turn.
             return budget::poll_left(cx).map(|()| StreamEvent::Code);
         }
-        if !self.ended && waiting < READY_BYTES_MAX {
+        let is_enough = if self.is_full { waiting > 0 } else { waiting >= READY_BYTES_MAX };
+        if !self.ended && !is_enough {
             if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
                 return Poll::Ready(StreamEvent::Piece(piece));
             }
@@ -323,6 +351,36 @@ impl<W: Wire> Streamed<'_, '_, W> {
             self.peer.wire.write_piece(&out);
         }
         Ok(())
+    }
+
+    /// Has the wire send from the file what the socket takes at once; whether there is more that it may take.
+    fn send_window(&mut self) -> Result<bool, CutShort> {
+        let broken = |error| CutShort::Broken(Broken::of_file(error));
+        let Outgoing::File(file) = &self.outgoing else { return Ok(false) };
+        let Some(window) = file.window().map_err(broken)? else {
+            // The next piece is none of the file's, or not in memory.
+            self.is_full = true;
+            return Ok(false);
+        };
+        match self.peer.wire.send_file(&window) {
+            Ok(sent) => {
+                file.sent(sent).map_err(broken)?;
+                if let Some(left) = &mut self.left {
+                    *left = left.saturating_sub(sent as u64);
+                }
+                self.is_full = sent < window.length;
+                Ok(!self.is_full && self.left != Some(0))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.is_full = true;
+                Ok(false)
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.sends_files = false;
+                Ok(false)
+            }
+            Err(_) => Err(CutShort::Gone),
+        }
     }
 
     async fn start_send(&mut self) -> Result<(), CutShort> {

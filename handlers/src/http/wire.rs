@@ -3,11 +3,12 @@
 //! Owns: the words between an exchange and its wire. Must not know: any of them.
 
 use std::future::Future;
-use std::io::Result as IoResult;
+use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::files::FileWindow;
 use runtime::worker::{Ends, Stopped};
 
 use super::limit::Limit;
@@ -79,6 +80,15 @@ pub trait Wire {
 
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);
+
+    /// Sends what is written, and what the client takes at once of a file's bytes behind it, without their passing
+    /// through our memory: how many. They count as a piece. Not while [`Wire::is_sending`].
+    ///
+    /// # Errors
+    /// `WouldBlock`: it takes none for now; `Unsupported`: pieces are all that this wire has. Else the client is gone.
+    fn send_file(&mut self, _window: &FileWindow<'_>) -> IoResult<usize> {
+        Err(ErrorKind::Unsupported.into())
+    }
 
     /// Writes the end of a body in pieces, and behind it `trailers`, where there are some and the client takes them
     /// ([`Takes::trailers`]); else they are left out.

@@ -27,6 +27,7 @@ use crate::modules::web::fetch::passing;
 use crate::modules::web::fetch::request::Request;
 use crate::modules::web::fetch::response::Response;
 use crate::modules::web::streams::bridge::StreamReader;
+use crate::modules::web::streams::source::ByteSource;
 
 /// A Response, lent while it is written.
 pub struct Reply<'a> {
@@ -72,7 +73,8 @@ pub struct OwnedReply {
 }
 
 impl OwnedReply {
-    fn of(reply: Reply<'_>) -> Self {
+    /// A copy, without a body that comes in pieces.
+    pub fn of(reply: Reply<'_>) -> Self {
         let (content_type, headers) = match reply.headers {
             Fields::ContentType(content_type) => (content_type, None),
             Fields::List(list) => (None, Some(list.clone())),
@@ -88,6 +90,11 @@ impl OwnedReply {
         }
     }
 
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
     /// The body that comes in pieces, where it is one: once.
     pub fn take_stream(&mut self) -> Option<Outgoing> {
         self.stream.take()
@@ -95,6 +102,11 @@ impl OwnedReply {
 
     /// The reply.
     pub fn lend(&self) -> Reply<'_> {
+        self.lend_with(self.stream.as_ref())
+    }
+
+    /// The reply, with a body in pieces that was taken before.
+    pub fn lend_with(&self, stream: Option<&Outgoing>) -> Reply<'_> {
         Reply {
             status: self.status,
             reason: self.reason.as_deref(),
@@ -103,8 +115,8 @@ impl OwnedReply {
                 None => Fields::ContentType(self.content_type),
             },
             body: self.body.as_deref(),
-            streamed: self.stream.is_some(),
-            length: self.stream.as_ref().and_then(Outgoing::length),
+            streamed: stream.is_some(),
+            length: stream.and_then(Outgoing::length),
             extras: None,
             upgrade: self.upgrade.as_ref(),
         }
@@ -330,6 +342,20 @@ fn rejected(ctx: &Ctx<'_>, reason: &Value<'_>) -> Failure {
     Failure::thrown(thrown)
 }
 
+/// The body that `source` is, and the headers of `response` where they are others for it.
+fn native(
+    source: Rc<dyn ByteSource>,
+    head: &dyn Head,
+    response: &Response,
+) -> (Outgoing, Option<HeaderList>) {
+    if let Some(file) = source.file() {
+        return (Outgoing::File(file), None);
+    }
+    let passed = passing::headers(&*source, head, response);
+    source.begin();
+    (Outgoing::Native(source), passed)
+}
+
 /// Lends the reply that `value` is to what was requested; its body, where it comes in pieces.
 fn lend<'js>(
     ctx: &Ctx<'js>,
@@ -387,9 +413,7 @@ fn lend<'js>(
                 Ok(None)
             }
             None => {
-                let passed = passing::headers(&*source, &*requested.head, response);
-                source.begin();
-                let outgoing = Outgoing::Native(source);
+                let (outgoing, passed) = native(source, &*requested.head, response);
                 lend(None, Some(&outgoing), &passed);
                 Ok(Some(outgoing))
             }

@@ -74,6 +74,12 @@ impl Methods {
         Methods(TABLE.map(|row| row.method).map(has))
     }
 
+    /// These and `method`.
+    pub fn with(mut self, method: Method) -> Methods {
+        self.0[method as usize] = true;
+        self
+    }
+
     fn rows(self) -> impl Iterator<Item = &'static MethodSpec> {
         TABLE.iter().filter(move |row| self.0[row.method as usize])
     }

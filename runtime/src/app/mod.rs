@@ -16,6 +16,7 @@ pub mod websocket;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak as SyncWeak, mpsc};
@@ -77,12 +78,19 @@ impl Blueprint {
     /// # Errors
     /// A missing file or module, a syntax error with its place in the source, an import map that is none.
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
-        let path = std::fs::canonicalize(&config.app)
-            .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?;
+        let is_none = config.app.as_os_str().is_empty();
+        let path = match is_none {
+            true => PathBuf::new(),
+            false => std::fs::canonicalize(&config.app)
+                .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?,
+        };
         let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::of(&config.env));
         cluster.shared::<Bus>().set_limits(BusLimits::of(&config.limits));
         let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
+        if is_none {
+            return Ok(blueprint);
+        }
         let (result, loaded) = mpsc::channel();
         let compiled = blueprint.clone();
         // With the stack that a worker's engine has; and nobody waits until this one is taken down.
@@ -440,6 +448,9 @@ async fn load(
     for fd in 0..3 {
         // One that is not open is EBADF for the app, too.
         let _ = descriptors.inherit(fd);
+    }
+    if blueprint.config.app.as_os_str().is_empty() {
+        return Ok(Rc::new(Instance { callees: [const { None }; METHODS], tcp: None, engine }));
     }
     let cell = Rc::new(Outcome::default());
     let started = engine.turn(|ctx| {

@@ -61,6 +61,13 @@ pub(super) fn send_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(fd, bytes, flags)?)
 }
 
+/// The same for what is followed by more at once: it may share a segment with that (MSG_MORE).
+pub(super) fn send_some_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::SendFlags;
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT | SendFlags::MORE;
+    Ok(rustix::net::send(fd, bytes, flags)?)
+}
+
 impl EpollStream {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
         // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.

@@ -18,6 +18,7 @@ pub mod errno;
 mod executor;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod file;
 mod linger;
 mod listener;
 pub mod memory;

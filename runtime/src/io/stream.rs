@@ -15,7 +15,7 @@ use socket2::SockRef;
 
 use super::budget;
 use super::chunk::{Chunk, Segments};
-use super::epoll::{EpollStream, send_some};
+use super::epoll::{EpollStream, send_some, send_some_more};
 use super::modes::set_nonblocking;
 use super::peer;
 use super::ring::RingStream;
@@ -81,6 +81,45 @@ impl Stream {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let sent = send_some(self.fd(), bytes)?;
+        budget::spend(sent);
+        Ok(sent)
+    }
+
+    /// As [`send_now`](Self::send_now), for what is followed by [`send_file`](Self::send_file).
+    ///
+    /// # Errors
+    /// Those of [`send_now`](Self::send_now).
+    pub fn send_before_file(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_sending() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let sent = send_some_more(self.fd(), bytes)?;
+        budget::spend(sent);
+        Ok(sent)
+    }
+
+    /// Sends what the socket takes at once of `length` bytes of `file` from `offset` on; how much that is, none at the
+    /// end of the file (sendfile(2)). The bytes do not pass through our memory. They are to be in the kernel's: see
+    /// [`super::file::is_resident`].
+    ///
+    /// # Errors
+    /// The socket or the file failed; `WouldBlock` where it takes nothing, or a send is in flight.
+    pub fn send_file(&self, file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<usize> {
+        if self.is_sending() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // The ring has its sockets without O_NONBLOCK, and sendfile(2) has no flag of its own. What is armed on the
+        // ring does not see the mode of a moment: the kernel works on it in io_uring_enter only.
+        let is_blocking = matches!(self.backend, StreamBackend::Ring(_));
+        if is_blocking {
+            rustix::io::ioctl_fionbio(self.fd(), true)?;
+        }
+        let mut offset = offset;
+        let sent = rustix::fs::sendfile(self.fd(), file, Some(&mut offset), length);
+        if is_blocking {
+            rustix::io::ioctl_fionbio(self.fd(), false)?;
+        }
+        let sent = sent?;
         budget::spend(sent);
         Ok(sent)
     }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -69,6 +70,29 @@ impl Transport {
             Transport::Plain(stream) => stream.send_now(bytes),
             Transport::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    /// Sends `head` and what the socket takes at once of the file behind it: how much of each. See [`Stream::send_file`].
+    ///
+    /// # Errors
+    /// The socket failed; `WouldBlock` where it takes nothing more than of `head`; `Unsupported` under TLS, which has
+    /// to seal the bytes first.
+    pub fn send_file(
+        &self,
+        head: &mut Vec<u8>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        let Transport::Plain(stream) = self else { return Err(io::ErrorKind::Unsupported.into()) };
+        if !head.is_empty() {
+            let sent = stream.send_before_file(head)?;
+            head.drain(..sent);
+            if !head.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        stream.send_file(file, offset, length)
     }
 
     /// Whether bytes have arrived that nobody has taken: a system call.

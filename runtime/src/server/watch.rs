@@ -353,6 +353,7 @@ mod tests {
             tls: Vec::new(),
             self_signed: None,
             acme: None,
+            files: Default::default(),
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

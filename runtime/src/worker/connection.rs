@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::state::{Seat, Worker};
 use crate::address::Address;
+use crate::files::FileWindow;
 use crate::io::{self, Chunk, Deadline, Segments};
 use crate::net::{Ends, Transport};
 use crate::tls::TlsInfo;
@@ -178,6 +179,15 @@ impl Connection {
     /// It takes nothing for now, or has failed.
     pub fn send_now(&self, bytes: &[u8]) -> IoResult<usize> {
         self.transport.send_now(bytes)
+    }
+
+    /// Sends `head`, which keeps what does not get out, and what the socket takes at once of the file behind it: see
+    /// [`Transport::send_file`].
+    ///
+    /// # Errors
+    /// It takes nothing of the file for now, never does, or has failed.
+    pub fn send_file(&self, head: &mut Vec<u8>, window: &FileWindow<'_>) -> IoResult<usize> {
+        self.transport.send_file(head, window.file, window.offset, window.length)
     }
 
     /// Its one deadline, for who waits for more than one thing at a time.

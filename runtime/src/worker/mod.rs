@@ -28,7 +28,7 @@ pub use crate::net::{Ends, Transport};
 pub use crate::tls::TlsInfo;
 
 use crate::address::Address;
-use crate::app::methods::Methods;
+use crate::app::methods::{Method, Methods};
 use crate::app::{App, Blueprint, Engines};
 use crate::config::{Config, HttpsPort, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
@@ -154,7 +154,11 @@ async fn serve(seed: Seed) -> Result<()> {
         return Ok(());
     };
     let app = app?;
-    let methods = app.current().methods();
+    let mut methods = app.current().methods();
+    if !config.files.folders.is_empty() {
+        // Files are HTTP, whatever the app has.
+        methods = methods.with(Method::Fetch);
+    }
     let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
     let worker = Worker::new(number, config, app, serving, refused, challenges, seats_max);
     // The receiver of events is gone only when the server is.

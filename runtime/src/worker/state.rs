@@ -13,6 +13,7 @@ use slab::Slab;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::files::{self, CacheLimits, Site};
 use crate::io;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
@@ -34,6 +35,8 @@ pub struct Worker {
     pub challenges: Option<Arc<Challenges>>,
     /// Bytes of memory that what compresses answers in pieces owns now.
     pub coders_bytes: Cell<usize>,
+    /// The files that it serves.
+    pub site: Option<Site>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -53,7 +56,11 @@ impl Worker {
         challenges: Option<Arc<Challenges>>,
         seats_max: usize,
     ) -> Rc<Worker> {
+        let limits = &config.limits;
+        let (files_max, bytes_max) = (limits.static_files_max, limits.static_bytes_max);
+        files::configure(CacheLimits { files_max, bytes_max });
         Rc::new(Worker {
+            site: Site::of(&config.files),
             number,
             config,
             app,

@@ -3,7 +3,10 @@
 //! Owns: both buffers and how much of them is kept, when the socket gets what is written. Must not know: what
 //! the bytes say.
 
+use std::io::Result as IoResult;
+
 use runtime::app::websocket::Upgrade;
+use runtime::files::FileWindow;
 use runtime::worker::{Connection, Stopped};
 
 /// Memory that a connection keeps for the next answer, and for the next head.
@@ -45,6 +48,16 @@ impl BufferedConnection {
         self.unsent = 0;
         let spare = std::mem::take(&mut self.spare);
         self.connection.start_send(std::mem::replace(&mut self.out, spare));
+    }
+
+    /// Gives the socket what is written, and what it takes at once of a file behind it: how much of that.
+    ///
+    /// # Errors
+    /// It takes nothing of the file for now, or never does, or the peer is gone.
+    pub fn send_file(&mut self, window: &FileWindow<'_>) -> IoResult<usize> {
+        let sent = self.connection.send_file(&mut self.out, window)?;
+        self.unsent = 0;
+        Ok(sent)
     }
 
     /// Keeps what a send gave back.

@@ -4,11 +4,12 @@
 //! how long anything may take.
 
 use std::future::Future;
-use std::io::Result as IoResult;
+use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::files::FileWindow;
 use runtime::websocket::handshake::AskedProtocol;
 use runtime::worker::{Connection, Ends, Stopped};
 
@@ -305,6 +306,13 @@ impl Wire for Message<'_> {
             }
             BodyMode::Plain => out.extend_from_slice(piece),
             BodyMode::Chunked | BodyMode::Omit => {}
+        }
+    }
+
+    fn send_file(&mut self, window: &FileWindow<'_>) -> IoResult<usize> {
+        match self.answer.body {
+            BodyMode::Plain => self.buffered.send_file(window),
+            BodyMode::Chunked | BodyMode::Omit => Err(ErrorKind::Unsupported.into()),
         }
     }
 

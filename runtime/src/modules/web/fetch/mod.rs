@@ -7,7 +7,6 @@ pub mod client;
 pub mod consume;
 pub mod content_type;
 pub mod extras;
-pub mod header_list;
 pub mod headers;
 pub mod incoming;
 pub mod mixin;
@@ -20,6 +19,7 @@ pub mod settings;
 
 use rquickjs::{Ctx, Result};
 
+pub use crate::header_list;
 use crate::js::class;
 use crate::modules::web::iterate;
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rquickjs::{Ctx, Value};
 
 use super::request::Request;
+use crate::files::FileBody;
 use crate::js::class;
 use crate::js::engine::Engine;
 use crate::js::exception;
@@ -21,6 +22,8 @@ use crate::modules::web::streams::source::{ByteSource, Memory};
 pub enum Outgoing {
     /// All of it is here, and so long in bytes: its app has nothing more to do with it.
     Memory(Rc<dyn ByteSource>, u64),
+    /// A file, or ranges of one: its app has nothing more to do with it, either.
+    File(Rc<FileBody>),
     /// From native code to native code.
     Native(Rc<dyn ByteSource>),
     /// From the app's stream.
@@ -33,8 +36,15 @@ pub struct Broken {
     pub text: String,
     /// The stack, if there is one.
     pub stack: String,
-    /// Whether the app's own stream failed; else what it passes on did.
+    /// Whether it is this side's fault, the app's stream or a file; else what the app passes on failed.
     pub by_app: bool,
+}
+
+impl Broken {
+    /// A file that cannot be read to the end that its head said.
+    pub fn of_file(error: std::io::Error) -> Broken {
+        Broken { text: error.to_string(), stack: String::new(), by_app: true }
+    }
 }
 
 /// Why nobody wants the rest of a body.
@@ -56,10 +66,11 @@ impl Outgoing {
         Outgoing::Memory(Memory::source(Bytes::copy_from_slice(bytes)), bytes.len() as u64)
     }
 
-    /// Its bytes in all, where it is in memory.
+    /// Its bytes in all, where the app has nothing more to do with it: in memory, or in a file.
     pub fn length(&self) -> Option<u64> {
         match self {
             Outgoing::Memory(_, length) => Some(*length),
+            Outgoing::File(file) => Some(file.length()),
             Outgoing::Native(_) | Outgoing::Stream(_) => None,
         }
     }
@@ -68,7 +79,7 @@ impl Outgoing {
     pub fn keeps_alive(&self) -> bool {
         match self {
             Outgoing::Memory(source, _) | Outgoing::Native(source) => source.keeps_alive(),
-            Outgoing::Stream(_) => false,
+            Outgoing::File(_) | Outgoing::Stream(_) => false,
         }
     }
 
@@ -79,6 +90,9 @@ impl Outgoing {
             Outgoing::Memory(source, _) | Outgoing::Native(source) => source.poll_bytes(cx).map(|next| {
                 next.map(|piece| piece.map_err(|text| Broken { text, stack: String::new(), by_app: false }))
             }),
+            Outgoing::File(file) => {
+                file.poll_piece(cx).map(|next| next.map(|piece| piece.map_err(Broken::of_file)))
+            }
             Outgoing::Stream(reader) => reader.poll_chunk(cx).map(|next| {
                 next.map(|piece| {
                     piece.map_err(|thrown| Broken { text: thrown.text, stack: thrown.stack, by_app: true })
@@ -91,6 +105,7 @@ impl Outgoing {
     pub fn cancel(&self, why: Unwanted) {
         match self {
             Outgoing::Memory(source, _) | Outgoing::Native(source) => source.cancel(),
+            Outgoing::File(file) => file.cancel(),
             Outgoing::Stream(reader) => reader.cancel(|ctx| reason(ctx, why)),
         }
     }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use rquickjs::{Ctx, Object, Result, Value};
 
+use crate::files::FileBody;
 use crate::io::{self, budget};
 use crate::js::charge::Charge;
 use crate::js::class::{self, Class, Member, Scope, Static};
@@ -53,6 +54,11 @@ pub trait ByteSource {
 
     /// All of it, taken out, where all of it is here.
     fn whole(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// The file that it is, where no script has looked at it: whoever sends it may do so without its bytes.
+    fn file(&self) -> Option<Rc<FileBody>> {
         None
     }
 
