@@ -27,6 +27,7 @@ mod examples_repl;
 mod examples_tcp;
 mod examples_udp;
 mod fetch_client;
+mod files_module;
 mod forms;
 mod fuzz_exports;
 mod hints;

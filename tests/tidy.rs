@@ -101,7 +101,7 @@ const ORDERS: &[(&str, &str)] = &[
          abort events messaging broadcast performance locks navigator streams locale blob websocket url form_data fetch event_source",
     ),
     ("runtime/src/modules/qjs", "os std print"),
-    ("runtime/src/modules/own", "events shared sockets websocket"),
+    ("runtime/src/modules/own", "events files shared sockets websocket"),
 ];
 
 fn root() -> &'static Path {

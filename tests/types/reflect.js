@@ -6,6 +6,7 @@
 import * as os from "qjs:os";
 import * as std from "qjs:std";
 import * as events from "jsserve:events";
+import * as files from "jsserve:files";
 import * as shared from "jsserve:shared";
 import * as sockets from "sockets";
 
@@ -26,6 +27,7 @@ const lines = [
   'import * as os from "qjs:os";',
   'import * as std from "qjs:std";',
   'import * as events from "jsserve:events";',
+  'import * as files from "jsserve:files";',
   'import * as shared from "jsserve:shared";',
   'import * as sockets from "sockets";',
   "type Names<T> = Extract<keyof T, string>;",
@@ -51,7 +53,7 @@ const members = (prototype) => {
 const statics = (made) => Object.getOwnPropertyNames(made).filter((name) => name !== "length" && name !== "name");
 const isClass = (value) => typeof value === "function" && Object.getOwnPropertyNames(value.prototype ?? {}).length > 1;
 
-for (const [name, module] of Object.entries({ os, std, events, shared, sockets })) {
+for (const [name, module] of Object.entries({ os, std, events, files, shared, sockets })) {
   same(`Names<typeof ${name}>`, Object.keys(module));
   for (const [made, value] of Object.entries(module)) {
     if (!isClass(value)) continue;

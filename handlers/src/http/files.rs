@@ -57,6 +57,7 @@ async fn send<W: Wire>(peer: &mut Peer<'_, W>, answer: &FileAnswer) -> Result<()
         streamed: file.is_some(),
         length: file.map(|file| file.length()),
         extras: None,
+        upgrade: None,
     });
     let outgoing = file.map(|file| Outgoing::File(file.clone())).or_else(|| written.whole.take());
     if let Some(outgoing) = outgoing {

@@ -54,6 +54,7 @@ pub static TABLE: Table = Table {
             &[include_str!("own/sockets/sockets.d.ts")],
         ),
         Builtin::natives(&["std", "qjs:std"], qjs::std::declare, &[include_str!("qjs/std/std.d.ts")]),
+        Builtin::natives(&["jsserve:files"], own::files::declare, &[include_str!("own/files/files.d.ts")]),
         Builtin::natives(
             &["jsserve:events"],
             own::events::declare,

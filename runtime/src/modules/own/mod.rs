@@ -1,8 +1,9 @@
-//! Modules of our own, and those that servers share: `jsserve:shared`, `jsserve:websocket`, `sockets`.
+//! Modules of our own, and those that servers share: `jsserve:events`, `jsserve:files`, `jsserve:shared`, `jsserve:websocket`, `sockets`.
 //!
 //! Owns: the rooms. Must not know: workers, protocols.
 
 pub mod events;
+pub mod files;
 pub mod shared;
 pub mod sockets;
 pub mod websocket;

@@ -83,7 +83,27 @@ impl Request {
         }
     }
 
-    pub(super) fn method(&self) -> &str {
+    /// Path and query, of an incoming request as they were sent.
+    pub(crate) fn target(&self) -> String {
+        match &self.line {
+            Line::Incoming(head, _) => head.path_and_query().to_owned(),
+            Line::Made { url, .. } => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let path = rest.find('/').map_or("/", |at| &rest[at..]);
+                path.split('#').next().unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    /// Gives `f` names and values of its headers.
+    pub(crate) fn for_each_field(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
+        match (&self.line, self.headers.get()) {
+            (Line::Incoming(head, _), None) => head.fields(f),
+            _ => self.shared_headers().list().iter().for_each(|(name, value)| f(name, value)),
+        }
+    }
+
+    pub(crate) fn method(&self) -> &str {
         match &self.line {
             Line::Incoming(head, _) => head.method(),
             Line::Made { method, .. } => method,

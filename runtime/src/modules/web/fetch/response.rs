@@ -75,6 +75,13 @@ impl Response {
         self.web_socket.get(ctx)
     }
 
+    /// One that native code answers with; scripts may change its headers.
+    pub(crate) fn made(status: u16, headers: HeaderList, body: Body) -> Self {
+        let response = Response::new(status, body);
+        let _ = response.headers.set(SharedHeaders::new(headers, false));
+        response
+    }
+
     /// What is behind `url`.
     pub(super) fn fetched(
         status: u16,
