@@ -4,11 +4,13 @@
 //! (`static_http` has them).
 
 use std::ffi::OsStr;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::frames::Frames;
 use crate::support::{App, Connection, Response, Server, Way, get, pattern};
 
 /// A folder of files that goes away with it.
@@ -185,6 +187,59 @@ const APP: &str = r#"export default { fetch(request) {
 } }"#;
 
 both_backends! {
+    fn a_gibibyte_takes_no_more_memory_than_its_pieces(io) {
+        let files = folder(&FILES);
+        let large = std::fs::File::create(root(&files).join("large.bin")).expect("create");
+        large.set_len(1 << 30).expect("a sparse file");
+        let server = alone(Way::tcp(io), &[], root(&files));
+        let mut client = crate::support::dial(server.addr());
+        client.write_all(get("/large.bin").as_bytes()).expect("send");
+        let (mut left, mut buffer, mut most) = (1_usize << 30, vec![0; 1 << 20], 0);
+        let mut head = client.read(&mut buffer).expect("read");
+        head = buffer[..head].windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| head - at - 4);
+        left -= head;
+        while left > 0 {
+            let got = client.read(&mut buffer).expect("read");
+            assert!(got > 0 && buffer[..got].iter().all(|byte| *byte == 0), "{left} are left");
+            left -= got;
+            if left % 64 < 8 {
+                most = most.max(server.rss_bytes());
+            }
+        }
+        assert!(most < 192 << 20, "{most}");
+    }
+
+    fn http_2_has_files_as_well(io) {
+        let files = folder(&FILES);
+        std::fs::write(root(&files).join("large.bin"), pattern(300_000)).expect("write");
+        let server = alone(Way::tcp(io), &[], root(&files));
+        let mut frames = Frames::open(server.addr());
+        frames.open_windows(1, 1 << 20);
+        frames.get(1, "/large.bin");
+        assert_eq!(frames.answer(1), (200, pattern(300_000), None));
+        frames.get(3, "/a.txt");
+        assert_eq!(frames.answer(3), (200, b"alpha".to_vec(), None));
+        frames.get(5, "/../a.txt");
+        assert_eq!(frames.answer(5).0, 404);
+    }
+
+    fn what_is_added_to_answers_is_added_to_files(io) {
+        let files = folder(&FILES);
+        std::fs::write(root(&files).join("long.txt"), "text ".repeat(10_000)).expect("write");
+        let server = alone(Way::tcp(io), &["--request-id", "--compress"], root(&files));
+        let mut client = Connection::open(server.addr());
+        assert!(client.get("/a.txt").field("x-request-id").is_some());
+        let coded = ask(&mut client, "GET", "/long.txt", "Accept-Encoding: gzip\r\n");
+        assert_eq!((coded.status, coded.field("content-encoding")), (200, Some("gzip")));
+        let tag = coded.field("etag").expect("ETag");
+        assert!(tag.starts_with("W/"), "{tag}: what is coded on its way is not the file byte by byte");
+        let again = format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}\r\n");
+        assert_eq!(ask(&mut client, "GET", "/long.txt", &again).status, 304);
+        let part = ask(&mut client, "GET", "/long.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-49999\r\n");
+        assert_eq!((part.status, part.field("content-encoding"), part.body.len()), (206, None, 50_000));
+        assert_eq!(client.get("/long.txt").body.len(), 50_000);
+    }
+
     fn files_come_before_the_app_and_what_is_none_goes_to_it(io) {
         let files = folder(&[("app.js", APP), ("public/both.txt", "file"), ("public/p/index.html", "page")]);
         let public = root(&files).join("public");

@@ -13,7 +13,7 @@ use super::cache::Kept;
 use super::entry::Variant;
 use super::folder::Found;
 use super::http::asked::{FileRequest, Method};
-use super::http::codings::Coding;
+use super::http::codings::{self, Coding};
 use super::http::conditions::{self, Validators, Verdict};
 use super::http::listing::POLICY;
 use super::http::ranges::{self, WantedRanges};
@@ -129,7 +129,8 @@ fn redirect(target: &[u8]) -> FileAnswer {
 }
 
 fn file(kept: &Rc<Kept>, asked: &FileRequest, method: Method, status: u16) -> FileAnswer {
-    let coding = asked.codings.choose(|coding| kept.entry.has(coding));
+    let accepted = asked.codings.as_deref().filter(|_| kept.entry.is_varied());
+    let coding = accepted.and_then(|accepted| codings::choose(accepted, |coding| kept.entry.has(coding)));
     let variant = kept.entry.variant(coding);
     let whole = || FileAnswer {
         status,

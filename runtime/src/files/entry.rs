@@ -242,6 +242,11 @@ impl FileEntry {
         self.coded[coding as usize].is_some()
     }
 
+    /// Whether it is there in any.
+    pub fn is_varied(&self) -> bool {
+        self.coded.iter().any(Option::is_some)
+    }
+
     /// What its files are, where one can tell by that that they have not changed.
     pub fn facts(&self) -> Option<AllFacts> {
         (!self.is_racy).then_some(self.facts)

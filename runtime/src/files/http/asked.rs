@@ -2,8 +2,6 @@
 //!
 //! Owns: the fields that matter, read once. Must not know: what they lead to.
 
-use super::codings::Accepted;
-
 /// The method, as far as files tell methods apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -41,7 +39,7 @@ pub type List = Option<Vec<u8>>;
 #[derive(Debug, Default)]
 pub struct FileRequest {
     /// Accept-Encoding.
-    pub codings: Accepted,
+    pub codings: List,
     /// If-Match.
     pub if_match: List,
     /// If-None-Match.
@@ -71,10 +69,7 @@ impl FileRequest {
             8 if name.eq_ignore_ascii_case(b"if-match") => &mut self.if_match,
             8 if name.eq_ignore_ascii_case(b"if-range") => &mut self.if_range,
             13 if name.eq_ignore_ascii_case(b"if-none-match") => &mut self.if_none_match,
-            15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
-                self.codings.add(value);
-                return;
-            }
+            15 if name.eq_ignore_ascii_case(b"accept-encoding") => &mut self.codings,
             17 if name.eq_ignore_ascii_case(b"if-modified-since") => &mut self.if_modified_since,
             19 if name.eq_ignore_ascii_case(b"if-unmodified-since") => &mut self.if_unmodified_since,
             _ => return,
