@@ -214,8 +214,8 @@ both_backends! {
         std::fs::write(root(&files).join("large.bin"), pattern(300_000)).expect("write");
         let server = alone(Way::tcp(io), &[], root(&files));
         let mut frames = Frames::open(server.addr());
-        frames.open_windows(1, 1 << 20);
         frames.get(1, "/large.bin");
+        frames.open_windows(1, 1 << 20);
         assert_eq!(frames.answer(1), (200, pattern(300_000), None));
         frames.get(3, "/a.txt");
         assert_eq!(frames.answer(3), (200, b"alpha".to_vec(), None));

@@ -10,7 +10,7 @@ use runtime::config::{StaticFiles, StaticFolder, StaticOrder};
 use runtime::error::{Error, Result};
 use runtime::files;
 
-use super::flags::{FileFlags, FileOrder};
+use super::file_flags::{FileFlags, FileOrder};
 
 /// What the flags come to.
 ///

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, ValueEnum};
 use runtime::config::Limits;
 
 use super::answers;
+use super::file_flags::FileFlags;
 use super::values::{Size, Span, Workers, count, port};
 use super::websocket::WebSocketFlags;
 
@@ -243,43 +244,6 @@ pub struct Serving {
     /// Memory of a worker's receive buffers
     #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().recv_buffer_bytes))]
     pub recv_buffers: Size,
-}
-
-/// Files that are served without JavaScript.
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Static files")]
-pub struct FileFlags {
-    /// Serve the files of this folder, all or below /PREFIX; may be repeated. Without an app it is all that is served
-    #[arg(long = "static", id = "static", value_name = "DIR[:/PREFIX]")]
-    pub folders: Vec<OsString>,
-
-    /// Who is asked first: files (before), what is none goes to the app; or the app (after), and files where it says 404
-    #[arg(long, value_name = "ORDER", default_value = "before")]
-    pub static_order: FileOrder,
-
-    /// File of the folder for pages that neither it nor the app has: index.html of an app with paths of its own
-    #[arg(long, value_name = "NAME")]
-    pub static_fallback: Option<String>,
-
-    /// Show what is in a folder that has no index.html
-    #[arg(long)]
-    pub static_listing: bool,
-
-    /// Serve files whose names begin with a dot
-    #[arg(long)]
-    pub static_dotfiles: bool,
-
-    /// Seconds for which clients use a file without asking; pages are asked for each time, names with a hash never again
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub static_max_age: u32,
-
-    /// Files that a worker keeps open or in memory; beyond: the least recently used goes
-    #[arg(long, value_name = "N", default_value_t = defaults().static_files_max, value_parser = count)]
-    pub static_files_max: usize,
-
-    /// Files of up to 64K that a worker keeps in memory, together; beyond: the least recently used goes
-    #[arg(long, value_name = "SIZE", default_value_t = Size(defaults().static_bytes_max))]
-    pub static_cache_max: Size,
 }
 
 /// Certificates of listeners with TLS.
@@ -552,13 +516,6 @@ pub enum Io {
 pub enum ForwardedKind {
     XForwarded,
     Forwarded,
-}
-
-/// Values of `--static-order`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FileOrder {
-    Before,
-    After,
 }
 
 /// Values of `--tls-client-auth`.

@@ -11,6 +11,7 @@ mod cgroup;
 mod commands;
 mod dotenv;
 mod environment;
+mod file_flags;
 mod files;
 mod flags;
 mod mistake;

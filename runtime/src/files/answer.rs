@@ -13,7 +13,7 @@ use super::cache::Kept;
 use super::entry::Variant;
 use super::folder::Found;
 use super::http::asked::{FileRequest, Method};
-use super::http::codings::{self, Coding};
+use super::http::codings::{self, SiblingCoding};
 use super::http::conditions::{self, Validators, Verdict};
 use super::http::listing::POLICY;
 use super::http::ranges::{self, WantedRanges};
@@ -43,9 +43,9 @@ pub enum FileAnswerBody {
 
 enum FileAnswerFields {
     /// Those of 200.
-    Full(Rc<Kept>, Option<Coding>),
+    Full(Rc<Kept>, Option<SiblingCoding>),
     /// Those of 304.
-    Short(Rc<Kept>, Option<Coding>),
+    Short(Rc<Kept>, Option<SiblingCoding>),
     Own(HeaderList),
 }
 

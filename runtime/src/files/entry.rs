@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::http::codings::Coding;
+use super::http::codings::SiblingCoding;
 use super::http::conditions::{date_text, now_s};
 use super::http::kinds;
 use super::opened::{Facts, Kind, OpenError, OpenFile, Root};
@@ -131,8 +131,8 @@ pub struct FileEntry {
     is_racy: bool,
 }
 
-fn coding_of(place: usize) -> Option<Coding> {
-    place.checked_sub(1).map(|place| Coding::ALL[place])
+fn coding_of(place: usize) -> Option<SiblingCoding> {
+    place.checked_sub(1).map(|place| SiblingCoding::ALL[place])
 }
 
 /// Opens the regular file at `path` below `root` and what is beside it.
@@ -148,7 +148,7 @@ pub fn open(
 ) -> Result<Opened, OpenError> {
     let mut all = [Some(file), None, None, None];
     if rules.precompressed {
-        for coding in Coding::ALL {
+        for coding in SiblingCoding::ALL {
             let sibling = [path, coding.suffix().as_bytes()].concat();
             all[coding as usize + 1] = match root.open_file(&sibling, at_once) {
                 Ok(found) if found.kind == Kind::File => Some(found),
@@ -229,7 +229,7 @@ impl FileEntry {
     }
 
     /// The representation in `coding`; where that is not there, the file as it is.
-    pub fn variant(&self, coding: Option<Coding>) -> &Variant {
+    pub fn variant(&self, coding: Option<SiblingCoding>) -> &Variant {
         coding.and_then(|coding| self.coded[coding as usize].as_ref()).unwrap_or(&self.plain)
     }
 
@@ -238,7 +238,7 @@ impl FileEntry {
     }
 
     /// Whether it is there in `coding`.
-    pub fn has(&self, coding: Coding) -> bool {
+    pub fn has(&self, coding: SiblingCoding) -> bool {
         self.coded[coding as usize].is_some()
     }
 
@@ -278,7 +278,7 @@ fn is_racy(facts: &Facts) -> bool {
 /// time of its last change, which programs cannot set; the file that takes its place has another number; and one whose
 /// times are so new that the next write could leave them as they are has a weak tag until it is older. Each coding has
 /// its own.
-fn etag(facts: &Facts, coding: Option<Coding>, is_weak: bool) -> String {
+fn etag(facts: &Facts, coding: Option<SiblingCoding>, is_weak: bool) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
     let numbers = [
         facts.place.0,

@@ -6,7 +6,7 @@ use crate::accept_encoding::AcceptEncoding;
 
 /// A coding that a file may have beside it; the better come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub enum SiblingCoding {
     /// Brotli (RFC 7932).
     Brotli,
     /// Zstandard (RFC 8878).
@@ -15,9 +15,9 @@ pub enum Coding {
     Gzip,
 }
 
-impl Coding {
+impl SiblingCoding {
     /// All of them.
-    pub const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+    pub const ALL: [SiblingCoding; 3] = [SiblingCoding::Brotli, SiblingCoding::Zstd, SiblingCoding::Gzip];
 
     /// Its name in Content-Encoding.
     pub fn name(self) -> &'static str {
@@ -33,9 +33,9 @@ impl Coding {
 /// The coding that a client which says `accepted` (Accept-Encoding) gets, of those that `has` says are there; `None`: the
 /// file as it is. What a client excludes that excludes all is the file as it is, too (section 12.4.1: the server may
 /// disregard the field).
-pub fn choose(accepted: &[u8], has: impl Fn(Coding) -> bool) -> Option<Coding> {
+pub fn choose(accepted: &[u8], has: impl Fn(SiblingCoding) -> bool) -> Option<SiblingCoding> {
     let accepted = AcceptEncoding::of(|add| add(b"accept-encoding", accepted));
-    let there: Vec<Coding> = Coding::ALL.into_iter().filter(|coding| has(*coding)).collect();
+    let there: Vec<SiblingCoding> = SiblingCoding::ALL.into_iter().filter(|coding| has(*coding)).collect();
     accepted.best(&there, |coding| coding.name()).copied()
 }
 
@@ -71,7 +71,7 @@ mod tests {
         ] {
             let chosen =
                 choose(field.as_bytes(), |coding| there.split(' ').any(|name| name == coding.name()));
-            assert_eq!(chosen.map_or("", Coding::name), expected, "{field:?} of {there:?}");
+            assert_eq!(chosen.map_or("", SiblingCoding::name), expected, "{field:?} of {there:?}");
         }
     }
 }
