@@ -1,7 +1,7 @@
 /* BroadcastChannel (HTML, section 9.5).
  * Owns: the class, what keeps a channel that listens. Must not know: cloning, who else has a channel of that name (native
  * functions do that). */
-import { deref, weak } from 'jsserve:internal/abort/natives';
+
 import {
   EventTarget,
   fire,
@@ -10,9 +10,10 @@ import {
   setHandler,
   watch,
 } from 'jsserve:internal/abort/event_target';
+import { deref, weak } from 'jsserve:internal/abort/natives';
 import { close, open, post } from 'jsserve:internal/broadcast/natives';
-import { hold, release } from 'jsserve:internal/messaging/natives';
 import { MessageEvent } from 'jsserve:internal/messaging/message_port';
+import { hold, release } from 'jsserve:internal/messaging/natives';
 import { asInterface, asPlatformObjects, domException } from 'jsserve:internal/webidl/natives';
 import { isObject, requireArguments } from 'jsserve:internal/webidl/webidl';
 
@@ -35,7 +36,8 @@ export class BroadcastChannel extends EventTarget {
     isOpen = (channel) => !channel.#closed;
     look = (channel) => {
       const hears = listensTo(channel, 'message');
-      if (!channel.#closed && (hears || listensTo(channel, 'messageerror'))) listening[channel.#number] = channel;
+      if (!channel.#closed && (hears || listensTo(channel, 'messageerror')))
+        listening[channel.#number] = channel;
       else delete listening[channel.#number];
       const keep = !channel.#closed && hears && channel.#held;
       if (keep === (channel.#hold !== null)) return;
