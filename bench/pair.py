@@ -3,11 +3,12 @@
 
 Every server runs pinned to one core for the whole call, the client to another; in each round every server is
 measured once, in an order that changes from round to round, after a round that warms up. The client is wrk over
-HTTP, with --h2 h2load, with --handshakes `openssl s_time`, or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process
-tree used over the round (/proc/PID/task/*/schedstat, ns), 'user' the share of it that stat calls user time. Ratios
-are per round, against the best of the bases in that round; medians are printed, and the middle half of the ratios.
+HTTP, with --h2 h2load, with --handshakes `openssl s_time`, with --resumed bench/resume.py, with --redis redis-benchmark,
+or with --load the program bench/load over raw TCP. CPU per request (or message) is what the server's process tree used
+over the round (/proc/PID/task/*/schedstat, ns), 'user' the share of it that stat calls user time. Ratios are per round,
+against the best of the bases in that round; medians are printed, and the middle half of the ratios.
 """
-import argparse, os, re, shlex, signal, socket, statistics, subprocess, time
+import argparse, os, re, shlex, signal, socket, statistics, subprocess, sys, time
 
 options = argparse.ArgumentParser()
 options.add_argument("--rounds", type=int, default=9)
@@ -18,6 +19,8 @@ options.add_argument("--path", default="/", help="of HTTP requests")
 options.add_argument("--wrk-args", default="", help="more arguments of wrk")
 options.add_argument("--https", action="store_true", help="wrk speaks TLS")
 options.add_argument("--handshakes", default="", help="options of openssl s_time: a connection for each request")
+options.add_argument("--resumed", default="", help="1.2 or 1.3: a connection for each request, by a ticket of that TLS")
+options.add_argument("--redis", default="", help="options of redis-benchmark, -n and -t among them")
 options.add_argument("--load", default="", help="the client of raw TCP, in place of wrk")
 options.add_argument("--udp", action="store_true", help="--load sends datagrams")
 options.add_argument("--ws", action="store_true", help="--load sends frames of WebSocket")
@@ -95,6 +98,24 @@ def handshakes(port):
     return int(count), float(seconds), 0, 0, ""
 
 
+def resumed(port):
+    """One round of resume.py, in the same terms; a handshake that was not resumed is told."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "resume.py")
+    ran = client([sys.executable, script, str(port), given.resumed, given.path, str(given.secs)])
+    told = {key: float(value) for key, value in re.findall(r"(\w+) ([\d.]+)", ran)}
+    wrong = "" if told["full"] == 0 else f'{told["full"]:.0f} handshakes were full'
+    return told["resumed"], told["seconds"], told["p50_us"], told["p99_us"], wrong
+
+
+def redis(port):
+    """One round of redis-benchmark: all its tests together, the times those of the slowest."""
+    ran = client(["redis-benchmark", "-p", str(port), "-c", str(given.conns), "--csv", *shlex.split(given.redis)])
+    each = int(re.search(r"-n (\d+)", given.redis)[1])
+    rows = [[float(field) for field in re.findall(r'"([\d.]+)"', line)] for line in ran.splitlines()[1:]]
+    seconds = sum(each / row[0] for row in rows)
+    return each * len(rows), seconds, max(row[3] for row in rows) * 1e3, max(row[5] for row in rows) * 1e3, ""
+
+
 def http2(port):
     """One round of h2load for a time, in the same terms; it prints a mean in place of a median."""
     url = f"http{'s' * given.https}://127.0.0.1:{port}{given.path}"
@@ -126,7 +147,8 @@ def client(command):
 
 def measure(server, port):
     before = used(server.pid)
-    round_of = raw if given.load else handshakes if given.handshakes else http2 if given.h2 else http
+    kinds = [(given.load, raw), (given.handshakes, handshakes), (given.resumed, resumed), (given.redis, redis), (given.h2, http2)]
+    round_of = next((kind for wanted, kind in kinds if wanted), http)
     count, seconds, p50, p99, wrong = round_of(port)
     after = used(server.pid)
     cpu = (after[0] - before[0]) / max(count, 1)

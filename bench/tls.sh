@@ -47,7 +47,9 @@ for kind in ecdsa rsa; do
   echo "== full handshakes, TLS 1.3, $kind, one response of 16 KiB each"
   compare $kind --secs 2 --path /large --handshakes "-new -tls1_3"
 done
-echo "== resumed handshakes, TLS 1.2, ecdsa, one response of 16 KiB each"
-compare ecdsa --secs 2 --path /large --handshakes "-reuse -tls1_2"
+for version in 1.2 1.3; do
+  echo "== handshakes resumed by tickets, TLS $version, ecdsa, one response of 16 KiB each"
+  compare ecdsa --secs 2 --path /large --resumed $version
+done
 echo "== responses of 16 KiB, 64 connections"
 compare ecdsa --https --conns 64 --path /large
