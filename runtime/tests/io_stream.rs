@@ -272,13 +272,16 @@ async fn an_unwatched_send_delays_no_timer() {
     let (listener, addr) = listen();
     let _peer = client(addr);
     let stream = listener.accept().await.expect("accept");
+    // The shortest of them: a busy machine delays some, the fault delays each.
+    let mut shortest = Duration::MAX;
     for _ in 0..10 {
         stream.start_send(b"nobody waits for this".to_vec());
         let start = std::time::Instant::now();
         io::sleep(Duration::from_millis(10)).await;
-        assert!(start.elapsed() < Duration::from_millis(500), "slept {:?}", start.elapsed());
+        shortest = shortest.min(start.elapsed());
         std::future::poll_fn(|cx| stream.poll_sent(cx)).await.0.expect("sent");
     }
+    assert!(shortest < Duration::from_millis(500), "slept {shortest:?}");
 }
 
 async fn an_unwatched_send_delays_no_other_connection() {
