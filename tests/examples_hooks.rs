@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::way::ClientStream;
 use crate::support::{self, Server, dial, example, fill, pattern, there_and_back};
 
 fn redis(io: &str) -> Server {
@@ -48,19 +49,19 @@ fn output(program: &str, server: &Server, words: &[&str]) -> String {
 both_backends! {
     fn the_echo_by_hooks_sends_back_what_it_receives(io) {
         let server = Server::spawn(&["--io", io, "--workers", "2"], &example("echo_hooks.js"));
-        let (stream, bytes) = (dial(server.addr()), pattern(3_000_000));
+        let (stream, bytes) = (ClientStream::Tcp(dial(server.addr())), pattern(3_000_000));
         let back = there_and_back(stream, &bytes);
         assert!(back == bytes, "the bytes changed");
     }
 
     fn the_echo_by_hooks_holds_back_who_does_not_read(io) {
         let server = Server::spawn(&["--io", io, "--workers", "1"], &example("echo_hooks.js"));
-        let mut stream = dial(server.addr());
+        let mut stream = ClientStream::Tcp(dial(server.addr()));
         let taken = fill(&mut stream);
         let mut back = 0;
         let mut buffer = vec![0; 1 << 20];
         stream.set_nonblocking(false).expect("blocking");
-        stream.shutdown(Shutdown::Write).expect("shutdown");
+        stream.finish().expect("shutdown");
         while back < taken {
             let bytes = stream.read(&mut buffer).expect("what was sent comes back");
             assert!(bytes > 0, "{back} of {taken} bytes");

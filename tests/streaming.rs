@@ -38,7 +38,7 @@ export default {
           cancel(reason) { seen.cancelled = reason.name; },
         }));
       }
-      case "/wait": return new Promise((_, refuse) => { note(request); request.signal.addEventListener("abort", () => refuse(request.signal.reason)); });
+      case "/wait": return new Promise((_, refuse) => { note(request); seen.read++; request.signal.addEventListener("abort", () => refuse(request.signal.reason)); });
       case "/fails": return new Response((async function* () { yield "begun"; throw new Error("in the middle"); })());
       case "/length": return new Response(new ReadableStream({ pull(c) { c.enqueue(utf8("12345")); c.close(); }, cancel(reason) { seen.cancelled = String(reason); } }), { headers: { "content-length": `${n}` } });
       case "/headless": return new Response(new ReadableStream({ cancel(reason) { seen.cancelled = `${reason}`; } }), { headers: { "x": "y" } });
@@ -51,7 +51,7 @@ export default {
       case "/held": { const reader = request.body.getReader(); await reader.read(); await new Promise((done) => setTimeout(done, n)); return new Response("held"); }
       case "/both": { const copy = request.clone(); const text = await copy.text(); return new Response(text + "|" + await new Response(request.body).text()); }
       case "/drop": await request.body.cancel(); return new Response("dropped");
-      case "/error": try { for await (const _ of request.body); } catch (error) { seen.cancelled = error.message; throw error; }
+      case "/error": try { for await (const piece of request.body) seen.read += piece.length; } catch (error) { seen.cancelled = error.message; throw error; }
     }
     return new Response("none", { status: 404 });
   },
@@ -141,7 +141,7 @@ every_way! {
         let (_app, server) = start(way, &[]);
         let mut client = Connection::open(server.place());
         client.send(get("/wait"));
-        thread::sleep(Duration::from_millis(100)); // the request is with the app
+        eventually("the request is with the app", || seen(&server).contains(r#""read":1"#));
         drop(client);
         eventually("the signal aborts", || seen(&server).contains(r#""aborted":"AbortError""#));
         assert!(!server.log().contains("ERROR"), "it is no failure of the app's");
@@ -202,7 +202,7 @@ every_way! {
         let mut client = Connection::open(server.place());
         client.send(post("/error", "Content-Length: 10\r\n"));
         client.send("12345");
-        thread::sleep(Duration::from_millis(50)); // the app reads
+        eventually("the app reads", || seen(&server).contains(r#""read":5"#));
         drop(client);
         eventually("the script hears of it", || seen(&server).contains("closed the connection"));
     }
@@ -259,19 +259,15 @@ every_way! {
             seen.contains(r#""cancelled":"AbortError","aborted":"AbortError""#)
         });
     }
-}
 
-both_backends! {
-    fn a_request_body_is_passed_on(io) {
-        let (_app, server) = start(Way::tcp(io), &[]);
+    fn a_request_body_is_passed_on(way) {
+        let (_app, server) = start(way, &[]);
         let large: Vec<u8> = (0..900_000_u32).map(|i| (i % 251) as u8).collect();
-        let mut client = Connection::open(server.addr());
+        let mut client = Connection::open(server.place());
         for target in ["/echo", "/late-echo", "/through"] {
-            let mut writer = client.stream().try_clone().expect("a second handle");
             let bytes = [post(target, "Content-Length: 900000\r\n").into_bytes(), large.clone()].concat();
-            let sent = thread::spawn(move || writer.write_all(&bytes).expect("send"));
+            client.send_while_reading(&bytes, &mut |_| ());
             let response = client.response("POST");
-            sent.join().expect("all is sent");
             assert!(response.body == large, "{target}: {} bytes", response.body.len());
             assert!(!response.says_close(), "{target}");
         }
@@ -287,13 +283,13 @@ both_backends! {
         assert_eq!(client.get("/sync").text(), "now");
     }
 
-    fn a_body_that_is_not_read_on_is_not_received(io) {
-        let (_app, server) = start(Way::tcp(io), &["--body-max", "200M", "--body-timeout", "300ms"]);
+    fn a_body_that_is_not_read_on_is_not_received(way) {
+        let (_app, server) = start(way, &["--body-max", "200M", "--body-timeout", "300ms"]);
         let base = server.rss_bytes();
-        let client = Connection::open(server.addr());
-        let mut writer = client.stream().try_clone().expect("a second handle");
-        writer.set_write_timeout(Some(Duration::from_millis(100))).expect("write timeout");
-        writer.write_all(post("/held?n=700", "Content-Length: 100000000\r\n").as_bytes()).expect("send");
+        let mut client = Connection::open(server.place());
+        client.send(post("/held?n=700", "Content-Length: 100000000\r\n"));
+        let writer = client.bytes();
+        writer.set_write_timeout(Duration::from_millis(100)).expect("write timeout");
         let block = [b'x'; 64 << 10];
         let mut sent = 0;
         while let Ok(bytes) = writer.write(&block) {
@@ -302,37 +298,37 @@ both_backends! {
         }
         assert!(server.rss_bytes() < base + (16 << 20));
         // The handler was slow, not the client: no 408.
-        let mut client = client;
         assert!(String::from_utf8_lossy(&client.read_exactly(12)).starts_with("HTTP/1.1 200"));
     }
 
-    fn large_bodies_take_no_memory(io) {
+    fn large_bodies_take_no_memory(way) {
         const LARGE: usize = 100 << 20;
-        let (_app, server) = start(Way::tcp(io), &["--body-max", "200M", "--request-timeout", "120s"]);
-        Connection::open(server.addr()).get("/large?n=1000000");
+        let (_app, server) = start(way, &["--body-max", "200M", "--request-timeout", "120s"]);
+        Connection::open(server.place()).get("/large?n=1000000");
         let base = server.rss_bytes();
         let mut peak = base;
         for target in ["/count", "/echo"] {
-            let mut client = Connection::open(server.addr());
+            let mut client = Connection::open(server.place());
             client.send(post(target, &format!("Content-Length: {LARGE}\r\n")));
-            let mut writer = client.stream().try_clone().expect("a second handle");
-            let sender = thread::spawn(move || {
-                let block = [b'x'; 64 << 10];
-                (0..LARGE / block.len()).for_each(|_| writer.write_all(&block).expect("send"));
-            });
-            let wanted = if target == "/echo" { LARGE } else { 0 };
-            let mut got = 0;
-            while got < wanted {
-                got += client.read_exactly(64 << 10).len();
+            let (block, mut got) = (vec![b'x'; 1 << 20], 0);
+            for _ in 0..LARGE / block.len() {
+                client.send_while_reading(&block, &mut |buffer| {
+                    if target == "/echo" {
+                        got += buffer.len();
+                        buffer.clear();
+                    }
+                });
                 peak = peak.max(server.rss_bytes());
             }
-            sender.join().expect("all is sent");
+            while target == "/echo" && got < LARGE {
+                got += client.read_exactly(1).len() + client.take_buffered().len();
+            }
             peak = peak.max(server.rss_bytes());
             if target == "/count" {
                 assert_eq!(client.response("POST").text(), LARGE.to_string());
             }
         }
-        let mut client = Connection::open(server.addr());
+        let mut client = Connection::open(server.place());
         client.send(get(&format!("/large?n={LARGE}")));
         let mut got = 0;
         while got < LARGE {

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::support::way::ClientStream;
 use crate::support::{self, App, Connection, SOON, Server, dial, eventually, fill, pattern, there_and_back};
 use rustix::process::Signal;
 
@@ -124,18 +125,32 @@ fn whole(server: &Server, line: &str) -> String {
     rest(&mut ask(server, line)).expect("an end in order")
 }
 
-both_backends! {
-    fn an_echo_of_any_length_is_what_was_sent(io) {
+/// A raw connection, whose reads end in time.
+fn open(server: &Server) -> ClientStream {
+    let stream = ClientStream::open(&server.place(), SOON).expect("connect");
+    stream.set_read_timeout(SOON).expect("timeout");
+    stream
+}
+
+every_way! {
+    fn an_echo_of_any_length_is_what_was_sent(way) {
         let app = app!("export default { tcp: { data(conn, bytes) { conn.write(bytes); } } };");
-        let server = Server::spawn(&["--io", io, "--workers", "2"], app.path());
-        assert!(server.start_line().contains("tcp://"), "{}", server.start_line());
+        let server = Server::spawn_raw_at(way, &["--workers", "2"], app.path());
         for length in [0, 1, 64, 4096, 4097, 100_000, 3_000_000] {
-            let (stream, bytes) = (dial(server.addr()), pattern(length));
+            let (stream, bytes) = (open(&server), pattern(length));
             let back = there_and_back(stream, &bytes);
             assert!(back == bytes, "{length} bytes changed");
         }
     }
 
+    fn a_paused_connection_holds_back_who_sends_too_fast(way) {
+        let app = app!("export default { tcp: { open(conn) { conn.pause(); } } };");
+        let server = Server::spawn_raw_at(way, &["--workers", "1"], app.path());
+        fill(&mut open(&server));
+    }
+}
+
+both_backends! {
     fn few_receive_buffers_do_for_many_connections(io) {
         let app = app!("export default { tcp: { data(conn, bytes) { conn.write(bytes); } } };");
         let server = Server::spawn(&["--io", io, "--workers", "1", "--recv-buffers", "64K"], app.path());
@@ -271,13 +286,6 @@ both_backends! {
         stream.read_exact(&mut count).expect("a count");
         assert_eq!(&count, b"5;");
         assert!(begin.elapsed() >= Duration::from_millis(290), "{:?}", begin.elapsed());
-    }
-
-    fn a_paused_connection_holds_back_who_sends_too_fast(io) {
-        let app = app!("export default { tcp: { open(conn) { conn.pause(); } } };");
-        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
-        let mut stream = dial(server.addr());
-        fill(&mut stream);
     }
 
     fn bytes_that_an_app_keeps_stay_as_they_were(io) {

@@ -3,7 +3,7 @@
 //! Owns: one connection with timeouts, bytes there and back on a raw one. Must not know: how a request is built beyond `get`.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::response::{Parsed, Response, parse};
@@ -52,6 +52,16 @@ impl Connection {
     /// Writes as much as the server takes; a close in between is no error.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).is_ok()
+    }
+
+    /// Writes all of `bytes`, and reads what comes meanwhile; `look` is called again and again with all that was read.
+    pub fn send_while_reading(&mut self, bytes: &[u8], look: &mut dyn FnMut(&mut Vec<u8>)) {
+        let Connection { stream, buffer, .. } = self;
+        let sent = stream.send_while_reading(bytes, &mut |piece| {
+            buffer.extend_from_slice(piece);
+            look(buffer);
+        });
+        sent.expect("send");
     }
 
     /// Sends a GET for `target` and reads the answer.
@@ -135,9 +145,7 @@ impl Connection {
 
     /// Closes with RST instead of FIN (socket(7), SO_LINGER); on a Unix socket, which has no reset, it only closes.
     pub fn reset(self) {
-        if let Some(stream) = self.stream.tcp() {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
-        }
+        self.stream.reset();
     }
 
     fn fill(&mut self, deadline: Instant) -> Result<(), String> {
@@ -177,24 +185,19 @@ pub fn dial(addr: SocketAddr) -> TcpStream {
 }
 
 /// What comes back of `bytes` until the server's end, while they are sent and ended by a FIN.
-pub fn there_and_back(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
-    std::thread::scope(|scope| {
-        let mut writer = stream.try_clone().expect("clone");
-        scope.spawn(move || {
-            writer.write_all(bytes).expect("send");
-            writer.shutdown(Shutdown::Write).expect("shutdown");
-        });
-        let mut back = Vec::new();
-        stream.read_to_end(&mut back).expect("read");
-        back
-    })
+pub fn there_and_back(mut stream: ClientStream, bytes: &[u8]) -> Vec<u8> {
+    let mut back = Vec::new();
+    stream.send_while_reading(bytes, &mut |piece| back.extend_from_slice(piece)).expect("send");
+    stream.finish().expect("shutdown");
+    stream.read_to_end(&mut back).expect("read");
+    back
 }
 
 /// Sends a pattern until the server takes no more; how many bytes that is. The stream does not block afterwards.
 ///
 /// # Panics
 /// It takes everything.
-pub fn fill(stream: &mut TcpStream) -> usize {
+pub fn fill(stream: &mut ClientStream) -> usize {
     stream.set_nonblocking(true).expect("non-blocking");
     let (block, mut taken, mut quiet) = (pattern(64 << 10), 0, Instant::now());
     while quiet.elapsed() < Duration::from_millis(300) {

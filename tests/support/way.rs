@@ -2,13 +2,13 @@
 //!
 //! Owns: [`Way`], where a server is ([`Place`]), the test's certificate, byte streams to each. Must not know: HTTP.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -209,6 +209,13 @@ impl ClientStream {
         }
     }
 
+    /// Closes with RST instead of FIN (socket(7), SO_LINGER); on a Unix socket, which has no reset, it only closes.
+    pub fn reset(self) {
+        if let Some(stream) = self.tcp() {
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        }
+    }
+
     /// No more bytes from this side: a FIN, under TLS after a close_notify.
     pub fn finish(&mut self) -> io::Result<()> {
         match self {
@@ -220,6 +227,71 @@ impl ClientStream {
                 stream.sock.shutdown(Shutdown::Write)
             }
         }
+    }
+}
+
+/// Both ways at once, on one thread: a session of TLS is not two handles.
+impl ClientStream {
+    /// Sends all of `bytes`, and gives what comes meanwhile to `got`.
+    ///
+    /// # Errors
+    /// The other side ends or breaks it, or nothing moves for ten seconds.
+    pub fn send_while_reading(&mut self, mut bytes: &[u8], got: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let (mut block, mut moved) = (vec![0; 64 << 10], Instant::now());
+        self.set_nonblocking(true)?;
+        while !bytes.is_empty() || self.holds_bytes() {
+            let sent = unless_it_blocks(self.write_some(bytes))?.unwrap_or(0);
+            bytes = &bytes[sent..];
+            let received = unless_it_blocks(self.read_some(&mut block))?;
+            if received == Some(0) {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            got(&block[..received.unwrap_or(0)]);
+            if sent > 0 || received.is_some() {
+                moved = Instant::now();
+            } else if moved.elapsed() > Duration::from_secs(10) {
+                return Err(ErrorKind::TimedOut.into());
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.set_nonblocking(false)
+    }
+
+    /// Whether the session of TLS has records that are still to be sent.
+    fn holds_bytes(&self) -> bool {
+        matches!(self, ClientStream::Tls(stream) if stream.conn.wants_write())
+    }
+
+    /// As many bytes as go; of TLS's own stream a read waits until all is written.
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let ClientStream::Tls(stream) = self else { return self.write(bytes) };
+        let taken = stream.conn.writer().write(bytes)?;
+        while stream.conn.wants_write() {
+            if unless_it_blocks(stream.conn.write_tls(&mut stream.sock))?.is_none() {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    fn read_some(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let ClientStream::Tls(stream) = self else { return self.read(block) };
+        if let Some(length) = unless_it_blocks(stream.conn.reader().read(block))? {
+            return Ok(length);
+        }
+        stream.conn.read_tls(&mut stream.sock)?;
+        stream.conn.process_new_packets().map_err(io::Error::other)?;
+        stream.conn.reader().read(block)
+    }
+}
+
+/// None where it would have to wait.
+fn unless_it_blocks<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
