@@ -81,3 +81,4 @@ mod websocket;
 mod websocket_classes;
 mod websocket_http2;
 mod websocket_rules;
+mod websocket_topics;

@@ -161,6 +161,12 @@ declare namespace JSServe {
     /** Sends a Ping of at most 125 bytes; the server sends its own, too. */
     ping(data?: string | BufferSource): boolean;
     pong(data?: string | BufferSource): boolean;
+    /** What is published on the topic, on any worker, is sent to it from now on; whether that is new. At most --subscriptions-max. */
+    subscribe(topic: string): boolean;
+    unsubscribe(topic: string): boolean;
+    isSubscribed(topic: string): boolean;
+    /** Sends to all that subscribe to the topic, on all workers, but to this socket. False: not all will get it. */
+    publish(topic: string, data: string | BufferSource): boolean;
     /** The app's own; at first what `ctx.upgrade` was given. */
     data: Data;
     /** 0 before `open`, 1, 2 while it closes, 3 once it is closed. */

@@ -6,6 +6,7 @@
 pub mod rules;
 pub mod server_socket;
 pub mod state;
+pub mod topics;
 
 use std::ffi::CStr;
 use std::rc::Rc;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Result, Value};
 
 use super::state::WebSocketState;
+use super::topics;
 use crate::address::Address;
 use crate::js::class::{Class, Member, Scope};
 use crate::js::engine::State as EngineState;
@@ -211,6 +212,10 @@ impl Class for ServerWebSocket {
         Member::Method(c"terminate", 0, Self::terminate),
         Member::Method(c"ping", 0, Self::ping),
         Member::Method(c"pong", 0, Self::pong),
+        Member::Method(c"subscribe", 1, |this, s| topics::subscribe(s, &this.state)),
+        Member::Method(c"unsubscribe", 1, |this, s| topics::unsubscribe(s, &this.state)),
+        Member::Method(c"isSubscribed", 1, |this, s| topics::is_subscribed(s, &this.state)),
+        Member::Method(c"publish", 2, |this, s| topics::publish(s, &this.state)),
         Member::GetSet(c"data", Self::get_data, Self::set_data),
         Member::Get(c"readyState", Self::get_ready_state),
         Member::Get(c"bufferedAmount", Self::get_buffered),

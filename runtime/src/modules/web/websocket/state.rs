@@ -3,7 +3,7 @@
 //! Owns: the frames that wait to be sent and their bounds, the closing handshake (RFC 6455 section 7). Must not know: the
 //! socket, who moves the bytes, hooks and events.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -14,6 +14,7 @@ use crate::websocket::extension::Agreed;
 use crate::websocket::{Deflater, Kind, Opcode, Role, close, close_frame, data_frame, frame, mask_frame};
 
 use super::rules::{SharedDeflaters, SocketRules};
+use super::topics::SocketTopics;
 
 /// Waiting bytes from which they count as memory of the engine's.
 const CHARGED_BYTES: usize = 64 << 10;
@@ -85,6 +86,8 @@ pub struct WebSocketState {
     waker: RefCell<Option<Waker>>,
     charge: Charge,
     is_charged: Cell<bool>,
+    /// Made with the first subscription.
+    topics: OnceCell<Box<SocketTopics>>,
 }
 
 impl WebSocketState {
@@ -111,7 +114,18 @@ impl WebSocketState {
             waker: RefCell::default(),
             charge: Charge::default(),
             is_charged: Cell::new(false),
+            topics: OnceCell::new(),
         }
+    }
+
+    /// What it subscribes to.
+    pub fn topics(&self) -> &OnceCell<Box<SocketTopics>> {
+        &self.topics
+    }
+
+    /// Whether nothing is sent on it any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.ready.get(), ReadyState::Closing | ReadyState::Closed)
     }
 
     /// What it may take.
@@ -177,6 +191,9 @@ impl WebSocketState {
     /// It is over, whatever waits.
     pub fn set_closed(&self) {
         self.ready.set(ReadyState::Closed);
+        if let Some(topics) = self.topics.get() {
+            topics.clear();
+        }
         drop((self.out.take(), self.deflater.take(), self.pong_due.take(), self.waker.take()));
         self.in_flight.set(0);
     }
