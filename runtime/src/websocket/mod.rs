@@ -21,4 +21,4 @@ pub use self::encode::{Encoded, close_frame, data_frame, frame, mask_frame, shar
 pub use self::head::{FrameHead, HEAD_BYTES_MAX, Opcode};
 pub use self::inflate::Inflater;
 pub use self::mask::apply_mask;
-pub use self::receiver::{Event, Kind, Receiver, Role, Violation};
+pub use self::receiver::{Kind, Receiver, Role, Violation, WebSocketEvent};

@@ -45,7 +45,7 @@ impl Kind {
 
 /// What has come.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum WebSocketEvent<'a> {
     /// A message. Text is UTF-8.
     Message(Kind, &'a [u8]),
     /// To be answered by a Pong with the same.
@@ -131,7 +131,10 @@ impl Receiver {
     ///
     /// # Errors
     /// The peer breaks a rule; not to be called again.
-    pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Violation> {
+    pub fn receive<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<WebSocketEvent<'a>>), Violation> {
         self.clear_done();
         let mut taken = 0;
         let mut open = match self.open.take() {
@@ -166,7 +169,7 @@ impl Receiver {
             if kind == Kind::Text && std::str::from_utf8(payload).is_err() {
                 return Err(NOT_UTF8);
             }
-            return Ok((taken, Some(Event::Message(kind, payload))));
+            return Ok((taken, Some(WebSocketEvent::Message(kind, payload))));
         }
         let left = left - here as u64;
         self.add(payload, left)?;
@@ -174,7 +177,7 @@ impl Receiver {
             return Ok((taken, None));
         }
         let kind = self.finish()?;
-        Ok((taken, Some(Event::Message(kind, &self.data))))
+        Ok((taken, Some(WebSocketEvent::Message(kind, &self.data))))
     }
 
     /// Lets memory go: nothing more has come for now.
@@ -290,7 +293,7 @@ impl Receiver {
         payload: &'a [u8],
         is_whole: bool,
         is_over: bool,
-    ) -> Result<Option<Event<'a>>, Violation> {
+    ) -> Result<Option<WebSocketEvent<'a>>, Violation> {
         let payload = if is_whole {
             payload
         } else {
@@ -303,10 +306,10 @@ impl Receiver {
             &self.control
         };
         Ok(Some(match head.opcode {
-            Opcode::Ping => Event::Ping(payload),
-            Opcode::Pong => Event::Pong(payload),
+            Opcode::Ping => WebSocketEvent::Ping(payload),
+            Opcode::Pong => WebSocketEvent::Pong(payload),
             _ => match close::parse(payload) {
-                Ok((code, reason)) => Event::Close(code, reason),
+                Ok((code, reason)) => WebSocketEvent::Close(code, reason),
                 Err(close::INVALID_DATA) => return Err(NOT_UTF8),
                 Err(_) => return Err(protocol_error("a Close frame that says no code, or a wrong one")),
             },

@@ -22,14 +22,14 @@ fn raw(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn told(event: &Event<'_>) -> String {
+fn told(event: &WebSocketEvent<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match event {
-        Event::Message(Kind::Text, bytes) => format!("text {}", text(bytes)),
-        Event::Message(Kind::Binary, bytes) => format!("binary {}", text(bytes)),
-        Event::Ping(bytes) => format!("ping {}", text(bytes)),
-        Event::Pong(bytes) => format!("pong {}", text(bytes)),
-        Event::Close(code, reason) => format!("close {code} {reason}"),
+        WebSocketEvent::Message(Kind::Text, bytes) => format!("text {}", text(bytes)),
+        WebSocketEvent::Message(Kind::Binary, bytes) => format!("binary {}", text(bytes)),
+        WebSocketEvent::Ping(bytes) => format!("ping {}", text(bytes)),
+        WebSocketEvent::Pong(bytes) => format!("pong {}", text(bytes)),
+        WebSocketEvent::Close(code, reason) => format!("close {code} {reason}"),
     }
 }
 
@@ -277,7 +277,7 @@ fn memory_is_kept_only_for_a_message_that_is_not_whole() {
     let (mut at, mut message) = (0, 0);
     while at < bytes.len() {
         let (used, event) = receiver.receive(&mut bytes[at..]).expect("frames");
-        if let Some(Event::Message(_, bytes)) = event {
+        if let Some(WebSocketEvent::Message(_, bytes)) = event {
             message = bytes.len();
         }
         at += used;

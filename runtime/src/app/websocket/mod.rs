@@ -28,7 +28,7 @@ use crate::modules::web::websocket::rules::{EngineRules, SocketRules};
 use crate::modules::web::websocket::state::{ForcedClose, WebSocketState};
 pub use crate::modules::web::websocket::state::{Parting, ReadyState};
 use crate::net::Ends;
-use crate::websocket::{Event, Inflater, Kind, Opcode, Receiver, Role, Violation, close};
+use crate::websocket::{Inflater, Kind, Opcode, Receiver, Role, Violation, WebSocketEvent, close};
 
 /// How a connection below a WebSocket ended.
 #[derive(Debug)]
@@ -139,22 +139,22 @@ impl HookedSocket {
     }
 
     /// Something has come.
-    pub fn event(&self, event: &Event<'_>) {
+    pub fn event(&self, event: &WebSocketEvent<'_>) {
         let (state, hooks) = (&self.upgrade.state, &self.upgrade.hooks);
         let is_open = state.ready() == ReadyState::Open;
         match event {
-            Event::Message(kind, bytes) if is_open => {
+            WebSocketEvent::Message(kind, bytes) if is_open => {
                 self.dispatch(WebSocketHook::Message, |ctx, ws| Ok([ws, hooks.data(ctx, *kind, bytes)?]));
             }
-            Event::Message(..) => {}
-            Event::Ping(bytes) => {
+            WebSocketEvent::Message(..) => {}
+            WebSocketEvent::Ping(bytes) => {
                 state.answer_ping(bytes);
                 self.dispatch(WebSocketHook::Ping, |ctx, ws| Ok([ws, hooks.data(ctx, Kind::Binary, bytes)?]));
             }
-            Event::Pong(bytes) => {
+            WebSocketEvent::Pong(bytes) => {
                 self.dispatch(WebSocketHook::Pong, |ctx, ws| Ok([ws, hooks.data(ctx, Kind::Binary, bytes)?]));
             }
-            Event::Close(code, reason) => state.peer_closes(*code, reason),
+            WebSocketEvent::Close(code, reason) => state.peer_closes(*code, reason),
         }
     }
 

@@ -7,6 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use crate::bus::{Subscriber, Subscriptions};
 use crate::js::charge::Charge;
 use crate::js::engine::State as EngineState;
 use crate::net::Ends;
@@ -14,7 +15,6 @@ use crate::websocket::extension::Agreed;
 use crate::websocket::{Deflater, Kind, Opcode, Role, close, close_frame, data_frame, frame, mask_frame};
 
 use super::rules::{SharedDeflaters, SocketRules};
-use super::topics::SocketTopics;
 
 /// Waiting bytes from which they count as memory of the engine's.
 const CHARGED_BYTES: usize = 64 << 10;
@@ -56,6 +56,14 @@ pub enum ForcedClose {
     QueueFull(usize),
     /// The engine has no memory for what waits.
     NoMemory(usize),
+}
+
+/// The subscriptions of a socket, and who the bus knows it by, weakly.
+pub struct SocketTopics {
+    /// They end with the socket.
+    pub subscriptions: Subscriptions,
+    /// Takes what is published.
+    pub subscriber: Rc<dyn Subscriber>,
 }
 
 /// One WebSocket.
@@ -192,7 +200,7 @@ impl WebSocketState {
     pub fn set_closed(&self) {
         self.ready.set(ReadyState::Closed);
         if let Some(topics) = self.topics.get() {
-            topics.clear();
+            topics.subscriptions.clear();
         }
         drop((self.out.take(), self.deflater.take(), self.pong_due.take(), self.waker.take()));
         self.in_flight.set(0);

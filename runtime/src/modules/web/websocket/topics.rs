@@ -1,13 +1,13 @@
 //! The topics of a WebSocket: what is published on them is a frame, made once for all subscribers of a worker.
 //!
-//! Owns: a socket's subscriptions, the forms of a message. Must not know: who publishes, hooks and events.
+//! Owns: what a socket does with its subscriptions, the forms of a message. Must not know: who publishes, hooks and events.
 
 use std::rc::{Rc, Weak};
 
 use rquickjs::{Ctx, Result, Value};
 
 use super::rules::SharedDeflaters;
-use super::state::WebSocketState;
+use super::state::{SocketTopics, WebSocketState};
 use crate::bus::{Delivery, Message, Subscriber, Subscriptions, TOPIC_BYTES_MAX};
 use crate::js::class::Scope;
 use crate::js::engine::{Engine, State as EngineState};
@@ -26,12 +26,6 @@ struct CompressedForm<const BITS: u8>(Encoded);
 pub struct TopicSocket {
     state: Weak<WebSocketState>,
     engine: Weak<Engine>,
-}
-
-/// The subscriptions of a socket, and what the bus holds weakly.
-pub struct SocketTopics {
-    subscriptions: Subscriptions,
-    _member: Rc<TopicSocket>,
 }
 
 fn parts(message: &Message) -> Kind {
@@ -70,17 +64,11 @@ impl Subscriber for TopicSocket {
     }
 }
 
-impl SocketTopics {
-    fn new(state: &Rc<WebSocketState>, engine: &EngineState) -> SocketTopics {
-        let member = Rc::new(TopicSocket { state: Rc::downgrade(state), engine: engine.engine() });
-        let weak: Weak<dyn Subscriber> = Rc::downgrade(&(member.clone() as Rc<dyn Subscriber>));
-        SocketTopics { subscriptions: Subscriptions::new(topics::member(engine), weak), _member: member }
-    }
-
-    /// Ends all.
-    pub fn clear(&self) {
-        self.subscriptions.clear();
-    }
+fn topics_of(state: &Rc<WebSocketState>, engine: &EngineState) -> SocketTopics {
+    let subscriber: Rc<dyn Subscriber> =
+        Rc::new(TopicSocket { state: Rc::downgrade(state), engine: engine.engine() });
+    let subscriptions = Subscriptions::new(topics::member(engine), Rc::downgrade(&subscriber));
+    SocketTopics { subscriptions, subscriber }
 }
 
 /// The name of a topic.
@@ -107,7 +95,7 @@ pub fn subscribe<'js>(s: &Scope<'_, 'js>, state: &Rc<WebSocketState>) -> Result<
     if state.is_over() {
         return Ok(boolean(s.ctx, false));
     }
-    let ours = state.topics().get_or_init(|| Box::new(SocketTopics::new(state, EngineState::of(s.ctx))));
+    let ours = state.topics().get_or_init(|| Box::new(topics_of(state, EngineState::of(s.ctx))));
     let subscribed = ours.subscriptions.subscribe(&name);
     let subscribed = subscribed.map_err(|full| exception::range_error(s.ctx, &full.to_string()))?;
     Ok(boolean(s.ctx, subscribed))
