@@ -14,6 +14,7 @@ mod environment;
 mod file_flags;
 mod files;
 mod flags;
+mod limit_flags;
 mod mistake;
 mod places;
 mod project;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use super::body::{BodyPart, FileBody};
-use super::cache::Kept;
+use super::cache::CachedFile;
 use super::entry::Variant;
 use super::folder::Found;
 use super::http::asked::{FileRequest, Method};
@@ -43,9 +43,9 @@ pub enum FileAnswerBody {
 
 enum FileAnswerFields {
     /// Those of 200.
-    Full(Rc<Kept>, Option<SiblingCoding>),
+    Full(Rc<CachedFile>, Option<SiblingCoding>),
     /// Those of 304.
-    Short(Rc<Kept>, Option<SiblingCoding>),
+    Short(Rc<CachedFile>, Option<SiblingCoding>),
     Own(HeaderList),
 }
 
@@ -128,7 +128,7 @@ fn redirect(target: &[u8]) -> FileAnswer {
     FileAnswer::bare(308, &[(b"Location", &location)])
 }
 
-fn file(kept: &Rc<Kept>, asked: &FileRequest, method: Method, status: u16) -> FileAnswer {
+fn file(kept: &Rc<CachedFile>, asked: &FileRequest, method: Method, status: u16) -> FileAnswer {
     let accepted = asked.codings.as_deref().filter(|_| kept.entry.is_varied());
     let coding = accepted.and_then(|accepted| codings::choose(accepted, |coding| kept.entry.has(coding)));
     let variant = kept.entry.variant(coding);
@@ -173,7 +173,7 @@ fn file(kept: &Rc<Kept>, asked: &FileRequest, method: Method, status: u16) -> Fi
 
 /// 206 (RFC 9110 section 15.3.7). The fields of 200 are all there, also for If-Range: who asks for them again may have
 /// lost them.
-fn partial(kept: &Rc<Kept>, variant: &Variant, ranges: Vec<Range<u64>>) -> FileAnswer {
+fn partial(kept: &Rc<CachedFile>, variant: &Variant, ranges: Vec<Range<u64>>) -> FileAnswer {
     let mut fields = variant.fields.clone();
     let line = |range: &Range<u64>| format!("bytes {}-{}/{}", range.start, range.end - 1, variant.size);
     if let [range] = &ranges[..] {

@@ -28,13 +28,13 @@ thread_local! {
 }
 
 /// An entry, and when it was last compared with its files.
-pub struct Kept {
+pub struct CachedFile {
     /// The entry.
     pub entry: FileEntry,
     checked: Cell<Instant>,
 }
 
-impl Kept {
+impl CachedFile {
     /// Whether it may be served without a look.
     pub fn is_fresh(&self) -> bool {
         now().saturating_duration_since(self.checked.get()) < GOOD_FOR
@@ -48,7 +48,7 @@ impl Kept {
 
 /// The entries of a thread, by folder, rules and path.
 pub struct FileCache {
-    entries: LruCache<Box<[u8]>, Rc<Kept>>,
+    entries: LruCache<Box<[u8]>, Rc<CachedFile>>,
     files: usize,
     bytes: usize,
     limits: CacheLimits,
@@ -63,13 +63,13 @@ pub fn configure(limits: CacheLimits) {
 }
 
 /// The entry under `key`, fresh or not.
-pub fn get(key: &[u8]) -> Option<Rc<Kept>> {
+pub fn get(key: &[u8]) -> Option<Rc<CachedFile>> {
     CACHE.with_borrow_mut(|cache| cache.entries.get(key).cloned())
 }
 
 /// Keeps `entry` under `key`, as far as the limits allow.
-pub fn put(key: &[u8], entry: FileEntry) -> Rc<Kept> {
-    let kept = Rc::new(Kept { entry, checked: Cell::new(now()) });
+pub fn put(key: &[u8], entry: FileEntry) -> Rc<CachedFile> {
+    let kept = Rc::new(CachedFile { entry, checked: Cell::new(now()) });
     CACHE.with_borrow_mut(|cache| cache.put(key, kept.clone()));
     kept
 }
@@ -88,7 +88,7 @@ impl FileCache {
         FileCache { entries: LruCache::unbounded(), files: 0, bytes: 0, limits }
     }
 
-    fn put(&mut self, key: &[u8], kept: Rc<Kept>) {
+    fn put(&mut self, key: &[u8], kept: Rc<CachedFile>) {
         self.files += kept.entry.open_files();
         self.bytes += kept.entry.kept_bytes();
         if let Some(old) = self.entries.put(key.into(), kept) {
@@ -97,7 +97,7 @@ impl FileCache {
         self.shrink();
     }
 
-    fn count_out(&mut self, gone: &Kept) {
+    fn count_out(&mut self, gone: &CachedFile) {
         self.files -= gone.entry.open_files();
         self.bytes -= gone.entry.kept_bytes();
     }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cache::{self, Kept};
+use super::cache::{self, CachedFile};
 use super::entry::{self, AllFacts, FileEntry, Rules};
 use super::http::listing::{self, ITEMS_MAX, Item};
 use super::opened::{Kind, OpenError, OpenFile, Root};
@@ -27,7 +27,7 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 /// What there is under a path.
 pub enum Found {
     /// A file.
-    File(Rc<Kept>),
+    File(Rc<CachedFile>),
     /// A folder, which is to be asked for with a slash.
     Redirect,
     /// The page that lists a folder.
@@ -146,7 +146,11 @@ impl Folder {
     }
 }
 
-fn settle(key: &[u8], kept: Option<Rc<Kept>>, located: Result<Located, OpenError>) -> io::Result<Found> {
+fn settle(
+    key: &[u8],
+    kept: Option<Rc<CachedFile>>,
+    located: Result<Located, OpenError>,
+) -> io::Result<Found> {
     Ok(match (located, kept) {
         (Ok(Located::Same), Some(kept)) => {
             kept.refresh();

@@ -32,7 +32,7 @@ const WHOLE_BYTES_MAX: usize = 16 << 10;
 
 /// What a stream has of its connection.
 #[derive(Clone)]
-pub struct Origin {
+pub struct StreamOrigin {
     /// `http` or `https`.
     pub scheme: &'static str,
     /// Both ends.
@@ -46,7 +46,7 @@ pub struct Origin {
 }
 
 /// Our direction of a stream.
-enum Outgoing {
+enum StreamSender {
     /// The answer's head is not written yet.
     Head(SendResponse<Bytes>),
     /// Its body may follow.
@@ -64,11 +64,11 @@ enum End {
 }
 
 /// One request, received to the end of its head, and its answer.
-pub struct Message {
+pub struct StreamMessage {
     head: Rc<RequestHead>,
-    origin: Origin,
+    origin: StreamOrigin,
     incoming: RecvStream,
-    outgoing: Outgoing,
+    outgoing: StreamSender,
     bytes_max: u64,
     received: u64,
     /// Written, and not being sent yet.
@@ -85,19 +85,19 @@ pub struct Message {
     upgrade: Option<Upgrade>,
 }
 
-impl Message {
+impl StreamMessage {
     /// Of the request with `head`.
     pub fn new(
         head: Rc<RequestHead>,
-        origin: Origin,
+        origin: StreamOrigin,
         incoming: RecvStream,
         respond: SendResponse<Bytes>,
     ) -> Self {
-        Message {
+        StreamMessage {
             head,
             origin,
             incoming,
-            outgoing: Outgoing::Head(respond),
+            outgoing: StreamSender::Head(respond),
             bytes_max: u64::MAX,
             received: 0,
             out: Vec::new(),
@@ -142,7 +142,7 @@ impl Message {
     pub fn into_tunnel(mut self, worker: Rc<Worker>, tunnels: &Tunnels) -> Option<(Tunnel, Upgrade)> {
         let upgrade = self.upgrade.take()?;
         let ends = Wire::ends(&self);
-        let Outgoing::Body(outgoing) = self.outgoing else { return None };
+        let StreamSender::Body(outgoing) = self.outgoing else { return None };
         Some((Tunnel::new(self.incoming, outgoing, worker, ends, tunnels), upgrade))
     }
 
@@ -152,8 +152,8 @@ impl Message {
 
     fn reset(&mut self, reason: Reason) {
         match &mut self.outgoing {
-            Outgoing::Head(respond) => respond.send_reset(reason),
-            Outgoing::Body(stream) => stream.send_reset(reason),
+            StreamSender::Head(respond) => respond.send_reset(reason),
+            StreamSender::Body(stream) => stream.send_reset(reason),
         }
     }
 
@@ -163,7 +163,7 @@ impl Message {
         if self.is_dead {
             return broken();
         }
-        let Outgoing::Body(stream) = &mut self.outgoing else { return Poll::Ready(Ok(())) };
+        let StreamSender::Body(stream) = &mut self.outgoing else { return Poll::Ready(Ok(())) };
         while !self.flight.is_empty() {
             stream.reserve_capacity(self.flight.len());
             let Some(Ok(room)) = ready!(stream.poll_capacity(cx)) else {
@@ -190,7 +190,7 @@ impl Message {
 
     /// The end, where it is written and all before it is out.
     fn send_end(&mut self) {
-        let Outgoing::Body(stream) = &mut self.outgoing else { return };
+        let StreamSender::Body(stream) = &mut self.outgoing else { return };
         if let End::Waiting(trailers) = &mut self.end {
             let sent = match trailers.take() {
                 Some(trailers) => stream.send_trailers(trailers),
@@ -218,15 +218,15 @@ impl Message {
     /// The head behind which the stream carries another protocol: 200 stands for 101 (RFC 8441 section 5).
     fn write_tunnel(&mut self, reply: &Reply<'_>) {
         let head = reply::head(&Reply { status: 200, streamed: true, length: None, ..*reply }, false);
-        let Outgoing::Head(respond) = &mut self.outgoing else { return };
+        let StreamSender::Head(respond) = &mut self.outgoing else { return };
         match respond.send_response(head.response, false) {
-            Ok(stream) => self.outgoing = Outgoing::Body(stream),
+            Ok(stream) => self.outgoing = StreamSender::Body(stream),
             Err(_) => self.is_dead = true,
         }
     }
 
     fn inform(&mut self, status: u16, fields: HeaderMap) {
-        let Outgoing::Head(respond) = &mut self.outgoing else { return };
+        let StreamSender::Head(respond) = &mut self.outgoing else { return };
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::CONTINUE);
         *response.headers_mut() = fields;
@@ -235,7 +235,7 @@ impl Message {
     }
 }
 
-impl Wire for Message {
+impl Wire for StreamMessage {
     fn head(&self) -> Rc<dyn Head> {
         match &self.origin.forwarded {
             Some(forwarded) => forwarded.head.clone(),
@@ -302,8 +302,8 @@ impl Wire for Message {
 
     fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
         let reset = match &mut self.outgoing {
-            Outgoing::Head(respond) => ready!(respond.poll_reset(cx)),
-            Outgoing::Body(stream) => ready!(stream.poll_reset(cx)),
+            StreamSender::Head(respond) => ready!(respond.poll_reset(cx)),
+            StreamSender::Body(stream) => ready!(stream.poll_reset(cx)),
         };
         self.is_dead = true;
         match reset {
@@ -336,7 +336,7 @@ impl Wire for Message {
         let ends_here = head.is_omitted || (body.is_none() && !reply.streamed);
         let announced =
             AnswerBody { is_omitted: head.is_omitted, length: head.length, ..AnswerBody::default() };
-        let Outgoing::Head(respond) = &mut self.outgoing else { return announced };
+        let StreamSender::Head(respond) = &mut self.outgoing else { return announced };
         let Ok(mut stream) = respond.send_response(head.response, ends_here) else {
             self.is_dead = true;
             return announced;
@@ -353,7 +353,7 @@ impl Wire for Message {
             }
             None => {}
         }
-        self.outgoing = Outgoing::Body(stream);
+        self.outgoing = StreamSender::Body(stream);
         announced
     }
 

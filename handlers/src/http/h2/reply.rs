@@ -14,7 +14,7 @@ use super::super::h1::{
 };
 
 /// A reply's head, and what follows it.
-pub struct Head {
+pub struct AnswerHead {
     /// The head.
     pub response: Response<()>,
     /// No body goes out, whatever the handler gave.
@@ -24,7 +24,7 @@ pub struct Head {
 }
 
 /// The head of a reply to a request that `is_head` or is not.
-pub fn head(reply: &Reply<'_>, is_head: bool) -> Head {
+pub fn head(reply: &Reply<'_>, is_head: bool) -> AnswerHead {
     let size = match reply.body {
         Some(body) => BodySize::Known(body.len() as u64),
         None if reply.streamed => reply.length.map_or(BodySize::Unknown, BodySize::Known),
@@ -56,7 +56,7 @@ pub fn head(reply: &Reply<'_>, is_head: bool) -> Head {
     }
     let length =
         if size == BodySize::Unknown || reply.streamed { length.filter(|_| !is_omitted) } else { None };
-    Head { response, is_omitted, length }
+    AnswerHead { response, is_omitted, length }
 }
 
 /// Adds a field of the handler's, unless it is the server's own.

@@ -26,8 +26,8 @@ use super::super::wire::Ending;
 use super::begin::Upgraded;
 use super::frames::Flood;
 use super::head::RequestHead;
-use super::message::{Message, Origin};
-use super::socket::Socket;
+use super::message::{StreamMessage, StreamOrigin};
+use super::socket::SocketAdapter;
 use super::tunnel::Tunnels;
 use crate::websocket;
 
@@ -71,7 +71,7 @@ impl Drop for OpenStream {
 }
 
 /// How a connection ends.
-enum Closing {
+enum SessionEnd {
     /// With what was said on its way.
     Gently,
     /// With a reset.
@@ -89,22 +89,22 @@ pub async fn serve(
     let connection = Rc::new(connection);
     let flood = Rc::new(Cell::new(None));
     let inserted = upgraded.map(|upgraded| upgraded.frames());
-    let socket = Socket::new(connection.clone(), received, inserted, flood.clone());
+    let socket = SocketAdapter::new(connection.clone(), received, inserted, flood.clone());
     let closing = run(&connection, socket, &flood, service).await;
     // Nobody else has it: the crate's half went with the session.
     let Ok(connection) = Rc::try_unwrap(connection).map_err(drop) else { return };
     match closing {
-        Closing::Gently => connection.close_gently().await,
-        Closing::Reset => connection.abort().await,
+        SessionEnd::Gently => connection.close_gently().await,
+        SessionEnd::Reset => connection.abort().await,
     }
 }
 
 async fn run(
     connection: &Rc<Connection>,
-    socket: Socket,
+    socket: SocketAdapter,
     flood: &Cell<Option<Flood>>,
     service: HttpService,
-) -> Closing {
+) -> SessionEnd {
     let worker = connection.worker().clone();
     let limits = &worker.config.limits;
     connection.set_deadline(limits.header_ms_max);
@@ -113,13 +113,13 @@ async fn run(
         if let Poll::Ready(began) = handshake.as_mut().poll(cx) {
             return Poll::Ready(began.map_err(|error| closing_after(&error)));
         }
-        connection.deadline().poll_expired(cx).map(|()| Err(Closing::Reset))
+        connection.deadline().poll_expired(cx).map(|()| Err(SessionEnd::Reset))
     });
     let h2 = match began.await {
         Ok(h2) => h2,
         Err(closing) => return closing,
     };
-    let mut session = Session {
+    let mut session = Http2Session {
         h2,
         connection: connection.clone(),
         worker,
@@ -150,12 +150,12 @@ fn builder(worker: &Worker) -> server::Builder {
 }
 
 /// What is left to do after an error: one of ours has been said to the client.
-fn closing_after(error: &h2::Error) -> Closing {
-    if error.is_io() { Closing::Reset } else { Closing::Gently }
+fn closing_after(error: &h2::Error) -> SessionEnd {
+    if error.is_io() { SessionEnd::Reset } else { SessionEnd::Gently }
 }
 
-struct Session {
-    h2: server::Connection<Socket, Bytes>,
+struct Http2Session {
+    h2: server::Connection<SocketAdapter, Bytes>,
     connection: Rc<Connection>,
     worker: Rc<Worker>,
     streams: Rc<Streams>,
@@ -169,8 +169,8 @@ struct Session {
     service: HttpService,
 }
 
-impl Session {
-    fn poll(&mut self, flood: &Cell<Option<Flood>>, cx: &mut Context<'_>) -> Poll<Closing> {
+impl Http2Session {
+    fn poll(&mut self, flood: &Cell<Option<Flood>>, cx: &mut Context<'_>) -> Poll<SessionEnd> {
         self.streams.waker.replace(Some(cx.waker().clone()));
         loop {
             if let Some(flood) = flood.take() {
@@ -186,7 +186,7 @@ impl Session {
                     self.accept(request, respond);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(closing_after(&error)),
-                Poll::Ready(None) => return Poll::Ready(Closing::Gently),
+                Poll::Ready(None) => return Poll::Ready(SessionEnd::Gently),
                 Poll::Pending => break,
             }
         }
@@ -194,13 +194,13 @@ impl Session {
     }
 
     /// The times that bound a connection.
-    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<Closing> {
+    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
         if self.connection.is_sending() {
             let stall_ms = self.worker.config.limits.write_stall_ms_max;
             let watch = self.stall.get_or_insert_with(|| SendWatch::new(stall_ms));
             let progress = || self.connection.send_progress();
             if watch.poll_stalled(&self.stall_timer, progress, cx).is_ready() {
-                return Poll::Ready(Closing::Reset);
+                return Poll::Ready(SessionEnd::Reset);
             }
         } else {
             self.stall = None;
@@ -220,7 +220,7 @@ impl Session {
             return Poll::Pending;
         }
         if self.is_ending {
-            return Poll::Ready(Closing::Gently);
+            return Poll::Ready(SessionEnd::Gently);
         }
         self.end();
         // Once more, for what it wrote.
@@ -264,7 +264,7 @@ impl Session {
         let (head, verdict) = RequestHead::of(parts, &worker.config.limits);
         let head = Rc::new(head);
         let open = OpenStream::of(&self.streams);
-        let message = Message::new(head.clone(), self.origin(&head), incoming, respond);
+        let message = StreamMessage::new(head.clone(), self.origin(&head), incoming, respond);
         let service = self.service;
         drop(io::spawn(async move {
             let mut message = message;
@@ -287,7 +287,7 @@ impl Session {
         }));
     }
 
-    fn origin(&self, head: &Rc<RequestHead>) -> Origin {
+    fn origin(&self, head: &Rc<RequestHead>) -> StreamOrigin {
         let (connection, config) = (&self.connection, &self.worker.config);
         let scheme = if connection.tls().is_some() { "https" } else { "http" };
         let forwarded = match config.trusted_proxies.is_empty() {
@@ -297,7 +297,7 @@ impl Session {
                 ForwardedRequest::of(config, request, is_authority).map(Rc::new)
             }
         };
-        Origin {
+        StreamOrigin {
             scheme,
             ends: connection.ends().clone(),
             // A trusted proxy may name itself to TLS as it likes.

@@ -21,7 +21,7 @@ const WRITE_BYTES_MAX: usize = 128 << 10;
 const KEPT_BYTES_MAX: usize = 16 << 10;
 
 /// A connection with what is received and not read yet, and what is written and not sent yet.
-pub struct Socket {
+pub struct SocketAdapter {
     connection: Rc<Connection>,
     rest: Vec<u8>,
     taken: usize,
@@ -32,7 +32,7 @@ pub struct Socket {
     flood: Rc<Cell<Option<Flood>>>,
 }
 
-impl Socket {
+impl SocketAdapter {
     /// Over `connection`, of which `received` has been read already. `inserted` are frames that take effect behind the
     /// client's first. `flood` is set where it sends too much of a kind.
     pub fn new(
@@ -43,8 +43,15 @@ impl Socket {
     ) -> Self {
         let frames = FrameWatch::new(&connection.worker().config.limits, runtime::io::now());
         let inserted = inserted.map(|frames| (frames, Vec::new()));
-        let mut socket =
-            Socket { connection, rest: Vec::new(), taken: 0, waiting: Vec::new(), inserted, frames, flood };
+        let mut socket = SocketAdapter {
+            connection,
+            rest: Vec::new(),
+            taken: 0,
+            waiting: Vec::new(),
+            inserted,
+            frames,
+            flood,
+        };
         socket.rest = socket.received(&received).unwrap_or(received);
         socket
     }
@@ -98,7 +105,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for SocketAdapter {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -130,7 +137,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for SocketAdapter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let room = ready!(self.poll_room(cx))?;
         let fits = bytes.len().min(room);
