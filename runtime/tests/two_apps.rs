@@ -33,6 +33,7 @@ fn config(files: &Files, main: &str) -> Config {
         acme: None,
         workers: 1,
         io: IoChoice::Auto,
+        files: runtime::config::StaticFiles::default(),
         http2: true,
         dev: false,
         quiet: true,

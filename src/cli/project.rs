@@ -387,7 +387,7 @@ mod tests {
             Kind::Flag => (String::new(), "true".into()),
             Kind::Number => ("123456".into(), "123_456".into()),
             Kind::Time => of("7s"),
-            Kind::File => ("conf/a/b".into(), "\"a/b\"".into()),
+            Kind::File | Kind::Folder => ("conf/a/b".into(), "\"a/b\"".into()),
             Kind::Text => match arg.get_possible_values().first() {
                 Some(value) => of(value.get_name()),
                 None => of("http://[::1]:1"),
