@@ -24,18 +24,39 @@ fn every_example_has_a_test() {
         + include_str!("examples_repl.rs")
         + include_str!("connect.rs")
         + include_str!("examples_hooks.rs")
+        + include_str!("examples_live.rs")
         + include_str!("examples_pages.rs")
         + include_str!("examples_proxies.rs")
         + include_str!("fetch_client.rs");
-    for folder in ["", "os/", "hono/", "behind_nginx/"] {
+    for folder in ["", "os/", "hono/", "behind_nginx/", "chat/", "clock/", "draw/", "gallery/"] {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {
             let name = entry.expect("entry").file_name().into_string().expect("name");
             // By those that are run.
-            let imported = ["os/http_files.js", "os/lines.js", "os/websocket.js", "hono/package.json"];
+            let imported = [
+                "os/http_files.js",
+                "os/lines.js",
+                "os/websocket.js",
+                "hono/package.json",
+                "chat/hono.ts",
+                "chat/room.js",
+            ];
             let path = format!("{folder}{name}");
             names += 1;
-            let tested = ["os", "hono", "behind_nginx", "node_modules"].contains(&name.as_str())
+            let tested = [
+                "os",
+                "hono",
+                "behind_nginx",
+                "chat",
+                "clock",
+                "draw",
+                "gallery",
+                "node_modules",
+                "package.json",
+                "page.html",
+                "public",
+            ]
+            .contains(&name.as_str())
                 || imported.contains(&path.as_str());
             assert!(tested || tests.contains(&format!("example(\"{path}\")")), "examples/{path} has no test");
         }

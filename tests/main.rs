@@ -21,6 +21,7 @@ mod events;
 mod examples;
 mod examples_hooks;
 mod examples_http;
+mod examples_live;
 mod examples_pages;
 mod examples_proxies;
 mod examples_repl;

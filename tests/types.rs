@@ -83,7 +83,9 @@ fn every_module_and_an_app_are_declared() {
         "std",
         "qjs:std",
         "jsserve:events",
+        "jsserve:files",
         "jsserve:shared",
+        "jsserve:websocket",
     ] {
         assert_eq!(text.matches(&format!("\ndeclare module \"{name}\" {{\n")).count(), 1, "{name}");
     }

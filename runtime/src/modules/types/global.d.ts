@@ -20,3 +20,9 @@ declare var Navigator: {
 };
 
 declare var navigator: Navigator;
+
+/** A page as text: `import page from "./page.html" with { type: "text" }`. */
+declare module "*.html" {
+  const text: string;
+  export default text;
+}
