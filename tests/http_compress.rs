@@ -122,7 +122,7 @@ fn coding(response: &Response) -> Option<&str> {
 
 every_way! {
     fn every_coding_carries_the_same_bytes(way) {
-        let (_app, server) = start(way, &["--compress"]);
+        let (_app, server) = start(way, &["--compress", "--idle-timeout", "60s"]);
         let mut client = Connection::open(server.place());
         let many: String = (1..=2000).map(|n| format!("piece {n}\n")).collect();
         for name in ["zstd", "br", "gzip"] {

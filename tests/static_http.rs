@@ -86,7 +86,7 @@ every_way! {
                 (format!("If-Match: {tag}\r\nIf-None-Match: {tag}\r\n"), 304),
                 (format!("If-Unmodified-Since: {MODIFIED}\r\n"), 200),
                 ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n".into(), 412),
-                (format!("If-Match: \"a\"\r\nRange: bytes=0-1\r\n"), 412),
+                ("If-Match: \"a\"\r\nRange: bytes=0-1\r\n".to_owned(), 412),
                 (format!("If-None-Match: {tag}\r\nRange: bytes=0-1\r\n"), 304),
             ] {
                 let answer = ask(&mut client, "GET", target, &fields);

@@ -225,7 +225,7 @@ both_backends! {
         let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
         let hello = frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
         for path in SPELLINGS {
-            assert_eq!(code(answers(&server, path, offer, &[hello.clone()]).last()), Some(1009));
+            assert_eq!(code(answers(&server, path, offer, std::slice::from_ref(&hello)).last()), Some(1009));
         }
         server.await_log("a message is larger than 4 bytes (--websocket-message-max)");
     }

@@ -1,5 +1,5 @@
-// @ts-nocheck
 /* The wall of photos: what the server names, a large one on a click. */
+// @ts-nocheck
 const photos = document.getElementById("photos");
 const large = document.getElementById("large");
 const [picture, close] = large.children;

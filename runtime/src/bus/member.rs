@@ -107,8 +107,11 @@ async fn receive<M: Cargo>(member: Weak<Member<M>>, mailbox: Arc<Mailbox<M>>) {
 pub struct Subscriptions<M: Cargo = Message> {
     member: Rc<Member<M>>,
     subscriber: Weak<dyn Subscriber<M>>,
-    topics: RefCell<HashMap<Arc<str>, (Rc<Topic<M>>, SubscriptionId)>>,
+    topics: RefCell<Subscribed<M>>,
 }
+
+/// Topics by name, with the number of the subscription to each.
+type Subscribed<M> = HashMap<Arc<str>, (Rc<Topic<M>>, SubscriptionId)>;
 
 impl<M: Cargo> Subscriptions<M> {
     /// None yet. The subscriber itself usually owns them.

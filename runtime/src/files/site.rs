@@ -90,9 +90,8 @@ impl Site {
                 continue;
             }
             let file = FilePath { bytes: name.clone().into_bytes() };
-            match folder.look(file, b"").found().await? {
-                found @ Found::File(_) => return Ok(found),
-                _ => {}
+            if let found @ Found::File(_) = folder.look(file, b"").found().await? {
+                return Ok(found);
             }
         }
         Ok(Found::Missing)

@@ -118,19 +118,20 @@ impl Agreed {
     ///
     /// # Errors
     /// It says what was not offered: the connection fails (RFC 6455 section 4.1, RFC 7692 section 7.1).
-    pub fn of_answer(field: &str) -> Result<Option<Agreed>, ()> {
+    pub fn of_answer(field: &str) -> Result<Option<Agreed>, NotOffered> {
         if field.trim().is_empty() {
             return Ok(None);
         }
         let mut extensions = field.split(',');
         let mut words = extensions.next().unwrap_or_default().split(';');
         let is_ours = words.next().is_some_and(|name| name.trim().eq_ignore_ascii_case("permessage-deflate"));
-        let answer = Parameters::parse(words).filter(|_| is_ours && extensions.next().is_none()).ok_or(())?;
+        let answer =
+            Parameters::parse(words).filter(|_| is_ours && extensions.next().is_none()).ok_or(NotOffered)?;
         let client_bits = match answer.client_max_window_bits {
             None => BITS_MAX,
             // With 8 the client cannot compress: no window of its own is as small.
             Some(Some(bits)) => bits,
-            Some(None) => return Err(()),
+            Some(None) => return Err(NotOffered),
         };
         Ok(Some(Agreed {
             server_takes_over: !answer.server_no_context_takeover,
@@ -140,6 +141,10 @@ impl Agreed {
         }))
     }
 }
+
+/// A server's answer says what its client has not offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOffered;
 
 #[cfg(test)]
 mod tests {
@@ -221,7 +226,7 @@ mod tests {
             "permessage-deflate; client_max_window_bits",
             "permessage-deflate; unknown=1",
         ] {
-            assert_eq!(agreed(wrong), Err(()), "{wrong}");
+            assert_eq!(agreed(wrong), Err(NotOffered), "{wrong}");
         }
     }
 }

@@ -195,7 +195,7 @@ impl Session {
     /// Whether a head that is none is the preface of HTTP/2 (RFC 9113 section 3.3), which is kept, then.
     #[cold]
     fn begins_http2(&mut self, rejection: &Rejection, before: &[u8], chunk: &[u8]) -> bool {
-        let line = &PREFACE_LINE[..];
+        let line = PREFACE_LINE;
         let is_begun = self.is_new
             && rejection.status == 505
             && self.buffered.connection.worker().config.http2

@@ -61,7 +61,7 @@ pub fn is_answer<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<bool> {
     if !internal::is_loaded(ctx, CLASSES) {
         return Ok(false);
     }
-    Ok(internal::call(ctx, CLASSES, "isClient", &[value.clone()])?.as_bool() == Some(true))
+    Ok(internal::call(ctx, CLASSES, "isClient", std::slice::from_ref(value))?.as_bool() == Some(true))
 }
 
 /// The socket whose client a response's `webSocket` stands for, as events see it, once: the object and its `ws`.
@@ -69,8 +69,8 @@ pub fn is_answer<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<bool> {
 /// # Errors
 /// TypeError where the app uses it otherwise, or has answered with it before.
 pub fn taken<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<(Value<'js>, Rc<WebSocketState>)> {
-    let server = internal::call(ctx, CLASSES, "takeClient", &[value.clone()])?;
-    let handle = internal::call(ctx, CLASSES, "handleOf", &[server.clone()])?;
+    let server = internal::call(ctx, CLASSES, "takeClient", std::slice::from_ref(value))?;
+    let handle = internal::call(ctx, CLASSES, "handleOf", std::slice::from_ref(&server))?;
     match class::get::<ServerWebSocket>(&handle) {
         Some(socket) => Ok((server, socket.state().clone())),
         None => Err(exception::type_error(ctx, "this WebSocket is no answer to a request")),
