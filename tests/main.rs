@@ -33,6 +33,7 @@ mod forms;
 mod fuzz_exports;
 mod hints;
 mod hostile_calls;
+mod http2;
 mod http_compress;
 mod http_details;
 mod http_dev;
