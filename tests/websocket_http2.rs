@@ -100,7 +100,8 @@ both_backends! {
         let app = app!(APP);
         let server = Server::spawn_at(Way::tcp(io), &["--workers", "1"], app.path());
         let mut client = Frames::open(server.addr());
-        // The server's windows hold from the ACK of its SETTINGS on.
+        // The server's windows hold from the ACK of its SETTINGS on, which cannot come before them.
+        client.find(|frame| frame.kind == SETTINGS && frame.flags & ACK == 0).expect("SETTINGS");
         client.send(&frame(SETTINGS, ACK, 0, &[]));
         client.send(&connect(1, "/hooks", "websocket"));
         let message = "x".repeat(200_000);
