@@ -30,7 +30,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind as Kind;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use runtime::config::{Config, Goal, Program, ScriptConfig};
 use runtime::error::{Error, Result};
 use runtime::js::goal::{exports, is_app};
@@ -101,18 +101,21 @@ pub fn wants_json(words: &[OsString]) -> bool {
         || ours.windows(2).any(|pair| pair[0] == "--log" && pair[1] == "json")
 }
 
-fn parse(words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::Error> {
-    let matches = Flags::command().try_get_matches_from(words)?;
+/// What `words` say by `command`, that of [`Flags`]: to make it takes longer than to parse.
+fn parse(command: &mut Command, words: &[OsString]) -> std::result::Result<(Flags, ArgMatches), clap::Error> {
+    let matches = command.try_get_matches_from_mut(words)?;
     Ok((Flags::from_arg_matches(&matches)?, matches))
 }
 
 fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
-    let serve = || Ok(Invocation::Serve(Box::new(served(words)?)));
-    let Some(Words { head, file, rest }) = Words::cut(&Flags::command(), words) else {
+    let mut command = Flags::command();
+    let cut = Words::cut(&command, words);
+    let head = cut.as_ref().map(|cut| parse(&mut command, &cut.head)).transpose()?;
+    let mut serve = || Ok(Invocation::Serve(Box::new(served(&mut command, words)?)));
+    let (Some(Words { file, rest, .. }), Some((flags, given))) = (cut, head) else {
         // An unknown flag: the error says which.
         return serve();
     };
-    let (flags, given) = parse(&head)?;
     // A map that is none is told before anything else.
     let sources = Sources::read(&resolve::source_options(&flags))?;
     let config = |program, name: Option<OsString>| {
@@ -154,7 +157,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
         Some("check") if !rest.is_empty() || is_project(&flags)? => {
             let at = words.len() - rest.len() - 1;
             let serving = [&words[..at], &words[at + 1..]].concat();
-            Ok(Invocation::Check(Box::new(served(&serving)?)))
+            Ok(Invocation::Check(Box::new(served(&mut command, &serving)?)))
         }
         _ if resolve::is_stream(Path::new(&file)) => {
             let program = Program::Stream(PathBuf::from(&file));
@@ -177,10 +180,10 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
 }
 
 /// What is to be served, as words and a file of settings say together.
-fn served(words: &[OsString]) -> std::result::Result<Config, CliError> {
-    let (flags, given) = parse(words)?;
+fn served(command: &mut Command, words: &[OsString]) -> std::result::Result<Config, CliError> {
+    let (flags, given) = parse(command, words)?;
     let Some(mut project) = Project::find(&flags)? else { return Ok(complete(flags, None)?) };
-    let mut merged = parse(&project.complete(words, &given))?.0;
+    let mut merged = parse(command, &project.complete(words, &given))?.0;
     project.name_app(&mut merged)?;
     complete(merged, Some(&project)).map_err(|error| project.locate(error).into())
 }

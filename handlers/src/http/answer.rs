@@ -21,12 +21,26 @@ const EARLY_HINTS: u16 = 103;
 pub struct Written {
     /// Its body: of a coded one as the app gives it.
     pub body: AnswerBody,
+    /// What else is to be known of it. Boxed: most answers have none.
+    pub rest: Option<Box<WrittenRest>>,
+}
+
+/// What follows a head in another way than the app gave it.
+#[derive(Default)]
+pub struct WrittenRest {
     /// What the body goes through.
     pub encoder: Option<Box<Encoder>>,
     /// A body that the app gave as a whole, and that is to be sent in pieces.
     pub whole: Option<Outgoing>,
     /// What the app had given by then to stand behind it.
     pub trailers: Option<HeaderList>,
+}
+
+impl Written {
+    /// The body that the app gave as a whole, and that is to be sent in pieces: once.
+    pub fn take_whole(&mut self) -> Option<Outgoing> {
+        self.rest.as_mut()?.whole.take()
+    }
 }
 
 /// Writes the head of an answer of the app's, with its body where that is whole, and what stands before and behind
@@ -97,7 +111,8 @@ fn write_changed(
     };
     let coded = Reply { headers, body: None, streamed: true, length: None, ..*reply };
     let body = wire.write_head(&coded, rest);
-    Written { body: AnswerBody { length: declared, ..body }, encoder: Some(encoder), whole, trailers }
+    let rest = Some(Box::new(WrittenRest { encoder: Some(encoder), whole, trailers }));
+    Written { body: AnswerBody { length: declared, ..body }, rest }
 }
 
 /// Writes a reply, in pieces what is whole where trailers stand behind it.

@@ -108,7 +108,7 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     peer.added.turn_is_over();
     let mut stream = match called {
         Called::Done => {
-            written.whole.take().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
+            written.take_whole().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
         }
         Called::Streaming(outgoing, caller, extras) => {
             Some(Streaming { outgoing, caller: Some(caller), extras: Some(extras) })
@@ -120,7 +120,7 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
                 if !is_held {
                     written = peer.write_reply(&Reply { extras: Some(&pending.extras), ..owned.lend() });
                 }
-                let outgoing = owned.take_stream().or_else(|| written.whole.take());
+                let outgoing = owned.take_stream().or_else(|| written.take_whole());
                 held = is_held.then(|| Box::new(owned));
                 let (caller, extras) = (Some(pending.caller), Some(pending.extras));
                 outgoing.map(|outgoing| Streaming { outgoing, caller, extras })
@@ -142,7 +142,7 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         let body = stream.as_ref().map(|stream| &stream.outgoing);
         written = peer.write_reply(&Reply { extras, ..held.lend_with(body) });
         stream = stream.or_else(|| {
-            written.whole.take().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
+            written.take_whole().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
         });
     }
     if let Some(stream) = stream {

@@ -59,7 +59,7 @@ async fn send<W: Wire>(peer: &mut Peer<'_, W>, answer: &FileAnswer) -> Result<()
         extras: None,
         upgrade: None,
     });
-    let outgoing = file.map(|file| Outgoing::File(file.clone())).or_else(|| written.whole.take());
+    let outgoing = file.map(|file| Outgoing::File(file.clone())).or_else(|| written.take_whole());
     if let Some(outgoing) = outgoing {
         streamed::send(peer, Streaming { outgoing, caller: None, extras: None }, written).await?;
     }

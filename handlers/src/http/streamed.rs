@@ -15,7 +15,7 @@ use runtime::io::{self, budget};
 use runtime::log::{self, Kind};
 use runtime::worker::SendWatch;
 
-use super::answer::Written;
+use super::answer::{Written, WrittenRest};
 use super::body::{BodyEvent, BodyPace};
 use super::compress::{CodingFailed, Encoder};
 use super::failure;
@@ -114,7 +114,8 @@ pub async fn send<W: Wire>(
     }
     peer.is_watched = !in_memory;
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
-    let Written { encoder, trailers, body, .. } = written;
+    let Written { body, rest } = written;
+    let WrittenRest { encoder, trailers, .. } = rest.map(|rest| *rest).unwrap_or_default();
     // What is coded passes through our memory.
     let sends_files = encoder.is_none() && matches!(outgoing, Outgoing::File(_));
     let mut streamed = Streamed {

@@ -206,7 +206,9 @@ impl Observer for Awaiting {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
         let mut owned = None;
         let outcome = match result {
-            Ok(value) => lend(ctx, &value, &self.requested, &mut |reply| owned = Some(OwnedReply::of(reply))),
+            Ok(value) => {
+                lend(ctx, &value, &self.requested, None, &mut |reply| owned = Some(OwnedReply::of(reply)))
+            }
             Err(reason) => Err(rejected(ctx, &reason)),
         };
         let lost = || Failure::plain(500, "the reply was lost");
@@ -267,8 +269,7 @@ fn answer<'js>(
 ) -> Called {
     let context = class::get::<ExecutionContext>(&asked.context);
     let given = context.and_then(ExecutionContext::given_extras).cloned();
-    let lent = lend(ctx, value, requested, &mut |reply| sink(Reply { extras: given.as_deref(), ..reply }));
-    match lent {
+    match lend(ctx, value, requested, given.as_deref(), sink) {
         Ok(None) => Called::Done,
         Ok(Some(outgoing)) => {
             let extras = context.map(|context| context.extras().clone()).unwrap_or_default();
@@ -356,11 +357,12 @@ fn native(
     (Outgoing::Native(source), passed)
 }
 
-/// Lends the reply that `value` is to what was requested; its body, where it comes in pieces.
+/// Lends the reply that `value` is to what was requested, with what is beside it; its body, where it comes in pieces.
 fn lend<'js>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,
     requested: &Requested,
+    extras: Option<&Extras>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Result<Option<Outgoing>, Failure> {
     let Some(response) = class::get::<Response>(value) else {
@@ -371,7 +373,7 @@ fn lend<'js>(
         return Err(Failure::plain(500, "the handler returned Response.error()"));
     }
     if response.status == 101 {
-        return switch(ctx, response, requested, sink).map(|()| None);
+        return switch(ctx, response, requested, extras, sink).map(|()| None);
     }
     let list = response.headers.get().map(crate::modules::web::fetch::headers::SharedHeaders::list);
     let of_decoded = list.as_ref().and_then(|list| list.of_decoded());
@@ -387,7 +389,7 @@ fn lend<'js>(
             body,
             streamed: outgoing.is_some(),
             length: outgoing.and_then(Outgoing::length),
-            extras: None,
+            extras,
             upgrade: None,
         });
     };
@@ -440,6 +442,7 @@ fn switch<'js>(
     ctx: &Ctx<'js>,
     response: &Response,
     requested: &Requested,
+    extras: Option<&Extras>,
     sink: &mut dyn FnMut(Reply<'_>),
 ) -> Result<(), Failure> {
     let Some(socket) = response.web_socket(ctx) else {
@@ -466,7 +469,7 @@ fn switch<'js>(
         body: None,
         streamed: false,
         length: None,
-        extras: None,
+        extras,
         upgrade: upgrade.as_ref(),
     });
     Ok(())
