@@ -1,45 +1,23 @@
 //! Where io_uring is refused the server runs on epoll and says so; `--io` forces a backend.
 //!
-//! Owns: the probe's answers under a seccomp filter (`support/no_uring.py`). Must not know: how the
+//! Owns: the probe's answers under a seccomp filter (`support/refuse.py`). Must not know: how the
 //! backends are made.
 
 use std::process::Command;
 
-use crate::support::{self, Connection, Server};
+use crate::support::refuse::{URING, can_refuse, refusing};
+use crate::support::{Connection, Server};
 
 const APP: &str = "export default { fetch() { return new Response('ok') } };";
-const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/no_uring.py");
-
-/// `jsserve` behind a filter that answers `errno` to io_uring's system calls.
-fn without_uring(errno: &str) -> Command {
-    let mut command = Command::new("python3");
-    command.args([LAUNCHER, errno, env!("CARGO_BIN_EXE_jsserve")]);
-    command
-}
-
-/// Whether a filter can be set here at all.
-fn can_filter(test: &str) -> bool {
-    match Command::new("python3").args([LAUNCHER, "EPERM", "true"]).output() {
-        Ok(output) if output.status.success() => true,
-        Ok(output) => {
-            support::skip(test, &String::from_utf8_lossy(&output.stderr));
-            false
-        }
-        Err(error) => {
-            support::skip(test, &format!("python3: {error}"));
-            false
-        }
-    }
-}
 
 #[test]
 fn a_refused_ring_falls_back_to_epoll_and_says_why() {
-    if !can_filter("the fallback under seccomp") {
+    if !can_refuse("the fallback under seccomp") {
         return;
     }
     for errno in ["EPERM", "ENOSYS"] {
         let app = app!(APP);
-        let server = Server::spawn_with(without_uring(errno), &["--workers", "2"], app.path());
+        let server = Server::spawn_with(refusing(errno, URING), &["--workers", "2"], app.path());
         let line = server.start_line();
         assert!(line.contains(" io=epoll (io_uring refused: "), "{errno}: {line}");
         assert!(line.contains(errno), "{errno}: {line}");
@@ -51,12 +29,15 @@ fn a_refused_ring_falls_back_to_epoll_and_says_why() {
 
 #[test]
 fn forced_uring_that_is_refused_is_an_error_with_its_remedy() {
-    if !can_filter("forced io_uring under seccomp") {
+    if !can_refuse("forced io_uring under seccomp") {
         return;
     }
     let app = app!(APP);
-    let output =
-        without_uring("EPERM").args(["--io", "uring", "--port", "0"]).arg(app.path()).output().expect("run");
+    let output = refusing("EPERM", URING)
+        .args(["--io", "uring", "--port", "0"])
+        .arg(app.path())
+        .output()
+        .expect("run");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for part in ["jsserve: ", "io_uring", "EPERM", "\n  ", "--io epoll"] {

@@ -71,6 +71,7 @@ mod shared_state;
 mod signals;
 mod static_files;
 mod static_http;
+mod static_paths;
 mod streaming;
 mod tcp_hooks;
 mod tls;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod devtools;
 pub mod frames;
 pub mod packages;
+pub mod refuse;
 pub mod response;
 pub mod script;
 pub mod server;

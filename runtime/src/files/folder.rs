@@ -241,7 +241,9 @@ impl FileSearch {
             let entry = entry?;
             let name = entry.file_name();
             let bytes = name.to_bytes();
-            if matches!(bytes, b"." | b"..") || bytes.first() == Some(&b'.') && !self.rules.dotfiles {
+            let is_hidden = bytes.first() == Some(&b'.') && !self.rules.dotfiles;
+            // No request can name one with a backslash.
+            if matches!(bytes, b"." | b"..") || is_hidden || bytes.contains(&b'\\') {
                 continue;
             }
             if items.len() == ITEMS_MAX {

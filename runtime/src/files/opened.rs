@@ -99,6 +99,9 @@ pub fn facts(fd: BorrowedFd<'_>) -> Result<(Facts, Kind), OpenError> {
 /// How files are opened: one that is a pipe or a device does not keep anybody waiting before it is refused.
 const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
+/// How often an open is tried that a rename came in between of.
+const TRIES_MAX: u32 = 32;
+
 /// Where files are looked for.
 #[derive(Debug)]
 pub struct Root {
@@ -150,7 +153,16 @@ impl Root {
         if at_once {
             resolve |= ResolveFlags::CACHED;
         }
-        let fd = match openat2(folder, path, READING, Mode::empty(), resolve) {
+        let mut tries = 0;
+        let opened = loop {
+            tries += 1;
+            match openat2(folder, path, READING, Mode::empty(), resolve) {
+                // Something on the way was renamed meanwhile (openat2(2)), or a signal came.
+                Err(Errno::AGAIN | Errno::INTR) if !at_once && tries < TRIES_MAX => {}
+                opened => break opened,
+            }
+        };
+        let fd = match opened {
             Ok(fd) => fd,
             // EXDEV: a link with an absolute path, which may lead inside all the same. The others: a kernel, or what
             // stands between us and it, that does not know the call, or not this flag.
