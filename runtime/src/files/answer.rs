@@ -165,6 +165,9 @@ fn file(kept: &Rc<CachedFile>, asked: &FileRequest, method: Method, status: u16)
                         &[(b"Content-Range", range.as_bytes()), (b"Accept-Ranges", b"bytes")],
                     )
                 }
+                // A multipart body would not have the coding that the head names (section 8.4): the field is ignored,
+                // as section 14.2 lets a server do.
+                WantedRanges::Some(ranges) if ranges.len() > 1 && coding.is_some() => whole(),
                 WantedRanges::Some(ranges) => partial(kept, variant, ranges),
             }
         }
