@@ -56,6 +56,8 @@ enum StreamEvent {
     /// The client takes nothing of what is being sent.
     Stalled,
     Piece(Option<Result<Bytes, Broken>>),
+    /// The next piece is where it is sent from: so many bytes.
+    Added(Result<usize, Broken>),
     /// There is something to code.
     Code,
     /// The next piece lets us wait: what there is can go.
@@ -84,7 +86,7 @@ struct Streamed<'s, 'a, W> {
     idle_ms: Option<u64>,
     /// What follows the request cannot be told from the rest of its body.
     unclear: bool,
-    /// The wire sends from a file by itself, as far as is known.
+    /// The wire sends from a file by itself.
     sends_files: bool,
     /// The socket took less of a file than it could have: the next is a piece, whose send waits for room.
     is_full: bool,
@@ -117,7 +119,7 @@ pub async fn send<W: Wire>(
     let Written { body, rest } = written;
     let WrittenRest { encoder, trailers, .. } = rest.map(|rest| *rest).unwrap_or_default();
     // What is coded passes through our memory.
-    let sends_files = encoder.is_none() && matches!(outgoing, Outgoing::File(_));
+    let sends_files = encoder.is_none() && matches!(outgoing, Outgoing::File(_)) && peer.wire.sends_files();
     let mut streamed = Streamed {
         peer,
         outgoing,
@@ -206,8 +208,11 @@ impl<W: Wire> Streamed<'_, '_, W> {
                 }
                 StreamEvent::Stalled => return Err(CutShort::Gone),
                 StreamEvent::Piece(Some(Ok(piece))) => self.add(piece)?,
+                StreamEvent::Added(Ok(bytes)) => self.added(bytes)?,
                 StreamEvent::Code => self.code()?,
-                StreamEvent::Piece(Some(Err(broken))) => return Err(CutShort::Broken(broken)),
+                StreamEvent::Added(Err(broken)) | StreamEvent::Piece(Some(Err(broken))) => {
+                    return Err(CutShort::Broken(broken));
+                }
                 StreamEvent::Piece(None) => self.finish()?,
                 StreamEvent::Flush => self.start_send().await?,
                 StreamEvent::Window => {
@@ -282,8 +287,8 @@ impl<W: Wire> Streamed<'_, '_, W> {
         }
         let is_enough = if self.is_full { waiting > 0 } else { waiting >= READY_BYTES_MAX };
         if !self.ended && !is_enough {
-            if let Poll::Ready(piece) = self.outgoing.poll_piece(cx) {
-                return Poll::Ready(StreamEvent::Piece(piece));
+            if let Poll::Ready(event) = self.poll_piece(cx) {
+                return Poll::Ready(event);
             }
             // Nobody knows an end of it; its client connects anew. A drain wakes every connection.
             if self.idle_ms.is_none() && self.outgoing.keeps_alive() && self.peer.worker.is_draining() {
@@ -300,15 +305,43 @@ impl<W: Wire> Streamed<'_, '_, W> {
         }
     }
 
+    /// The next piece, without a copy where the body can be read to where it is sent from.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<StreamEvent> {
+        if self.encoder.is_none()
+            && let Some(out) = self.peer.wire.piece_buffer()
+            && let Some(added) = self.outgoing.poll_into(cx, out)
+        {
+            return added.map(|added| added.map_or(StreamEvent::Piece(None), StreamEvent::Added));
+        }
+        self.outgoing.poll_piece(cx).map(StreamEvent::Piece)
+    }
+
+    /// Counts a piece of so many bytes: how many of them are to be sent.
+    fn count(&mut self, bytes: usize) -> usize {
+        let Some(left) = &mut self.left else { return bytes };
+        let fits = bytes.min(usize::try_from(*left).unwrap_or(usize::MAX));
+        *left -= fits as u64;
+        fits
+    }
+
+    /// A piece is where it is sent from.
+    fn added(&mut self, bytes: usize) -> Result<(), CutShort> {
+        let beyond = bytes - self.count(bytes);
+        if beyond > 0
+            && let Some(out) = self.peer.wire.piece_buffer()
+        {
+            out.truncate(out.len() - beyond);
+            return Err(CutShort::TooLong);
+        }
+        self.is_alive();
+        Ok(())
+    }
+
     /// Adds a piece to what waits.
     fn add(&mut self, mut piece: Bytes) -> Result<(), CutShort> {
-        let mut too_long = false;
-        if let Some(left) = &mut self.left {
-            let fits = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-            too_long = fits < piece.len();
-            piece.truncate(fits);
-            *left -= fits as u64;
-        }
+        let fits = self.count(piece.len());
+        let too_long = fits < piece.len();
+        piece.truncate(fits);
         if !piece.is_empty() {
             self.is_alive();
         }
@@ -365,19 +398,17 @@ impl<W: Wire> Streamed<'_, '_, W> {
         };
         match self.peer.wire.send_file(&window) {
             Ok(sent) => {
-                file.sent(sent).map_err(broken)?;
-                if let Some(left) = &mut self.left {
-                    *left = left.saturating_sub(sent as u64);
-                }
                 self.is_full = sent < window.length;
-                Ok(!self.is_full && self.left != Some(0))
+                file.sent(sent).map_err(broken)?;
+                let is_done = file.is_done();
+                self.count(sent);
+                if is_done {
+                    self.finish()?;
+                }
+                Ok(!self.is_full && !is_done)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_full = true;
-                Ok(false)
-            }
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                self.sends_files = false;
                 Ok(false)
             }
             Err(_) => Err(CutShort::Gone),

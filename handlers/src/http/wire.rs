@@ -81,11 +81,22 @@ pub trait Wire {
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);
 
+    /// Where the bytes of a body in pieces may be put as they are, behind what is written; `None`: each piece needs
+    /// something around it, as [`write_piece`](Self::write_piece) knows.
+    fn piece_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        None
+    }
+
+    /// Whether [`send_file`](Self::send_file) can be asked at all. Known once the head of the answer is written.
+    fn sends_files(&self) -> bool {
+        false
+    }
+
     /// Sends what is written, and what the client takes at once of a file's bytes behind it, without their passing
     /// through our memory: how many. They count as a piece. Not while [`Wire::is_sending`].
     ///
     /// # Errors
-    /// `WouldBlock`: it takes none for now; `Unsupported`: pieces are all that this wire has. Else the client is gone.
+    /// `WouldBlock`: it takes none for now. Else the client is gone.
     fn send_file(&mut self, _window: &FileWindow<'_>) -> IoResult<usize> {
         Err(ErrorKind::Unsupported.into())
     }

@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 
 use super::body::{BodyPart, FileBody};
 use super::cache::CachedFile;
-use super::entry::Variant;
 use super::folder::Found;
 use super::http::asked::{FileRequest, Method};
 use super::http::codings::{self, SiblingCoding};
@@ -135,7 +134,7 @@ fn file(kept: &Rc<CachedFile>, asked: &FileRequest, method: Method, status: u16)
     let whole = || FileAnswer {
         status,
         fields: FileAnswerFields::Full(kept.clone(), coding),
-        body: body(variant, vec![BodyPart::File(0..variant.size)]),
+        body: body(kept, coding, vec![BodyPart::File(0..variant.size)]),
     };
     if status != 200 {
         return whole();
@@ -168,7 +167,7 @@ fn file(kept: &Rc<CachedFile>, asked: &FileRequest, method: Method, status: u16)
                 // A multipart body would not have the coding that the head names (section 8.4): the field is ignored,
                 // as section 14.2 lets a server do.
                 WantedRanges::Some(ranges) if ranges.len() > 1 && coding.is_some() => whole(),
-                WantedRanges::Some(ranges) => partial(kept, variant, ranges),
+                WantedRanges::Some(ranges) => partial(kept, coding, ranges),
             }
         }
     }
@@ -176,12 +175,13 @@ fn file(kept: &Rc<CachedFile>, asked: &FileRequest, method: Method, status: u16)
 
 /// 206 (RFC 9110 section 15.3.7). The fields of 200 are all there, also for If-Range: who asks for them again may have
 /// lost them.
-fn partial(kept: &Rc<CachedFile>, variant: &Variant, ranges: Vec<Range<u64>>) -> FileAnswer {
+fn partial(kept: &Rc<CachedFile>, coding: Option<SiblingCoding>, ranges: Vec<Range<u64>>) -> FileAnswer {
+    let variant = kept.entry.variant(coding);
     let mut fields = variant.fields.clone();
     let line = |range: &Range<u64>| format!("bytes {}-{}/{}", range.start, range.end - 1, variant.size);
     if let [range] = &ranges[..] {
         fields.append(b"Content-Range", line(range).as_bytes());
-        let body = body(variant, vec![BodyPart::File(range.clone())]);
+        let body = body(kept, coding, vec![BodyPart::File(range.clone())]);
         return FileAnswer { status: 206, fields: FileAnswerFields::Own(fields), body };
     }
     let boundary = boundary();
@@ -196,7 +196,7 @@ fn partial(kept: &Rc<CachedFile>, variant: &Variant, ranges: Vec<Range<u64>>) ->
         parts.push(BodyPart::File(range));
     }
     parts.push(BodyPart::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-    FileAnswer { status: 206, fields: FileAnswerFields::Own(fields), body: body(variant, parts) }
+    FileAnswer { status: 206, fields: FileAnswerFields::Own(fields), body: body(kept, coding, parts) }
 }
 
 /// A text that stands in no file: nobody can know it beforehand.
@@ -215,7 +215,8 @@ fn boundary() -> String {
 }
 
 /// The body of `parts`: from memory where the file is there.
-fn body(variant: &Variant, parts: Vec<BodyPart>) -> FileAnswerBody {
+fn body(kept: &Rc<CachedFile>, coding: Option<SiblingCoding>, parts: Vec<BodyPart>) -> FileAnswerBody {
+    let variant = kept.entry.variant(coding);
     if let Some(contents) = &variant.contents {
         let bytes = |part: &BodyPart| match part {
             BodyPart::Bytes(bytes) => bytes.clone(),
@@ -230,7 +231,10 @@ fn body(variant: &Variant, parts: Vec<BodyPart>) -> FileAnswerBody {
     }
     let parts = parts.into_iter().filter(|part| !matches!(part, BodyPart::File(range) if range.is_empty()));
     match &variant.file {
-        Some(file) => FileAnswerBody::File(Rc::new(FileBody::new(file.clone(), parts.collect()))),
+        Some(file) => {
+            let body = FileBody::new(kept.clone(), coding, file.clone(), parts.collect());
+            FileAnswerBody::File(Rc::new(body))
+        }
         None => FileAnswerBody::Null,
     }
 }

@@ -11,19 +11,24 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use super::cache::{CachedFile, GOOD_FOR};
+use super::entry::{Resident, Variant};
+use super::http::codings::SiblingCoding;
 use super::opened::OpenFile;
-use crate::io::{budget, file};
+use crate::io::{budget, file, now};
 
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 64 << 10;
 /// Bytes of a piece that a disk is waited for.
 const COLD_PIECE_BYTES: usize = 256 << 10;
-/// Bytes of a piece that only has to wait for room in the socket; what follows goes by [`FileBody::window`].
-const SHORT_PIECE_BYTES: usize = 16 << 10;
+/// Bytes of a piece that only has to wait for room in the socket, at most: what follows goes by [`FileBody::window`],
+/// in whole pages.
+const SHORT_PIECE_BYTES: usize = 4 << 10;
 /// Bytes of a window.
 const WINDOW_BYTES: u64 = 1 << 20;
 /// For so many bytes is asked at a time whether they are in memory.
@@ -54,6 +59,9 @@ type PendingRead = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>>>>;
 
 /// The body. One reader at a time.
 pub struct FileBody {
+    /// What it is of, in which coding.
+    kept: Rc<CachedFile>,
+    coding: Option<SiblingCoding>,
     file: OpenFile,
     parts: RefCell<VecDeque<BodyPart>>,
     /// Bytes in all.
@@ -62,15 +70,25 @@ pub struct FileBody {
     left: Cell<u64>,
     /// A read that waits for a disk.
     reading: RefCell<Option<PendingRead>>,
-    piece_bytes: Cell<usize>,
+    /// The next piece has to wait for room in the socket.
+    waits_for_room: Cell<bool>,
     /// The bytes of the file up to here are in memory.
     resident_until: Cell<u64>,
+    /// Of those up to here some are not: they go in pieces.
+    cold_until: Cell<u64>,
+    /// For so many is asked at a time.
+    look_bytes: Cell<u64>,
     has_begun: Cell<bool>,
 }
 
 impl FileBody {
-    /// Of `parts`, none of which is empty.
-    pub fn new(file: OpenFile, parts: Vec<BodyPart>) -> FileBody {
+    /// Of `parts`, none of which is empty, of the `file` that `kept` has open for `coding`.
+    pub fn new(
+        kept: Rc<CachedFile>,
+        coding: Option<SiblingCoding>,
+        file: OpenFile,
+        parts: Vec<BodyPart>,
+    ) -> FileBody {
         let bytes = |part: &BodyPart| match part {
             BodyPart::Bytes(bytes) => bytes.len() as u64,
             BodyPart::File(range) => range.end - range.start,
@@ -79,11 +97,15 @@ impl FileBody {
         FileBody {
             length: parts.iter().map(bytes).sum(),
             left: Cell::new(left),
+            kept,
+            coding,
             file,
             parts: RefCell::new(parts.into()),
             reading: RefCell::default(),
-            piece_bytes: Cell::new(PIECE_BYTES),
+            waits_for_room: Cell::new(false),
             resident_until: Cell::new(0),
+            cold_until: Cell::new(0),
+            look_bytes: Cell::new(LOOK_BYTES),
             has_begun: Cell::new(false),
         }
     }
@@ -91,6 +113,11 @@ impl FileBody {
     /// Its bytes in all.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Whether nothing is left.
+    pub fn is_done(&self) -> bool {
+        self.parts.borrow().is_empty()
     }
 
     /// Nobody wants what is left.
@@ -118,20 +145,44 @@ impl FileBody {
             Some(BodyPart::File(range)) if self.reading.borrow().is_none() => range.clone(),
             _ => return Ok(None),
         };
-        let file = self.file.fd.as_fd();
         let end = range.end.min(range.start + WINDOW_BYTES);
+        if range.start < self.cold_until.get() {
+            return Ok(None);
+        }
         if self.resident_until.get() < end {
-            let look = range.end.min(range.start + LOOK_BYTES);
-            if !file::is_resident(file, range.start, look - range.start)
-                && (look == end || !file::is_resident(file, range.start, end - range.start))
-            {
+            let Some(until) = self.resident(&range, end) else {
+                self.cold_until.set(end);
                 return Ok(None);
-            }
-            self.resident_until.set(end);
+            };
+            self.resident_until.set(until);
         }
         let length = end - range.start;
         self.check(length)?;
-        Ok(Some(FileWindow { file, offset: range.start, length: length as usize }))
+        Ok(Some(FileWindow { file: self.file.fd.as_fd(), offset: range.start, length: length as usize }))
+    }
+
+    /// Up to where, `end` or beyond, the bytes from the start of `range` on are in memory, or were when somebody asked
+    /// lately; `None`: not all of them are.
+    fn resident(&self, range: &Range<u64>, end: u64) -> Option<u64> {
+        let variant: &Variant = self.kept.entry.variant(self.coding);
+        let (start, file) = (range.start, self.file.fd.as_fd());
+        let known = variant.resident.get().filter(|it| now().saturating_duration_since(it.at) < GOOD_FOR);
+        let known = known.filter(|Resident { range: (from, until), .. }| (*from..=*until).contains(&start));
+        if let Some(Resident { range: (_, until), .. }) = known
+            && end <= until
+        {
+            return Some(until);
+        }
+        let is_there = |until: &u64| file::is_resident(file, start, until - start);
+        let far = Some(range.end.min(start + self.look_bytes.get())).filter(is_there);
+        if far.is_none() {
+            // Nor will it be soon: the kernel reads ahead of us, and not so far.
+            self.look_bytes.set(WINDOW_BYTES);
+        }
+        let until = far.or_else(|| Some(end).filter(is_there))?;
+        let (from, at) = known.map_or((start, now()), |it| (it.range.0, it.at));
+        variant.resident.set(Some(Resident { range: (from, until), at }));
+        Some(until)
     }
 
     /// `bytes` of the window have been sent.
@@ -142,7 +193,7 @@ impl FileBody {
         if bytes == 0 {
             return Err(changed());
         }
-        self.piece_bytes.set(SHORT_PIECE_BYTES);
+        self.waits_for_room.set(true);
         self.advance(bytes as u64);
         Ok(())
     }
@@ -153,6 +204,9 @@ impl FileBody {
             range.start += bytes;
             if range.is_empty() {
                 parts.pop_front();
+                // The next may be anywhere.
+                self.resident_until.set(0);
+                self.cold_until.set(0);
             }
         }
         self.left.set(self.left.get().saturating_sub(bytes));
@@ -160,48 +214,58 @@ impl FileBody {
 
     /// The next piece; `None` at the end.
     pub fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut piece = Vec::new();
+        self.poll_into(cx, &mut piece).map(|next| next.map(|added| added.map(|_| piece.into())))
+    }
+
+    /// Appends the next piece to `out`: how many bytes that is; `None` at the end.
+    pub fn poll_into(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<io::Result<usize>>> {
         let front = self.parts.borrow().front().cloned();
         let range = match front {
             None => return Poll::Ready(None),
             Some(BodyPart::Bytes(bytes)) => {
                 self.parts.borrow_mut().pop_front();
                 budget::spend(bytes.len());
-                return Poll::Ready(Some(Ok(bytes)));
+                out.extend_from_slice(&bytes);
+                return Poll::Ready(Some(Ok(bytes.len())));
             }
             Some(BodyPart::File(range)) => range,
         };
-        let piece = match self.poll_read(&range, cx) {
-            Poll::Ready(piece) => piece,
-            Poll::Pending => return Poll::Pending,
-        };
-        let piece = piece.and_then(|piece| {
-            if piece.is_empty() {
+        let before = out.len();
+        let read = ready!(self.poll_read(&range, cx, out)).and_then(|()| {
+            let bytes = (out.len() - before) as u64;
+            if bytes == 0 {
                 return Err(changed());
             }
-            self.check(piece.len() as u64)?;
-            self.advance(piece.len() as u64);
-            Ok(Bytes::from(piece))
+            self.check(bytes)?;
+            self.advance(bytes);
+            Ok(out.len() - before)
         });
-        if piece.is_err() {
+        if read.is_err() {
+            // What came of a file that is another one is nothing to be sent.
+            out.truncate(before);
             self.cancel();
         }
-        Poll::Ready(Some(piece))
+        Poll::Ready(Some(read))
     }
 
     /// Reads from memory if it can, else by a wait.
-    fn poll_read(&self, range: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    fn poll_read(&self, range: &Range<u64>, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<io::Result<()>> {
         let mut reading = self.reading.borrow_mut();
         if reading.is_none() {
             ready!(budget::poll_left(cx));
             let fits = |bytes: usize| (range.end - range.start).min(bytes as u64) as usize;
-            let mut piece = Vec::new();
-            let read =
-                file::read_now(self.file.fd.as_fd(), &mut piece, fits(self.piece_bytes.get()), range.start);
+            let is_short = self.waits_for_room.get() && range.start >= self.cold_until.get();
+            let bytes = match is_short {
+                true => SHORT_PIECE_BYTES - range.start as usize % SHORT_PIECE_BYTES,
+                false => PIECE_BYTES,
+            };
+            let read = file::read_now(self.file.fd.as_fd(), out, fits(bytes), range.start);
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
-                    budget::spend(piece.len());
-                    return Poll::Ready(read.map(|_| piece));
+                    budget::spend(*read.as_ref().unwrap_or(&0));
+                    return Poll::Ready(read.map(drop));
                 }
             }
             *reading = Some(Box::pin(file::read(self.file.fd.clone(), fits(COLD_PIECE_BYTES), range.start)));
@@ -209,7 +273,7 @@ impl FileBody {
         let Some(read) = reading.as_mut() else { return Poll::Pending };
         let piece = ready!(read.as_mut().poll(cx));
         *reading = None;
-        Poll::Ready(piece)
+        Poll::Ready(piece.map(|piece| out.extend_from_slice(&piece)))
     }
 }
 

@@ -12,7 +12,7 @@ use super::entry::FileEntry;
 use crate::io::now;
 
 /// For so long an entry is good without a look at the file.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// What a worker may keep.
 #[derive(Clone, Copy, Debug)]

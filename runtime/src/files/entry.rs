@@ -3,9 +3,10 @@
 //! Owns: validators, the fields that do not depend on the request, small contents. Must not know: requests, how long an
 //! entry is good.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::os::fd::AsFd;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -100,6 +101,16 @@ pub type Opened = [Option<OpenFile>; 4];
 /// What each of them is.
 pub type AllFacts = [Option<Facts>; 4];
 
+/// What of a file was in the kernel's memory, and when. To ask costs a tenth of a millisecond for 8 MiB (cachestat(2)),
+/// a thirtieth of what it costs to send them.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
+    /// Which bytes.
+    pub range: (u64, u64),
+    /// When the first of them were asked for.
+    pub at: Instant,
+}
+
 /// One representation.
 #[derive(Debug)]
 pub struct Variant {
@@ -109,6 +120,8 @@ pub struct Variant {
     pub size: u64,
     /// All of it, where it is small.
     pub contents: Option<Bytes>,
+    /// What of it was found in the kernel's memory last.
+    pub resident: Cell<Option<Resident>>,
     /// ETag, as it is sent.
     pub etag: Option<Box<str>>,
     /// Last-Modified, in seconds since 1970.
@@ -222,7 +235,9 @@ impl FileEntry {
             }
             let size = file.facts.size;
             let file = contents.is_none().then_some(file);
-            variants[place] = Some(Variant { file, size, contents, etag, modified_s, fields, short_fields });
+            let resident = Cell::default();
+            variants[place] =
+                Some(Variant { file, size, contents, resident, etag, modified_s, fields, short_fields });
         }
         let [Some(plain), coded @ ..] = variants else { return Err(OpenError::Missing) };
         Ok(FileEntry { content_type: content_type.into(), plain, coded, facts, is_racy })

@@ -4,7 +4,7 @@
 //! how long anything may take.
 
 use std::future::Future;
-use std::io::{ErrorKind, Result as IoResult};
+use std::io::Result as IoResult;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -309,11 +309,17 @@ impl Wire for Message<'_> {
         }
     }
 
+    fn piece_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        (self.answer.body == BodyMode::Plain).then_some(&mut self.buffered.out)
+    }
+
+    fn sends_files(&self) -> bool {
+        // TLS has to seal the bytes first.
+        self.answer.body == BodyMode::Plain && self.buffered.connection.tls().is_none()
+    }
+
     fn send_file(&mut self, window: &FileWindow<'_>) -> IoResult<usize> {
-        match self.answer.body {
-            BodyMode::Plain => self.buffered.send_file(window),
-            BodyMode::Chunked | BodyMode::Omit => Err(ErrorKind::Unsupported.into()),
-        }
+        self.buffered.send_file(window)
     }
 
     fn write_end(&mut self, trailers: Option<&HeaderList>) {

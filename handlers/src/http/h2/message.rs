@@ -363,6 +363,10 @@ impl Wire for StreamMessage {
         }
     }
 
+    fn piece_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        (!matches!(self.end, End::Sent)).then_some(&mut self.out)
+    }
+
     fn write_end(&mut self, trailers: Option<&HeaderList>) {
         if matches!(self.end, End::Sent) {
             return;

@@ -101,6 +101,17 @@ impl Outgoing {
         }
     }
 
+    /// As [`poll_piece`](Self::poll_piece), of a body that can be read to where it is sent from: appends the next piece to
+    /// `out`, and says how many bytes that is. `None`: it is another kind of body.
+    pub fn poll_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Poll<Option<Result<usize, Broken>>>> {
+        let Outgoing::File(file) = self else { return None };
+        Some(file.poll_into(cx, out).map(|next| next.map(|added| added.map_err(Broken::of_file))))
+    }
+
     /// Gives up what is left. Enters JavaScript: not from inside a turn.
     pub fn cancel(&self, why: Unwanted) {
         match self {
