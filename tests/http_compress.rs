@@ -184,7 +184,9 @@ every_way! {
             ("/short", None),
             ("/none", None),
             ("/untyped", None),
-            ("/304", None),
+            ("/304?{\"content-type\":\"image/png\"}", None),
+            ("/304?{\"cache-control\":\"no-transform\"}", None),
+            ("/304", Some("Accept-Encoding")),
             ("/part?{\"content-range\":\"bytes 0-9/10\"}", None),
             ("/text?{\"content-type\":\"image/png\"}", None),
             ("/noise", Some("Accept-Encoding")),
@@ -220,6 +222,21 @@ every_way! {
         }
         let weak = accept(&mut client, r#"/text?{"etag":"W/\"a\""}"#, "gzip");
         assert_eq!(weak.field("etag"), Some("W/\"a\""));
+    }
+
+    /// RFC 9110 section 15.4.5, RFC 9111 section 4.3.4: a cache updates what it has by a 304 with the tag of that.
+    fn a_304_says_what_200_would(way) {
+        let (_app, server) = start(way, &["--compress=gzip"]);
+        let mut client = Connection::open(server.place());
+        let target = r#"/304?{"etag":"\"a\"","vary":"Origin"}"#;
+        for (known, tag) in [
+            ("W/\"a\"", "W/\"a\""), ("\"x\", W/\"a\"", "W/\"a\""), ("\"a\"", "\"a\""), ("W/\"ab\", \"a\"", "\"a\""), ("*", "\"a\""),
+        ] {
+            let fields = format!("Accept-Encoding: gzip\r\nIf-None-Match: {known}\r\n");
+            let answer = ask(&mut client, "GET", target, &fields);
+            assert_eq!((answer.status, answer.field("etag")), (304, Some(tag)), "{known}");
+            assert_eq!((answer.field("vary"), coding(&answer)), (Some("Origin, Accept-Encoding"), None), "{known}");
+        }
     }
 
     /// RFC 9110 section 9.3.2

@@ -149,6 +149,9 @@ fn code(worker: &Rc<Worker>, reply: &Reply<'_>, decision: Decision, list: &mut H
     if decision != Decision::Leave {
         compress::say_vary(list);
     }
+    if decision == (Decision::NotModified { is_weak: true }) {
+        compress::weaken(list);
+    }
     let Decision::Code { level, must } = decision else { return Coded::No };
     let coded = match reply.body {
         // HEAD, to which GET's length is not known.

@@ -10,7 +10,7 @@ mod rules;
 
 pub use coder::CodingFailed;
 pub use encoder::Encoder;
-pub use rules::{Decision, change_fields, decide, say_vary};
+pub use rules::{Decision, change_fields, decide, say_vary, weaken};
 
 use coder::Coder;
 use runtime::config::CodingLevel;

@@ -20,6 +20,11 @@ pub enum Decision {
     Leave,
     /// This client does not.
     Identity,
+    /// The client has it already, coded or not (304).
+    NotModified {
+        /// It is coded: it has the app's tag in its weak form.
+        is_weak: bool,
+    },
     /// It is compressed, even where that does not shorten it if it `must` be.
     Code {
         /// The coding.
@@ -31,8 +36,16 @@ pub enum Decision {
 
 /// What becomes of `reply` to the request with `head`; a body below `bytes_min` is not worth it.
 pub fn decide(options: &Compression, bytes_min: usize, head: &dyn Head, reply: &Reply<'_>) -> Decision {
-    // 1xx, 204, 205 and 304 have no content, 206 a part of it.
-    if !(200..=599).contains(&reply.status) || matches!(reply.status, 204 | 205 | 206 | 304) {
+    // 304 says what 200 would (RFC 9110 section 15.4.5), as far as the type is known.
+    if reply.status == 304 {
+        let is_typed = field(reply, b"content-type").is_some();
+        return match may_change(reply) && (!is_typed || is_of_type(options, reply)) {
+            true => Decision::NotModified { is_weak: has_weak(head, field(reply, b"etag")) },
+            false => Decision::Leave,
+        };
+    }
+    // 1xx, 204 and 205 have no content, 206 a part of it.
+    if !(200..=599).contains(&reply.status) || matches!(reply.status, 204..=206) {
         return Decision::Leave;
     }
     let is_head = head.method() == "HEAD";
@@ -56,6 +69,18 @@ pub fn decide(options: &Compression, bytes_min: usize, head: &dyn Head, reply: &
         Some(level) => Decision::Code { level: *level, must },
         None => Decision::Identity,
     }
+}
+
+/// Whether the client says that it has what has the strong tag `etag` in its weak form, as [`weaken`] makes it. A cache
+/// takes a 304 for nothing that it has if a strong tag of it is none of its own (RFC 9111 section 4.3.4).
+fn has_weak(head: &dyn Head, etag: Option<&[u8]>) -> bool {
+    let Some(etag) = etag.filter(|etag| etag.starts_with(b"\"")) else { return false };
+    let (weak, mut has) = ([b"W/", etag].concat(), false);
+    head.fields(&mut |name, value| {
+        has |=
+            name.eq_ignore_ascii_case(b"if-none-match") && value.windows(weak.len()).any(|part| part == weak);
+    });
+    has
 }
 
 /// What the app says of the length.
@@ -112,6 +137,11 @@ pub fn change_fields(list: &mut HeaderList, level: CodingLevel) {
     list.delete(b"content-length");
     // Ranges would be of the bytes that the app has.
     list.delete(b"accept-ranges");
+    weaken(list);
+}
+
+/// Makes a strong validator a weak one.
+pub fn weaken(list: &mut HeaderList) {
     if let Some(tag) = list.get(b"etag").filter(|tag| tag.starts_with(b"\"")) {
         list.set(b"ETag", &[b"W/", &tag[..]].concat());
     }
