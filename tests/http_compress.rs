@@ -304,6 +304,21 @@ every_way! {
         assert!(whole.body == large());
     }
 
+    /// `--compress-memory`: a coder counts as what it owns at its level.
+    fn coders_of_many_streams_have_a_share_of_memory_each(way) {
+        for (codings, name, coded) in [("gzip", "gzip", 7), ("zstd:19", "zstd", 1), ("br:0", "br", 11), ("br:5", "br", 0)] {
+            let (_app, server) = start(way, &[&format!("--compress={codings}"), "--compress-memory", "3000K"]);
+            let mut open: Vec<Connection> = (0..12).map(|_| Connection::open(server.place())).collect();
+            let request = format!("GET /events HTTP/1.1\r\nHost: test\r\nAccept-Encoding: {name}\r\n\r\n");
+            let heads = open.iter_mut().map(|client| {
+                client.send(&request);
+                line(client, b"\r\n\r\n")
+            });
+            let count = heads.filter(|head| head.contains("Content-Encoding: ")).count();
+            assert_eq!(count, coded, "{codings}");
+        }
+    }
+
     fn without_the_flag_nothing_is_compressed(way) {
         let (_app, server) = start(way, &[]);
         let mut client = Connection::open(server.place());

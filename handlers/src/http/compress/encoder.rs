@@ -56,7 +56,7 @@ impl Encoder {
     /// For a body of `length` bytes, where that is known; `None` where the coders of the worker have all the memory
     /// that they may.
     pub fn new(worker: &Rc<Worker>, level: CodingLevel, length: Option<usize>) -> Option<Encoder> {
-        let share = Share::take(worker, Coder::bytes(level.coding))?;
+        let share = Share::take(worker, Coder::bytes(level))?;
         let coder = Coder::new(level, length).ok()?;
         Some(Encoder { coder, input: Bytes::new(), holds_back: false, _share: share })
     }

@@ -21,7 +21,7 @@ pub const WHOLE_BYTES_MAX: usize = 64 << 10;
 /// A body, coded; none where it would be no shorter, unless it `must` be coded.
 pub fn whole(body: &[u8], level: CodingLevel, must: bool) -> Option<Vec<u8>> {
     let mut coded = Vec::with_capacity(body.len() / 2);
-    let mut coder = Coder::new(level, Some(body.len())).ok()?;
+    let mut coder = Coder::of_whole(level, body.len()).ok()?;
     coder.run(body, false, &mut coded).ok()?;
     coder.finish(&mut coded).ok()?;
     (must || coded.len() < body.len()).then_some(coded)
