@@ -131,6 +131,97 @@ both_backends! {
 }
 
 #[test]
+fn names_of_one_source_are_never_each_other() {
+    // The UTF-8 of õ is the Latin-1 of Ãµ.
+    let body = "const seen = []; let Ãµ = 1, õ = 2; Ãµ += 10;
+        const o = { Ãµ: Ãµ, õ }; o.Ãµ++; o.õ++;
+        class A { #Ãµ = 5; #õ = 6; sum() { return this.#Ãµ * 10 + this.#õ; } }
+        seen.push(Object.keys(o).map((key) => key.length).join(), o['\\u00c3\\u00b5'], o['\\u00f5'], Ãµ, õ, new A().sum());
+        print(seen.join(' '));";
+    for (name, source) in [
+        ("classic.js", body.to_owned()),
+        ("module.mjs", body.to_owned()),
+        ("common.cjs", format!("exports.a = 1; {body}")),
+        ("typed.ts", format!("const n: number = 1; {body}")),
+        ("with.mjs", format!("import text from './with.mjs' with {{ type: 'text' }}; text.length; {body}")),
+    ] {
+        let ended = run_as(name, &source);
+        assert_eq!(ended.stdout, "2,1 12 3 11 2 56\n", "{name}: {}", ended.stderr);
+    }
+}
+
+/// What leaving a `for await` loop does, in the order of what is seen.
+const LOOPS: &str = r#"
+const log = [], take = () => log.splice(0).join();
+const slow = () => ({ [Symbol.asyncIterator]: () => ({
+    next: async () => ({ value: 1, done: false }),
+    return: async () => { log.push("<"); await null; await null; log.push(">"); return {}; },
+}) });
+async function leave(how) {
+    try {
+        outer: for (const x of [x => x]) {
+            label: for await (const v of slow()) {
+                if (how === "throw") throw new Error("body");
+                if (how === "break") break label;
+                if (how === "outer") continue outer;
+                if (how === "return") return "returned";
+                if (how === "nested") for await (const w of slow()) { throw new Error("inner"); }
+            }
+        }
+        log.push("behind");
+    } catch (error) { log.push(error.message); }
+}
+for (const how of ["throw", "break", "outer", "return", "nested"]) {
+    const value = await leave(how);
+    print(how, take(), value);
+}
+async function* many() { for await (const v of slow()) yield v; }
+for await (const v of many()) break;
+print("generator", take());
+const it = many(); await it.next(); await it.throw(new Error("thrown in")).catch((e) => log.push(e.message));
+print("throw()", take());
+try { for await (const [a] of slow()) ; } catch (e) { print("pattern", e.name, take()); }
+let target = { set a(v) { throw new Error("setter"); } };
+try { for await (target.a of slow()) ; } catch (e) { print("target", e.message, take()); }
+const bad = { ...slow(), [Symbol.asyncIterator]: () => ({ next: async () => ({ value: 1, done: false }), return: async () => { throw new Error("return"); } }) };
+try { for await (const v of bad) { throw new Error("body"); } } catch (e) { print("both", e.message); }
+try { for await (const v of bad) { break; } } catch (e) { print("one", e.message); }
+const thrown = []; for (const value of [undefined, null, 0, "text"]) try { for await (const v of slow()) { throw value; } } catch (e) { thrown.push(e === value); }
+print(thrown.join());
+function where() {
+  throw new Error("here");
+}
+try { for await (const v of slow()) { where(v); } } catch (e) { print(e.stack.replaceAll(/\(.*\/|    at /g, "(").split("\n").filter((line) => line).slice(0, 2).join(" ")); }
+"#;
+
+#[test]
+fn a_for_await_loop_that_an_exception_leaves_waits_for_its_iterator() {
+    let expected = "throw <,>,body undefined
+break <,>,behind undefined
+outer <,>,behind undefined
+return <,> returned
+nested <,>,<,>,inner undefined
+generator <,>
+throw() <,>,thrown in
+pattern TypeError <,>
+target setter <,>
+both body
+one return
+true,true,true,true
+(where (NAME:39:13) (<anonymous> (NAME:41:45)
+";
+    for name in ["loops.js", "loops.mjs", "loops.ts"] {
+        let ended = run_as(name, LOOPS);
+        assert_eq!(ended.stdout, expected.replace("NAME", name), "{name}: {}", ended.stderr);
+    }
+    let wrapped = format!("exports.done = (async () => {{{LOOPS}}})();");
+    let ended = run_as("loops.cjs", &wrapped);
+    assert!(ended.stdout.starts_with(&expected[..expected.find("(where").expect("the end")]), "{ended:?}");
+    let ended = run_to_end(&["--no-cache", "-e", LOOPS]);
+    assert!(ended.stdout.starts_with("throw <,>,body undefined\n"), "{ended:?}");
+}
+
+#[test]
 fn what_the_compiler_asserted_on_is_an_exception() {
     for program in [
         "for(;;){for(;;)break;for(;;)break;for(;;)break}",

@@ -32,6 +32,8 @@ use crate::modules::qjs::print;
 use crate::modules::qjs::std::standard::{self, Number};
 use crate::modules::web::events;
 use crate::modules::web::host::{self, Host, Role};
+use crate::source::positions::Positions;
+use crate::source::prepare::Prepared;
 use crate::source::{Sources, prepare};
 
 /// Submission entries of a script's ring, and memory of its receive buffers: it has one thread's
@@ -97,6 +99,8 @@ struct ScriptSource {
     name: String,
     text: Vec<u8>,
     goal: Option<Goal>,
+    /// Its places in the file, where they differ.
+    positions: Option<Positions>,
     /// It comes by way of the loader: what is no plain JavaScript.
     loaded: bool,
 }
@@ -104,8 +108,7 @@ struct ScriptSource {
 impl ScriptSource {
     /// The main program of `config`.
     fn of(config: &ScriptConfig) -> Result<ScriptSource> {
-        let named =
-            |name: &str, text| ScriptSource { name: name.into(), text, goal: config.goal, loaded: false };
+        let named = |name: &str, text| ScriptSource::plain(name.into(), text, config.goal);
         Ok(match &config.program {
             Program::File(path) => ScriptSource::file(path, config.goal)?,
             Program::Text(text) => named("<cmdline>", text.clone().into_bytes()),
@@ -118,6 +121,12 @@ impl ScriptSource {
             }
             Program::Stream(path) => named(&stream_name(path), ScriptSource::stream(path)?),
         })
+    }
+
+    /// What is JavaScript already.
+    fn plain(name: String, text: Vec<u8>, goal: Option<Goal>) -> ScriptSource {
+        let Prepared { text, positions, .. } = prepare::unnamed(text);
+        ScriptSource { name, text, goal, positions, loaded: false }
     }
 
     fn stream(path: &Path) -> Result<Vec<u8>> {
@@ -137,9 +146,11 @@ impl ScriptSource {
         let text = without_mark(std::fs::read(path).map_err(unreadable)?);
         let full = std::fs::canonicalize(path).map_err(unreadable)?;
         let module = path.extension().is_some_and(|extension| extension == "mjs");
-        let loaded = !prepare::is_plain(path, &text);
-        let goal = if loaded { Some(Goal::Module) } else { goal.or(module.then_some(Goal::Module)) };
-        Ok(ScriptSource { name: full.to_string_lossy().into_owned(), text, goal, loaded })
+        let name = full.to_string_lossy().into_owned();
+        if !prepare::is_plain(path, &text) {
+            return Ok(ScriptSource { name, text, goal: Some(Goal::Module), positions: None, loaded: true });
+        }
+        Ok(ScriptSource::plain(name, text, goal.or(module.then_some(Goal::Module))))
     }
 }
 
@@ -294,8 +305,15 @@ impl Script {
         poll_fn(|cx| alive.poll_idle(cx)).await;
     }
 
+    fn note_positions(&self, source: &ScriptSource) {
+        if let Some(positions) = &source.positions {
+            self.code.note_positions(&source.name, positions);
+        }
+    }
+
     /// Evaluates a program, its top-level `await`s included.
     async fn play(&self, source: &ScriptSource) -> Ending {
+        self.note_positions(source);
         let start = |ctx: &Ctx<'_>| {
             let module = || match source.name == self.code.main() {
                 true if source.loaded => compile::load_main(&self.code, ctx),
@@ -315,6 +333,7 @@ impl Script {
 
     /// Evaluates a script and prints its value, which may be awaited.
     async fn print(&self, source: &ScriptSource) -> Ending {
+        self.note_positions(source);
         let start = |ctx: &Ctx<'_>| {
             let options = Options { r#async: true, ..Options::default() };
             let run = |text: &[u8]| eval::script(ctx, text, &source.name, options);

@@ -10,8 +10,9 @@ use rquickjs::{Ctx, Error, Module, Result, Value};
 
 use super::code::{self, Code};
 use super::function::{self, Functions};
+use super::isolated::{self, Names};
 use super::native_call::{Scope, Static};
-use super::{exception, internal, isolated, script, value};
+use super::{exception, internal, script, value};
 use crate::source::Sources;
 use crate::source::commonjs_names;
 use crate::source::positions::Positions;
@@ -31,12 +32,14 @@ pub(super) fn compile(ctx: &Ctx<'_>, code: &Code, name: &str, prepared: &Prepare
         return Ok(bytecode.into());
     }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
-    let apart = isolated::is_needed(source.as_bytes(), false)
-        .then(|| isolated::script(ctx, &source, &name))
-        .flatten();
+    let names = Names::of(source.as_bytes(), false);
+    let apart = (!names.is_empty()).then(|| isolated::script(ctx, &source, &name, &names)).flatten();
     let bytecode = match apart {
         Some(bytecode) => bytecode,
-        None => script::compile(ctx, &source, &name)?,
+        None => {
+            let _hidden = names.hide_keys(ctx)?;
+            script::compile(ctx, &source, &name)?
+        }
     };
     if let Some(key) = key {
         cache.store(&key, &bytecode);

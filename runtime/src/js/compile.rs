@@ -10,7 +10,8 @@ use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
 use super::code::{Code, CompiledModule, key, read};
-use super::{commonjs, data_module, exception, import_meta, isolated};
+use super::isolated::{self, Names};
+use super::{commonjs, data_module, exception, import_meta};
 use crate::source::names::{self, Kind};
 use crate::source::prepare::{self, ModuleFormat, Prepared};
 use crate::source::resolve;
@@ -88,11 +89,13 @@ fn declare<'js>(
             Err(_) => drop(ctx.catch()),
         }
     }
-    let apart = isolated::is_needed(&source, true).then(|| isolated::module(ctx, name, &source)).flatten();
+    let names = Names::of(&source, true);
+    let apart = (!names.is_empty()).then(|| isolated::module(ctx, name, &source, &names)).flatten();
     let (module, bytecode) = match apart {
         // SAFETY: bytes of `JS_WriteObject` of this very program.
         Some(bytecode) => (unsafe { Module::load(ctx.clone(), &bytecode)? }, bytecode),
         None => {
+            let _hidden = names.hide_keys(ctx)?;
             let module = Module::declare(ctx.clone(), name, &*source)?;
             if code.has_attributes(name) {
                 return Ok((module, CompiledModule::Source(source.into())));
@@ -146,6 +149,7 @@ pub(super) fn function(code: &Code, ctx: &Ctx<'_>, name: &str) -> Result<Option<
 /// What any of the modules throws while it is read, compiled or linked.
 pub fn main_module<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, source: &[u8]) -> Result<Module<'js, Declared>> {
     code.note_text(code.main(), source);
+    let _hidden = Names::of(source, true).hide_keys(ctx)?;
     let module = Module::declare(ctx.clone(), code.main(), source)?;
     import_meta::set(&module, code.main(), code)?;
     Ok(module)

@@ -1,18 +1,19 @@
 //! Compiling in an engine of its own, which knows no name but those of the source.
 //!
-//! Owns: that engine, from which only bytecode comes out. Must not know: what is compiled, and for whom.
-//! The parser looks for an identifier's UTF-8 among the keys that the engine knows by their Latin-1
-//! (quickjs.c, JS_NewAtomLen): in an app's engine a key of a client's JSON could become a name in code.
+//! Owns: that engine, from which only bytecode comes out; keys that no name is taken for. Must not know: what is
+//! compiled, and for whom. The parser looks for an identifier's UTF-8 among the keys that the engine knows in
+//! Latin-1 (quickjs.c, JS_NewAtomLen): in an app's engine a key of a client's JSON could become a name in code.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declared, WriteOptions};
-use rquickjs::{Context, Ctx, Module, Result, Runtime, context::intrinsic};
+use rquickjs::{Atom, Context, Ctx, Module, Result, Runtime, context::intrinsic, qjs};
 
-use super::script;
 use super::state::State;
+use super::{script, value};
 use crate::source::identifiers;
 
 /// What the engine needs to compile and not to run.
@@ -21,29 +22,58 @@ pub(super) type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 /// Stack of the parser: it stands on that of whoever imports.
 const STACK_BYTES: usize = 128 << 10;
 
-/// Whether the names of `source`, a module or else a classic script, may be taken for others.
-pub(super) fn is_needed(source: &[u8], is_module: bool) -> bool {
-    !source.is_ascii()
-        && std::str::from_utf8(source).is_ok_and(|source| identifiers::beyond_ascii(source, is_module))
+/// The names of a source, a module or else a classic script, that may be taken for other keys; none of most.
+pub(super) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// Those of `source`.
+    pub(super) fn of(source: &[u8], is_module: bool) -> Names {
+        let text = (!source.is_ascii()).then(|| std::str::from_utf8(source).ok()).flatten();
+        Names(text.map_or_else(BTreeSet::new, |text| identifiers::beyond_ascii(text, is_module)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Has the engine know in UTF-16, for as long as the result lives, each key whose Latin-1 is the UTF-8 of a name
+    /// (`Ãµ` for `õ`): the parser, which compares with keys in Latin-1 alone, takes no name for one. Where an engine
+    /// knows the key already that is no help.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn hide_keys<'js>(&self, ctx: &Ctx<'js>) -> Result<Vec<Atom<'js>>> {
+        let hide = |name: &String| {
+            let units: Vec<u16> = name.bytes().map(u16::from).collect();
+            // SAFETY: the engine copies so many units of a text that lives.
+            let key = unsafe {
+                let raw = qjs::JS_NewStringUTF16(ctx.as_raw().as_ptr(), units.as_ptr(), units.len() as _);
+                value::fresh(ctx, raw)?
+            };
+            Atom::from_value(ctx.clone(), &key)
+        };
+        self.0.iter().map(hide).collect()
+    }
 }
 
 /// The bytecode of the module `name`; none for what does not compile here, of which the app's engine says why,
 /// and for one that imports with attributes: bytecode has none.
-pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8], names: &Names) -> Option<Vec<u8>> {
     let with_attributes = Rc::new(Cell::new(false));
-    let bytecode = with_parser(ctx, with_attributes.clone(), |ctx| {
+    let bytecode = with_parser(ctx, names, with_attributes.clone(), |ctx| {
         Module::declare(ctx.clone(), name, source)?.write(WriteOptions::default())
     });
     bytecode.filter(|_| !with_attributes.get())
 }
 
 /// The bytecode of a classic script, as [`module`].
-pub(super) fn script(ctx: &Ctx<'_>, source: &str, name: &std::ffi::CStr) -> Option<Box<[u8]>> {
-    with_parser(ctx, Rc::default(), |ctx| script::compile(ctx, source, name))
+pub(super) fn script(ctx: &Ctx<'_>, source: &str, name: &std::ffi::CStr, names: &Names) -> Option<Box<[u8]>> {
+    with_parser(ctx, names, Rc::default(), |ctx| script::compile(ctx, source, name))
 }
 
 fn with_parser<T>(
     ctx: &Ctx<'_>,
+    names: &Names,
     with_attributes: Rc<Cell<bool>>,
     f: impl FnOnce(&Ctx<'_>) -> Result<T>,
 ) -> Option<T> {
@@ -52,7 +82,10 @@ fn with_parser<T>(
     runtime.set_max_stack_size(STACK_BYTES);
     runtime.set_loader(PlainNames { with_attributes }, Nothing);
     let context = Context::custom::<ParserIntrinsics>(&runtime).ok()?;
-    context.with(|ctx| f(&ctx)).ok()
+    context.with(|ctx| {
+        let _hidden = names.hide_keys(&ctx).ok()?;
+        f(&ctx).ok()
+    })
 }
 
 /// Names stay as they are.

@@ -42,24 +42,50 @@ impl Positions {
             Positions::Before(bytes) => return Some((1, column.saturating_sub(*bytes) + 1)),
             Positions::Tokens(bytes) => bytes,
         };
-        let (mut last, mut found, mut rest) = ([0u32; 4], None, &bytes[..]);
-        while !rest.is_empty() {
-            let lines = take(&mut rest)?;
-            if lines != 0 {
-                last[1] = 0;
-            }
-            last[0] = last[0].wrapping_add(lines as u32);
-            for value in &mut last[1..] {
-                *value = value.wrapping_add(take(&mut rest)? as u32);
-            }
-            if (last[0], last[1]) > (line, column) {
+        let mut found = None;
+        for [now, at, was_line, was_column] in (Tokens { last: [0; 4], rest: bytes }) {
+            if (now, at) > (line, column) {
                 break;
             }
-            if last[0] == line {
-                found = Some((last[2] + 1, last[3] + 1));
+            if now == line {
+                found = Some((was_line + 1, was_column + 1));
             }
         }
         found
+    }
+
+    /// The tokens that [`Positions::of`] packed.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = [u32; 4]> {
+        let rest: &[u8] = match self {
+            Positions::Tokens(bytes) => bytes,
+            Positions::Before(_) => &[],
+        };
+        Tokens { last: [0; 4], rest }
+    }
+}
+
+/// What is left of packed tokens, and the last one.
+struct Tokens<'a> {
+    last: [u32; 4],
+    rest: &'a [u8],
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = [u32; 4];
+
+    fn next(&mut self) -> Option<[u32; 4]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let lines = take(&mut self.rest)?;
+        if lines != 0 {
+            self.last[1] = 0;
+        }
+        self.last[0] = self.last[0].wrapping_add(lines as u32);
+        for value in &mut self.last[1..] {
+            *value = value.wrapping_add(take(&mut self.rest)? as u32);
+        }
+        Some(self.last)
     }
 }
 

@@ -13,6 +13,7 @@ use super::cache::{Cache, CacheKey};
 use super::commonjs;
 use super::decorators;
 use super::entry;
+use super::for_await;
 use super::paths::is_in_package;
 pub use super::prepared::{Exports, ModuleFormat, Prepared, SourceError};
 use super::reexports;
@@ -28,6 +29,25 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 20;
 /// # Errors
 /// What TypeScript or JSX does not parse.
 pub fn prepare(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
+    let prepared = plain(sources, name, source)?;
+    if prepared.text.len() > SOURCE_BYTES_MAX || !for_await::may_be_in(&prepared.text) {
+        return Ok(prepared);
+    }
+    let key = CacheKey::of(&[b"for await", &entry::write(&prepared)]);
+    get_or(sources.cache(), &key, || Ok(apart(|| for_await::lower(prepared.clone()))))
+}
+
+/// What [`prepare`] makes of a text that stands in no file and is JavaScript already.
+pub fn unnamed(text: Vec<u8>) -> Prepared {
+    let prepared = Prepared { text, ..Prepared::default() };
+    match prepared.text.len() <= SOURCE_BYTES_MAX && for_await::may_be_in(&prepared.text) {
+        true => apart(|| for_await::lower(prepared.clone())),
+        false => prepared,
+    }
+}
+
+/// Makes JavaScript that the engine can compile of the `source` of the module `name`.
+fn plain(sources: &Sources, name: &str, source: Vec<u8>) -> Result<Prepared, SourceError> {
     let path = &*super::names::path(name);
     let mut work = work(path, &source);
     if work == Work::Decorated {
@@ -171,7 +191,9 @@ fn decorated(sources: &Sources, name: &str, source: &[u8]) -> Result<Option<Prep
 pub fn typed(name: &str, source: &str) -> Result<Prepared, SourceError> {
     let options = Options::typed();
     let (code, positions) = apart(|| transform::transform(name, source, &options))?;
-    Ok(Prepared { text: code.into_bytes(), format: ModuleFormat::Module, positions: Some(positions) })
+    let prepared =
+        Prepared { text: code.into_bytes(), format: ModuleFormat::Module, positions: Some(positions) };
+    Ok(apart(|| for_await::lower(prepared.clone())))
 }
 
 /// Stack for the parser, which goes as deep as the source: what is not used of it costs nothing.

@@ -18,6 +18,7 @@ use oxc::transformer::{HelperLoaderMode, JsxRuntime, TransformOptions, Transform
 
 use super::decorators;
 use super::import_equals;
+use super::lines::Lines;
 use super::namespaces;
 use super::packages::Packages;
 use super::positions::Positions;
@@ -321,25 +322,6 @@ impl<'a> Columns<'a> {
             units += c.len_utf16() as u32;
         }
         text.len() as u32
-    }
-}
-
-/// Where the lines of a text begin.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Lines {
-        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
-        Lines(std::iter::once(0).chain(ends).collect())
-    }
-
-    fn offset(&self, line: u32, column: u32) -> usize {
-        self.0.get(line as usize).map_or(0, |start| start + column as usize)
-    }
-
-    fn place(&self, offset: usize) -> (u32, u32) {
-        let line = self.0.partition_point(|start| *start <= offset).saturating_sub(1);
-        (line as u32, (offset - self.0[line]) as u32)
     }
 }
 
