@@ -68,6 +68,25 @@ every_way! {
         }
     }
 
+    // RFC 8446 section 6.1: by a close_notify, or the client could not tell the end from a cut.
+    fn an_idle_client_sees_an_end_in_order(way) {
+        let (_app, server) = start(way, &["--idle-timeout", "300ms", "--header-timeout", "300ms"]);
+        let mut silent = Connection::open(server.place());
+        assert!(read_to_fin(&mut silent).is_empty());
+        let mut kept = Connection::open(server.place());
+        assert_eq!(kept.get("/").text(), "answered");
+        assert!(read_to_fin(&mut kept).is_empty());
+        let mut late = Connection::open(server.place());
+        late.send("GET / HTTP/1.1\r\nHost:");
+        assert!(read_to_fin(&mut late).starts_with("HTTP/1.1 408 "));
+        let (_app, mut server) = start(way, &["--idle-timeout", "60s"]);
+        let mut kept = Connection::open(server.place());
+        assert_eq!(kept.get("/").text(), "answered");
+        server.signal(Signal::TERM);
+        assert!(read_to_fin(&mut kept).is_empty(), "at a drain");
+        assert_eq!(server.await_exit(SOON).code(), Some(0), "{}", server.log());
+    }
+
     // RFC 9110 section 9.3.2.
     fn a_refused_head_request_gets_no_content(way) {
         let (_app, server) = start(way, &[]);

@@ -57,6 +57,19 @@ impl Hearing {
     }
 }
 
+type IsExcused = for<'js> fn(&Ctx<'js>, &Value<'js>) -> bool;
+
+/// Which reasons are told to who hears of rejections, and not reported.
+#[derive(Default)]
+pub struct Excused(Cell<Option<IsExcused>>);
+
+impl Excused {
+    /// From now on those for which `is_excused` answers true.
+    pub fn set(&self, is_excused: IsExcused) {
+        self.0.set(Some(is_excused));
+    }
+}
+
 /// Reports rejections that nothing handled by the end of the turn. Where jobs are left over from a
 /// turn cut short, one of them may still handle some: they are kept.
 pub fn rejections(ctx: &Ctx<'_>, state: &State) {
@@ -64,6 +77,7 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         return;
     }
     let heard = state.extension::<Hearing>().0.get();
+    let excused = state.extension::<Excused>().0.get();
     let mut reported = false;
     for round in 0..ROUNDS_MAX {
         // SAFETY: the context and its runtime are alive.
@@ -78,6 +92,9 @@ pub fn rejections(ctx: &Ctx<'_>, state: &State) {
         if let Some((unhandled, handled_late)) = heard {
             late.iter().for_each(|(promise, reason)| handled_late(ctx, promise.get(ctx), reason.get(ctx)));
             due.retain(|(promise, reason)| !unhandled(ctx, promise.get(ctx), reason.get(ctx)));
+        }
+        if let Some(is_excused) = excused.filter(|_| !state.interrupted()) {
+            due.retain(|(_, reason)| !is_excused(ctx, &reason.get(ctx)));
         }
         report(ctx, state, &due);
         reported |= !due.is_empty();

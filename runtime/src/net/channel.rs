@@ -3,8 +3,10 @@
 //! Owns: the difference between the two. Must not know: links, who reads and writes.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Shutdown;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use socket2::SockRef;
 
 use crate::config::Linger;
-use crate::io::{Socket, WaitingRecv, WaitingSend};
+use crate::io::{Socket, WaitingRecv, WaitingSend, sleep};
 use crate::tls::TlsStream;
 
 /// Bytes of one receive, where the reader does not say how many it wants.
@@ -148,6 +150,22 @@ impl Channel {
             }
             Channel::Tls(stream) => stream.poll_shutdown(cx),
         }
+    }
+
+    /// Whether the peer cannot tell a close from a cut yet: TLS without a close_notify.
+    pub(crate) fn has_end_to_say(&self) -> bool {
+        matches!(self, Channel::Tls(stream) if !stream.is_ended())
+    }
+
+    /// The same as [`Channel::poll_finish`], as far as it goes in `time`.
+    pub(crate) async fn say_end(&self, time: Duration) {
+        let mut timer = pin!(sleep(time));
+        poll_fn(|cx| match self.poll_finish(cx) {
+            // Where it does not get out there is nobody to hear it.
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => timer.as_mut().poll(cx),
+        })
+        .await;
     }
 
     /// Throws away what comes until the peer's end, within bounds; one that takes nothing of what was sent

@@ -15,11 +15,13 @@ pub(crate) struct ConnectionError {
     /// Name of the errno(3), or as Node's documentation calls the others.
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// Of an accepted connection: its client's doing, or its time's, and no fault of the app's.
+    pub(crate) of_client: bool,
 }
 
 impl ConnectionError {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> ConnectionError {
-        ConnectionError { code, message: message.into() }
+        ConnectionError { code, message: message.into(), of_client: false }
     }
 
     /// Of an operation on an open connection.

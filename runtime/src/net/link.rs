@@ -57,6 +57,10 @@ pub(crate) struct Link {
     stopped: Cell<bool>,
     reading_stopped: Cell<bool>,
     hurried: Cell<bool>,
+    /// A client connected, not the app.
+    accepted: Cell<bool>,
+    /// It ends with a reset.
+    resets: Cell<bool>,
     /// It failed, and so does everything from now on.
     lost: RefCell<Option<ConnectionError>>,
     /// A send heard of a reset, which a receive no longer does.
@@ -83,6 +87,8 @@ impl Link {
             stopped: Cell::new(false),
             reading_stopped: Cell::new(false),
             hurried: Cell::new(false),
+            accepted: Cell::new(false),
+            resets: Cell::new(false),
             lost: RefCell::default(),
             reset: RefCell::default(),
             faults: RefCell::default(),
@@ -110,6 +116,11 @@ impl Link {
         self.flow.begin();
         let _ = self.info.set(info);
         Ok(())
+    }
+
+    /// A client has opened it: how it fails is no fault of the app's.
+    pub(crate) fn set_accepted(&self) {
+        self.accepted.set(true);
     }
 
     pub(crate) fn transport(&self) -> Option<Rc<Channel>> {
@@ -203,10 +214,10 @@ impl Link {
     pub(crate) fn write_now(&self, bytes: &[u8]) -> Result<usize, ConnectionError> {
         match self.cut() {
             Some(Cut::Failed(failure)) => return Err(failure),
-            Some(Cut::Stopped) => return Err(closed()),
+            Some(Cut::Stopped) => return Err(self.closed()),
             None => {}
         }
-        let Some(transport) = self.transport() else { return Err(closed()) };
+        let Some(transport) = self.transport() else { return Err(self.closed()) };
         let Channel::Plain(socket) = &*transport else { return Ok(0) };
         match socket.try_send(bytes) {
             None => Ok(0),
@@ -218,7 +229,13 @@ impl Link {
         }
     }
 
-    fn fault(&self, failure: ConnectionError) -> ConnectionError {
+    fn closed(&self) -> ConnectionError {
+        let failure = ConnectionError::new("ERR_SOCKET_CLOSED", "the socket is closed");
+        ConnectionError { of_client: self.accepted.get(), ..failure }
+    }
+
+    fn fault(&self, mut failure: ConnectionError) -> ConnectionError {
+        failure.of_client = self.accepted.get();
         self.faults.borrow_mut().push(failure.message.clone());
         failure
     }
@@ -249,7 +266,7 @@ impl Link {
         let transport = match (self.cut(), self.transport()) {
             (Some(Cut::Failed(failure)), _) => return Poll::Ready(Err(failure)),
             (None, Some(transport)) => transport,
-            _ => return Poll::Ready(Err(closed())),
+            _ => return Poll::Ready(Err(self.closed())),
         };
         match transport.poll_send(waiting, bytes, cx) {
             Poll::Ready(Ok(sent)) => {
@@ -266,7 +283,7 @@ impl Link {
 
     /// Sends all of `bytes`.
     pub(crate) async fn write(&self, bytes: Vec<u8>) -> Result<(), ConnectionError> {
-        let Some(transport) = self.transport() else { return Err(closed()) };
+        let Some(transport) = self.transport() else { return Err(self.closed()) };
         self.flow.set_writing(true);
         let result = match &*transport {
             Channel::Plain(socket) => self.attend(self.send_all(socket, &bytes)).await,
@@ -280,7 +297,7 @@ impl Link {
         self.flow.set_writing(false);
         match result {
             Ok(result) => result.map_err(|error| self.send_failed(&error)),
-            Err(Cut::Stopped) => Err(closed()),
+            Err(Cut::Stopped) => Err(self.closed()),
             Err(Cut::Failed(failure)) => Err(failure),
         }
     }
@@ -300,10 +317,10 @@ impl Link {
 
     /// Ends our direction, after all that was written: a FIN, under TLS after a close_notify.
     pub(crate) async fn finish(&self) -> Result<(), ConnectionError> {
-        let Some(transport) = self.transport() else { return Err(closed()) };
+        let Some(transport) = self.transport() else { return Err(self.closed()) };
         match self.attend(poll_fn(|cx| transport.poll_finish(cx))).await {
             Ok(result) => result.map_err(|error| self.fault(ConnectionError::of("close", &error))),
-            Err(Cut::Stopped) => Err(closed()),
+            Err(Cut::Stopped) => Err(self.closed()),
             Err(Cut::Failed(failure)) => Err(failure),
         }
     }
@@ -383,6 +400,7 @@ impl Link {
             && (self.flow.is_writing() || self.hurried.get())
         {
             transport.set_linger_zero();
+            self.resets.set(true);
         }
         self.wake();
     }
@@ -392,7 +410,7 @@ impl Link {
         let transport = self.stop();
         let socket = match transport.as_deref() {
             Some(Channel::Plain(socket)) => socket.clone(),
-            _ => return Err(closed()),
+            _ => return Err(self.closed()),
         };
         self.gone.set(true);
         let stream = socket.into_fd().and_then(Stream::new);
@@ -425,21 +443,28 @@ impl Link {
     }
 
     /// Closes. What the peer has sent and nobody will read is thrown away for a moment first: else the
-    /// close would be a reset, which overtakes what was sent (RFC 1122 section 4.2.2.13).
+    /// close would be a reset, which overtakes what was sent (RFC 1122 section 4.2.2.13). TLS says its end before, or
+    /// the peer could not tell it from a cut (RFC 8446 section 6.1).
     pub(crate) fn release(self: &Rc<Self>, hold: KeepAlive) {
         if self.stopped.get() {
             return;
         }
         let is_lost = self.lost.borrow().is_some();
         let Some(transport) = self.stop() else { return self.set_gone() };
-        if is_lost || !transport.unread() {
+        let says_end = !self.resets.get() && transport.has_end_to_say();
+        if !says_end && (is_lost || !transport.unread()) {
             transport.close();
             return self.set_gone();
         }
         let link = self.clone();
         drop(spawn(async move {
             let _hold = hold;
-            transport.discard(STALL).await;
+            if says_end {
+                transport.say_end(STALL).await;
+            }
+            if !is_lost && transport.unread() {
+                transport.discard(STALL).await;
+            }
             transport.close();
             link.set_gone();
         }));
@@ -500,8 +525,4 @@ impl<L: Deref<Target = Link>> Drop for EndWaiter<L> {
     fn drop(&mut self) {
         self.link.waiting.borrow_mut().try_remove(self.key);
     }
-}
-
-fn closed() -> ConnectionError {
-    ConnectionError::new("ERR_SOCKET_CLOSED", "the socket is closed")
 }

@@ -288,6 +288,11 @@ impl TlsStream {
         self.stream.is_sending() || self.queued.get()
     }
 
+    /// Whether our close_notify is written: see [`poll_shutdown`](Self::poll_shutdown).
+    pub fn is_ended(&self) -> bool {
+        self.closing.get()
+    }
+
     /// Ends our direction: what was sent before, a close_notify, a FIN.
     pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.closing.replace(true) {

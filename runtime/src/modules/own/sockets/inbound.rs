@@ -11,12 +11,13 @@ use std::task::Poll;
 
 use rquickjs::{Ctx, Value};
 
-use super::Handle;
 use super::address::Security;
+use super::{Handle, failure};
 use crate::io::sleep_until;
 use crate::js::Held;
 use crate::js::class;
 use crate::js::engine::Engine;
+use crate::js::pump::Excused;
 use crate::js::{held, internal, value};
 use crate::net::link::{Info, Link};
 use crate::net::{Channel, Ends, Transport};
@@ -57,7 +58,9 @@ impl Inbound {
             Transport::Plain(stream) => Channel::Plain(stream.into_socket()?),
             Transport::Tls(stream) => Channel::Tls(stream),
         };
+        engine.state().extension::<Excused>().set(failure::is_of_client);
         let link = Link::new();
+        link.set_accepted();
         link.set_open(channel, info)?;
         Ok(Inbound { socket: RefCell::default(), link, security, patience, engine: engine.clone() })
     }

@@ -39,14 +39,25 @@ const noop = () => undefined;
 /* Bytes that may wait in `writable`, unless the app says otherwise. */
 const WRITABLE_BYTES = 65536;
 
+let setOfClient;
+/* Whether an error is how a client's connection ended, and so no fault of the app's. */
+export let isOfClient;
 export class SocketError extends TypeError {
+  #ofClient = false;
+  static {
+    setOfClient = (error) => {
+      error.#ofClient = true;
+    };
+    isOfClient = (reason) => #ofClient in reason && reason.#ofClient;
+  }
   constructor(message = '') {
     super(`SocketError: ${message}`);
   }
 }
-export const failure = (message, code = undefined) => {
+export const failure = (message, code = undefined, ofClient = false) => {
   const error = new SocketError(message);
   if (code !== undefined) links.define(error, 'code', code);
+  if (ofClient) setOfClient(error);
   return error;
 };
 
