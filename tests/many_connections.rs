@@ -1,4 +1,4 @@
-//! Ten thousand connections at once on one worker, served in plain `os` calls inside an app.
+//! Ten thousand connections at once on one worker: in plain `os` calls inside an app, and on a server's listeners.
 //!
 //! Owns: the descriptors that this takes on both sides. Must not know: how the worker waits.
 
@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::support::way::ClientStream;
 use crate::support::{self, Connection, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -100,5 +101,67 @@ both_backends! {
         drop(clients);
         support::eventually("all are closed", || state(&server).1 == 0);
         assert!(!server.log().contains("Error"), "{}", server.log());
+    }
+}
+
+/// Says back what it hears, or how many connections are open.
+const HOOKS: &str = r#"
+let open = 0;
+export default {
+  tcp: {
+    open() { open++; },
+    data(conn, bytes) { conn.write(bytes.length === 1 ? String(open).padStart(32) : bytes); },
+    close() { open--; },
+  },
+};
+"#;
+
+/// Over TLS each costs two handshakes of a debug build.
+const SECURE: usize = 1_000;
+
+every_way! {
+    fn listeners_hold_as_many_and_echo_on_them(way) {
+        if !has_descriptors() {
+            support::skip("ten thousand connections", "RLIMIT_NOFILE is too low, and so is its hard limit");
+            return;
+        }
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = if way.over == Over::Tls { SECURE } else { CONNECTIONS };
+        let (app, begin) = (app!(HOOKS), Instant::now());
+        let flags = ["--workers", "1", "--connections-max", "20000", "--idle-timeout", "10m"];
+        let server = Server::spawn_raw_at(way, &flags, app.path());
+        let open = || {
+            let stream = ClientStream::open(&server.place(), support::SOON).expect("connect");
+            stream.set_read_timeout(support::SOON).expect("timeout");
+            stream
+        };
+        let send = |client: &mut ClientStream, text: &str| {
+            client.write_all(text.as_bytes()).and_then(|()| client.flush()).expect("send");
+        };
+        let mut asker = open();
+        let mut held = || {
+            send(&mut asker, "?");
+            let mut answer = [0; 32];
+            asker.read_exact(&mut answer).expect("a count");
+            String::from_utf8_lossy(&answer).trim().parse::<usize>().expect("a count") - 1
+        };
+        let mut clients: Vec<_> = (0..count).map(|_| open()).collect();
+        for round in 0..2 {
+            // All are asked before any answer is taken.
+            for (index, client) in clients.iter_mut().enumerate() {
+                send(client, &message(round, index));
+            }
+            for (index, client) in clients.iter_mut().enumerate() {
+                let expected = message(round, index);
+                let mut echo = vec![0; expected.len()];
+                client.read_exact(&mut echo).unwrap_or_else(|error| panic!("round {round}, {index}: {error}"));
+                assert_eq!(String::from_utf8_lossy(&echo), expected);
+                assert!(begin.elapsed() < TIME_MAX, "round {round}, {index}: more than {TIME_MAX:?}");
+            }
+            assert_eq!(held(), count, "all are held");
+        }
+        drop(clients);
+        support::eventually("all are closed", || held() == 0);
+        assert!(!server.log().contains("ERROR"), "{}", server.log());
     }
 }

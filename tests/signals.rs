@@ -5,10 +5,11 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, App, Connection, SOON, Server, get};
+use crate::support::{self, App, Connection, Place, SOON, Server, Way, get};
 use rustix::process::{Pid, Signal};
 
 const APP: &str = r#"
@@ -21,27 +22,32 @@ export default {
   },
 };"#;
 
-fn start(io: &str, flags: &[&str]) -> (App, Server) {
+fn start(way: Way, flags: &[&str]) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(&[&["--io", io, "--workers", "2"], flags].concat(), app.path());
+    let server = Server::spawn_at(way, &[&["--workers", "2"], flags].concat(), app.path());
     (app, server)
 }
 
 /// A connection whose request has certainly reached a worker: one was answered on it before.
 fn in_flight(server: &Server, target: &str) -> Connection {
-    let mut client = Connection::open(server.addr());
+    let mut client = Connection::open(server.place());
     assert_eq!(client.get("/").status, 200);
     client.send(get(target));
     client
 }
 
 fn refuses_connections(server: &Server) -> bool {
-    TcpStream::connect_timeout(&server.addr(), Duration::from_millis(200)).is_err()
+    match server.place() {
+        Place::Unix(path) => UnixStream::connect(path).is_err(),
+        Place::Tcp(addr) | Place::Tls(addr) => {
+            TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_err()
+        }
+    }
 }
 
-both_backends! {
-    fn twenty_in_flight_at_sigterm_are_twenty_answers(io) {
-        let (_app, mut server) = start(io, &[]);
+every_way! {
+    fn twenty_in_flight_at_sigterm_are_twenty_answers(way) {
+        let (_app, mut server) = start(way, &[]);
         let mut clients: Vec<Connection> = (0..20).map(|_| in_flight(&server, "/wait")).collect();
         std::thread::sleep(Duration::from_millis(50)); // the requests are read, their timers run
         server.signal(Signal::TERM);
@@ -54,9 +60,9 @@ both_backends! {
         assert_eq!(status.code(), Some(0), "{}", server.log());
     }
 
-    fn a_drain_accepts_nobody_and_closes_who_is_idle(io) {
-        let (_app, mut server) = start(io, &["--drain-timeout", "60s", "--idle-timeout", "60s"]);
-        let mut idle = Connection::open(server.addr());
+    fn a_drain_accepts_nobody_and_closes_who_is_idle(way) {
+        let (_app, mut server) = start(way, &["--drain-timeout", "60s", "--idle-timeout", "60s"]);
+        let mut idle = Connection::open(server.place());
         assert_eq!(idle.get("/").status, 200);
         let mut busy = in_flight(&server, "/wait");
         std::thread::sleep(Duration::from_millis(50));
@@ -67,9 +73,9 @@ both_backends! {
         assert_eq!(server.await_exit(SOON).code(), Some(0));
     }
 
-    fn an_idle_server_ends_at_once(io) {
-        let (_app, mut server) = start(io, &["--drain-timeout", "60s"]);
-        let mut idle = Connection::open(server.addr());
+    fn an_idle_server_ends_at_once(way) {
+        let (_app, mut server) = start(way, &["--drain-timeout", "60s"]);
+        let mut idle = Connection::open(server.place());
         assert_eq!(idle.get("/").status, 200);
         let start = Instant::now();
         server.signal(Signal::INT);
@@ -77,8 +83,8 @@ both_backends! {
         assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
     }
 
-    fn a_second_signal_ends_at_once(io) {
-        let (_app, mut server) = start(io, &["--drain-timeout", "60s", "--request-timeout", "60s"]);
+    fn a_second_signal_ends_at_once(way) {
+        let (_app, mut server) = start(way, &["--drain-timeout", "60s", "--request-timeout", "60s"]);
         let _client = in_flight(&server, "/never");
         server.signal(Signal::TERM);
         support::eventually("the drain has begun", || refuses_connections(&server));
@@ -89,8 +95,8 @@ both_backends! {
         assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
     }
 
-    fn what_is_left_after_the_drain_timeout_is_closed(io) {
-        let (_app, mut server) = start(io, &["--drain-timeout", "300ms", "--request-timeout", "60s"]);
+    fn what_is_left_after_the_drain_timeout_is_closed(way) {
+        let (_app, mut server) = start(way, &["--drain-timeout", "300ms", "--request-timeout", "60s"]);
         let mut client = in_flight(&server, "/never");
         let start = Instant::now();
         server.signal(Signal::TERM);

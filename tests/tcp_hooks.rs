@@ -2,22 +2,26 @@
 //!
 //! Owns: clients, and how their connections end. Must not know: the other two ways to serve raw TCP.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::way::ClientStream;
-use crate::support::{self, App, Connection, SOON, Server, dial, eventually, fill, pattern, there_and_back};
+use crate::support::{
+    self, App, Connection, Over, Place, SOON, Server, Way, eventually, fill, pattern, there_and_back,
+};
 use rustix::process::Signal;
 
-/// What comes to the end of the stream; the error is a reset.
-fn rest(stream: &mut TcpStream) -> Result<String, std::io::ErrorKind> {
+/// What comes to the end of the stream, under TLS to its close_notify; the error is a reset.
+fn rest(stream: &mut ClientStream) -> Result<String, ErrorKind> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|error| error.kind())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-const RESET: Result<String, std::io::ErrorKind> = Err(std::io::ErrorKind::ConnectionReset);
+/// Whether that is how a connection is cut there: a Unix socket has no reset, only an end.
+fn is_cut(way: Way, end: &Result<String, ErrorKind>) -> bool {
+    *end == Err(ErrorKind::ConnectionReset) || way.over == Over::Unix && end.is_ok()
+}
 
 /// Each connection's first line names what is to be tried on it.
 const APP: &str = r#"
@@ -109,25 +113,46 @@ export default {
   },
 };"#;
 
-fn start(io: &str, flags: &[&str]) -> (App, Server) {
+fn start(way: Way, flags: &[&str]) -> (App, Server) {
     let app = app!(APP);
-    let server = Server::spawn(&[&["--io", io, "--workers", "1"], flags].concat(), app.path());
+    let server = Server::spawn_raw_at(way, &[&["--workers", "1"], flags].concat(), app.path());
     (app, server)
 }
 
-fn ask(server: &Server, line: &str) -> TcpStream {
-    let mut stream = dial(server.addr());
-    stream.write_all(format!("{line}\n").as_bytes()).expect("send");
+fn ask(server: &Server, line: &str) -> ClientStream {
+    ask_at(&server.place(), line)
+}
+
+fn ask_at(place: &Place, line: &str) -> ClientStream {
+    let mut stream = open_at(place);
+    send(&mut stream, format!("{line}\n"));
     stream
 }
 
+fn send(stream: &mut ClientStream, bytes: impl AsRef<[u8]>) {
+    stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()).expect("send");
+}
+
 fn whole(server: &Server, line: &str) -> String {
-    rest(&mut ask(server, line)).expect("an end in order")
+    let mut stream = ask(server, line);
+    let text = rest(&mut stream).expect("an end in order");
+    say_end(stream);
+    text
+}
+
+/// Ends as a client is to whose server has ended: under TLS by a close_notify.
+fn say_end(mut stream: ClientStream) {
+    // A Unix socket whose other end is closed has no direction to end.
+    let _ = stream.finish();
 }
 
 /// A raw connection, whose reads end in time.
 fn open(server: &Server) -> ClientStream {
-    let stream = ClientStream::open(&server.place(), SOON).expect("connect");
+    open_at(&server.place())
+}
+
+fn open_at(place: &Place) -> ClientStream {
+    let stream = ClientStream::open(place, SOON).expect("connect");
     stream.set_read_timeout(SOON).expect("timeout");
     stream
 }
@@ -150,70 +175,57 @@ every_way! {
     }
 }
 
-both_backends! {
-    fn few_receive_buffers_do_for_many_connections(io) {
+every_way! {
+    fn few_receive_buffers_do_for_many_connections(way) {
         let app = app!("export default { tcp: { data(conn, bytes) { conn.write(bytes); } } };");
-        let server = Server::spawn(&["--io", io, "--workers", "1", "--recv-buffers", "64K"], app.path());
+        let server = Server::spawn_raw_at(way, &["--workers", "1", "--recv-buffers", "64K"], app.path());
         std::thread::scope(|scope| {
             for length in [700_000, 4096, 65_536, 300_001, 1_000_000, 8192, 12_289, 500_000] {
-                let (mut stream, bytes) = (dial(server.addr()), pattern(length));
-                scope.spawn(move || {
-                    let mut back = vec![0; length];
-                    let mut writer = stream.try_clone().expect("clone");
-                    std::thread::scope(|scope| {
-                        scope.spawn(|| writer.write_all(&bytes).expect("send"));
-                        stream.read_exact(&mut back).expect("read");
-                    });
-                    assert!(back == bytes, "{length} bytes changed");
-                });
+                let (stream, bytes) = (open(&server), pattern(length));
+                scope.spawn(move || assert!(there_and_back(stream, &bytes) == bytes, "{length} bytes changed"));
             }
         });
     }
 
-    fn open_gets_conn_env_and_ctx_and_hooks_are_called_on_their_object(io) {
-        let (_app, server) = start(io, &["--env", "HOOKS_TEST=value"]);
-        assert_eq!(whole(&server, "args"), "hooks,value,true,true,,function");
-    }
-
-    fn write_takes_strings_buffers_and_views_and_nothing_else(io) {
-        let (_app, server) = start(io, &[]);
+    fn write_takes_strings_buffers_and_views_and_nothing_else(way) {
+        let (_app, server) = start(way, &[]);
         assert_eq!(whole(&server, "kinds"), "é, yte-s\u{fffd}!".replace("-s", "s"));
         assert_eq!(whole(&server, "bad"), "TypeError: write takes a string, an ArrayBuffer or a view");
         assert_eq!(whole(&server, "bare"), "TypeError");
         assert_eq!(whole(&server, "strange"), "TypeError: Illegal invocation");
     }
 
-    fn what_is_written_outside_of_a_hook_leaves_too(io) {
-        let (_app, server) = start(io, &[]);
+    fn what_is_written_outside_of_a_hook_leaves_too(way) {
+        let (_app, server) = start(way, &[]);
         assert_eq!(whole(&server, "later"), "later");
         assert_eq!(whole(&server, "jobs"), "12");
         let mut other = ask(&server, "share");
-        other.set_read_timeout(Some(SOON)).expect("timeout");
+        other.set_read_timeout(SOON).expect("timeout");
         eventually("another connection writes", || whole(&server, "tell") == "true");
         let mut text = [0; 12];
         other.read_exact(&mut text).expect("what another connection's hook wrote");
         assert_eq!(&text, b"from another");
     }
 
-    fn end_sends_what_is_written_and_then_fin_once(io) {
-        let (_app, server) = start(io, &[]);
+    fn end_sends_what_is_written_and_then_fin_once(way) {
+        let (_app, server) = start(way, &[]);
         assert_eq!(whole(&server, "end"), "the end");
         server.await_log("close: end: in order false");
         assert_eq!(whole(&server, "after"), "once");
         server.await_log("after: TypeError: write after end()");
     }
 
-    fn close_drops_what_waits_and_resets(io) {
-        let (_app, server) = start(io, &[]);
-        assert_eq!(rest(&mut ask(&server, "close")), RESET);
+    fn close_drops_what_waits_and_resets(way) {
+        let (_app, server) = start(way, &[]);
+        assert!(is_cut(way, &rest(&mut ask(&server, "close"))));
         server.await_log("close: false");
         server.await_log("close: close: in order false");
         assert_eq!(rest(&mut ask(&server, "leave")), Ok(String::new()), "nothing waits: a FIN");
         server.await_log("in tcp.close: Error: close failed on purpose");
     }
 
-    fn a_hook_that_throws_resets_its_connection_and_no_other(io) {
-        let (_app, server) = start(io, &[]);
+    fn a_hook_that_throws_resets_its_connection_and_no_other(way) {
+        let (_app, server) = start(way, &[]);
         let mut other = ask(&server, "share");
         for (name, logged) in [
             ("throws", "tcp.data failed: Error: hook failed on purpose"),
@@ -221,7 +233,7 @@ both_backends! {
             ("nothing", "tcp.data failed: undefined"),
         ] {
             let end = rest(&mut ask(&server, name));
-            assert!(end == RESET || name == "rejects", "{name}: {end:?}");
+            assert!(is_cut(way, &end) || name == "rejects", "{name}: {end:?}");
             server.await_log(logged);
         }
         server.await_log("close: throws: undefined: hook failed on purpose");
@@ -233,64 +245,64 @@ both_backends! {
         other.read_exact(&mut text).expect("the other connection lives");
     }
 
-    fn a_hook_that_computes_too_long_ends_its_connection(io) {
-        let (_app, server) = start(io, &["--cpu-max", "100ms"]);
-        assert_eq!(rest(&mut ask(&server, "spins")), RESET);
+    fn a_hook_that_computes_too_long_ends_its_connection(way) {
+        let (_app, server) = start(way, &["--cpu-max", "100ms"]);
+        assert!(is_cut(way, &rest(&mut ask(&server, "spins"))));
         server.await_log("tcp.data failed: ");
         server.await_log("close: spins: ECANCELED: ");
         assert_eq!(whole(&server, "end"), "the end");
     }
 
-    fn a_full_heap_closes_the_connections_of_its_context(io) {
-        let (_app, server) = start(io, &["--heap-max", "16M"]);
+    fn a_full_heap_closes_the_connections_of_its_context(way) {
+        let (_app, server) = start(way, &["--heap-max", "16M"]);
         let mut other = ask(&server, "share");
-        assert_eq!(rest(&mut ask(&server, "oom")), RESET);
+        assert!(is_cut(way, &rest(&mut ask(&server, "oom"))));
         server.await_log("the JavaScript context is replaced");
-        assert_eq!(rest(&mut other), RESET);
+        assert!(is_cut(way, &rest(&mut other)));
         assert_eq!(whole(&server, "end"), "the end", "the fresh context serves");
     }
 
-    fn write_says_when_much_waits_and_drain_when_it_is_gone(io) {
-        let (_app, server) = start(io, &[]);
+    fn write_says_when_much_waits_and_drain_when_it_is_gone(way) {
+        let (_app, server) = start(way, &[]);
         let mut stream = ask(&server, "flood");
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!(rest(&mut stream).map(|text| text.len()), Ok(24 << 18));
-        drop(stream);
+        say_end(stream);
         server.await_log("drain: flood");
         server.await_log("close: flood: in order");
     }
 
-    fn more_than_may_wait_resets_the_connection(io) {
-        let (_app, server) = start(io, &["--write-buffer-max", "4M"]);
+    fn more_than_may_wait_resets_the_connection(way) {
+        let (_app, server) = start(way, &["--write-buffer-max", "4M"]);
         let _stream = ask(&server, "swamp");
         server.await_log("bytes wait to be sent (--write-buffer-max)");
         server.await_log("close: swamp: ENOBUFS: ");
         assert_eq!(whole(&server, "end"), "the end");
     }
 
-    fn all_that_waits_is_no_more_than_the_heap_may_be(io) {
-        let (_app, server) = start(io, &["--write-buffer-max", "1G", "--heap-max", "16M"]);
+    fn all_that_waits_is_no_more_than_the_heap_may_be(way) {
+        let (_app, server) = start(way, &["--write-buffer-max", "1G", "--heap-max", "16M"]);
         let _stream = ask(&server, "swamp");
         server.await_log("close: swamp: ENOMEM: ");
         assert_eq!(whole(&server, "end"), "the end");
     }
 
-    fn nothing_is_received_while_paused(io) {
-        let (_app, server) = start(io, &[]);
+    fn nothing_is_received_while_paused(way) {
+        let (_app, server) = start(way, &[]);
         let mut stream = ask(&server, "pause");
-        stream.set_read_timeout(Some(SOON)).expect("timeout");
+        stream.set_read_timeout(SOON).expect("timeout");
         let begin = Instant::now();
         std::thread::sleep(Duration::from_millis(20));
-        stream.write_all(b"hello").expect("send");
+        send(&mut stream, b"hello");
         let mut count = [0; 2];
         stream.read_exact(&mut count).expect("a count");
         assert_eq!(&count, b"5;");
         assert!(begin.elapsed() >= Duration::from_millis(290), "{:?}", begin.elapsed());
     }
 
-    fn bytes_that_an_app_keeps_stay_as_they_were(io) {
-        let (_app, server) = start(io, &[]);
-        let mut client = Connection::open(server.addr());
+    fn bytes_that_an_app_keeps_stay_as_they_were(way) {
+        let (_app, server) = start(way, &[]);
+        let mut client = Connection::open(server.place());
         client.send("keeps\n");
         assert_eq!(client.read_exactly(1), b"!");
         for n in 0..20 {
@@ -302,35 +314,35 @@ both_backends! {
         assert_eq!(String::from_utf8(client.read_to_end()).expect("text"), expected);
     }
 
-    fn a_client_that_says_nothing_is_closed(io) {
-        let (_app, server) = start(io, &["--idle-timeout", "300ms"]);
+    fn a_client_that_says_nothing_is_closed(way) {
+        let (_app, server) = start(way, &["--idle-timeout", "300ms"]);
         let begin = Instant::now();
-        assert_eq!(rest(&mut dial(server.addr())), Ok(String::new()));
+        assert_eq!(rest(&mut open(&server)), Ok(String::new()));
         assert!(begin.elapsed() >= Duration::from_millis(290), "{:?}", begin.elapsed());
         server.await_log("close: undefined: ETIMEDOUT: nothing moved for 300 ms (--idle-timeout)");
         // The app may say otherwise.
         let mut patient = ask(&server, "patient");
-        patient.set_read_timeout(Some(Duration::from_millis(900))).expect("timeout");
+        patient.set_read_timeout(Duration::from_millis(900)).expect("timeout");
         let still_open = patient.read(&mut [0]).expect_err("nothing comes").kind();
         assert!(matches!(still_open, std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
         drop(server);
-        let (_app, server) = start(io, &["--idle-timeout", "60s"]);
+        let (_app, server) = start(way, &["--idle-timeout", "60s"]);
         assert_eq!(rest(&mut ask(&server, "waits")), Ok(String::new()));
         server.await_log("close: waits: ETIMEDOUT: nothing moved for 300 ms");
         assert_eq!(whole(&server, "wrong"), "RangeError,RangeError,RangeError,none,none");
         assert!(!server.log().contains("ERROR"), "{}", server.log());
     }
 
-    fn a_client_that_reads_nothing_is_reset(io) {
-        let (_app, server) = start(io, &["--write-timeout", "300ms"]);
+    fn a_client_that_reads_nothing_is_reset(way) {
+        let (_app, server) = start(way, &["--write-timeout", "300ms"]);
         let _stream = ask(&server, "flood");
         server.await_log("close: flood: ETIMEDOUT: the client took nothing for 300 ms (--write-timeout)");
     }
 
-    fn a_client_that_never_answers_our_fin_has_the_idle_time(io) {
+    fn a_client_that_never_answers_our_fin_has_the_idle_time(way) {
         let app = app!("export default { tcp: { open(conn) { conn.timeout(0); conn.end('bye'); } } };");
-        let server = Server::spawn(&["--io", io, "--workers", "1", "--idle-timeout", "300ms"], app.path());
-        let mut stream = dial(server.addr());
+        let server = Server::spawn_raw_at(way, &["--workers", "1", "--idle-timeout", "300ms"], app.path());
+        let mut stream = open(&server);
         assert_eq!(rest(&mut stream).as_deref(), Ok("bye"));
         eventually("the seat is free", || stream.write_all(b"x").is_err() || {
             std::thread::sleep(Duration::from_millis(600));
@@ -338,28 +350,28 @@ both_backends! {
         });
     }
 
-    fn half_open_connections_are_an_apps_choice(io) {
+    fn half_open_connections_are_an_apps_choice(way) {
         let app = app!("export default { tcp: {
             allowHalfOpen: true,
             data(conn, bytes) { conn.data = (conn.data ?? 0) + bytes.length; },
             end(conn) { setTimeout(() => conn.end(`had ${conn.data}`), 50); },
         } };");
-        let server = Server::spawn(&["--io", io, "--workers", "1"], app.path());
-        let mut stream = dial(server.addr());
-        stream.write_all(b"1234567").expect("send");
-        stream.shutdown(Shutdown::Write).expect("shutdown");
+        let server = Server::spawn_raw_at(way, &["--workers", "1"], app.path());
+        let mut stream = open(&server);
+        send(&mut stream, b"1234567");
+        stream.finish().expect("shutdown");
         assert_eq!(rest(&mut stream).as_deref(), Ok("had 7"));
     }
 
-    fn clients_that_go_away_are_no_errors(io) {
-        let (_app, server) = start(io, &[]);
+    fn clients_that_go_away_are_no_errors(way) {
+        let (_app, server) = start(way, &[]);
         assert_eq!(whole(&server, "end"), "the end");
         let base = server.fd_count();
         for name in ["patient", "throws", "end", "close", "later", "flood", "share"] {
             for _ in 0..10 {
                 let stream = ask(&server, name);
                 if name != "end" {
-                    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+                    stream.reset();
                 }
             }
         }
@@ -368,59 +380,70 @@ both_backends! {
         let errors = log.lines().filter(|line| line.contains("ERROR") && !line.contains("on purpose"));
         let errors: Vec<&str> = errors.filter(|line| !line.contains("more like this")).collect();
         assert!(errors.is_empty(), "{errors:?}");
-        server.await_log("ECONNRESET");
+        if way.over != Over::Unix {
+            server.await_log("ECONNRESET");
+        }
     }
 
-    fn a_full_worker_accepts_no_more_until_a_connection_closes(io) {
-        let (_app, server) = start(io, &["--connections-max", "1"]);
+    fn a_full_worker_accepts_no_more_until_a_connection_closes(way) {
+        let (_app, server) = start(way, &["--connections-max", "1"]);
         let first = ask(&server, "patient");
-        let mut second = ask(&server, "end");
-        second.set_read_timeout(Some(Duration::from_millis(200))).expect("timeout");
-        assert!(second.read(&mut [0]).is_err(), "served beyond the limit");
+        let place = server.place();
+        let second = std::thread::spawn(move || rest(&mut ask_at(&place, "end")));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!second.is_finished(), "served beyond the limit");
         drop(first);
-        second.set_read_timeout(Some(SOON)).expect("timeout");
-        assert_eq!(rest(&mut second).as_deref(), Ok("the end"));
+        assert_eq!(second.join().expect("no panic").as_deref(), Ok("the end"));
     }
 
-    fn a_drain_waits_for_open_connections_and_then_cuts_them(io) {
-        let (_app, mut server) = start(io, &["--drain-timeout", "5s"]);
+    fn a_drain_waits_for_open_connections_and_then_cuts_them(way) {
+        let (_app, mut server) = start(way, &["--drain-timeout", "5s"]);
         let mut stream = ask(&server, "keeps");
         stream.read_exact(&mut [0]).expect("read");
-        stream.write_all(b"one").expect("send");
+        send(&mut stream, b"one");
         stream.read_exact(&mut [0]).expect("read");
         server.signal(Signal::TERM);
         server.await_log("draining");
-        stream.write_all(b"two").expect("send");
+        send(&mut stream, b"two");
         stream.read_exact(&mut [0]).expect("served while it drains");
-        stream.shutdown(Shutdown::Write).expect("shutdown");
+        stream.finish().expect("shutdown");
         assert_eq!(rest(&mut stream).as_deref(), Ok("one|two"));
         assert!(server.await_exit(SOON).success());
 
-        let (_app, mut server) = start(io, &["--drain-timeout", "300ms"]);
+        let (_app, mut server) = start(way, &["--drain-timeout", "300ms"]);
         let mut stream = ask(&server, "keeps");
         stream.read_exact(&mut [0]).expect("read");
-        stream.write_all(b"one").expect("send");
+        send(&mut stream, b"one");
         stream.read_exact(&mut [0]).expect("read");
         server.signal(Signal::TERM);
-        assert_eq!(rest(&mut stream), RESET);
+        assert!(is_cut(way, &rest(&mut stream)));
         server.await_exit(SOON);
         let log = server.log();
         assert!(log.contains("close: keeps: ECONNABORTED: the worker ends"), "{log}");
     }
 
-    fn a_worker_that_is_stuck_in_a_hook_is_replaced_and_the_client_named(io) {
+    fn a_worker_that_is_stuck_in_a_hook_is_replaced_and_the_client_named(way) {
         let app = app!("const walk = (holes) => { const list = []; list[holes] = 1; return list.values().drop(holes).next().done; };
             export default { tcp: { data(conn, bytes) { if (bytes[0] === 115) walk(2 ** 32 - 2); conn.end('fine'); } } };");
-        let flags = ["--io", io, "--workers", "1", "--cpu-max", "50ms", "--stuck-timeout", "500ms"];
-        let server = Server::spawn(&flags, app.path());
+        let flags = ["--workers", "1", "--cpu-max", "50ms", "--stuck-timeout", "500ms"];
+        let server = Server::spawn_raw_at(way, &flags, app.path());
         let stuck = ask(&server, "stuck");
-        server.await_log(&format!("tcp {}", stuck.local_addr().expect("address")));
+        let client = stuck.tcp().map(|socket| socket.local_addr().expect("address").to_string());
+        server.await_log(&format!("tcp {}", client.unwrap_or_default()));
         eventually("another worker serves", || {
             let mut stream = ask(&server, "well");
-            stream.set_read_timeout(Some(Duration::from_millis(500))).expect("timeout");
+            stream.set_read_timeout(Duration::from_millis(500)).expect("timeout");
             let mut text = String::new();
             stream.read_to_string(&mut text).is_ok() && text == "fine"
         });
+    }
+
+}
+
+both_backends! {
+    fn open_gets_conn_env_and_ctx_and_hooks_are_called_on_their_object(io) {
+        let (_app, server) = start(Way::tcp(io), &["--env", "HOOKS_TEST=value"]);
+        assert_eq!(whole(&server, "args"), "hooks,value,true,true,,function");
     }
 
     fn one_app_may_have_fetch_and_tcp(io) {
@@ -432,7 +455,7 @@ both_backends! {
         );
         let server = Server::spawn(&["--io", io, "--tcp", "0"], app.path());
         assert_eq!(Connection::open(server.addr_of("http")).get("/").text(), "http");
-        assert_eq!(rest(&mut dial(server.addr_of("tcp"))).as_deref(), Ok("tcp"));
+        assert_eq!(rest(&mut open_at(&server.addr_of("tcp").into())).as_deref(), Ok("tcp"));
     }
 }
 
