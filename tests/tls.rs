@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 
 use crate::support::{App, Connection, Server, server};
 
@@ -52,11 +54,20 @@ impl Authority {
 
     /// A client that makes full handshakes only, and shows `identity`.
     fn client(&self, identity: Option<&Pair>) -> Arc<ClientConfig> {
+        self.client_of(identity, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same, with these versions of TLS.
+    fn client_of(
+        &self,
+        identity: Option<&Pair>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).expect("an authority");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
         let mut config = match identity {
@@ -257,6 +268,39 @@ both_backends! {
         std::fs::write(cert, "nothing").expect("write");
         server.await_log("no certificate in it");
         get(addr, &client, "a.test").expect("a handshake");
+    }
+
+    fn resumed_handshakes_do_not_fail_while_certificates_are_swapped(io) {
+        let app = app!(APP);
+        let authority = Authority::new("servers");
+        authority.pair("a.test").write(folder(&app), "a");
+        let (cert, key) = (folder(&app).join("a.pem"), folder(&app).join("a.key"));
+        let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("UTF-8"));
+        let flags =
+            ["--io", io, "--workers", "2", "--listen", "https://127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+        let server = Server::spawn(&flags, app.path());
+        let (addr, full, is_over) = (server.addr(), authority.client(None), AtomicBool::new(false));
+        let versions = [&rustls::version::TLS12, &rustls::version::TLS13];
+        let clients = versions.map(|version| {
+            let mut config = (*authority.client_of(None, &[version])).clone();
+            config.resumption = Resumption::in_memory_sessions(8);
+            Arc::new(config)
+        });
+        std::thread::scope(|scope| {
+            let loads = clients.each_ref().map(|client| scope.spawn(|| handshakes(addr, client, &is_over)));
+            for _ in 0..4 {
+                let fresh = authority.pair("a.test");
+                fresh.write(folder(&app), "a");
+                await_shown(addr, &full, &fresh);
+            }
+            // Some of both while all is quiet again.
+            std::thread::sleep(Duration::from_millis(300));
+            is_over.store(true, Ordering::Relaxed);
+            let loads = loads.map(|load| load.join().expect("no failed handshake"));
+            assert!(loads.iter().all(|(full, resumed)| *full > 0 && *resumed > 3), "{loads:?}");
+        });
+        // The one file comes before the other, so that a pair of two kinds may be seen; then nothing changes.
+        assert!(!server.log().contains("ERROR"), "{}", server.log());
     }
 
     // Files that are copied over, not renamed: half of one is there for a while, and a certificate with another's key.
