@@ -34,6 +34,8 @@ mod fuzz_exports;
 mod hints;
 mod hostile_calls;
 mod http2;
+mod http2_limits;
+mod http2_rules;
 mod http_compress;
 mod http_details;
 mod http_dev;

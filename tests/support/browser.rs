@@ -35,6 +35,7 @@ impl Browser {
                 "--no-sandbox",
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
+                "--ignore-certificate-errors",
                 "--timeout=20000",
             ])
             .args(["--virtual-time-budget=3000", "--dump-dom"])

@@ -156,7 +156,7 @@ impl Frames {
     }
 
     /// The first frame that is looked for; what comes before is dropped.
-    pub fn find(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
+    pub fn find(&mut self, mut wanted: impl FnMut(&Frame) -> bool) -> Option<Frame> {
         std::iter::from_fn(|| self.next()).find(|frame| wanted(frame))
     }
 

@@ -26,6 +26,7 @@ mod streamed;
 mod timeouts;
 mod wire;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -91,11 +92,11 @@ fn serve(connection: Connection, service: HttpService) -> Pin<Box<dyn Future<Out
 
 /// A request of HTTP/1.1 as the first of HTTP/2, without what was for the connection.
 fn upgraded(head: &h1::RequestHead) -> h2::Upgraded {
-    let path = match head.path_and_query() {
-        "" => "/",
-        path => path,
-    };
-    let mut upgraded = h2::Upgraded::new(head.method(), "http", head.authority(), path);
+    let mut path = Cow::from(head.path_and_query());
+    if matches!(path.as_bytes(), [] | [b'?', ..]) {
+        path.to_mut().insert(0, '/');
+    }
+    let mut upgraded = h2::Upgraded::new(head.method(), "http", head.authority(), &path);
     for (name, value) in head.fields() {
         let is_connections =
             ["connection", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "upgrade"]

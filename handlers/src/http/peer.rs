@@ -51,6 +51,9 @@ impl<W: Wire> Peer<'_, W> {
         }
         let stall_ms = self.worker.config.limits.body_stall_ms_max;
         match self.body.as_mut().filter(|body| !body.has_ended()) {
+            Some(_) if self.is_watched && self.wire.poll_taken_back(cx).is_ready() => {
+                Poll::Ready(PeerEvent::Left(Departure::Gone))
+            }
             Some(body) => body.poll_event(self.wire, &self.timeouts.body, stall_ms, cx).map(PeerEvent::Body),
             None if self.is_watched => self.wire.poll_departure(cx).map(PeerEvent::Left),
             None => Poll::Pending,

@@ -64,6 +64,12 @@ pub trait Wire {
     /// Ready when the client leaves. Not before the body has been received to its end.
     fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<Departure>;
 
+    /// Ready when the client takes back the request while its body is still to come; never where only the body itself
+    /// can tell.
+    fn poll_taken_back(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
     /// Whether the rest of the body has to be received though nobody reads it, so that the client can send its
     /// next request. Known once the head of the answer is written.
     fn needs_rest(&self) -> bool;

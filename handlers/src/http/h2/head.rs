@@ -13,7 +13,7 @@ use runtime::websocket::handshake::AskedProtocol;
 
 use super::super::h1::{METHOD_BYTES_MAX, is_authority, parse_content_length};
 use super::super::limit::Limit;
-use super::super::lists::list_members;
+use super::super::lists::{list_members, trim_ows};
 use super::super::rejection::Rejection;
 
 const TARGET_TOO_LONG: Rejection = Rejection::limit(414, "target: too long", Limit::TargetBytes);
@@ -47,6 +47,8 @@ impl RequestHead {
         };
         let target = uri.path_and_query().map_or("", |target| target.as_str()).to_owned();
         let names_authority = uri.authority().is_some();
+        // Without an authority `h2` has dropped it.
+        let is_http = matches!(uri.scheme_str(), None | Some("http" | "https"));
         let mut head = RequestHead {
             method,
             authority,
@@ -56,14 +58,14 @@ impl RequestHead {
             content_length: None,
             expects_continue: false,
         };
-        let verdict = head.check(names_authority, limits);
+        let verdict = head.check(names_authority, is_http, limits);
         if verdict.is_err() && !is_authority(head.authority.as_bytes()) {
             head.authority.clear();
         }
         (head, verdict)
     }
 
-    fn check(&mut self, names_authority: bool, limits: &Limits) -> Result<(), Rejection> {
+    fn check(&mut self, names_authority: bool, is_http: bool, limits: &Limits) -> Result<(), Rejection> {
         if self.method.as_str().len() > METHOD_BYTES_MAX {
             return Err(Rejection::new(501, "method: too long"));
         }
@@ -77,9 +79,16 @@ impl RequestHead {
         if self.fields.len() > limits.header_fields_max {
             return Err(TOO_MANY_FIELDS);
         }
+        if self.fields.values().any(|value| trim_ows(value.as_bytes()).len() < value.len()) {
+            // Section 8.2.1.
+            return Err(Rejection::bad("field: white space around its value"));
+        }
         let is_asterisk = self.target == "*" && self.method == Method::OPTIONS;
         if !self.target.is_ascii() || !(self.target.starts_with('/') || is_asterisk) {
             return Err(Rejection::bad("target: no form of RFC 9113"));
+        }
+        if !is_http {
+            return Err(Rejection::bad(":scheme: neither http nor https"));
         }
         self.check_host(names_authority)?;
         self.check_length()?;
@@ -223,6 +232,9 @@ mod tests {
             ("https://a.test/", "POST", &[("content-length", "+5")], 400),
             ("https://a.test/", "POST", &[("expect", "100-continue")], 200),
             ("https://a.test/", "POST", &[("expect", "miracles")], 417),
+            ("https://a.test/", "GET", &[("x", " 1")], 400),
+            ("https://a.test/", "GET", &[("x", "1\t")], 400),
+            ("ftp://a.test/", "GET", &[], 400),
         ] {
             assert_eq!(verdict(uri, method, fields).1, status, "{method} {uri} {fields:?}");
         }

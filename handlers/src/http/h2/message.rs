@@ -1,13 +1,12 @@
 //! An exchange on a stream of HTTP/2.
 //!
-//! Owns: the request's body and its window, which opens as the app reads; the answer's, which goes out as the client's
-//! windows let it. Must not know: the app, other streams.
+//! Owns: DATA in and out within the windows of both sides, what an exchange's end is for its stream. Must not know:
+//! the app, other streams, how long anything may take.
 
-use std::cell::OnceCell;
 use std::future::poll_fn;
-use std::io::{self, Result as IoResult};
+use std::io::{Error as IoError, ErrorKind, Result as IoResult};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -15,34 +14,60 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::app::websocket::Upgrade;
-use runtime::io::Deadline;
-use runtime::worker::{Ends, SendWatch, Stopped, Worker};
+use runtime::config::Linger;
+use runtime::io::{Deadline, budget};
+use runtime::worker::{Connection, Ends, SendWatch, Stopped, Worker};
 
 use super::super::forwarded::ForwardedRequest;
+use super::super::h1::is_authority;
 use super::super::limit::Limit;
 use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::head::RequestHead;
+use super::link::StreamSeat;
 use super::reply;
-use super::tunnel::{Tunnel, Tunnels};
+use super::tunnel::Tunnel;
 
 const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);
-/// What is longer goes out in pieces, as the client takes it.
-const WHOLE_BYTES_MAX: usize = 16 << 10;
+
+/// What a client may send on one stream before the app reads it, in bytes.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+
+/// Bytes that one receive takes of a body.
+const RECV_BYTES_MAX: usize = 64 << 10;
 
 /// What a stream has of its connection.
-#[derive(Clone)]
-pub struct StreamOrigin {
-    /// `http` or `https`.
-    pub scheme: &'static str,
-    /// Both ends.
-    pub ends: Rc<Ends>,
+struct StreamOrigin {
+    ends: Rc<Ends>,
+    scheme: &'static str,
     /// The request as its client made it, where trusted proxies say so.
-    pub forwarded: Option<Rc<ForwardedRequest>>,
+    forwarded: Option<Box<ForwardedRequest>>,
     /// The connection is for another host.
-    pub is_misdirected: bool,
-    /// How long a client may take nothing.
-    pub write_stall_ms: u64,
+    is_misdirected: bool,
+    write_stall_ms: u64,
+    linger: Linger,
+}
+
+impl StreamOrigin {
+    fn of(connection: &Connection, head: &Rc<RequestHead>) -> StreamOrigin {
+        let (ends, is_tls) = (connection.ends().clone(), connection.tls().is_some());
+        // RFC 9110 section 4.2.
+        let scheme = if is_tls { "https" } else { "http" };
+        let config = &connection.worker().config;
+        let forwarded = match config.trusted_proxies.is_empty() {
+            true => None,
+            false => {
+                let request = (head.clone() as Rc<dyn Head>, scheme, &ends);
+                ForwardedRequest::of(config, request, is_authority).map(Box::new)
+            }
+        };
+        // A trusted proxy may name itself to TLS as it likes.
+        let is_misdirected = forwarded.is_none() && is_tls && connection.is_misdirected(head.authority());
+        let limits = &config.limits;
+        let linger = Linger { bytes_max: limits.unread_bytes_max, ..limits.linger };
+        let write_stall_ms = limits.write_stall_ms_max;
+        StreamOrigin { ends, scheme, forwarded, is_misdirected, write_stall_ms, linger }
+    }
 }
 
 /// Our direction of a stream.
@@ -53,184 +78,286 @@ enum StreamSender {
     Body(SendStream<Bytes>),
 }
 
-/// What follows the last byte of a body in pieces.
-enum End {
-    /// It is not written yet.
+/// When the rest of a request that nobody reads is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Before the answer goes out.
+    Before,
+    /// Behind it.
+    Behind,
+    /// Nothing more is received.
+    Never,
+}
+
+/// How a body in pieces ends, once all of it is written.
+enum BodyEnd {
+    /// It goes on.
     Open,
-    /// The end, and these fields.
-    Waiting(Option<HeaderMap>),
-    /// It is out.
+    /// With its last piece, or with trailers behind that.
+    Written(Option<HeaderMap>),
+    /// It has been given to `h2`.
     Sent,
 }
 
-/// One request, received to the end of its head, and its answer.
+/// A stream, from its request to its answer.
 pub struct StreamMessage {
+    seat: StreamSeat,
     head: Rc<RequestHead>,
     origin: StreamOrigin,
-    incoming: RecvStream,
-    outgoing: StreamSender,
-    bytes_max: u64,
+    body: RecvStream,
+    /// Content received, and allowed.
     received: u64,
-    /// Written, and not being sent yet.
+    /// Received before the app asked: the window opens again for it when the app does.
+    early: usize,
+    bytes_max: u64,
+    sender: StreamSender,
+    /// Written, and not being sent.
     out: Vec<u8>,
-    /// On its way.
-    flight: Bytes,
-    is_sending: bool,
-    end: End,
+    /// Being sent, as the client lets us.
+    sending: Bytes,
+    end: BodyEnd,
+    is_omitted: bool,
+    /// What is to become of the rest of the request, and the head of an answer that waits for that.
+    rest: Rest,
+    held: Option<(Response<()>, bool)>,
+    /// Bytes that the client's windows have let through.
     progress: u64,
-    /// Nothing goes out any more.
-    is_dead: bool,
-    timer: OnceCell<Deadline>,
+    has_failed: bool,
     /// What the stream carries behind the answer's head.
     upgrade: Option<Upgrade>,
 }
 
+fn gone() -> IoError {
+    ErrorKind::BrokenPipe.into()
+}
+
 impl StreamMessage {
-    /// Of the request with `head`.
+    /// Of a request on `connection`.
     pub fn new(
-        head: Rc<RequestHead>,
-        origin: StreamOrigin,
-        incoming: RecvStream,
+        connection: &Connection,
+        seat: StreamSeat,
+        head: RequestHead,
+        body: RecvStream,
         respond: SendResponse<Bytes>,
     ) -> Self {
+        let head = Rc::new(head);
+        let origin = StreamOrigin::of(connection, &head);
         StreamMessage {
+            seat,
             head,
             origin,
-            incoming,
-            outgoing: StreamSender::Head(respond),
-            bytes_max: u64::MAX,
+            body,
             received: 0,
+            early: 0,
+            bytes_max: 0,
+            sender: StreamSender::Head(respond),
             out: Vec::new(),
-            flight: Bytes::new(),
-            is_sending: false,
-            end: End::Open,
+            sending: Bytes::new(),
+            end: BodyEnd::Open,
+            is_omitted: false,
+            rest: Rest::Behind,
+            held: None,
             progress: 0,
-            is_dead: false,
-            timer: OnceCell::new(),
+            has_failed: false,
             upgrade: None,
         }
     }
 
-    /// Has the rest of the answer out, and resets the stream where the exchange did not end in order. Whether its client
-    /// takes nothing of what is sent to it.
-    pub async fn conclude(mut self, ending: Ending) -> bool {
-        let mut reset = match ending {
-            Ending::Complete | Ending::Upgraded => None,
-            // RFC 9113 section 8.1: the answer is whole, and the rest of the request is not wanted. `h2` says so by itself
-            // once the answer is out; a reset of ours would take the answer's place.
-            Ending::Unread => None,
-            Ending::CutShort => Some(Reason::INTERNAL_ERROR),
-            Ending::Left | Ending::Lost => Some(Reason::CANCEL),
+    /// What the end of the exchange is for the stream (RFC 9113 sections 5.4.2 and 8.1). What `h2` is given and the
+    /// client is not, it sends when this is gone; of a request that is not received to its end it asks no more then
+    /// (NO_ERROR).
+    pub async fn conclude(mut self, ending: Ending) {
+        let is_sent = match ending {
+            Ending::Complete => self.flush().await.is_ok(),
+            Ending::Unread => {
+                // What came before the app asked is dropped, too.
+                let _ = self.body.flow_control().release_capacity(std::mem::take(&mut self.early));
+                if self.held.is_some() {
+                    self.linger().await;
+                }
+                let is_sent = self.flush().await.is_ok();
+                if is_sent && self.rest == Rest::Behind && !self.body.is_end_stream() {
+                    self.linger().await;
+                }
+                is_sent
+            }
+            Ending::CutShort => {
+                // What is complete of it may be of use.
+                let _ = self.flush().await;
+                self.reset(Reason::INTERNAL_ERROR);
+                true
+            }
+            Ending::Left | Ending::Upgraded => true,
+            Ending::Lost => false,
         };
-        let mut has_stalled = false;
-        if matches!(ending, Ending::Complete | Ending::Unread)
-            && let Err(stopped) = self.flush().await
-        {
-            has_stalled = matches!(stopped, Stopped::TimedOut);
-            reset = Some(Reason::CANCEL);
+        if !is_sent && self.is_open() {
+            self.reset(Reason::CANCEL);
+            self.seat.link().set_stalled();
         }
-        if ending == Ending::Lost {
-            has_stalled = !self.is_dead && !self.out_is_empty();
-        }
-        if let Some(reason) = reset {
-            self.reset(reason);
-        }
-        has_stalled
     }
 
-    /// What is left of the stream once another protocol is spoken on it.
-    pub fn into_tunnel(mut self, worker: Rc<Worker>, tunnels: &Tunnels) -> Option<(Tunnel, Upgrade)> {
+    /// What is left of the stream once another protocol is spoken on it; the seat is kept until that ends.
+    pub fn into_tunnel(mut self, worker: Rc<Worker>) -> Option<(Tunnel, Upgrade, StreamSeat)> {
         let upgrade = self.upgrade.take()?;
         let ends = Wire::ends(&self);
-        let StreamSender::Body(outgoing) = self.outgoing else { return None };
-        Some((Tunnel::new(self.incoming, outgoing, worker, ends, tunnels), upgrade))
+        let StreamSender::Body(send) = self.sender else { return None };
+        let tunnel = Tunnel::new(self.body, send, worker, ends, self.seat.link().tunnels());
+        Some((tunnel, upgrade, self.seat))
     }
 
-    fn out_is_empty(&self) -> bool {
-        self.out.is_empty() && self.flight.is_empty()
-    }
-
-    fn reset(&mut self, reason: Reason) {
-        match &mut self.outgoing {
-            StreamSender::Head(respond) => respond.send_reset(reason),
-            StreamSender::Body(stream) => stream.send_reset(reason),
+    /// When the rest of a request that nobody reads is dropped, if its answer is a whole one. Of clients that hear of a reset
+    /// together with an answer, some lose the answer (curl 7.88); that one also reads nothing behind an answer, not even that
+    /// its window has opened.
+    fn rest_of(&self, rest: RequestRest) -> Rest {
+        let (early, most) = (u64::from(STREAM_WINDOW), self.origin.linger.bytes_max);
+        match self.head.content_length {
+            _ if self.body.is_end_stream() => Rest::Behind,
+            // It has not sent any.
+            _ if rest == RequestRest::Refused && self.head.expects_continue => Rest::Never,
+            Some(length) if length <= early => Rest::Behind,
+            Some(length) if length <= most => Rest::Before,
+            None if rest == RequestRest::Unread => Rest::Before,
+            _ => Rest::Never,
         }
     }
 
-    /// Gives the stream as much as its windows take.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
-        let broken = || Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        if self.is_dead {
-            return broken();
-        }
-        let StreamSender::Body(stream) = &mut self.outgoing else { return Poll::Ready(Ok(())) };
-        while !self.flight.is_empty() {
-            stream.reserve_capacity(self.flight.len());
-            let Some(Ok(room)) = ready!(stream.poll_capacity(cx)) else {
-                self.is_dead = true;
-                return broken();
-            };
-            let piece = self.flight.split_to(room.min(self.flight.len()));
-            self.progress += piece.len() as u64;
-            let is_last =
-                self.flight.is_empty() && self.out.is_empty() && matches!(self.end, End::Waiting(None));
-            if stream.send_data(piece, is_last).is_err() {
-                self.is_dead = true;
-                return broken();
+    /// Drops what the client still sends of its body, within bounds, as at the end of a connection of HTTP/1.1.
+    async fn linger(&mut self) {
+        let (timer, mut left) = (Deadline::new(), self.origin.linger.bytes_max);
+        timer.set(self.origin.linger.ms_max);
+        poll_fn(|cx| {
+            while left > 0 && budget::poll_left(cx).is_ready() {
+                match self.body.poll_data(cx) {
+                    Poll::Ready(Some(Ok(piece))) => {
+                        budget::spend(piece.len());
+                        left = left.saturating_sub(piece.len() as u64);
+                        let _ = self.body.flow_control().release_capacity(piece.len());
+                    }
+                    Poll::Ready(None | Some(Err(_))) => return Poll::Ready(()),
+                    Poll::Pending => break,
+                }
             }
-            if is_last {
-                self.end = End::Sent;
+            if left == 0 || self.poll_reset(cx).is_ready() {
+                return Poll::Ready(());
             }
-        }
-        if self.out.is_empty() {
-            self.send_end();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// The end, where it is written and all before it is out.
-    fn send_end(&mut self) {
-        let StreamSender::Body(stream) = &mut self.outgoing else { return };
-        if let End::Waiting(trailers) = &mut self.end {
-            let sent = match trailers.take() {
-                Some(trailers) => stream.send_trailers(trailers),
-                None => stream.send_data(Bytes::new(), true),
-            };
-            self.is_dead |= sent.is_err();
-            self.end = End::Sent;
-        }
-    }
-
-    /// The body's next piece: the window opens again for as many bytes.
-    fn take(&mut self, data: &Bytes, sink: &mut impl FnMut(&[u8])) -> Result<Received, BodyFailure> {
-        // Not more than came: it does not fail.
-        let _ = self.incoming.flow_control().release_capacity(data.len());
-        self.received += data.len() as u64;
-        if self.received > self.bytes_max {
-            return Err(BodyFailure { why: BodyError::TooLarge, rejection: Some(TOO_LARGE) });
-        }
-        if !data.is_empty() {
-            sink(data);
-        }
-        Ok(Received { bytes: data.len() as u64, end: self.incoming.is_end_stream() })
+            timer.poll_expired(cx)
+        })
+        .await;
     }
 
     /// The head behind which the stream carries another protocol: 200 stands for 101 (RFC 8441 section 5).
     fn write_tunnel(&mut self, reply: &Reply<'_>) {
         let head = reply::head(&Reply { status: 200, streamed: true, length: None, ..*reply }, false);
-        let StreamSender::Head(respond) = &mut self.outgoing else { return };
-        match respond.send_response(head.response, false) {
-            Ok(stream) => self.outgoing = StreamSender::Body(stream),
-            Err(_) => self.is_dead = true,
+        self.send_head(head.response, false);
+    }
+
+    fn send_head(&mut self, head: Response<()>, ends_here: bool) {
+        let StreamSender::Head(respond) = &mut self.sender else { return };
+        match respond.send_response(head, ends_here) {
+            Ok(send) => self.sender = StreamSender::Body(send),
+            Err(_) => self.has_failed = true,
         }
     }
 
-    fn inform(&mut self, status: u16, fields: HeaderMap) {
-        let StreamSender::Head(respond) = &mut self.outgoing else { return };
+    fn reset(&mut self, reason: Reason) {
+        match &mut self.sender {
+            StreamSender::Head(respond) => respond.send_reset(reason),
+            StreamSender::Body(send) => send.send_reset(reason),
+        }
+    }
+
+    /// Whether the client still wants an answer.
+    fn is_open(&mut self) -> bool {
+        !self.has_failed && self.poll_reset(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let reset = match &mut self.sender {
+            StreamSender::Head(respond) => respond.poll_reset(cx),
+            StreamSender::Body(send) => send.poll_reset(cx),
+        };
+        reset.map(|_| ())
+    }
+
+    /// Gives `h2` what the windows have room for.
+    fn push(&mut self) -> IoResult<()> {
+        let StreamSender::Body(send) = &mut self.sender else { return Ok(()) };
+        let is_last = self.out.is_empty() && !matches!(self.end, BodyEnd::Open);
+        while !self.sending.is_empty() {
+            send.reserve_capacity(self.sending.len());
+            let room = send.capacity().min(self.sending.len());
+            if room == 0 {
+                return Ok(());
+            }
+            let piece = self.sending.split_to(room);
+            let ends = is_last && self.sending.is_empty() && matches!(self.end, BodyEnd::Written(None));
+            send.send_data(piece, ends).map_err(|_| gone())?;
+            if ends {
+                self.end = BodyEnd::Sent;
+            }
+            self.progress += room as u64;
+        }
+        if is_last && let BodyEnd::Written(trailers) = std::mem::replace(&mut self.end, BodyEnd::Sent) {
+            match trailers {
+                Some(trailers) => send.send_trailers(trailers).map_err(|_| gone())?,
+                None => send.send_data(Bytes::new(), true).map_err(|_| gone())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn try_push(&mut self) {
+        if self.push().is_err() {
+            self.has_failed = true;
+        }
+    }
+
+    /// Gives `sink` what has come of the body, up to a bound.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Poll<Result<Received, BodyFailure>> {
+        let mut bytes = 0;
+        let failed = |why, rejection| Poll::Ready(Err(BodyFailure { why, rejection }));
+        while bytes < RECV_BYTES_MAX {
+            match self.body.poll_data(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    bytes += piece.len();
+                    self.received += piece.len() as u64;
+                    if self.received > self.bytes_max {
+                        return failed(BodyError::TooLarge, Some(TOO_LARGE));
+                    }
+                    sink(&piece);
+                    self.early += piece.len();
+                }
+                Poll::Ready(Some(Err(error))) if error.is_library() => {
+                    return failed(BodyError::Malformed, None);
+                }
+                Poll::Ready(Some(Err(_))) => return failed(BodyError::Aborted, None),
+                Poll::Ready(None) => {
+                    return Poll::Ready(Ok(Received { bytes: bytes as u64, end: true }));
+                }
+                Poll::Pending if bytes == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        budget::spend(bytes);
+        let end = self.body.is_end_stream();
+        Poll::Ready(Ok(Received { bytes: bytes as u64, end }))
+    }
+
+    /// All that is written has been given to `h2`.
+    fn is_pushed(&self) -> bool {
+        self.out.is_empty() && self.sending.is_empty() && !matches!(self.end, BodyEnd::Written(_))
+    }
+
+    fn informational(&mut self, status: StatusCode, fields: HeaderMap) {
+        let StreamSender::Head(respond) = &mut self.sender else { return };
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::CONTINUE);
+        *response.status_mut() = status;
         *response.headers_mut() = fields;
-        // A stream that is reset needs none.
+        // It fails where the client is gone, which others hear of.
         let _ = respond.send_informational(response);
     }
 }
@@ -245,10 +372,6 @@ impl Wire for StreamMessage {
 
     fn method_and_target(&self) -> (&[u8], &[u8]) {
         (self.head.method_bytes(), self.head.target_bytes())
-    }
-
-    fn version(&self) -> &'static str {
-        "2"
     }
 
     fn scheme(&self) -> &'static str {
@@ -271,19 +394,29 @@ impl Wire for StreamMessage {
         Takes { informational: true, trailers: true }
     }
 
+    fn version(&self) -> &'static str {
+        "2"
+    }
+
     fn has_body(&self) -> bool {
-        !self.head.is_extended_connect() && !self.incoming.is_end_stream()
+        !self.head.is_extended_connect() && !self.body.is_end_stream()
     }
 
     fn expects_continue(&self) -> bool {
-        self.head.expects_continue
+        self.has_body() && self.head.expects_continue
     }
 
-    fn begin_body(&mut self, bytes_max: u64, _sink: &mut impl FnMut(&[u8])) -> Result<Received, Rejection> {
+    fn begin_body(&mut self, bytes_max: u64, sink: &mut impl FnMut(&[u8])) -> Result<Received, Rejection> {
         self.bytes_max = bytes_max;
-        match self.head.content_length {
-            Some(length) if length > bytes_max => Err(TOO_LARGE),
-            _ => Ok(Received { bytes: 0, end: self.incoming.is_end_stream() }),
+        if self.head.content_length.is_some_and(|length| length > bytes_max) {
+            return Err(TOO_LARGE);
+        }
+        // Before the app asks, the client has no more from it than its first window.
+        match self.poll_receive(&mut Context::from_waker(Waker::noop()), sink) {
+            Poll::Ready(Ok(received)) => Ok(received),
+            Poll::Ready(Err(BodyFailure { rejection: Some(rejection), .. })) => Err(rejection),
+            // Whoever asks for more hears of it.
+            Poll::Ready(Err(_)) | Poll::Pending => Ok(Received { bytes: 0, end: false }),
         }
     }
 
@@ -292,73 +425,66 @@ impl Wire for StreamMessage {
         cx: &mut Context<'_>,
         sink: &mut impl FnMut(&[u8]),
     ) -> Poll<Result<Received, BodyFailure>> {
-        match ready!(self.incoming.poll_data(cx)) {
-            Some(Ok(data)) => Poll::Ready(self.take(&data, sink)),
-            // Trailers are nobody's: they go with the stream.
-            None => Poll::Ready(Ok(Received { bytes: 0, end: true })),
-            Some(Err(_)) => Poll::Ready(Err(BodyFailure { why: BodyError::Aborted, rejection: None })),
-        }
+        let received = self.poll_receive(cx, sink);
+        // The client may send as much again: the app has asked for it. Not more than came: it does not fail.
+        let _ = self.body.flow_control().release_capacity(std::mem::take(&mut self.early));
+        received
     }
 
     fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
-        let reset = match &mut self.outgoing {
-            StreamSender::Head(respond) => ready!(respond.poll_reset(cx)),
-            StreamSender::Body(stream) => ready!(stream.poll_reset(cx)),
-        };
-        self.is_dead = true;
-        match reset {
-            // RFC 9113 section 7: the client wants no more of the answer than it has.
-            Ok(_) | Err(_) => Poll::Ready(Departure::Gone),
-        }
+        self.poll_reset(cx).map(|()| Departure::Gone)
     }
 
-    /// What a client sends on another stream does not wait for it.
+    fn poll_taken_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_reset(cx)
+    }
+
+    /// The rest of one stream is in nobody's way.
     fn needs_rest(&self) -> bool {
         false
     }
 
     fn write_continue(&mut self) {
-        self.inform(100, HeaderMap::new());
+        self.informational(StatusCode::CONTINUE, HeaderMap::new());
     }
 
     fn write_informational(&mut self, status: u16, fields: &HeaderList) {
-        self.inform(status, reply::fields(fields));
+        if let Ok(status) = StatusCode::from_u16(status) {
+            self.informational(status, reply::fields(fields));
+        }
     }
 
-    fn write_head(&mut self, reply: &Reply<'_>, _rest: RequestRest) -> AnswerBody {
+    fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         if let Some(upgrade) = reply.upgrade {
             self.upgrade = Some(upgrade.clone());
             self.write_tunnel(reply);
             return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
         }
-        let head = reply::head(reply, self.head.is_head());
-        let body = reply.body.filter(|body| !head.is_omitted && !body.is_empty());
-        let ends_here = head.is_omitted || (body.is_none() && !reply.streamed);
-        let announced =
-            AnswerBody { is_omitted: head.is_omitted, length: head.length, ..AnswerBody::default() };
-        let StreamSender::Head(respond) = &mut self.outgoing else { return announced };
-        let Ok(mut stream) = respond.send_response(head.response, ends_here) else {
-            self.is_dead = true;
-            return announced;
-        };
-        match body {
-            _ if ends_here => self.end = End::Sent,
-            Some(body) if body.len() <= WHOLE_BYTES_MAX => {
-                self.is_dead |= stream.send_data(Bytes::copy_from_slice(body), true).is_err();
-                self.end = End::Sent;
-            }
-            Some(body) => {
-                self.out = body.to_vec();
-                self.end = End::Waiting(None);
-            }
-            None => {}
+        let reply::AnswerHead { response, is_omitted, length } = reply::head(reply, self.head.is_head());
+        self.is_omitted = is_omitted;
+        let body = reply.body.filter(|body| !self.is_omitted && !body.is_empty());
+        let is_whole = self.is_omitted || !reply.streamed;
+        let ends_here = is_whole && body.is_none();
+        if rest != RequestRest::Taken {
+            self.rest = self.rest_of(rest);
         }
-        self.outgoing = StreamSender::Body(stream);
-        announced
+        match self.rest == Rest::Before && !reply.streamed {
+            true => self.held = Some((response, ends_here)),
+            false => self.send_head(response, ends_here),
+        }
+        if is_whole {
+            self.end = BodyEnd::Sent;
+        }
+        if let Some(body) = body {
+            self.sending = Bytes::copy_from_slice(body);
+            self.end = BodyEnd::Written(None);
+            self.try_push();
+        }
+        AnswerBody { is_omitted, length, is_upgraded: false }
     }
 
     fn write_piece(&mut self, piece: &[u8]) {
-        if !matches!(self.end, End::Sent) {
+        if !self.is_omitted {
             self.out.extend_from_slice(piece);
         }
     }
@@ -368,35 +494,42 @@ impl Wire for StreamMessage {
     }
 
     fn write_end(&mut self, trailers: Option<&HeaderList>) {
-        if matches!(self.end, End::Sent) {
+        if self.is_omitted {
             return;
         }
-        self.end = End::Waiting(trailers.map(reply::fields).filter(|fields| !fields.is_empty()));
-        if self.out_is_empty() {
-            self.send_end();
-        }
+        self.end = BodyEnd::Written(trailers.map(reply::fields).filter(|fields| !fields.is_empty()));
+        self.try_push();
     }
 
-    /// Has all with the stream, and so on its way.
     async fn flush(&mut self) -> Result<(), Stopped> {
-        let mut watch = SendWatch::new(self.origin.write_stall_ms);
-        loop {
-            if self.flight.is_empty() && !self.out.is_empty() {
-                self.start_send();
-            }
-            let stopped = poll_fn(|cx| {
-                if let Poll::Ready(sent) = self.poll_out(cx) {
-                    return Poll::Ready(sent.map_err(Stopped::Failed));
-                }
-                let timer = self.timer.get_or_init(Deadline::new);
-                watch.poll_stalled(timer, || self.progress, cx).map(|()| Err(Stopped::TimedOut))
-            });
-            stopped.await?;
-            if self.out_is_empty() {
-                self.is_sending = false;
-                return Ok(());
-            }
+        let failed = |error| Err(Stopped::Failed(error));
+        if let Some((head, ends_here)) = self.held.take() {
+            self.send_head(head, ends_here);
         }
+        if self.sending.is_empty() && !self.out.is_empty() {
+            self.start_send();
+        }
+        if self.has_failed {
+            return failed(gone());
+        }
+        if self.is_pushed() {
+            return Ok(());
+        }
+        let (timer, mut watch) = (Deadline::new(), SendWatch::new(self.origin.write_stall_ms));
+        poll_fn(|cx| {
+            while !self.is_pushed() {
+                match self.poll_sent(cx) {
+                    Poll::Ready(Ok(())) => self.start_send(),
+                    Poll::Ready(Err(error)) => return Poll::Ready(failed(error)),
+                    Poll::Pending => {
+                        let stalled = watch.poll_stalled(&timer, || self.progress, cx);
+                        return stalled.map(|()| Err(Stopped::TimedOut));
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     fn unsent_bytes(&self) -> usize {
@@ -404,18 +537,34 @@ impl Wire for StreamMessage {
     }
 
     fn start_send(&mut self) {
-        self.flight = Bytes::from(std::mem::take(&mut self.out));
-        self.is_sending = true;
+        debug_assert!(self.sending.is_empty(), "a send is in flight");
+        self.sending = std::mem::take(&mut self.out).into();
+        self.try_push();
     }
 
     fn is_sending(&self) -> bool {
-        self.is_sending
+        !self.sending.is_empty()
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
-        let sent = ready!(self.poll_out(cx));
-        self.is_sending = false;
-        Poll::Ready(sent)
+        loop {
+            if self.has_failed {
+                return Poll::Ready(Err(gone()));
+            }
+            self.try_push();
+            if self.sending.is_empty() && !self.has_failed {
+                return Poll::Ready(Ok(()));
+            }
+            let StreamSender::Body(send) = &mut self.sender else { return Poll::Ready(Err(gone())) };
+            if self.has_failed {
+                continue;
+            }
+            match send.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None | Some(Err(_))) => self.has_failed = true,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 
     fn send_progress(&self) -> u64 {

@@ -6,6 +6,7 @@
 mod begin;
 mod frames;
 mod head;
+mod link;
 mod message;
 mod reply;
 mod session;

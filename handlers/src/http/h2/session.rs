@@ -1,81 +1,55 @@
-//! The life of an HTTP/2 connection: streams in, a task for each, until one side is done.
+//! The life of an HTTP/2 connection: streams in, answers out, until one side is done.
 //!
-//! Owns: what bounds a connection as a whole (idle time, floods, a client that takes nothing), GOAWAY at its end and at the
-//! server's. Must not know: how a request is answered.
+//! Owns: what starts an exchange, when the connection goes away and why, the time that it may be idle. Must not
+//! know: how an exchange goes, what frames look like.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use h2::server::{self, SendResponse};
+use h2::server::{Builder, Connection as Frames, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
-use runtime::app::fetch::Head;
-use runtime::io::{self, Deadline, budget};
+use runtime::config::Limits;
+use runtime::io::{self, budget};
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, SendWatch, Worker};
 
 use super::super::failure;
-use super::super::forwarded::ForwardedRequest;
-use super::super::h1::is_authority;
 use super::super::service::HttpService;
-use super::super::timeouts::Timeouts;
+use super::super::timeouts::{Timeout, Timeouts};
 use super::super::wire::Ending;
 use super::begin::Upgraded;
-use super::frames::Flood;
+use super::frames::Fault;
 use super::head::RequestHead;
-use super::message::{StreamMessage, StreamOrigin};
-use super::socket::SocketAdapter;
-use super::tunnel::Tunnels;
+use super::link::{StreamLink, StreamSeat};
+use super::message::{STREAM_WINDOW, StreamMessage};
+use super::socket::{SharedSocket, SocketAdapter};
 use crate::websocket;
 
 /// What a client may send on all of its streams before the app reads it, in bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// The same on one stream.
-const STREAM_WINDOW: u32 = 256 << 10;
-/// What waits on one stream for its client, in bytes.
-const SEND_BUFFER_BYTES: usize = 64 << 10;
-/// How long a client has to take note of a GOAWAY, where nothing else is in flight.
-const GOAWAY_MS: u64 = 1_000;
-
-/// What the streams of a connection share with it.
-#[derive(Default)]
-struct Streams {
-    open: Cell<usize>,
-    /// The client of one took nothing of its answer.
-    has_stalled: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-    /// Those that carry a WebSocket.
-    tunnels: Tunnels,
-}
-
-/// A stream that is open.
-struct OpenStream(Rc<Streams>);
-
-impl OpenStream {
-    fn of(streams: &Rc<Streams>) -> Self {
-        streams.open.set(streams.open.get() + 1);
-        OpenStream(streams.clone())
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
-    }
-}
+/// Bytes of one stream's answer that wait in `h2` for the socket.
+const SEND_BYTES_MAX: usize = 64 << 10;
 
 /// How a connection ends.
 enum SessionEnd {
-    /// With what was said on its way.
+    /// With frames on their way that the client is to read.
     Gently,
-    /// With a reset.
+    /// With nothing left to say.
+    AtOnce,
+    /// With a reset: the peer does not read, or is gone.
     Reset,
+}
+
+/// How far the connection is on its way to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Going {
+    Not,
+    /// No stream begins any more, and the others end (RFC 9113 section 6.8).
+    Gracefully,
+    Now,
 }
 
 /// Serves a connection to its end. `received` is what has come of it; with `upgraded`, the answer to that request goes
@@ -86,224 +60,260 @@ pub async fn serve(
     upgraded: Option<Upgraded>,
     service: HttpService,
 ) {
-    let connection = Rc::new(connection);
-    let flood = Rc::new(Cell::new(None));
-    let inserted = upgraded.map(|upgraded| upgraded.frames());
-    let socket = SocketAdapter::new(connection.clone(), received, inserted, flood.clone());
-    let closing = run(&connection, socket, &flood, service).await;
-    // Nobody else has it: the crate's half went with the session.
-    let Ok(connection) = Rc::try_unwrap(connection).map_err(drop) else { return };
+    let worker = connection.worker().clone();
+    let socket = SharedSocket::new(connection, &received, upgraded.map(|upgraded| upgraded.frames()));
+    drop(received);
+    let closing = match open(&socket, &worker).await {
+        Ok(frames) => {
+            let mut session = Http2Session::new(socket.clone(), worker.clone(), frames, service);
+            poll_fn(|cx| session.poll(cx)).await
+        }
+        Err(closing) => closing,
+    };
+    // Streams that are left have heard that the connection is gone.
+    let Some(socket) = Rc::into_inner(socket) else { return };
+    let (connection, waiting) = socket.into_parts();
     match closing {
-        SessionEnd::Gently => connection.close_gently().await,
+        SessionEnd::Gently => {
+            if !waiting.is_empty() {
+                if connection.sent(worker.config.limits.write_stall_ms_max).await.is_err() {
+                    return connection.abort().await;
+                }
+                connection.start_send(waiting);
+            }
+            connection.close_gently().await;
+        }
+        SessionEnd::AtOnce => connection.close().await,
         SessionEnd::Reset => connection.abort().await,
     }
 }
 
-async fn run(
-    connection: &Rc<Connection>,
-    socket: SocketAdapter,
-    flood: &Cell<Option<Flood>>,
-    service: HttpService,
-) -> SessionEnd {
-    let worker = connection.worker().clone();
+/// Both prefaces (section 3.4), within the time of a head.
+async fn open(
+    socket: &Rc<SharedSocket>,
+    worker: &Worker,
+) -> Result<Frames<SocketAdapter, Bytes>, SessionEnd> {
     let limits = &worker.config.limits;
+    let mut opening = std::pin::pin!(builder(limits).handshake(SocketAdapter(socket.clone())));
+    let connection = &socket.connection;
     connection.set_deadline(limits.header_ms_max);
-    let mut handshake = Box::pin(builder(&worker).handshake::<_, Bytes>(socket));
-    let began = poll_fn(|cx| {
-        if let Poll::Ready(began) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(began.map_err(|error| closing_after(&error)));
+    let opened = poll_fn(|cx| {
+        let opened = opening.as_mut().poll(cx);
+        if let Poll::Ready(Err(_)) = socket.poll_push(cx) {
+            return Poll::Ready(Err(SessionEnd::Reset));
         }
-        connection.deadline().poll_expired(cx).map(|()| Err(SessionEnd::Reset))
-    });
-    let h2 = match began.await {
-        Ok(h2) => h2,
-        Err(closing) => return closing,
-    };
-    let mut session = Http2Session {
-        h2,
-        connection: connection.clone(),
-        worker,
-        streams: Rc::default(),
-        stall: None,
-        stall_timer: Deadline::new(),
-        is_idle: false,
-        is_ending: false,
-        service,
-    };
-    poll_fn(|cx| session.poll(flood, cx)).await
+        match opened {
+            Poll::Ready(Ok(frames)) => Poll::Ready(Ok(frames)),
+            Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(SessionEnd::AtOnce)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(SessionEnd::Gently)),
+            Poll::Pending if worker.is_draining() => Poll::Ready(Err(SessionEnd::AtOnce)),
+            Poll::Pending => connection.deadline().poll_expired(cx).map(|()| Err(SessionEnd::AtOnce)),
+        }
+    })
+    .await;
+    connection.deadline().clear();
+    opened
 }
 
-fn builder(worker: &Worker) -> server::Builder {
-    let limits = &worker.config.limits;
-    let mut builder = server::Builder::new();
+fn builder(limits: &Limits) -> Builder {
+    let at_most = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let mut builder = Builder::new();
     builder
         .enable_connect_protocol()
-        .max_concurrent_streams(limits.http2_streams_max as u32)
-        .max_header_list_size(limits.header_bytes_max as u32)
-        .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_window_size(STREAM_WINDOW)
-        .max_send_buffer_size(SEND_BUFFER_BYTES)
-        // Streams that are reset while they wait, by the client or for a fault of its frames.
-        .max_pending_accept_reset_streams(limits.http2_streams_max.min(20))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(at_most(limits.http2_streams_max))
+        .max_header_list_size(at_most(limits.header_bytes_max))
+        .max_send_buffer_size(SEND_BYTES_MAX)
+        .max_pending_accept_reset_streams(limits.http2_resets_max)
         .max_local_error_reset_streams(Some(limits.http2_resets_max));
     builder
 }
 
-/// What is left to do after an error: one of ours has been said to the client.
-fn closing_after(error: &h2::Error) -> SessionEnd {
-    if error.is_io() { SessionEnd::Reset } else { SessionEnd::Gently }
-}
-
 struct Http2Session {
-    h2: server::Connection<SocketAdapter, Bytes>,
-    connection: Rc<Connection>,
+    socket: Rc<SharedSocket>,
     worker: Rc<Worker>,
-    streams: Rc<Streams>,
-    /// The send in flight, and the time that it may take.
-    stall: Option<SendWatch>,
-    stall_timer: Deadline,
-    /// The connection's deadline bounds the time without a stream.
+    frames: Frames<SocketAdapter, Bytes>,
+    link: Rc<StreamLink>,
+    idle: Timeout,
+    /// Fields have begun: no other frame comes before they have ended.
+    head: Timeout,
     is_idle: bool,
-    /// GOAWAY is said.
-    is_ending: bool,
+    is_mid_head: bool,
+    /// What waits does not get out.
+    stalled: Option<SendWatch>,
+    going: Going,
     service: HttpService,
 }
 
 impl Http2Session {
-    fn poll(&mut self, flood: &Cell<Option<Flood>>, cx: &mut Context<'_>) -> Poll<SessionEnd> {
-        self.streams.waker.replace(Some(cx.waker().clone()));
-        loop {
-            if let Some(flood) = flood.take() {
-                self.refuse(flood);
-            }
-            if !self.is_ending && (self.worker.is_draining() || self.streams.has_stalled.get()) {
-                self.end();
-            }
-            match self.h2.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    // Who sends many requests at once lets the others have their turns in between.
-                    budget::spend(0);
-                    self.accept(request, respond);
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(closing_after(&error)),
-                Poll::Ready(None) => return Poll::Ready(SessionEnd::Gently),
-                Poll::Pending => break,
-            }
+    fn new(
+        socket: Rc<SharedSocket>,
+        worker: Rc<Worker>,
+        frames: Frames<SocketAdapter, Bytes>,
+        service: HttpService,
+    ) -> Self {
+        Http2Session {
+            socket,
+            worker,
+            frames,
+            link: Rc::default(),
+            idle: Timeout::default(),
+            head: Timeout::default(),
+            is_idle: false,
+            is_mid_head: false,
+            stalled: None,
+            going: Going::Not,
+            service,
         }
-        self.poll_times(cx)
     }
 
-    /// The times that bound a connection.
-    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
-        if self.connection.is_sending() {
-            let stall_ms = self.worker.config.limits.write_stall_ms_max;
-            let watch = self.stall.get_or_insert_with(|| SendWatch::new(stall_ms));
-            let progress = || self.connection.send_progress();
-            if watch.poll_stalled(&self.stall_timer, progress, cx).is_ready() {
+    /// One turn: what has come, what goes out, what time it is.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
+        self.link.keep_waker(cx);
+        loop {
+            while budget::poll_left(cx).is_ready() {
+                match self.frames.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => self.start(request, respond, cx),
+                    Poll::Ready(Some(Err(error))) if error.is_io() => return Poll::Ready(SessionEnd::Reset),
+                    Poll::Ready(Some(Err(_)) | None) => {
+                        if self.going != Going::Now {
+                            self.log_flood();
+                        }
+                        return Poll::Ready(SessionEnd::Gently);
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if let Poll::Ready(Err(_)) = self.socket.poll_push(cx) {
                 return Poll::Ready(SessionEnd::Reset);
             }
-        } else {
-            self.stall = None;
+            if !self.goes_further(cx) {
+                break;
+            }
         }
-        if self.streams.open.get() > 0 {
-            self.is_idle = false;
-            self.connection.set_busy(true);
-            return Poll::Pending;
-        }
-        if !self.is_idle {
-            self.is_idle = true;
-            self.connection.set_busy(false);
-            let idle_ms = self.worker.config.limits.idle_ms_max;
-            self.connection.set_deadline(if self.is_ending { GOAWAY_MS.min(idle_ms) } else { idle_ms });
-        }
-        if self.connection.deadline().poll_expired(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if self.is_ending {
-            return Poll::Ready(SessionEnd::Gently);
-        }
-        self.end();
-        // Once more, for what it wrote.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        self.poll_stalled(cx)
     }
 
-    /// Says that no further stream is served; those that are open go on.
-    fn end(&mut self) {
-        self.is_ending = true;
-        self.is_idle = false;
-        self.h2.graceful_shutdown();
-        self.streams.tunnels.wake();
-    }
-
-    #[cold]
-    fn refuse(&mut self, flood: Flood) {
-        if let Some(more) = log::admits_limit(Kind::Http2Flood) {
-            let limits = &self.worker.config.limits;
-            let (what, max, flag) = match flood {
-                Flood::Resets => ("requests taken back", limits.http2_resets_max, "--http2-resets-max"),
-                Flood::Control => {
-                    ("control frames", limits.http2_control_frames_max, "--http2-control-frames-max")
-                }
-            };
-            let peer = self.connection.peer();
-            tracing::warn!(
-                worker = self.worker.number, %peer,
-                "a client is cut off: more than {max} {what} in a minute ({flag}){more}"
-            );
-        }
-        self.is_ending = true;
-        self.is_idle = false;
-        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-    }
-
-    /// Gives a stream its task.
-    fn accept(&self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-        let (parts, incoming) = request.into_parts();
-        let worker = self.worker.clone();
-        let (head, verdict) = RequestHead::of(parts, &worker.config.limits);
-        let head = Rc::new(head);
-        let open = OpenStream::of(&self.streams);
-        let message = StreamMessage::new(head.clone(), self.origin(&head), incoming, respond);
-        let service = self.service;
-        drop(io::spawn(async move {
-            let mut message = message;
+    /// Begins an exchange. Most end at once, and need no task of their own.
+    fn start(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>, cx: &mut Context<'_>) {
+        budget::spend(0);
+        let connection = &self.socket.connection;
+        connection.set_busy(true);
+        let (parts, body) = request.into_parts();
+        let (head, verdict) = RequestHead::of(parts, &self.worker.config.limits);
+        let seat = StreamSeat::take(&self.link);
+        let mut wire = StreamMessage::new(connection, seat, head, body, respond);
+        let (worker, service) = (self.worker.clone(), self.service);
+        let mut exchange = Box::pin(async move {
             let ending = match verdict {
-                Ok(()) => service.run(&mut message, &worker, &Timeouts::default()).await,
+                Ok(()) => service.run(&mut wire, &worker, &Timeouts::default()).await,
                 Err(rejection) => {
-                    failure::refuse(&mut message, &worker, None, &rejection);
+                    failure::refuse(&mut wire, &worker, None, &rejection);
                     Ending::Unread
                 }
             };
-            if ending == Ending::Upgraded {
-                if let Some((tunnel, upgrade)) = message.into_tunnel(worker, &open.0.tunnels) {
-                    websocket::serve(tunnel, Vec::new(), upgrade).await;
-                }
-                return;
+            if ending != Ending::Upgraded {
+                return wire.conclude(ending).await;
             }
-            if message.conclude(ending).await {
-                open.0.has_stalled.set(true);
+            if let Some((tunnel, upgrade, seat)) = wire.into_tunnel(worker) {
+                // Boxed: other exchanges pay nothing for it.
+                Box::pin(websocket::serve(tunnel, Vec::new(), upgrade)).await;
+                drop(seat);
             }
-        }));
+        });
+        if exchange.as_mut().poll(cx).is_pending() {
+            drop(io::spawn(exchange));
+        }
     }
 
-    fn origin(&self, head: &Rc<RequestHead>) -> StreamOrigin {
-        let (connection, config) = (&self.connection, &self.worker.config);
-        let scheme = if connection.tls().is_some() { "https" } else { "http" };
-        let forwarded = match config.trusted_proxies.is_empty() {
-            true => None,
-            false => {
-                let request = (head.clone() as Rc<dyn Head>, scheme, connection.ends());
-                ForwardedRequest::of(config, request, is_authority).map(Rc::new)
+    /// Sees to the connection's time and its end; whether there is something new to say.
+    fn goes_further(&mut self, cx: &mut Context<'_>) -> bool {
+        let limits = &self.worker.config.limits;
+        let (is_idle, is_mid_head) = (self.link.streams() == 0, self.socket.is_mid_head());
+        if is_idle != std::mem::replace(&mut self.is_idle, is_idle) {
+            self.socket.connection.set_busy(!is_idle);
+            match is_idle {
+                true => self.idle.set(limits.idle_ms_max),
+                false => self.idle.clear(),
             }
-        };
-        StreamOrigin {
-            scheme,
-            ends: connection.ends().clone(),
-            // A trusted proxy may name itself to TLS as it likes.
-            is_misdirected: forwarded.is_none() && connection.is_misdirected(head.authority()),
-            forwarded,
-            write_stall_ms: config.limits.write_stall_ms_max,
         }
+        if is_mid_head != std::mem::replace(&mut self.is_mid_head, is_mid_head) {
+            match is_mid_head {
+                true => self.head.set(limits.header_ms_max),
+                false => self.head.clear(),
+            }
+        }
+        if self.going == Going::Now {
+            return false;
+        }
+        if let Some(fault) = self.socket.fault() {
+            self.log_flood();
+            return self.go_away(match fault {
+                Fault::FrameSize => Reason::FRAME_SIZE_ERROR,
+                Fault::NoSettings => Reason::PROTOCOL_ERROR,
+                Fault::StreamClosed => Reason::STREAM_CLOSED,
+                Fault::Window => Reason::FLOW_CONTROL_ERROR,
+                Fault::Resets | Fault::Control => Reason::ENHANCE_YOUR_CALM,
+            });
+        }
+        if self.head.poll_expired(cx).is_ready() {
+            return self.go_away(Reason::ENHANCE_YOUR_CALM);
+        }
+        // What is not sent yet would be lost.
+        let is_done = is_idle && !self.socket.is_waiting();
+        if is_done && self.idle.poll_expired(cx).is_ready() {
+            return self.go_away(Reason::NO_ERROR);
+        }
+        if !self.worker.is_draining() && !self.link.is_stalled() {
+            return false;
+        }
+        if is_done {
+            return self.go_away(Reason::NO_ERROR);
+        }
+        if self.going == Going::Not {
+            self.going = Going::Gracefully;
+            self.frames.graceful_shutdown();
+            self.link.tunnels().wake();
+            return true;
+        }
+        false
+    }
+
+    /// `h2` has limits of its own for the same, which it may have come to first.
+    #[cold]
+    fn log_flood(&self) {
+        let limits = &self.worker.config.limits;
+        let (what, max, flag) = match self.socket.fault() {
+            Some(Fault::Resets) => ("streams taken back", limits.http2_resets_max, "--http2-resets-max"),
+            Some(Fault::Control) => {
+                ("control frames", limits.http2_control_frames_max, "--http2-control-frames-max")
+            }
+            _ => return,
+        };
+        let Some(more) = log::admits_limit(Kind::Http2Flood) else { return };
+        let (worker, peer) = (self.worker.number, self.socket.connection.peer());
+        tracing::warn!(worker, %peer, "a client is cut off: more than {max} {what} in a minute ({flag}){more}");
+    }
+
+    fn go_away(&mut self, reason: Reason) -> bool {
+        self.going = Going::Now;
+        self.frames.abrupt_shutdown(reason);
+        true
+    }
+
+    /// A client that reads nothing of what waits ends its connection.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
+        let connection = &self.socket.connection;
+        if !self.socket.is_waiting() {
+            if self.stalled.take().is_some() {
+                connection.deadline().clear();
+            }
+            return Poll::Pending;
+        }
+        let stall_ms = self.worker.config.limits.write_stall_ms_max;
+        let watch = self.stalled.get_or_insert_with(|| SendWatch::new(stall_ms));
+        let stalled = watch.poll_stalled(connection.deadline(), || connection.send_progress(), cx);
+        stalled.map(|()| SessionEnd::Reset)
     }
 }

@@ -1,10 +1,10 @@
 //! A connection as the crate `h2` reads and writes it.
 //!
-//! Owns: the bytes between its buffers and the connection's: reads copy out of what was received, writes into a vector that
-//! is sent as a whole; the watch over frames. Must not know: streams.
+//! Owns: bytes between its buffers and the connection's; that all that one poll writes goes out at once. Must not
+//! know: what they say, but for the look that [`FrameCounts`] takes.
 
-use std::cell::Cell;
-use std::io;
+use std::cell::{Cell, RefCell};
+use std::io::{IoSlice, Result as IoResult};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,135 +13,173 @@ use runtime::io::budget;
 use runtime::worker::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frames::{Flood, FrameWatch};
+use super::frames::{Fault, FrameCounts};
 
 /// Bytes that wait for the send in flight at most; as many are in flight.
-const WRITE_BYTES_MAX: usize = 128 << 10;
-/// Memory that is kept for what is written next.
+const WAITING_BYTES_MAX: usize = 64 << 10;
+/// Memory that a connection keeps for what it sends next.
 const KEPT_BYTES_MAX: usize = 16 << 10;
 
-/// A connection with what is received and not read yet, and what is written and not sent yet.
-pub struct SocketAdapter {
-    connection: Rc<Connection>,
-    rest: Vec<u8>,
-    taken: usize,
-    waiting: Vec<u8>,
-    /// A frame of ours for behind the client's first, and what has come before that is whole.
-    inserted: Option<(Vec<u8>, Vec<u8>)>,
-    frames: FrameWatch,
-    flood: Rc<Cell<Option<Flood>>>,
+/// A connection, and what is on its way between it and `h2`.
+pub struct SharedSocket {
+    /// The connection.
+    pub connection: Connection,
+    state: RefCell<State>,
+    fault: Cell<Option<Fault>>,
 }
 
-impl SocketAdapter {
-    /// Over `connection`, of which `received` has been read already. `inserted` are frames that take effect behind the
-    /// client's first. `flood` is set where it sends too much of a kind.
-    pub fn new(
-        connection: Rc<Connection>,
-        received: Vec<u8>,
-        inserted: Option<Vec<u8>>,
-        flood: Rc<Cell<Option<Flood>>>,
-    ) -> Self {
-        let frames = FrameWatch::new(&connection.worker().config.limits, runtime::io::now());
+struct State {
+    counts: FrameCounts,
+    /// Received, and not read by `h2` from `taken` on.
+    rest: Vec<u8>,
+    taken: usize,
+    /// Where the connection was upgraded: frames for behind the client's first, and what has come of that.
+    inserted: Option<(Vec<u8>, Vec<u8>)>,
+    /// Written, and not being sent.
+    waiting: Vec<u8>,
+    /// Memory of what was sent.
+    spare: Vec<u8>,
+}
+
+impl SharedSocket {
+    /// Of a connection on which `received` has come of the client's preface. `inserted` are frames that take effect
+    /// behind the client's first.
+    pub fn new(connection: Connection, received: &[u8], inserted: Option<Vec<u8>>) -> Rc<SharedSocket> {
+        let counts = FrameCounts::new(&connection.worker().config.limits);
         let inserted = inserted.map(|frames| (frames, Vec::new()));
-        let mut socket = SocketAdapter {
-            connection,
-            rest: Vec::new(),
-            taken: 0,
-            waiting: Vec::new(),
-            inserted,
-            frames,
-            flood,
-        };
-        socket.rest = socket.received(&received).unwrap_or(received);
-        socket
+        let mut state =
+            State { counts, rest: Vec::new(), taken: 0, inserted, waiting: Vec::new(), spare: Vec::new() };
+        let count = state.counts.received(received, runtime::io::now());
+        state.keep(&received[..count]);
+        let fault = Cell::new(state.counts.fault());
+        Rc::new(SharedSocket { connection, state: RefCell::new(state), fault })
     }
 
-    /// Follows what has come. What is to be read in its place, where that is not it.
-    fn received(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if let Some(flood) = self.frames.follow(bytes, runtime::io::now()) {
-            self.flood.set(Some(flood));
-        }
-        let (frames, mut held) = self.inserted.take()?;
-        held.extend_from_slice(bytes);
-        let Some(end) = FrameWatch::end_of_first_frame(&held) else {
-            self.inserted = Some((frames, held));
-            return Some(Vec::new());
-        };
-        held.splice(end..end, frames);
-        Some(held)
+    /// What the client has done that ends the connection: nothing more is received.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.get()
+    }
+
+    /// Whether fields, or the preface, have begun and not ended.
+    pub fn is_mid_head(&self) -> bool {
+        self.state.borrow().counts.is_mid_head()
+    }
+
+    /// Whether something waits to be sent.
+    pub fn is_waiting(&self) -> bool {
+        !self.state.borrow().waiting.is_empty()
     }
 
     /// Sends what waits as soon as nothing is in flight.
-    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.waiting.is_empty() {
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn poll_push(&self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        let state = &mut *self.state.borrow_mut();
+        if state.waiting.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let mut spare = ready!(self.connection.poll_sent(cx))?;
-        spare.clear();
-        spare.shrink_to(KEPT_BYTES_MAX);
-        self.connection.start_send(std::mem::replace(&mut self.waiting, spare));
+        let mut sent = ready!(self.connection.poll_sent(cx))?;
+        if sent.capacity() > state.spare.capacity() {
+            sent.clear();
+            sent.shrink_to(KEPT_BYTES_MAX);
+            state.spare = sent;
+        }
+        let spare = std::mem::take(&mut state.spare);
+        self.connection.start_send(std::mem::replace(&mut state.waiting, spare));
         Poll::Ready(Ok(()))
     }
 
-    /// Room for more.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.waiting.len() >= WRITE_BYTES_MAX {
-            ready!(self.poll_push(cx))?;
-        }
-        Poll::Ready(Ok(WRITE_BYTES_MAX - self.waiting.len()))
+    /// The connection, and what waits to be sent on it.
+    pub fn into_parts(self) -> (Connection, Vec<u8>) {
+        (self.connection, self.state.into_inner().waiting)
     }
 
-    /// Reads what is left of what had come.
-    fn read_rest(&mut self, buffer: &mut ReadBuf<'_>) {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<IoResult<usize>> {
+        if self.state.borrow().waiting.len() >= WAITING_BYTES_MAX {
+            ready!(self.poll_push(cx))?;
+        }
+        Poll::Ready(Ok(WAITING_BYTES_MAX - self.state.borrow().waiting.len()))
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let state = &mut *self.state.borrow_mut();
+        state.counts.sent(bytes);
+        self.fault.set(self.fault.get().or_else(|| state.counts.fault()));
+        state.waiting.extend_from_slice(bytes);
+    }
+}
+
+impl State {
+    /// Keeps what was received for later reads.
+    fn keep(&mut self, bytes: &[u8]) {
+        let Some((frames, held)) = &mut self.inserted else { return self.rest.extend_from_slice(bytes) };
+        held.extend_from_slice(bytes);
+        if let Some(end) = FrameCounts::end_of_first_frame(held) {
+            held.splice(end..end, std::mem::take(frames));
+            self.rest.append(held);
+            self.inserted = None;
+        }
+    }
+
+    fn read(&mut self, buffer: &mut ReadBuf<'_>) {
         let left = &self.rest[self.taken..];
         let fits = left.len().min(buffer.remaining());
         buffer.put_slice(&left[..fits]);
         self.taken += fits;
         if self.taken == self.rest.len() {
             // A connection that idles holds no memory for this.
-            self.rest = Vec::new();
-            self.taken = 0;
+            (self.rest, self.taken) = (Vec::new(), 0);
         }
     }
 }
 
+/// The side of `h2`.
+pub struct SocketAdapter(pub Rc<SharedSocket>);
+
 impl AsyncRead for SocketAdapter {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<IoResult<()>> {
+        let socket = &self.0;
         loop {
             // Who sends without a pause lets the others have their turns in between.
             ready!(budget::poll_left(cx));
-            if !this.rest.is_empty() {
-                budget::spend(this.rest.len().min(buffer.remaining()));
-                this.read_rest(buffer);
+            if !socket.state.borrow().rest.is_empty() {
+                let before = buffer.remaining();
+                socket.state.borrow_mut().read(buffer);
+                budget::spend(before - buffer.remaining());
                 return Poll::Ready(Ok(()));
             }
-            let chunk = ready!(this.connection.poll_recv(cx))?;
+            if socket.fault.get().is_some() {
+                return Poll::Pending;
+            }
+            let chunk = ready!(socket.connection.poll_recv(cx))?;
             if chunk.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            match this.received(&chunk) {
-                Some(instead) => this.rest = instead,
-                None if chunk.len() <= buffer.remaining() => {
-                    budget::spend(chunk.len());
-                    buffer.put_slice(&chunk);
-                    return Poll::Ready(Ok(()));
-                }
-                None => this.rest.extend_from_slice(&chunk),
+            let state = &mut *socket.state.borrow_mut();
+            let count = state.counts.received(&chunk, runtime::io::now());
+            socket.fault.set(socket.fault.get().or_else(|| state.counts.fault()));
+            let chunk = &chunk[..count];
+            if state.inserted.is_some() {
+                state.keep(chunk);
+                continue;
             }
+            if chunk.is_empty() {
+                continue;
+            }
+            let fits = chunk.len().min(buffer.remaining());
+            budget::spend(fits);
+            buffer.put_slice(&chunk[..fits]);
+            state.keep(&chunk[fits..]);
+            return Poll::Ready(Ok(()));
         }
     }
 }
 
 impl AsyncWrite for SocketAdapter {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let room = ready!(self.poll_room(cx))?;
-        let fits = bytes.len().min(room);
-        self.waiting.extend_from_slice(&bytes[..fits]);
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<IoResult<usize>> {
+        let fits = ready!(self.0.poll_room(cx))?.min(bytes.len());
+        self.0.write(&bytes[..fits]);
         Poll::Ready(Ok(fits))
     }
 
@@ -150,27 +188,26 @@ impl AsyncWrite for SocketAdapter {
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut room = ready!(self.poll_room(cx))?;
+        slices: &[IoSlice<'_>],
+    ) -> Poll<IoResult<usize>> {
+        let room = ready!(self.0.poll_room(cx))?;
         let mut written = 0;
         for slice in slices {
-            let fits = slice.len().min(room);
-            self.waiting.extend_from_slice(&slice[..fits]);
-            room -= fits;
+            let fits = slice.len().min(room - written);
+            self.0.write(&slice[..fits]);
             written += fits;
         }
         Poll::Ready(Ok(written))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_push(cx)
+    /// The session sends what one poll of it has written, at once.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// The end of our direction is the connection's matter.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_push(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        Poll::Ready(Ok(()))
     }
 }
