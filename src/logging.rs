@@ -31,7 +31,10 @@ pub fn start(quiet: bool, log: LogFormat) {
     let level = if quiet { LevelFilter::ERROR } else { LevelFilter::DEBUG };
     // What libraries say of their own work is for nobody's eyes: only their warnings.
     let ours = ["jsserve", "runtime", "handlers"].map(|name| (name, level));
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    // Of what clients do, it warns as often as they do it; we say that ourselves, at a bounded pace.
+    let h2 = ("h2", LevelFilter::ERROR);
+    let targets =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours).with_targets([h2]);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry().with(targets);
     // One that was started before, for a mistake on the command line, stays.
