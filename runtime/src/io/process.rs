@@ -1,13 +1,14 @@
 //! Child processes, signals sent, and what the process has used.
 //!
 //! Owns: what a child is between fork and exec: its descriptors, folder, ids, image. A step that
-//! fails there ends the child with status 127, as `sh` has it; its process id is the caller's all
-//! the same. Must not know: who waits for the child.
+//! fails there ends a child of [`spawn`] with status 127, as `sh` has it, while [`start`] tells of it.
+//! Must not know: who waits for the child.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 /// The status of a child that never became its program.
@@ -33,6 +34,11 @@ pub struct SpawnOptions {
     pub gid: Option<u32>,
     /// User id, set last: it may take away the right to set the others.
     pub uid: Option<u32>,
+    /// It leads a session, and with that a process group, of its own; no terminal is its.
+    pub session: bool,
+    /// How many descriptors it may have before it asks for more (RLIMIT_NOFILE); as many as this process where there
+    /// is none.
+    pub descriptors_max: Option<u64>,
 }
 
 /// What the child needs, laid out before fork: nothing is allocated between fork and exec.
@@ -41,6 +47,8 @@ struct Image {
     /// Pointers into the strings of `program`, and null.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
+    /// What has failed before exec, of a child that shares this memory.
+    errno: AtomicI32,
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
@@ -55,8 +63,7 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 /// # Errors
 /// EAGAIN, ENOMEM (fork(2)). What fails later is status [`NOT_FOUND`].
 pub fn spawn(program: SpawnOptions) -> io::Result<i32> {
-    let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
-    let image = Image { program, argv, envp };
+    let image = Image::of(program);
     // SAFETY: the child calls only what signal-safety(7) lists, or plain system calls, until it ends.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
@@ -65,7 +72,91 @@ pub fn spawn(program: SpawnOptions) -> io::Result<i32> {
     }
 }
 
+/// Stack of a child before it is its program, in bytes.
+const STACK_BYTES: usize = 64 << 10;
+
+/// Starts `program` and waits until it is: its process id, which is the caller's to wait for. As vfork(2), it copies no
+/// memory, so it costs the same however much of that there is; only this thread stands still meanwhile. All signals
+/// have their default action in the child, and none is blocked.
+///
+/// # Errors
+/// Those of fork(2), chdir(2) and execve(2): there is no child, then.
+pub fn start(program: SpawnOptions) -> io::Result<i32> {
+    let image = Image::of(program);
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / size_of::<u128>());
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the sets are locals. The child runs on a stack of its own, whose end is aligned, while this thread stands
+    // still, and calls only plain system calls; no handler of a signal can run in it before they are at their default.
+    let (pid, error) = unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let top = stack.as_mut_ptr().add(stack.capacity());
+        let pid = libc::clone(enter, top.cast(), flags, (&raw const image).cast_mut().cast());
+        let error = io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+        (pid, error)
+    };
+    if pid == -1 {
+        return Err(error);
+    }
+    match image.errno.load(Ordering::SeqCst) {
+        0 => Ok(pid),
+        errno => {
+            // It has ended already.
+            let _ = wait_for(pid);
+            Err(io::Error::from_raw_os_error(errno))
+        }
+    }
+}
+
+/// Where a child of [`start`] begins.
+extern "C" fn enter(image: *mut c_void) -> c_int {
+    // SAFETY: it is the image that `start` has on its stack, and waits with; handlers of signals are this child's own.
+    unsafe {
+        // The kernel's own call: libc's leaves two signals out that it has for itself, and that cargo(1) ignores.
+        let default = [0_u64; 4];
+        for signal in 1..=libc::SIGRTMAX() {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null::<u64>(),
+                size_of::<u64>(),
+            );
+        }
+        (*image.cast::<Image>()).become_program()
+    }
+}
+
+/// Sends `signal` (0: only asks) to all of the process group that `leader`, a child with the descriptor `pidfd`, leads or
+/// has led: that descriptor means no other group, whatever becomes of the number (pidfd_send_signal(2), Linux 6.9).
+///
+/// # Errors
+/// ESRCH: nobody is left in it. EPERM.
+pub fn signal_group(pidfd: Option<BorrowedFd<'_>>, leader: i32, signal: i32) -> io::Result<()> {
+    const PROCESS_GROUP: libc::c_uint = 1 << 2;
+    if let Some(pidfd) = pidfd {
+        let (fd, info) = (pidfd.as_raw_fd(), ptr::null::<c_void>());
+        // SAFETY: takes numbers and a null pointer only.
+        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, PROCESS_GROUP) } {
+            0 => return Ok(()),
+            _ => match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::ESRCH) => return Err(error),
+                // The kernel does not know of groups.
+                _ => {}
+            },
+        }
+    }
+    kill(-leader, signal)
+}
+
 impl Image {
+    fn of(program: SpawnOptions) -> Image {
+        let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
+        Image { program, argv, envp, errno: AtomicI32::new(0) }
+    }
+
     /// Runs in the child, which is alone with a copy of this process: never returns.
     fn become_program(&self) -> ! {
         // SAFETY: all strings end in NUL, all lists of pointers in null, and they live in `self`; the
@@ -89,6 +180,7 @@ impl Image {
                     }
                 }
             }
+            self.errno.store(*libc::__errno_location(), Ordering::SeqCst);
             libc::_exit(NOT_FOUND)
         }
     }
@@ -111,10 +203,17 @@ impl Image {
     /// # Safety
     /// Only in a child that is alone with its memory: the ids are the whole process's.
     unsafe fn prepared(&self) -> bool {
-        let SpawnOptions { folder, groups, gid, uid, .. } = &self.program;
+        let SpawnOptions { folder, groups, gid, uid, session, descriptors_max, .. } = &self.program;
         // SAFETY: as above; pointer and length are those of one list.
         unsafe {
-            folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
+            if let Some(current) = descriptors_max {
+                let mut limit = std::mem::zeroed::<libc::rlimit>();
+                libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+                limit.rlim_cur = (*current).min(limit.rlim_max);
+                libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            }
+            (!session || libc::setsid() != -1)
+                && folder.as_ref().is_none_or(|folder| libc::chdir(folder.as_ptr()) == 0)
                 && groups.as_ref().is_none_or(|all| libc::setgroups(all.len(), all.as_ptr()) == 0)
                 && gid.is_none_or(|gid| libc::setgid(gid) == 0)
                 && uid.is_none_or(|uid| libc::setuid(uid) == 0)
@@ -220,5 +319,55 @@ mod tests {
         let folder = Some(c"/does/not/exist".to_owned());
         assert_eq!(status(SpawnOptions { folder, ..program(c"/bin/true") }), NOT_FOUND);
         assert_eq!(wait(1, 0).unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    }
+
+    fn program(words: &[&CStr]) -> SpawnOptions {
+        let arguments = words.iter().map(|word| (*word).to_owned()).collect();
+        SpawnOptions { files: vec![words[0].to_owned()], arguments, ..SpawnOptions::default() }
+    }
+
+    #[test]
+    fn a_child_that_is_started_is_its_program_or_there_is_none() {
+        for (file, errno) in [(c"/does/not/exist", libc::ENOENT), (c"/proc", libc::EACCES)] {
+            assert_eq!(start(program(&[file])).unwrap_err().raw_os_error(), Some(errno));
+        }
+        let folder = Some(c"/does/not/exist".to_owned());
+        let error = start(SpawnOptions { folder, ..program(&[c"/bin/true"]) }).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        let pid = start(program(&[c"/bin/sh", c"-c", c"exit 7"])).unwrap();
+        assert_eq!(wait_for(pid).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_started_child_has_no_signal_blocked_or_ignored_and_a_group_of_its_own() {
+        let script =
+            c"test $(grep -c '^Sig[BI].*:\t0*$' /proc/self/status) = 2 || exit 2; test $(ulimit -Sn) = 77 || exit 3; \
+            set -- $(cat /proc/$$/stat); test $5 = $$ || exit 4; test $6 = $$ || exit 5";
+        let options = SpawnOptions {
+            session: true,
+            descriptors_max: Some(77),
+            environment: vec![c"PATH=/bin:/usr/bin".to_owned()],
+            ..program(&[c"/bin/sh", c"-c", script])
+        };
+        assert_eq!(wait_for(start(options).unwrap()).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_group_is_signalled_also_when_its_leader_is_gone() {
+        let script = c"sleep 60 & exit 0";
+        let options = SpawnOptions { session: true, ..program(&[c"/bin/sh", c"-c", script]) };
+        let pid = start(options).unwrap();
+        let pidfd = rustix::process::pidfd_open(
+            rustix::process::Pid::from_raw(pid).unwrap(),
+            rustix::process::PidfdFlags::empty(),
+        );
+        let pidfd = pidfd.ok();
+        let signal = |signal| signal_group(pidfd.as_ref().map(std::os::fd::AsFd::as_fd), pid, signal);
+        assert_eq!(wait_for(pid).unwrap(), 0);
+        signal(0).expect("somebody is left");
+        signal(libc::SIGKILL).expect("somebody is left");
+        while signal(0).is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

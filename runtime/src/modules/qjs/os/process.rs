@@ -142,6 +142,7 @@ impl Options {
             groups: self.groups,
             gid: self.gid,
             uid: self.uid,
+            ..SpawnOptions::default()
         })
     }
 }
