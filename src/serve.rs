@@ -62,8 +62,9 @@ fn name(config: &Config) -> String {
     if !config.app.as_os_str().is_empty() {
         return config.app.display().to_string();
     }
-    let folders: Vec<String> =
-        config.files.folders.iter().map(|folder| folder.folder.display().to_string()).collect();
+    let files = config.files.folders.iter().map(|folder| &folder.folder);
+    let folders = files.chain(config.cgi.folders.iter().map(|folder| &folder.folder));
+    let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
     folders.join(" ")
 }
 

@@ -18,6 +18,7 @@ fn call(server: &Server, method: &str, target: &str, body: &str) -> Response {
 #[test]
 fn every_example_has_a_test() {
     let tests = include_str!("examples.rs").to_owned()
+        + include_str!("cgi_programs.rs")
         + include_str!("examples_http.rs")
         + include_str!("examples_udp.rs")
         + include_str!("examples_tcp.rs")
@@ -28,7 +29,9 @@ fn every_example_has_a_test() {
         + include_str!("examples_pages.rs")
         + include_str!("examples_proxies.rs")
         + include_str!("fetch_client.rs");
-    for folder in ["", "os/", "hono/", "behind_nginx/", "chat/", "clock/", "draw/", "gallery/"] {
+    for folder in
+        ["", "os/", "hono/", "behind_nginx/", "cgi/cgi-bin/", "chat/", "clock/", "draw/", "gallery/"]
+    {
         let mut names = 0;
         for entry in std::fs::read_dir(example(folder)).expect("examples") {
             let name = entry.expect("entry").file_name().into_string().expect("name");
@@ -47,6 +50,7 @@ fn every_example_has_a_test() {
                 "os",
                 "hono",
                 "behind_nginx",
+                "cgi",
                 "chat",
                 "clock",
                 "draw",
@@ -57,7 +61,8 @@ fn every_example_has_a_test() {
                 "public",
             ]
             .contains(&name.as_str())
-                || imported.contains(&path.as_str());
+                || imported.contains(&path.as_str())
+                || (folder == "cgi/cgi-bin/" && tests.contains(&format!("\"/cgi-bin/{name}")));
             assert!(tested || tests.contains(&format!("example(\"{path}\")")), "examples/{path} has no test");
         }
         assert!(names > 0);

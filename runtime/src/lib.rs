@@ -3,7 +3,7 @@
 //!
 //! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
-//! 5 `client`, HTTP without JavaScript, over 4 `net`, connections without HTTP, over 3 `tls`, `bus` and `files`, static files
+//! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
 //! 1 `accept_encoding address causes config environment error folders header_list log source websocket`
 
@@ -13,6 +13,7 @@ pub mod address;
 pub mod app;
 pub mod bus;
 mod causes;
+pub mod cgi;
 pub mod check;
 pub mod client;
 pub mod config;

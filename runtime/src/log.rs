@@ -44,6 +44,8 @@ pub enum Kind {
     Handshake,
     /// `--mailbox-max`
     Mailbox,
+    /// What a CGI script writes to its standard error.
+    Script,
     /// `--header-max`
     HeaderBytes,
     /// `--header-fields-max`
@@ -74,6 +76,16 @@ pub enum Kind {
     WebSocketMessage,
     /// `--websocket-queue-max`
     WebSocketQueue,
+    /// `--cgi-queue-max`, and `--cgi-scripts-max` for as long as `--cgi-head-timeout`
+    CgiQueue,
+    /// `--cgi-head-timeout`
+    CgiHead,
+    /// `--cgi-timeout`
+    CgiRun,
+    /// `--cgi-stall-timeout`
+    CgiStall,
+    /// `--cgi-kill-timeout`
+    CgiKill,
     /// `--cpu-max`
     Cpu,
     /// `--heap-max`
@@ -101,6 +113,7 @@ impl Kind {
             Kind::Proxy => "refused connections",
             Kind::Handshake => "failed TLS handshakes",
             Kind::Mailbox => "dropped messages",
+            Kind::Script => "lines of CGI scripts",
             _ => return None,
         })
     }
@@ -111,7 +124,7 @@ impl Kind {
 }
 
 /// The kinds that have a line of their own for what was left out.
-const TOLD: [Kind; 15] = [
+const TOLD: [Kind; 16] = [
     Kind::Failed,
     Kind::Broken,
     Kind::Reported,
@@ -127,6 +140,7 @@ const TOLD: [Kind; 15] = [
     Kind::Proxy,
     Kind::Handshake,
     Kind::Mailbox,
+    Kind::Script,
 ];
 
 /// A second, in the upper half, and the lines asked for in it.

@@ -41,9 +41,14 @@ impl Variables {
     /// # Errors
     /// `Usage` for a name that cannot be one, and for a variable that the process does not have.
     pub fn add(&mut self, name: &str, setting: Setting) -> Result<()> {
+        self.add_of("env", name, setting)
+    }
+
+    fn add_of(&mut self, flag: &str, name: &str, setting: Setting) -> Result<()> {
         if name.is_empty() || name.contains(['=', '\0']) {
-            let text = format!("--env {name:?}: not a name of a variable");
-            return Err(Error::new(ErrorKind::Usage, text).remedy("Write --env NAME or --env NAME=value."));
+            let text = format!("--{flag} {name:?}: not a name of a variable");
+            let remedy = format!("Write --{flag} NAME or --{flag} NAME=value.");
+            return Err(Error::new(ErrorKind::Usage, text).remedy(remedy));
         }
         let value = match setting {
             Setting::Text(text) => text,
@@ -52,8 +57,8 @@ impl Variables {
                     std::env::VarError::NotPresent => "the environment has no such variable",
                     std::env::VarError::NotUnicode(_) => "its value is not UTF-8",
                 };
-                Error::of_flag("env", format!("{name}: {why}"))
-                    .remedy(format!("Set it where jsserve is started, or here: --env {name}=value"))
+                Error::of_flag(flag, format!("{name}: {why}"))
+                    .remedy(format!("Set it where jsserve is started, or here: --{flag} {name}=value"))
             })?,
         };
         self.set(name.to_owned(), value);
@@ -65,13 +70,21 @@ impl Variables {
     /// # Errors
     /// Those of [`Variables::add`], and a word that is not UTF-8.
     pub fn add_word(&mut self, word: &OsStr) -> Result<()> {
+        self.add_word_of("env", word)
+    }
+
+    /// The same for another flag.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn add_word_of(&mut self, flag: &str, word: &OsStr) -> Result<()> {
         let Some(word) = word.to_str() else {
-            return Err(Error::of_flag("env", format!("{word:?}: it is not UTF-8"))
+            return Err(Error::of_flag(flag, format!("{word:?}: it is not UTF-8"))
                 .remedy("JavaScript strings cannot hold it."));
         };
         match word.split_once('=') {
-            Some((name, value)) => self.add(name, Setting::Text(value.to_owned())),
-            None => self.add(word, Setting::Inherited),
+            Some((name, value)) => self.add_of(flag, name, Setting::Text(value.to_owned())),
+            None => self.add_of(flag, word, Setting::Inherited),
         }
     }
 

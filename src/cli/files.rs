@@ -17,7 +17,11 @@ use super::file_flags::{FileFlags, FileOrder};
 /// # Errors
 /// `Usage`: a folder that is not there, a prefix or a fallback that can be none.
 pub fn files(flags: &FileFlags) -> Result<StaticFiles> {
-    let folders = flags.folders.iter().map(folder).collect::<Result<Vec<_>>>()?;
+    let folders = flags.folders.iter().map(|given| {
+        let (folder, prefix) = folder("static", given)?;
+        Ok(StaticFolder { folder, prefix })
+    });
+    let folders = folders.collect::<Result<Vec<_>>>()?;
     if let Some(name) = &flags.static_fallback
         && (name.is_empty() || name.split('/').any(|step| matches!(step, "" | "." | "..")))
     {
@@ -41,8 +45,11 @@ pub fn files(flags: &FileFlags) -> Result<StaticFiles> {
     })
 }
 
-/// `DIR`, or `DIR:/PREFIX`.
-fn folder(given: &OsString) -> Result<StaticFolder> {
+/// `DIR`, or `DIR:/PREFIX`, of `--flag`.
+///
+/// # Errors
+/// `Usage`: no such folder, no such prefix.
+pub fn folder(flag: &str, given: &OsString) -> Result<(PathBuf, String)> {
     let bytes = given.as_bytes();
     let at = bytes.windows(2).rposition(|pair| pair == b":/").unwrap_or(bytes.len());
     let (folder, prefix) = (PathBuf::from(OsStr::from_bytes(&bytes[..at])), &bytes[at..]);
@@ -53,14 +60,14 @@ fn folder(given: &OsString) -> Result<StaticFolder> {
         !matches!(step, "" | "." | "..") && step.bytes().all(known)
     };
     if !prefix.is_empty() && !prefix[1..].split('/').all(is_plain) {
-        return Err(Error::of_flag("static", format!("{prefix:?} is no prefix of a path"))
-            .remedy("Write it as it stands in a URL: --static public:/assets"));
+        return Err(Error::of_flag(flag, format!("{prefix:?} is no prefix of a path"))
+            .remedy(format!("Write it as it stands in a URL: --{flag} public:/assets")));
     }
     files::check(&folder).map_err(|error| {
-        Error::of_flag("static", format!("{}: no folder that can be served ({error})", folder.display()))
+        Error::of_flag(flag, format!("{}: no folder that can be served ({error})", folder.display()))
             .remedy("Name a folder that is there; paths of the command line start at the working folder.")
     })?;
-    Ok(StaticFolder { folder, prefix: prefix.to_owned() })
+    Ok((folder, prefix.to_owned()))
 }
 
 #[cfg(test)]
@@ -76,11 +83,11 @@ mod tests {
             ("/:/", "/", ""),
             ("/tmp/:/a", "/tmp/", "/a"),
         ] {
-            let found = folder(&given.into()).expect(given);
-            assert_eq!((found.folder.to_str(), &*found.prefix), (Some(path), prefix), "{given}");
+            let (folder, found) = folder("static", &given.into()).expect(given);
+            assert_eq!((folder.to_str(), &*found), (Some(path), prefix), "{given}");
         }
         for given in ["/nowhere", "/:/a//b", "/:/../a", "/:/a b", "/:/%61", "Cargo.toml", ""] {
-            assert!(folder(&given.into()).is_err(), "{given}");
+            assert!(folder("static", &given.into()).is_err(), "{given}");
         }
     }
 }

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, ValueEnum};
 use runtime::config::Limits;
 
 use super::answers;
+use super::cgi_flags::CgiFlags;
 use super::file_flags::FileFlags;
 use super::limit_flags::LimitFlags;
 use super::values::{Size, Span, Workers, count, port};
@@ -34,6 +35,7 @@ Examples:
   jsserve --workers 2 --body-max 16M app.js -- --app-flag
   jsserve --listen http://127.0.0.1:8080 --listen tcp://[::1]:9000 app.js
   jsserve --static dist --static-fallback index.html app.js
+  jsserve --static site --cgi cgi-bin:/cgi-bin
   jsserve tool.js --its-own-flag input.txt
   jsserve --std -e 'print(os.platform, std.getenv(\"HOME\"))'
 
@@ -65,6 +67,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub files: FileFlags,
+
+    #[command(flatten)]
+    pub cgi: CgiFlags,
 
     #[command(flatten)]
     pub tls: TlsFlags,
@@ -483,7 +488,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 14);
+        assert_eq!(switches.len(), 15);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

@@ -7,6 +7,7 @@
 mod accounts;
 mod address;
 mod answers;
+mod cgi_flags;
 mod cgroup;
 mod commands;
 mod dotenv;
@@ -139,7 +140,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
     let file = match file {
         Some(file) => file,
         None if !script::is_meant(&given) && is_project(&flags)? => return serve(),
-        None if !script::is_meant(&given) && !flags.files.folders.is_empty() => return serve(),
+        None if !script::is_meant(&given) && serves_folders(&flags) => return serve(),
         None if std::io::stdin().is_terminal() => {
             return Ok(Invocation::Repl(config(Program::Prompt, None)?));
         }
@@ -239,4 +240,9 @@ fn listens(source: &[u8]) -> bool {
 
 fn name(file: &OsStr) -> String {
     file.display().to_string()
+}
+
+/// Whether there is something to serve without an app.
+fn serves_folders(flags: &Flags) -> bool {
+    !flags.files.folders.is_empty() || !flags.cgi.folders.is_empty()
 }

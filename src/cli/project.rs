@@ -240,7 +240,7 @@ impl Project {
 
     /// Whether it says what to serve.
     pub fn has_app(&self) -> bool {
-        self.app.is_some() || self.words.iter().any(|(key, _)| key == "static")
+        self.app.is_some() || self.words.iter().any(|(key, _)| ["static", "cgi"].contains(&&**key))
     }
 
     /// `words`, program name first, with those of the file that the flags among them leave open; `given`

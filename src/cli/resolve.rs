@@ -38,12 +38,13 @@ pub fn resolve(
     let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
     variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
     let files = files::files(&flags.files)?;
+    let cgi = flags.cgi.options(&files)?;
     let app = match flags.app.as_ref().map(PathBuf::from) {
         Some(app) => {
             check_app(&app)?;
             app
         }
-        None if !files.folders.is_empty() => PathBuf::new(),
+        None if !files.folders.is_empty() || !cgi.folders.is_empty() => PathBuf::new(),
         None => {
             return Err(Error::new(ErrorKind::Usage, "no app given")
                 .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -63,6 +64,7 @@ pub fn resolve(
         self_signed: tls::self_signed(&flags.tls, &flags.serving, &listen)?,
         listen,
         files,
+        cgi,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
@@ -214,52 +216,54 @@ fn limits(flags: &Flags) -> Result<Limits> {
         let message = format!("{}: out of range", serving.ring_entries);
         return Err(Error::of_flag("ring-entries", message).remedy("io_uring takes 8 to 32768 entries."));
     }
-    Ok(flags.websocket.limit(Limits {
-        header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
-        header_fields_max: limits.header_fields_max,
-        target_bytes_max: limits.target_max.0,
-        body_bytes_max: limits.body_max.0,
-        header_ms_max: limits.header_timeout.0,
-        tls_handshake_ms_max: limits.tls_handshake_timeout.0,
-        tls_handshake_bytes_max: at_least(
-            "tls-handshake-max",
-            limits.tls_handshake_max,
-            HANDSHAKE_BYTES_MIN,
-        )?,
-        body_stall_ms_max: limits.body_timeout.0,
-        idle_ms_max: limits.idle_timeout.0,
-        write_stall_ms_max: limits.write_timeout.0,
-        write_buffer_bytes_max: limits.write_buffer_max.0,
-        request_ms_max: limits.request_timeout.0,
-        turn_cpu_ms_max: javascript.cpu_max.0,
-        stuck_ms_max: javascript.stuck_timeout.0,
-        stuck_turns_max: u32::try_from(javascript.stuck_turns_max).unwrap_or(u32::MAX),
-        refuse_ms: javascript.refuse_time.0,
-        stuck_threads_max: javascript.stuck_threads_max,
-        start_ms_max: javascript.start_timeout.0,
-        heap_bytes_max: heap_bytes(flags)?
-            .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
-        stack_bytes_max: stack_bytes(flags)?,
-        pipelined_max: limits.pipelined_max,
-        http2_streams_max: limits.http2_streams_max,
-        http2_resets_max: limits.http2_resets_max,
-        http2_control_frames_max: limits.http2_control_frames_max,
-        datagrams_max: limits.datagrams_max,
-        datagram_queue_bytes_max: limits.datagram_queue.0,
-        compress_bytes_min: flags.answers.compress_min.0,
-        compress_memory_bytes_max: limits.compress_memory.0,
-        mailbox_bytes_max: limits.mailbox_max.0,
-        event_queue_bytes_max: limits.event_queue.0,
-        subscriptions_max: limits.subscriptions_max,
-        topics_max: limits.topics_max,
-        static_files_max: flags.files.static_files_max,
-        static_bytes_max: flags.files.static_cache_max.0,
-        connections_max: limits.connections_max,
-        ring_entries: serving.ring_entries as u32,
-        recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
-        drain_ms_max: serving.drain_timeout.0,
-        ..Limits::default()
-    }))
+    Ok(flags.cgi.limit(
+        flags.websocket.limit(Limits {
+            header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
+            header_fields_max: limits.header_fields_max,
+            target_bytes_max: limits.target_max.0,
+            body_bytes_max: limits.body_max.0,
+            header_ms_max: limits.header_timeout.0,
+            tls_handshake_ms_max: limits.tls_handshake_timeout.0,
+            tls_handshake_bytes_max: at_least(
+                "tls-handshake-max",
+                limits.tls_handshake_max,
+                HANDSHAKE_BYTES_MIN,
+            )?,
+            body_stall_ms_max: limits.body_timeout.0,
+            idle_ms_max: limits.idle_timeout.0,
+            write_stall_ms_max: limits.write_timeout.0,
+            write_buffer_bytes_max: limits.write_buffer_max.0,
+            request_ms_max: limits.request_timeout.0,
+            turn_cpu_ms_max: javascript.cpu_max.0,
+            stuck_ms_max: javascript.stuck_timeout.0,
+            stuck_turns_max: u32::try_from(javascript.stuck_turns_max).unwrap_or(u32::MAX),
+            refuse_ms: javascript.refuse_time.0,
+            stuck_threads_max: javascript.stuck_threads_max,
+            start_ms_max: javascript.start_timeout.0,
+            heap_bytes_max: heap_bytes(flags)?
+                .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
+            stack_bytes_max: stack_bytes(flags)?,
+            pipelined_max: limits.pipelined_max,
+            http2_streams_max: limits.http2_streams_max,
+            http2_resets_max: limits.http2_resets_max,
+            http2_control_frames_max: limits.http2_control_frames_max,
+            datagrams_max: limits.datagrams_max,
+            datagram_queue_bytes_max: limits.datagram_queue.0,
+            compress_bytes_min: flags.answers.compress_min.0,
+            compress_memory_bytes_max: limits.compress_memory.0,
+            mailbox_bytes_max: limits.mailbox_max.0,
+            event_queue_bytes_max: limits.event_queue.0,
+            subscriptions_max: limits.subscriptions_max,
+            topics_max: limits.topics_max,
+            static_files_max: flags.files.static_files_max,
+            static_bytes_max: flags.files.static_cache_max.0,
+            connections_max: limits.connections_max,
+            ring_entries: serving.ring_entries as u32,
+            recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
+            drain_ms_max: serving.drain_timeout.0,
+            ..Limits::default()
+        }),
+    ))
 }
 
 fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {
@@ -391,9 +395,7 @@ mod tests {
         assert_eq!(heap_share(Some(1), 2), HEAP_BYTES_MIN);
     }
 
-    #[test]
-    fn every_limit_has_a_flag_that_reaches_it() {
-        let flags = "--header-max 1K --header-fields-max 2 --target-max 3 --body-max 4 --header-timeout 5ms \
+    const EVERY_LIMIT: &str = "--header-max 1K --header-fields-max 2 --target-max 3 --body-max 4 --header-timeout 5ms \
              --body-timeout 6ms --idle-timeout 7ms --write-timeout 8ms --request-timeout 9ms --cpu-max 10ms \
              --stuck-timeout 11ms --start-timeout 12ms --heap-max 13M --stack-max 140K --pipelined-max 15 \
              --connections-max 16 --ring-entries 17 --recv-buffers 180K --drain-timeout 19ms \
@@ -403,8 +405,13 @@ mod tests {
              --compress-min 30 --compress-memory 31 --mailbox-max 27 --event-queue 30 --subscriptions-max 28 --topics-max 29 \
              --websocket-message-max 32 --websocket-queue-max 33 \
              --websocket-ping 34ms --websocket-pong-timeout 35ms --websocket-close-timeout 36ms \
-             --websocket-compression off --static-files-max 37 --static-cache-max 38";
-        let words: Vec<&str> = flags.split_whitespace().chain([APP]).collect();
+             --websocket-compression off --static-files-max 37 --static-cache-max 38 \
+             --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
+             --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45";
+
+    #[test]
+    fn every_limit_has_a_flag_that_reaches_it() {
+        let words: Vec<&str> = EVERY_LIMIT.split_whitespace().chain([APP]).collect();
         let limits = config(&words).expect("config").limits;
         let expected = Limits {
             header_bytes_max: 1 << 10,
@@ -451,6 +458,13 @@ mod tests {
             websocket_compression: runtime::config::WebSocketCompression::Off,
             static_files_max: 37,
             static_bytes_max: 38,
+            cgi_scripts_max: Some(39),
+            cgi_queue_max: 40,
+            cgi_head_ms_max: 41,
+            cgi_run_ms_max: 42,
+            cgi_stall_ms_max: 43,
+            cgi_kill_ms: 44,
+            cgi_header_bytes_max: 45,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

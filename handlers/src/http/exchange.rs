@@ -19,6 +19,7 @@ use runtime::worker::Worker;
 use super::additions::Additions;
 use super::answer::{self, Written};
 use super::body::{BodyEvent, BodyReceiver};
+use super::cgi;
 use super::failure;
 use super::files;
 use super::peer::{Peer, PeerEvent};
@@ -39,7 +40,7 @@ const MISDIRECTED: Rejection = Rejection::new(421, "Host is not what TLS was ask
 /// Serves one request: how it ended.
 pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
     let added = Additions::begin(wire, worker);
-    let mut peer = Peer { wire, worker, timeouts, added, body: None, is_watched: false };
+    let mut peer = Peer { wire, worker, timeouts, added, body: None, is_watched: false, redirected: None };
     let ended = serve(&mut peer).await;
     timeouts.clear();
     ended.err().unwrap_or(Ending::Complete)
@@ -68,6 +69,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     }
     let (method, target) = peer.wire.method_and_target();
     worker.serving.note(method, target);
+    if let Some(cgi) = &worker.cgi
+        // Boxed: servers without scripts pay nothing for it.
+        && let Some(ended) = Box::pin(cgi::serve(peer, cgi)).await
+    {
+        return ended;
+    }
     if let Some(site) = &worker.site {
         let has_app = worker.app.current().callee(Method::Fetch).is_some();
         let stage = if has_app { Stage::Before } else { Stage::Alone };
@@ -83,10 +90,10 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
 async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     let worker = peer.worker;
     let incoming = Incoming {
-        head: peer.wire.head(),
+        head: peer.head(),
         scheme: peer.wire.scheme(),
         version: peer.wire.version(),
-        body: peer.body.as_ref().map(|body| body.script.clone()),
+        body: peer.body.as_ref().filter(|_| peer.redirected.is_none()).map(|body| body.script.clone()),
         ends: peer.wire.ends(),
         worker: worker.number,
         takes: peer.wire.takes(),

@@ -15,7 +15,7 @@ use super::wire::{Ending, Wire};
 /// Serves the file that is asked for: how that ended. `None`: there is none, or none that may be asked for at this
 /// stage; nothing is written.
 pub async fn serve<W: Wire>(peer: &mut Peer<'_, W>, site: &Site, stage: Stage) -> Option<Result<(), Ending>> {
-    let head = peer.wire.head();
+    let head = peer.head();
     let method = Method::of(head.method().as_bytes());
     // What else there is to be done with a path is the app's matter.
     if stage != Stage::Alone && !method.is_read() {

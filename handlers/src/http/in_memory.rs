@@ -314,6 +314,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         self_signed: None,
         acme: None,
         files: Default::default(),
+        cgi: Default::default(),
         trusted_proxies: Default::default(),
         forwarded_fields: Default::default(),
         workers: 1,
@@ -333,7 +334,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
     let worker = move || {
         io::run(Backend::Epoll, &IoOptions::default(), || async {
             let app = App::load(blueprint, 0, Engines::default()).await.expect("the app loads");
-            test(Worker::new(0, config, app, Arc::default(), Arc::default(), None, 1)).await;
+            test(Worker::new(0, config, app, Arc::default(), Arc::default(), None, None, 1)).await;
         })
         .expect("a worker");
     };

@@ -6,6 +6,7 @@
 mod additions;
 mod answer;
 mod body;
+mod cgi;
 mod compress;
 mod dev;
 mod exchange;

@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use runtime::app::fetch::Reply;
+use runtime::app::fetch::{Head, Reply};
 use runtime::worker::Worker;
 
 use super::additions::Additions;
@@ -31,6 +31,8 @@ pub struct Peer<'a, W> {
     pub body: Option<BodyReceiver>,
     /// Somebody wants to know whether the client leaves.
     pub is_watched: bool,
+    /// The request that is answered in place of its own, where a script says so.
+    pub redirected: Option<Rc<dyn Head>>,
 }
 
 /// What a client does, or does not do in time.
@@ -44,6 +46,14 @@ pub enum PeerEvent {
 }
 
 impl<W: Wire> Peer<'_, W> {
+    /// The head of the request that is answered.
+    pub fn head(&self) -> Rc<dyn Head> {
+        match &self.redirected {
+            Some(head) => head.clone(),
+            None => self.wire.head(),
+        }
+    }
+
     /// The next that happens.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<PeerEvent> {
         if self.timeouts.request.poll_expired(cx).is_ready() {

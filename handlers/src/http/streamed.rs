@@ -109,7 +109,8 @@ pub async fn send<W: Wire>(
     // The app is done with a body in memory: its client may take its time, and be done with sending.
     let in_memory = outgoing.length().is_some();
     let limits = &peer.worker.config.limits;
-    let idle_ms = (!in_memory && !outgoing.keeps_alive()).then_some(limits.idle_ms_max);
+    let is_bounded = !in_memory && !outgoing.keeps_alive() && !outgoing.bounds_silence();
+    let idle_ms = is_bounded.then_some(limits.idle_ms_max);
     peer.timeouts.request.clear();
     if let Some(body) = &mut peer.body {
         body.set_pace(BodyPace::Asked);

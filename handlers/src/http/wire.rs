@@ -84,6 +84,12 @@ pub trait Wire {
     /// Writes the head of the answer, and its body where that is whole.
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody;
 
+    /// Has the pieces that follow be the answer as it stands, its head and the end of the connection included, where the
+    /// wire has such answers: whether it has.
+    fn begin_raw(&mut self) -> bool {
+        false
+    }
+
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);
 

@@ -21,13 +21,15 @@ use crate::log::Kind;
 use crate::modules::web::fetch::body::Begun;
 pub use crate::modules::web::fetch::extras::Extras;
 pub use crate::modules::web::fetch::header_list::HeaderList;
-pub use crate::modules::web::fetch::incoming::{BodyError, Head, Incoming, IncomingBody, Progress, Takes};
+pub use crate::modules::web::fetch::incoming::{
+    BodyError, Head, Incoming, IncomingBody, Pieces, Progress, Takes,
+};
 pub use crate::modules::web::fetch::outgoing::{Broken, Caller, Outgoing, Unwanted};
 use crate::modules::web::fetch::passing;
 use crate::modules::web::fetch::request::Request;
 use crate::modules::web::fetch::response::Response;
 use crate::modules::web::streams::bridge::StreamReader;
-use crate::modules::web::streams::source::ByteSource;
+pub use crate::modules::web::streams::source::ByteSource;
 
 /// A Response, lent while it is written.
 pub struct Reply<'a> {

@@ -116,6 +116,21 @@ pub struct Limits {
     pub static_files_max: usize,
     /// Bytes of static files that a worker keeps in memory; beyond: the least recently used goes.
     pub static_bytes_max: usize,
+    /// CGI scripts that run at the same time, over all workers; beyond: requests wait. `None`: 64 for each core.
+    pub cgi_scripts_max: Option<usize>,
+    /// Requests that wait for a script to end, over all workers; beyond: 503.
+    pub cgi_queue_max: usize,
+    /// From a request, or the last of its body that came, to the header of the script's response; beyond: 504, of one
+    /// that is still waiting for others 503.
+    pub cgi_head_ms_max: u64,
+    /// A script, from its start to its end; beyond: 504, or the response is cut.
+    pub cgi_run_ms_max: u64,
+    /// A script's response that sends nothing; beyond: it is cut.
+    pub cgi_stall_ms_max: u64,
+    /// From SIGTERM, of a script that is to end, to SIGKILL.
+    pub cgi_kill_ms: u64,
+    /// Bytes of the header of a script's response; beyond: 502.
+    pub cgi_header_bytes_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -171,6 +186,13 @@ impl Default for Limits {
             topics_max: 1_000_000,
             static_files_max: 1_024,
             static_bytes_max: 32 << 20,
+            cgi_scripts_max: None,
+            cgi_queue_max: 1_024,
+            cgi_head_ms_max: 30_000,
+            cgi_run_ms_max: 30_000,
+            cgi_stall_ms_max: 10_000,
+            cgi_kill_ms: 2_000,
+            cgi_header_bytes_max: 16 << 10,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,

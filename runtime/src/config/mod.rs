@@ -302,6 +302,28 @@ pub struct StaticFolder {
     pub prefix: String,
 }
 
+/// Programs that answer requests by CGI/1.1 (RFC 3875).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CgiOptions {
+    /// Where they are; none: there are none.
+    pub folders: Vec<CgiFolder>,
+    /// DOCUMENT_ROOT, below which PATH_TRANSLATED is; `None`: the script's own folder of these.
+    pub document_root: Option<PathBuf>,
+    /// What their environment has beside PATH and what the request says: names and values.
+    pub environment: Vec<(String, String)>,
+    /// Whether they see the client's Authorization.
+    pub authorization: bool,
+}
+
+/// A folder of such programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgiFolder {
+    /// The folder, from the root of the file system.
+    pub folder: PathBuf,
+    /// What the paths of its programs begin with: empty, or `/a/b`.
+    pub prefix: String,
+}
+
 /// Who is asked first, files or app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StaticOrder {
@@ -421,6 +443,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Files that are served.
     pub files: StaticFiles,
+    /// Programs that answer requests.
+    pub cgi: CgiOptions,
     /// Whose word on the client is taken, in headers of the PROXY protocol and in fields of requests.
     pub trusted_proxies: TrustedProxies,
     /// In which fields.

@@ -19,5 +19,6 @@ pub use self::cache::{CacheLimits, configure};
 pub use self::entry::{Immutable, Rules};
 pub use self::folder::{Folder, Found, Look, check};
 pub use self::http::asked::{FileRequest, Method};
+pub use self::opened::{Kind, OpenError, Root};
 pub use self::path::FilePath;
 pub use self::site::{Site, Stage};

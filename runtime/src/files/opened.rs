@@ -102,6 +102,15 @@ const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONB
 /// How often an open is tried that a rename came in between of.
 const TRIES_MAX: u32 = 32;
 
+/// How they are found without being opened.
+const NAMING: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// A descriptor with the flags that were asked for, or one that only names its file.
+enum Opened {
+    Open(OwnedFd),
+    Found(OwnedFd),
+}
+
 /// Where files are looked for.
 #[derive(Debug)]
 pub struct Root {
@@ -141,6 +150,24 @@ impl Root {
     /// # Errors
     /// Why there is none; `WouldBlock` with `at_once` only.
     pub fn open_file(&self, path: &[u8], at_once: bool) -> Result<OpenFile, OpenError> {
+        OpenFile::of(match self.open_beneath(path, READING, at_once)? {
+            Opened::Open(fd) => fd,
+            Opened::Found(found) => open(descriptor_path(found.as_fd()), READING, Mode::empty())?,
+        })
+    }
+
+    /// What there is at `path` below it, and its mode (inode(7)); found by the same rules, but not opened: who may only
+    /// execute a file finds it as well.
+    ///
+    /// # Errors
+    /// Why there is nothing; `WouldBlock` with `at_once` only.
+    pub fn look(&self, path: &[u8], at_once: bool) -> Result<(Kind, u32), OpenError> {
+        let (Opened::Open(fd) | Opened::Found(fd)) = self.open_beneath(path, NAMING, at_once)?;
+        let (_, kind) = facts(fd.as_fd())?;
+        Ok((kind, fstat(&fd)?.st_mode))
+    }
+
+    fn open_beneath(&self, path: &[u8], flags: OFlags, at_once: bool) -> Result<Opened, OpenError> {
         let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
         let mut resolve = ResolveFlags::NO_MAGICLINKS;
         let folder = match &self.folder {
@@ -156,29 +183,30 @@ impl Root {
         let mut tries = 0;
         let opened = loop {
             tries += 1;
-            match openat2(folder, path, READING, Mode::empty(), resolve) {
+            match openat2(folder, path, flags, Mode::empty(), resolve) {
                 // Something on the way was renamed meanwhile (openat2(2)), or a signal came.
                 Err(Errno::AGAIN | Errno::INTR) if !at_once && tries < TRIES_MAX => {}
                 opened => break opened,
             }
         };
-        let fd = match opened {
-            Ok(fd) => fd,
+        match opened {
+            Ok(fd) => Ok(Opened::Open(fd)),
             // EXDEV: a link with an absolute path, which may lead inside all the same. The others: a kernel, or what
             // stands between us and it, that does not know the call, or not this flag.
             Err(Errno::XDEV | Errno::NOSYS | Errno::PERM | Errno::INVAL) if at_once => {
-                return Err(OpenError::WouldBlock);
+                Err(OpenError::WouldBlock)
             }
-            Err(Errno::XDEV | Errno::NOSYS | Errno::PERM | Errno::INVAL) => self.open_by_walk(path)?,
-            Err(errno) => return Err(errno.into()),
-        };
-        OpenFile::of(fd)
+            Err(Errno::XDEV | Errno::NOSYS | Errno::PERM | Errno::INVAL) => self.find_by_walk(path, flags),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// The same without openat2(2): what a path leads to is found first, without opening it, and opened only if the
     /// kernel's own name for it is inside.
-    fn open_by_walk(&self, path: &OsStr) -> Result<OwnedFd, OpenError> {
-        let Some(folder) = &self.folder else { return Ok(openat(CWD, path, READING, Mode::empty())?) };
+    fn find_by_walk(&self, path: &OsStr, flags: OFlags) -> Result<Opened, OpenError> {
+        let Some(folder) = &self.folder else {
+            return Ok(Opened::Open(openat(CWD, path, flags, Mode::empty())?));
+        };
         let found = openat(folder, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         facts(found.as_fd())?;
         let mut inside = name_of(folder.as_fd())?.into_os_string().into_vec();
@@ -190,7 +218,7 @@ impl Root {
         if !is_root && !name.as_os_str().as_bytes().starts_with(&inside) {
             return Err(OpenError::Missing);
         }
-        Ok(open(descriptor_path(found.as_fd()), READING, Mode::empty())?)
+        Ok(Opened::Found(found))
     }
 }
 

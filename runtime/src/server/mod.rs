@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use crate::address::Address;
 use crate::app::methods::{self, Method, Methods};
 use crate::app::{Blueprint, Engines};
+use crate::cgi::Scripts;
 use crate::config::{Config, IoChoice, Listen, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, Backend, Notifier, Pulse};
@@ -111,6 +112,8 @@ pub struct Server {
     /// Workers started so far.
     lives: u64,
     refused_routes: Arc<RefusedRoutes>,
+    /// The scripts of all workers, where there are some.
+    scripts: Option<Arc<Scripts>>,
     /// Of all workers, counted where they accept from one socket.
     connections: Option<Arc<AtomicUsize>>,
     watched: watch::Watched,
@@ -124,6 +127,7 @@ impl Server {
     pub fn start(config: Config, protocols: Protocols) -> Result<Server> {
         let config = Arc::new(config);
         let signals = shutdown::signals()?;
+        let scripts = Scripts::of(&config);
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
@@ -146,6 +150,7 @@ impl Server {
             seats_max,
             lives: 0,
             refused_routes: Arc::default(),
+            scripts,
             connections,
             watched: watch::Watched::default(),
             config,
@@ -204,6 +209,7 @@ impl Server {
             serving: serving.clone(),
             engines: engines.clone(),
             refused: self.refused_routes.clone(),
+            scripts: self.scripts.clone(),
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -381,6 +387,7 @@ impl Server {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{why}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
+        let scripts_until = Instant::now() + limit;
         self.listeners.close();
         for worker in &mut self.workers {
             // Ours are copies: a listener closes when the last one is gone.
@@ -420,6 +427,9 @@ impl Server {
             }
         }
         self.stop();
+        if let Some(scripts) = &self.scripts {
+            clean &= scripts.end(scripts_until);
+        }
         log::flush();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }

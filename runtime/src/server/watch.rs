@@ -354,6 +354,7 @@ mod tests {
             self_signed: None,
             acme: None,
             files: Default::default(),
+            cgi: Default::default(),
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

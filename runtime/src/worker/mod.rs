@@ -30,6 +30,7 @@ pub use crate::tls::TlsInfo;
 use crate::address::Address;
 use crate::app::methods::{Method, Methods};
 use crate::app::{App, Blueprint, Engines};
+use crate::cgi::Scripts;
 use crate::config::{Config, HttpsPort, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, Backend, DatagramSocket, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
@@ -90,6 +91,8 @@ pub struct Seed {
     pub engines: Engines,
     /// Routes that are refused.
     pub refused: Arc<RefusedRoutes>,
+    /// The scripts of all workers, where there are some.
+    pub scripts: Option<Arc<Scripts>>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -144,6 +147,7 @@ async fn serve(seed: Seed) -> Result<()> {
         serving,
         engines,
         refused,
+        scripts,
         control,
         bell,
         events,
@@ -154,13 +158,12 @@ async fn serve(seed: Seed) -> Result<()> {
         return Ok(());
     };
     let app = app?;
-    let mut methods = app.current().methods();
-    if !config.files.folders.is_empty() {
-        // Files are HTTP, whatever the app has.
-        methods = methods.with(Method::Fetch);
-    }
+    let methods = app.current().methods();
+    // Files and scripts are HTTP, whatever the app has.
+    let is_http = !config.files.folders.is_empty() || scripts.is_some();
+    let methods = if is_http { methods.with(Method::Fetch) } else { methods };
     let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
-    let worker = Worker::new(number, config, app, serving, refused, challenges, seats_max);
+    let worker = Worker::new(number, config, app, serving, refused, challenges, scripts, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));
     loop {

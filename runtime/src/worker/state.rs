@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 
 use crate::app::App;
+use crate::cgi::{Cgi, Scripts};
 use crate::config::Config;
 use crate::files::{self, CacheLimits, Site};
 use crate::io;
@@ -37,6 +38,8 @@ pub struct Worker {
     pub coders_bytes: Cell<usize>,
     /// The files that it serves.
     pub site: Option<Site>,
+    /// The programs that answer for it.
+    pub cgi: Option<Cgi>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -54,6 +57,7 @@ impl Worker {
         serving: Arc<Serving>,
         refused: Arc<RefusedRoutes>,
         challenges: Option<Arc<Challenges>>,
+        scripts: Option<Arc<Scripts>>,
         seats_max: usize,
     ) -> Rc<Worker> {
         let limits = &config.limits;
@@ -61,6 +65,7 @@ impl Worker {
         files::configure(CacheLimits { files_max, bytes_max });
         Rc::new(Worker {
             site: Site::of(&config.files),
+            cgi: scripts.map(|scripts| Cgi::new(&config, scripts, number)),
             number,
             config,
             app,

@@ -294,6 +294,12 @@ impl Wire for Message<'_> {
         }
     }
 
+    fn begin_raw(&mut self) -> bool {
+        self.answer = Encoded { body: BodyMode::Plain, length: None, keep_alive: false };
+        self.is_streamed = true;
+        true
+    }
+
     fn write_piece(&mut self, piece: &[u8]) {
         let out = &mut self.buffered.out;
         match self.answer.body {

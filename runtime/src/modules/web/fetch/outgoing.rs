@@ -83,6 +83,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether it ends by itself when it has been silent for too long.
+    pub fn bounds_silence(&self) -> bool {
+        matches!(self, Outgoing::Native(source) if source.bounds_silence())
+    }
+
     /// The next piece, which may be empty; `None` at the end. Enters JavaScript: not from inside a
     /// turn.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {

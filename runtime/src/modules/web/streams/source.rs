@@ -72,6 +72,11 @@ pub trait ByteSource {
         false
     }
 
+    /// Whether it ends by itself, with an error, when it has been silent for too long.
+    fn bounds_silence(&self) -> bool {
+        false
+    }
+
     /// A script has a stream of it now, which [`bridge::fail`](super::bridge::fail) can end.
     ///
     /// # Errors
