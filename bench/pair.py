@@ -28,6 +28,7 @@ options.add_argument("--topic", action="store_true", help="--load sends one mess
 options.add_argument("--h2", default="", help="options of h2load, in place of wrk")
 options.add_argument("--bytes", type=int, default=64, help="of a message of --load")
 options.add_argument("--core", default="0", help="of the servers")
+options.add_argument("--core-cpu", action="store_true", help="CPU is all that this core did: for servers whose processes end")
 options.add_argument("--client-core", default="1")
 options.add_argument("servers", nargs="+", metavar="NAME|PORT|COMMAND")
 given = options.parse_args()
@@ -54,6 +55,12 @@ def tree(pid):
 
 def used(pid):
     """CPU of a process tree so far: microseconds, and ticks of user and system time."""
+    if given.core_cpu:
+        with open("/proc/stat") as file:
+            fields = next(line for line in file if line.startswith(f"cpu{given.core} ")).split()
+        user, nice, system, _, _, irq, softirq = map(int, fields[1:8])
+        user, system = user + nice, system + irq + softirq
+        return (user + system) * 1e6 / os.sysconf("SC_CLK_TCK"), user, system
     ns = user = system = 0
     for each in tree(pid):
         try:
