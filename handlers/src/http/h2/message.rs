@@ -490,7 +490,7 @@ impl Wire for StreamMessage {
     }
 
     fn piece_buffer(&mut self) -> Option<&mut Vec<u8>> {
-        (!matches!(self.end, End::Sent)).then_some(&mut self.out)
+        (!matches!(self.end, BodyEnd::Sent)).then_some(&mut self.out)
     }
 
     fn write_end(&mut self, trailers: Option<&HeaderList>) {
