@@ -78,8 +78,11 @@ def resident(pid):
     """Resident memory of a process tree, in MB."""
     total = 0
     for each in tree(pid):
-        with open(f"/proc/{each}/status") as file:
-            found = re.search(r"VmRSS:\s+(\d+)", file.read())
+        try:
+            with open(f"/proc/{each}/status") as file:
+                found = re.search(r"VmRSS:\s+(\d+)", file.read())
+        except OSError:
+            continue  # One that has just ended.
         total += int(found[1]) if found else 0
     return total / 1024
 
