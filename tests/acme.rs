@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -37,11 +39,15 @@ impl Site {
 
     /// Serves a.test and b.test, and tells the authority where.
     fn serve(&self, io: &str, listen: &[&str]) -> Server {
+        self.serve_with(io, listen, &[])
+    }
+
+    fn serve_with(&self, io: &str, listen: &[&str], more: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jsserve"));
         command.args(["--io", io, "--workers", "1", "--acme", "a.test,B.test", "--acme-agree"]);
         command.args(["--acme-email", "me@a.test", "--acme-directory", &self.authority.directory]);
         command.arg("--acme-ca").arg(&self.authority.trust).args(["--acme-retry", "300ms"]);
-        command.args(listen.iter().flat_map(|url| ["--listen", url])).arg(self.app.path());
+        command.args(listen.iter().flat_map(|url| ["--listen", url])).args(more).arg(self.app.path());
         command.env("XDG_STATE_HOME", self.state()).env_remove("STATE_DIRECTORY").stdin(Stdio::null());
         let server = Server::start(command);
         let of = |scheme: &str| {
@@ -125,7 +131,8 @@ both_backends! {
         let server = site.serve(io, &BOTH);
         site.get(server.addr_of("https"), "a.test").expect("the certificate of the first start");
         std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(site.authority.state().requests.len(), before);
+        let requests = site.authority.state().requests[before..].to_vec();
+        assert!(requests.iter().all(|request| request == "GET /directory"), "{requests:?}");
     }
 
     fn a_certificate_is_ordered_by_tls_where_there_is_no_plain_http(io) {
@@ -156,6 +163,52 @@ both_backends! {
     }
 }
 
+both_backends! {
+    // RFC 9773 sections 4.2 and 5.
+    fn a_certificate_is_renewed_when_its_authority_says_so(io) {
+        let site = Site::new();
+        site.authority.state().window = Some(["2100-01-01T00:00:00Z", "2100-01-02T00:00:00.5+01:00"]);
+        let server = site.serve(io, &BOTH);
+        let first = site.await_certificate(&server);
+        drop(server);
+        // Until it is asked again, after the next start.
+        assert_eq!(site.authority.state().replaced, [""; 0]);
+        let server = site.serve(io, &BOTH);
+        let asked = || site.authority.state().requests.iter().filter(|it| it.starts_with("GET /renewal/")).count();
+        wait_until("it is asked", || asked() == 1);
+        assert_eq!(site.get(server.addr_of("https"), "a.test").expect("an answer").1, first, "not yet");
+        drop(server);
+        site.authority.state().window = Some(["2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"]);
+        let server = site.serve(io, &BOTH);
+        let addr = server.addr_of("https");
+        wait_until("a new certificate", || site.get(addr, "a.test").expect("a handshake").1 != first);
+        // The new one's window is over as well, and it has to wait for an hour.
+        std::thread::sleep(Duration::from_millis(500));
+        let state = site.authority.state();
+        let [known] = &state.replaced[..] else { panic!("{:?}", state.replaced) };
+        assert!(state.requests.contains(&format!("GET /renewal/{known}")), "{:?}", state.requests);
+        let parts = known.split('.').map(|part| BASE64.decode(part).expect("base64url"));
+        for part in parts {
+            assert!(part.len() > 4 && first.windows(part.len()).any(|bytes| bytes == part), "{known}");
+        }
+        assert!(!server.log().contains("no certificate:"), "{}", server.log());
+    }
+
+    // RFC 8555 section 7.3.4.
+    fn an_account_is_bound_to_one_elsewhere(io) {
+        let site = Site::new();
+        site.authority.state().external = Some(("kid-1", b"the key of the account elsewhere"));
+        let file = site.app.path().with_file_name("eab.key");
+        std::fs::write(&file, "dGhlIGtleSBvZiB0aGUgYWNjb3VudCBlbHNld2hlcmU=\n").expect("write");
+        let file = file.to_str().expect("UTF-8");
+        let server = site.serve_with(io, &BOTH, &["--acme-eab-kid", "kid-2", "--acme-eab-key", file]);
+        server.await_log("externalAccountRequired");
+        drop(server);
+        let server = site.serve_with(io, &BOTH, &["--acme-eab-kid", "kid-1", "--acme-eab-key", file]);
+        site.await_certificate(&server);
+    }
+}
+
 #[test]
 fn what_cannot_be_ordered_is_told_at_start() {
     let app = app!(APP);
@@ -168,6 +221,21 @@ fn what_cannot_be_ordered_is_told_at_start() {
         (
             &[https[0], https[1], "--acme", "a.test", "--acme-agree", "--acme-ca", "/nowhere", main],
             "--acme-ca /nowhere: it cannot be read",
+        ),
+        (
+            &[
+                https[0],
+                https[1],
+                "--acme",
+                "a.test",
+                "--acme-agree",
+                "--acme-eab-kid",
+                "x",
+                "--acme-eab-key",
+                main,
+                main,
+            ],
+            "it is no key in base64url",
         ),
     ] {
         let ended = run_to_end(words);

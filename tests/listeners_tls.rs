@@ -104,7 +104,9 @@ both_backends! {
     fn what_is_no_tls_is_told_so_and_hurts_nobody(io) {
         let (_app, server) = serve(io, &["--workers", "1"]);
         let mut good = connect(&server, "localhost");
-        for bytes in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"\x16\x03\x01\x00\x05\x01\0\0\x01\0", &[0xff; 64]] {
+        let alert = b"\x15\x03\x01\x00\x02\x02\x28"; // fatal, handshake_failure
+        let hello = b"\x16\x03\x01\x00\x05\x01\0\0\x01\0";
+        for bytes in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], hello, &[0xff; 64], alert] {
             let mut stream = dial(tls_addr(&server));
             stream.write_all(bytes).expect("send");
             let mut got = Vec::new();
@@ -115,6 +117,8 @@ both_backends! {
         }
         good.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(good.response("GET").status, 200);
+        let log = server.log();
+        assert!(!log.contains("ERROR") && !log.contains("WARN"), "clients fill the log: {log}");
     }
 
     fn a_handshake_holds_up_no_drain(io) {

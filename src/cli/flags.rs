@@ -281,6 +281,14 @@ pub struct TlsFlags {
     #[arg(long, value_name = "ADDRESS")]
     pub acme_email: Option<String>,
 
+    /// Identifier of the key of an account elsewhere, for authorities that bind theirs to one (RFC 8555 section 7.3.4)
+    #[arg(long, value_name = "ID")]
+    pub acme_eab_kid: Option<String>,
+
+    /// That key in base64url (HMAC with SHA-256), in a file that only the server's user reads
+    #[arg(long, value_name = "FILE")]
+    pub acme_eab_key: Option<OsString>,
+
     /// Directory of the authority; to try things out, Let's Encrypt has
     /// https://acme-staging-v02.api.letsencrypt.org/directory
     #[arg(long, value_name = "URL", default_value = "https://acme-v02.api.letsencrypt.org/directory")]

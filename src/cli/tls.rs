@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use runtime::config::{self, Acme, CertificateFiles, Listen, SelfSigned};
+use runtime::config::{self, Acme, CertificateFiles, ExternalAccount, Listen, SelfSigned};
 use runtime::error::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
@@ -103,7 +103,8 @@ pub fn acme(flags: &TlsFlags) -> Result<Option<Acme>> {
         }
     }
     if names.is_empty() {
-        let given = flags.acme_agree || flags.acme_email.is_some() || flags.acme_ca.is_some();
+        let eab = flags.acme_eab_kid.is_some() || flags.acme_eab_key.is_some();
+        let given = flags.acme_agree || flags.acme_email.is_some() || flags.acme_ca.is_some() || eab;
         let nothing = || Error::of_flag("acme", "no host is named").remedy("Write --acme example.org.");
         return if given { Err(nothing()) } else { Ok(None) };
     }
@@ -117,10 +118,21 @@ pub fn acme(flags: &TlsFlags) -> Result<Option<Acme>> {
                 "Leave it out for Let's Encrypt, or write the URL of a directory (RFC 8555 section 7.1.1).",
             ));
     }
+    let external_account = match (&flags.acme_eab_kid, &flags.acme_eab_key) {
+        (None, None) => None,
+        (Some(key_id), Some(key)) => {
+            Some(ExternalAccount { key_id: key_id.clone(), key: PathBuf::from(key) })
+        }
+        _ => {
+            return Err(Error::of_flag("acme-eab-kid", "an account elsewhere has an identifier and a key")
+                .remedy("Write --acme-eab-kid ID and --acme-eab-key FILE, or neither of them."));
+        }
+    };
     let rule = files(CertificateTable::default(), flags)?;
     Ok(Some(Acme {
         names,
         email: flags.acme_email.clone(),
+        external_account,
         directory: flags.acme_directory.clone(),
         directory_ca: flags.acme_ca.as_ref().map(PathBuf::from),
         retry_ms: flags.acme_retry.0.max(1),

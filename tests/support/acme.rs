@@ -56,6 +56,12 @@ pub struct State {
     pub refused_challenges: u32,
     /// What certificates are good for, before now and from now on.
     pub life: (Duration, Duration),
+    /// The identifier and the key of the account elsewhere that accounts are bound to.
+    pub external: Option<(&'static str, &'static [u8])>,
+    /// The window in which the first certificate is to be renewed; none where it says nothing of renewals.
+    pub window: Option<[&'static str; 2]>,
+    /// What certificates that are to be replaced are known by.
+    pub replaced: Vec<String>,
     /// Requests so far, as method and path.
     pub requests: Vec<String>,
     /// Kinds of challenges that were answered well.
@@ -70,6 +76,7 @@ struct Order {
     proved: Vec<bool>,
     error: Option<Value>,
     certificate: Option<String>,
+    replaces: Value,
 }
 
 impl AcmeServer {
@@ -97,6 +104,9 @@ impl AcmeServer {
             refused_nonces: 0,
             refused_challenges: 0,
             life: (Duration::from_secs(3600), Duration::from_secs(90 * 24 * 3600)),
+            external: None,
+            window: None,
+            replaced: Vec::new(),
             requests: Vec::new(),
             proved: Vec::new(),
             nonces: HashSet::new(),
@@ -175,11 +185,19 @@ fn serve(shared: &Shared, stream: StreamOwned<ServerConnection, TcpStream>) -> O
 fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> Answer {
     let url = &shared.url;
     if path == "/directory" {
-        let urls = json!({
+        let mut urls = json!({
             "newNonce": format!("{url}/nonce"), "newAccount": format!("{url}/account"), "newOrder": format!("{url}/order"),
             "revokeCert": format!("{url}/revoke"), "keyChange": format!("{url}/key"),
         });
+        if shared.state.lock().expect("no panic").window.is_some() {
+            urls["renewalInfo"] = format!("{url}/renewal").into();
+        }
         return (200, Vec::new(), urls.to_string().into_bytes());
+    }
+    if path.starts_with("/renewal/") {
+        let [start, end] = shared.state.lock().expect("no panic").window.expect("a window");
+        let info = json!({ "suggestedWindow": { "start": start, "end": end } });
+        return (200, vec![("Retry-After", "21600".to_owned())], info.to_string().into_bytes());
     }
     if method == "HEAD" {
         return (200, Vec::new(), Vec::new());
@@ -231,17 +249,14 @@ fn act(shared: &Shared, path: &str, jwk: &Value, payload: &Value) -> Answer {
     let text = |value: Value| value.to_string().into_bytes();
     let mut state = shared.state.lock().expect("no panic");
     match parts[0] {
-        "account" => {
-            assert!(payload["termsOfServiceAgreed"] == true, "{payload}");
-            state.accounts.push(jwk.clone());
-            let place = format!("{}/account/{}", shared.url, state.accounts.len() - 1);
-            (201, vec![("Location", place)], text(json!({ "status": "valid" })))
-        }
+        "account" => new_account(shared, &mut state, path, jwk, payload),
         "order" if parts.len() == 1 => {
             let names = payload["identifiers"].as_array().expect("identifiers").iter();
             let names: Vec<_> = names.map(|it| it["value"].as_str().expect("a name").to_owned()).collect();
             let proved = vec![false; names.len()];
-            state.orders.push(Order { names, proved, error: None, certificate: None });
+            let replaces = payload["replaces"].clone();
+            state.replaced.extend(replaces.as_str().map(str::to_owned));
+            state.orders.push(Order { names, proved, error: None, certificate: None, replaces });
             let number = state.orders.len() - 1;
             let place = format!("{}/order/{number}", shared.url);
             (201, vec![("Location", place)], text(state.orders[number].show(&shared.url, number)))
@@ -291,6 +306,32 @@ fn act(shared: &Shared, path: &str, jwk: &Value, payload: &Value) -> Answer {
     }
 }
 
+fn new_account(shared: &Shared, state: &mut State, path: &str, jwk: &Value, payload: &Value) -> Answer {
+    assert!(payload["termsOfServiceAgreed"] == true, "{payload}");
+    let bound = &payload["externalAccountBinding"];
+    if state.external.is_some_and(|account| !is_bound(bound, account, &format!("{}{path}", shared.url), jwk))
+    {
+        let problem = json!({ "type": "urn:ietf:params:acme:error:externalAccountRequired", "detail": "another account" });
+        return (403, Vec::new(), problem.to_string().into_bytes());
+    }
+    state.accounts.push(jwk.clone());
+    let place = format!("{}/account/{}", shared.url, state.accounts.len() - 1);
+    (201, vec![("Location", place)], json!({ "status": "valid" }).to_string().into_bytes())
+}
+
+/// Whether `bound` binds the account of `jwk` to another one (RFC 8555 section 7.3.4).
+fn is_bound(bound: &Value, (key_id, key): (&str, &[u8]), url: &str, jwk: &Value) -> bool {
+    let part = |name: &str| bound[name].as_str().unwrap_or_default();
+    let json =
+        |text: &str| BASE64.decode(text).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let text = format!("{}.{}", part("protected"), part("payload"));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+    let signature = BASE64.decode(part("signature")).unwrap_or_default();
+    ring::hmac::verify(&key, text.as_bytes(), &signature).is_ok()
+        && json(part("protected")) == Some(json!({ "alg": "HS256", "kid": key_id, "url": url }))
+        && json(part("payload")).as_ref() == Some(jwk)
+}
+
 impl Order {
     fn show(&self, url: &str, number: usize) -> Value {
         let status = match () {
@@ -305,6 +346,9 @@ impl Order {
             "status": status, "authorizations": hosts, "finalize": format!("{url}/finalize/{number}"),
             "identifiers": self.names.iter().map(|name| json!({ "type": "dns", "value": name })).collect::<Vec<_>>(),
         });
+        if !self.replaces.is_null() {
+            shown["replaces"] = self.replaces.clone();
+        }
         if self.certificate.is_some() {
             shown["certificate"] = format!("{url}/certificate/{number}").into();
         }
@@ -454,6 +498,7 @@ fn sign(issuer: &Issuer, names: &[String], request: &[u8], (before, after): (Dur
     params.not_after = date_time_ymd(1970, 1, 1) + (now + after);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, &*names[0]);
+    params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&Point(request[at..at + 65].to_vec()), issuer).expect("a certificate");
     certificate.pem() + &issuer.pem()
 }

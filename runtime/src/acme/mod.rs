@@ -3,6 +3,7 @@
 //! Owns: when a certificate is ordered, what is said of failures. Must not know: workers, connections.
 
 mod order;
+mod renewal;
 mod store;
 
 use std::fs::TryLockError;
@@ -16,6 +17,7 @@ pub use order::Way;
 use crate::config::{Acme, CertificateFiles};
 use crate::error::{Error, Result};
 use crate::tls::{self, Challenges, Roots};
+use renewal::{Advice, Renewal};
 use store::OrderFolder;
 
 /// The longest wait: clocks are set, and other processes write the files, too.
@@ -46,6 +48,13 @@ impl Ordered {
             None => Roots::System,
             Some(path) => Roots::These(tls::certificates("acme-ca", path)?),
         };
+        if let Some(account) = &config.external_account {
+            order::external(account).map_err(|error| {
+                let file = account.key.display();
+                Error::of_flag("acme-eab-key", format!("{file}: {error}"))
+                    .remedy("The authority hands it out with its identifier, --acme-eab-kid.")
+            })?;
+        }
         let store = OrderFolder::open(config)?;
         Ok(Ordered { config: config.clone(), store, roots, challenges: Arc::default() })
     }
@@ -80,11 +89,12 @@ impl Ordered {
     }
 
     fn run(self, ways: &[Way], ended: &Receiver<()>) {
-        let mut failures = 0;
+        let (mut failures, mut advice) = (0, Advice::default());
         loop {
-            let wait = match self.store.left() {
+            let left = self.store.left().and_then(|left| advice.left(left, &self.store, || self.ask()));
+            let wait = match left {
                 Some(left) => left.min(LOOK),
-                None => self.attempt(ways, &mut failures),
+                None => self.attempt(ways, &mut failures, &mut advice),
             };
             if ended.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
                 return;
@@ -92,8 +102,18 @@ impl Ordered {
         }
     }
 
+    /// When the authority wants the certificate renewed, and when to ask again; none where it does not say.
+    fn ask(&self) -> Option<Renewal> {
+        let names = self.config.names.join(", ");
+        renewal::ask(&self.config, &self.store, &self.roots)
+            .inspect_err(|error| {
+                tracing::debug!("--acme {names}: no renewal information: {}", crate::causes::chain(&**error));
+            })
+            .ok()
+    }
+
     /// Orders once; how long to wait then.
-    fn attempt(&self, ways: &[Way], failures: &mut u32) -> Duration {
+    fn attempt(&self, ways: &[Way], failures: &mut u32, advice: &mut Advice) -> Duration {
         let lock = match self.store.lock() {
             Ok(lock) => lock,
             Err(TryLockError::WouldBlock) => return BUSY,
@@ -102,7 +122,9 @@ impl Ordered {
         let names = self.config.names.join(", ");
         tracing::info!("--acme {names}: a certificate is ordered from {}", self.config.directory);
         let way = ways[*failures as usize % ways.len()];
-        let ordered = order::order(&self.config, &self.store, &self.roots, &self.challenges, way);
+        // An authority that refuses this is not asked for it twice.
+        let replaces = advice.identifier(&self.store).filter(|_| *failures == 0);
+        let ordered = order::order(&self.config, &self.store, &self.roots, &self.challenges, way, replaces);
         self.challenges.close();
         drop(lock);
         match ordered {
@@ -111,6 +133,7 @@ impl Ordered {
             }
             Ok(()) => {
                 *failures = 0;
+                advice.rest();
                 tracing::info!("--acme {names}: the certificate is here");
                 Duration::ZERO
             }
@@ -134,6 +157,7 @@ fn back_off(first: Duration, failures: u32, jitter: f64) -> Duration {
     wait.mul_f64(0.75 + jitter / 2.0)
 }
 
+/// By chance, from 0 to 1.
 fn jitter() -> f64 {
     let mut bytes = [0; 4];
     // Without random numbers there is no TLS either.

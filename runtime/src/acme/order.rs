@@ -7,18 +7,21 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http_body::Body;
 use instant_acme::{
-    Account, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType, HttpClient, Identifier,
-    NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, BodyWrapper, BytesResponse, CertificateIdentifier, ChallengeType,
+    ExternalAccountKey, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use url::Url;
 
 use super::store::OrderFolder;
 use crate::causes::BoxError;
 use crate::client::{ClientOptions, Request, RequestBody, blocking};
-use crate::config::Acme;
+use crate::config::{Acme, ExternalAccount};
 use crate::tls::{Challenges, Roots};
 
 /// An authority may take as long over each of its steps.
@@ -37,7 +40,7 @@ pub enum Way {
     Tls,
 }
 
-/// Orders a certificate and keeps it. Challenges are open while it runs, and it takes the thread for as long.
+/// Orders a certificate, in the place of the one that `replaces` names, and keeps it. Challenges are open while it runs, and it takes the thread for as long.
 ///
 /// # Errors
 /// Why there is none.
@@ -47,11 +50,10 @@ pub(super) fn order(
     roots: &Roots,
     challenges: &Challenges,
     way: Way,
+    replaces: Option<CertificateIdentifier<'static>>,
 ) -> Result<(), BoxError> {
-    // For the waits of the order only: requests have a worker of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(async {
-        let result = run(config, store, roots, challenges, way).await;
+    waiting(async {
+        let result = run(config, store, roots, challenges, way, replaces).await;
         if let Err(error) = &result
             && error.to_string().contains("urn:ietf:params:acme:error:accountDoesNotExist")
         {
@@ -61,16 +63,27 @@ pub(super) fn order(
     })
 }
 
+/// Runs `steps` on this thread, for the waits of an order only: requests have a worker of their own.
+pub(super) fn waiting<T>(steps: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(steps)
+}
+
 async fn run(
     config: &Acme,
     store: &OrderFolder,
     roots: &Roots,
     challenges: &Challenges,
     way: Way,
+    replaces: Option<CertificateIdentifier<'static>>,
 ) -> Result<(), BoxError> {
     let account = account(config, store, roots).await?;
     let hosts: Vec<Identifier> = config.names.iter().cloned().map(Identifier::Dns).collect();
-    let mut order = account.new_order(&NewOrder::new(&hosts)).await?;
+    let new = NewOrder::new(&hosts);
+    let new = match replaces {
+        Some(identifier) => new.replaces(identifier),
+        None => new,
+    };
+    let mut order = account.new_order(&new).await?;
     prove(&mut order, challenges, way).await?;
     let policy = RetryPolicy::new().timeout(STEP_MAX);
     let status = order.poll_ready(&policy).await;
@@ -85,7 +98,8 @@ async fn run(
     store.keep(&chain, &key)
 }
 
-async fn account(config: &Acme, store: &OrderFolder, roots: &Roots) -> Result<Account, BoxError> {
+/// The account of an earlier start, or a new one.
+pub(super) async fn account(config: &Acme, store: &OrderFolder, roots: &Roots) -> Result<Account, BoxError> {
     let options =
         ClientOptions { roots: roots.clone(), header_ms_max: SILENCE_MS_MAX, ..ClientOptions::default() };
     let builder = Account::builder_with_http(Box::new(Http(options)));
@@ -95,9 +109,23 @@ async fn account(config: &Acme, store: &OrderFolder, roots: &Roots) -> Result<Ac
     let contact = config.email.as_ref().map(|email| format!("mailto:{email}"));
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-    let (account, credentials) = builder.create(&new, config.directory.clone(), None).await?;
+    let external = config.external_account.as_ref().map(external).transpose()?;
+    let (account, credentials) = builder.create(&new, config.directory.clone(), external.as_ref()).await?;
     store.keep_account(&credentials)?;
     Ok(account)
+}
+
+/// The key that binds a new account to one that the authority knows already.
+///
+/// # Errors
+/// Its file has none.
+pub(super) fn external(account: &ExternalAccount) -> Result<ExternalAccountKey, BoxError> {
+    let padding = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = std::fs::read_to_string(&account.key)?;
+    match GeneralPurpose::new(&URL_SAFE, padding).decode(text.trim()) {
+        Ok(key) if !key.is_empty() => Ok(ExternalAccountKey::new(account.key_id.clone(), &key)),
+        _ => Err("it is no key in base64url".into()),
+    }
 }
 
 /// Opens a challenge for each host that has not been proved lately, and says so.

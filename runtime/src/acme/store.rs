@@ -6,17 +6,17 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use instant_acme::AccountCredentials;
+use instant_acme::{AccountCredentials, CertificateIdentifier};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, Der, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
 use crate::causes::BoxError;
 use crate::config::Acme;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folders;
-use crate::tls::CertificateFacts;
+use crate::tls::{self, CertificateFacts};
 
 /// How long the certificate that stands for one is good.
 const PLACEHOLDER_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -73,6 +73,13 @@ impl OrderFolder {
         let text = fs::read(&self.certificate).ok()?;
         PrivateKeyDer::from_pem_slice(&text).ok()?;
         CertificateFacts::read(&CertificateDer::from_pem_slice(&text).ok()?)
+    }
+
+    /// What the authority knows the certificate by; none for the one that stands for it.
+    pub(super) fn identifier(&self) -> Option<CertificateIdentifier<'static>> {
+        let text = fs::read(&self.certificate).ok()?;
+        let (key, number) = tls::renewal_identifier(&CertificateDer::from_pem_slice(&text).ok()?)?;
+        Some(CertificateIdentifier::new(Der::from(key), Der::from(number)).into_owned())
     }
 
     /// Keeps a new certificate, with the chain behind it.

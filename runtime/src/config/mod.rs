@@ -155,6 +155,8 @@ pub struct Acme {
     pub email: Option<String>,
     /// The URL of the authority's directory.
     pub directory: String,
+    /// The account elsewhere that the one of ACME is bound to, where the authority wants one (RFC 8555 section 7.3.4).
+    pub external_account: Option<ExternalAccount>,
     /// Whom TLS to the authority trusts, in PEM; the system's roots where there is none.
     pub directory_ca: Option<PathBuf>,
     /// From a failure to the next try, in milliseconds; twice as long with each further one.
@@ -163,6 +165,15 @@ pub struct Acme {
     pub client_auth: ClientAuth,
     /// Who has signed the certificates of clients, in PEM.
     pub client_ca: Option<PathBuf>,
+}
+
+/// An account that an authority knows already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalAccount {
+    /// How the authority calls its key.
+    pub key_id: String,
+    /// The file of that key, for HMAC with SHA-256, in base64url.
+    pub key: PathBuf,
 }
 
 /// Whether clients show a certificate.

@@ -27,6 +27,7 @@ pub use files::certificates;
 pub use info::TlsInfo;
 pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;
+pub(crate) use x509::renewal_identifier;
 pub use x509::{CertificateFacts, SubjectName, date, fingerprint};
 
 use crate::causes::BoxError;

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::Any;
 use x509_cert::der::{DateTime, Decode, Tag, Tagged};
-use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectAltName};
 use x509_cert::name::Name;
 
 /// Attribute types by their object identifiers, as OpenSSL abbreviates them.
@@ -74,6 +74,15 @@ impl CertificateFacts {
             serial: hex(facts.serial_number().as_bytes(), ""),
         })
     }
+}
+
+/// What an authority knows a certificate in DER by (RFC 9773 section 4.1): the identifier of the key that has signed
+/// it, and its number, each as it stands there. `None` where it does not name that key.
+pub(crate) fn renewal_identifier(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let facts = certificate.tbs_certificate();
+    let (_, authority) = facts.get_extension::<AuthorityKeyIdentifier>().ok()??;
+    Some((authority.key_identifier?.as_bytes().to_vec(), facts.serial_number().as_bytes().to_vec()))
 }
 
 /// The SHA-256 fingerprint of a certificate in DER: bytes in hexadecimal digits with colons between them.
@@ -170,6 +179,23 @@ mod tests {
             ("Feb  3 00:00:00 2001 GMT", "Dec 31 00:00:00 2049 GMT", "01AB")
         );
         assert_eq!(CertificateFacts::read(b"no certificate"), None);
+    }
+
+    // The leading zero of a number that would be negative belongs to it, as in RFC 9773 section 4.1.
+    #[test]
+    fn a_certificate_is_known_by_its_authoritys_key_and_its_number() {
+        let mut params = CertificateParams::new(vec!["a.test".into()]).expect("names");
+        params.serial_number = Some(SerialNumber::from_slice(&[0x87, 0x65]));
+        params.use_authority_key_identifier_extension = true;
+        let mut issuer = CertificateParams::new(Vec::new()).expect("no names");
+        issuer.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        issuer.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![1, 2, 3]);
+        let issuer = rcgen::CertifiedIssuer::self_signed(issuer, KeyPair::generate().expect("a key"));
+        let key = KeyPair::generate().expect("a key");
+        let signed = params.signed_by(&key, &issuer.expect("an authority")).expect("a certificate");
+        assert_eq!(renewal_identifier(signed.der()), Some((vec![1, 2, 3], vec![0, 0x87, 0x65])));
+        let alone = CertificateParams::new(vec!["a.test".into()]).expect("names").self_signed(&key);
+        assert_eq!(renewal_identifier(alone.expect("a certificate").der()), None);
     }
 
     #[test]
