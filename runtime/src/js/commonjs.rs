@@ -10,7 +10,7 @@ use rquickjs::{Ctx, Error, Module, Result, Value};
 
 use super::code::{self, Code};
 use super::function::{self, Functions};
-use super::isolated::{self, Names};
+use super::isolated::{self, SourceNames};
 use super::native_call::{Scope, Static};
 use super::{exception, internal, script, value};
 use crate::source::Sources;
@@ -32,7 +32,7 @@ pub(super) fn compile(ctx: &Ctx<'_>, code: &Code, name: &str, prepared: &Prepare
         return Ok(bytecode.into());
     }
     let name = CString::new(name).map_err(|_| exception::type_error(ctx, "a file's name has no NUL"))?;
-    let names = Names::of(source.as_bytes(), false);
+    let names = SourceNames::of(source.as_bytes(), false);
     let apart = (!names.is_empty()).then(|| isolated::script(ctx, &source, &name, &names)).flatten();
     let bytecode = match apart {
         Some(bytecode) => bytecode,

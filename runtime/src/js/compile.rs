@@ -10,7 +10,7 @@ use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
 use super::code::{Code, CompiledModule, key, read};
-use super::isolated::{self, Names};
+use super::isolated::{self, SourceNames};
 use super::{commonjs, data_module, exception, import_meta};
 use crate::source::names::{self, Kind};
 use crate::source::prepare::{self, ModuleFormat, Prepared};
@@ -89,7 +89,7 @@ fn declare<'js>(
             Err(_) => drop(ctx.catch()),
         }
     }
-    let names = Names::of(&source, true);
+    let names = SourceNames::of(&source, true);
     let apart = (!names.is_empty()).then(|| isolated::module(ctx, name, &source, &names)).flatten();
     let (module, bytecode) = match apart {
         // SAFETY: bytes of `JS_WriteObject` of this very program.
@@ -149,7 +149,7 @@ pub(super) fn function(code: &Code, ctx: &Ctx<'_>, name: &str) -> Result<Option<
 /// What any of the modules throws while it is read, compiled or linked.
 pub fn main_module<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, source: &[u8]) -> Result<Module<'js, Declared>> {
     code.note_text(code.main(), source);
-    let _hidden = Names::of(source, true).hide_keys(ctx)?;
+    let _hidden = SourceNames::of(source, true).hide_keys(ctx)?;
     let module = Module::declare(ctx.clone(), code.main(), source)?;
     import_meta::set(&module, code.main(), code)?;
     Ok(module)

@@ -6,7 +6,7 @@
 use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Module, Result, Runtime, Value, qjs};
 
-use super::isolated::{Names, ParserIntrinsics};
+use super::isolated::{ParserIntrinsics, SourceNames};
 use super::state::State;
 use super::thrown::Thrown;
 use super::{code, exception, value};
@@ -91,7 +91,7 @@ impl<'js> CompiledProgram<'js> {
 /// Compiles a classic script. `await` may stand outside of functions where that leaves it a script
 /// (`await (f())`): then its value is a promise.
 fn script<'js>(ctx: &Ctx<'js>, source: &[u8], name: &str) -> Result<(Value<'js>, bool)> {
-    let _hidden = Names::of(source, false).hide_keys(ctx)?;
+    let _hidden = SourceNames::of(source, false).hide_keys(ctx)?;
     let source = [source, b"\0"].concat();
     let name = name.replace('\0', "") + "\0";
     let compile = |flags: u32| {

@@ -23,13 +23,13 @@ pub(super) type ParserIntrinsics = (intrinsic::Eval, intrinsic::RegExpCompiler);
 const STACK_BYTES: usize = 128 << 10;
 
 /// The names of a source, a module or else a classic script, that may be taken for other keys; none of most.
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct SourceNames(BTreeSet<String>);
 
-impl Names {
+impl SourceNames {
     /// Those of `source`.
-    pub(super) fn of(source: &[u8], is_module: bool) -> Names {
+    pub(super) fn of(source: &[u8], is_module: bool) -> SourceNames {
         let text = (!source.is_ascii()).then(|| std::str::from_utf8(source).ok()).flatten();
-        Names(text.map_or_else(BTreeSet::new, |text| identifiers::beyond_ascii(text, is_module)))
+        SourceNames(text.map_or_else(BTreeSet::new, |text| identifiers::beyond_ascii(text, is_module)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -58,7 +58,7 @@ impl Names {
 
 /// The bytecode of the module `name`; none for what does not compile here, of which the app's engine says why,
 /// and for one that imports with attributes: bytecode has none.
-pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8], names: &Names) -> Option<Vec<u8>> {
+pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8], names: &SourceNames) -> Option<Vec<u8>> {
     let with_attributes = Rc::new(Cell::new(false));
     let bytecode = with_parser(ctx, names, with_attributes.clone(), |ctx| {
         Module::declare(ctx.clone(), name, source)?.write(WriteOptions::default())
@@ -67,13 +67,18 @@ pub(super) fn module(ctx: &Ctx<'_>, name: &str, source: &[u8], names: &Names) ->
 }
 
 /// The bytecode of a classic script, as [`module`].
-pub(super) fn script(ctx: &Ctx<'_>, source: &str, name: &std::ffi::CStr, names: &Names) -> Option<Box<[u8]>> {
+pub(super) fn script(
+    ctx: &Ctx<'_>,
+    source: &str,
+    name: &std::ffi::CStr,
+    names: &SourceNames,
+) -> Option<Box<[u8]>> {
     with_parser(ctx, names, Rc::default(), |ctx| script::compile(ctx, source, name))
 }
 
 fn with_parser<T>(
     ctx: &Ctx<'_>,
-    names: &Names,
+    names: &SourceNames,
     with_attributes: Rc<Cell<bool>>,
     f: impl FnOnce(&Ctx<'_>) -> Result<T>,
 ) -> Option<T> {
@@ -88,7 +93,7 @@ fn with_parser<T>(
     })
 }
 
-/// Names stay as they are.
+/// SourceNames stay as they are.
 struct PlainNames {
     with_attributes: Rc<Cell<bool>>,
 }

@@ -1,7 +1,7 @@
 //! CommonJS modules: how they are told from ECMAScript ones, and the names that they export.
 //!
-//! Owns: what of a CommonJS text counts as an export; `process.env.NODE_ENV`, which bundlers replace.
-//! Must not know: how a module is run. Names are a guess from the text, as Node's are.
+//! Owns: what of a CommonJS text counts as an export; `process.env.NODE_ENV`, which bundlers replace; what stands
+//! before the text where it runs. Must not know: how a module is run. Names are a guess from the text, as Node's are.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +20,10 @@ use super::reexports;
 
 /// What code for bundlers asks for; there is no `process`.
 pub const NODE_ENV: &str = "process.env.NODE_ENV";
+
+/// What stands before a CommonJS module's text; it is in the first line, so that the others keep their
+/// numbers.
+pub const COMMONJS_BEFORE: &str = "(function (exports, require, module, __filename, __dirname) {";
 
 /// What stands for [`NODE_ENV`]: the variable's value, else "production".
 pub(super) fn node_env() -> String {

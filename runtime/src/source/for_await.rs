@@ -13,11 +13,11 @@ use oxc::ast_visit::{Visit, walk};
 use oxc::parser::{ParseOptions, Parser};
 use oxc::span::{GetSpan, SourceType, Span};
 
+use super::commonjs::COMMONJS_BEFORE;
 use super::edits::{Edited, Edits};
 use super::lines::Lines;
 use super::positions::Positions;
 use super::prepared::{ModuleFormat, Prepared};
-use super::running::COMMONJS_BEFORE;
 
 /// Whether `source` may have such a loop, told without parsing it.
 pub(super) fn may_be_in(source: &[u8]) -> bool {
@@ -104,9 +104,9 @@ impl Loops<'_> {
     /// then the exception goes on, whatever closing it threw.
     fn replace(&mut self, start: u32, it: &ForOfStatement<'_>) {
         let begin = match target(&it.left) {
-            Target::Variable if is_empty(&it.body) => return,
-            Target::Variable => String::new(),
-            Target::Pattern(declares) => match self.in_one_line(it.left.span()) {
+            LoopTarget::Variable if is_empty(&it.body) => return,
+            LoopTarget::Variable => String::new(),
+            LoopTarget::Pattern(declares) => match self.in_one_line(it.left.span()) {
                 Some(pattern) if declares => format!("{pattern}={}1;", self.name),
                 Some(pattern) => format!("({pattern}={}1);", self.name),
                 None => return,
@@ -136,18 +136,18 @@ impl Loops<'_> {
 }
 
 /// What each value goes to.
-enum Target {
+enum LoopTarget {
     /// A variable of the loop's, which takes anything.
     Variable,
     /// What may throw; whether it declares variables.
     Pattern(bool),
 }
 
-fn target(left: &ForStatementLeft<'_>) -> Target {
-    let ForStatementLeft::VariableDeclaration(declaration) = left else { return Target::Pattern(false) };
+fn target(left: &ForStatementLeft<'_>) -> LoopTarget {
+    let ForStatementLeft::VariableDeclaration(declaration) = left else { return LoopTarget::Pattern(false) };
     match is_plain(declaration) {
-        true => Target::Variable,
-        false => Target::Pattern(true),
+        true => LoopTarget::Variable,
+        false => LoopTarget::Pattern(true),
     }
 }
 

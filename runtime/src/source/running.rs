@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::RwLock;
 
+pub use super::commonjs::COMMONJS_BEFORE;
 use super::prepare::{self, ModuleFormat};
 use super::sources::Sources;
 
@@ -29,10 +30,6 @@ fn fingerprint(text: &[u8]) -> u64 {
     hasher.write(text);
     hasher.finish()
 }
-
-/// What stands before a CommonJS module's text; it is in the first line, so that the others keep their
-/// numbers.
-pub const COMMONJS_BEFORE: &str = "(function (exports, require, module, __filename, __dirname) {";
 
 /// The text of a CommonJS module as the engine runs it: an expression whose value is its function.
 pub fn commonjs(text: &[u8]) -> String {
