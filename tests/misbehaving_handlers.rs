@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::support::{self, App, Connection, Server, Way, get};
 
 /// `walk` goes on inside of the engine, which asks for no interrupt and no memory meanwhile.
@@ -39,7 +41,8 @@ export default {
       case "catch": try { for (;;) {} } finally { for (;;) {} }
       case "is-stuck": return new Response(String(shared.has("stuck")));
       case "stuck": shared.set("stuck", 1); return new Response(String(walk(2 ** 32 - 2)));
-      case "stuck-a-while": return new Response(String(walk(8_000_000)));
+      case "stuck-a-while": return new Response(String(walk(20_000_000)));
+      case "busy": { let n = 0; for (const end = Date.now() + 50; Date.now() < end;) for (let i = 0; i < 1000; i++) n++; for (n *= 30; n > 0; n--); return new Response("busy"); }
       case "upper": { const text = "\u00df".repeat(1 << 18); for (;;) text.toUpperCase(); }
       case "wait": await new Promise((resolve) => setTimeout(resolve, 20)); return new Response("waited");
       default: return new Response("ok");
@@ -183,7 +186,9 @@ every_way! {
         let mut stuck = Connection::open(server.place());
         stuck.send(get("/stuck"));
         support::eventually("another worker answers", || {
-            let mut client = Connection::open(server.place());
+            // A handshake may have gone to the worker that is in the call.
+            let opened = Connection::try_open(server.place(), Duration::from_millis(500));
+            let Ok(mut client) = opened else { return false };
             client.send(get("/"));
             !client.stays_silent(Duration::from_millis(200))
                 && client.try_response("GET").is_ok_and(|response| response.text() == "ok")
@@ -199,7 +204,9 @@ every_way! {
         let mut late = Connection::open(server.place());
         late.send(get("/stuck"));
         support::eventually("the call begins", || {
-            let mut client = Connection::open(server.place());
+            // A handshake may have gone to the worker that is in the call.
+            let opened = Connection::try_open(server.place(), Duration::from_millis(500));
+            let Ok(mut client) = opened else { return false };
             client.send(get("/is-stuck"));
             !client.stays_silent(Duration::from_millis(500))
                 && client.try_response("GET").is_ok_and(|response| response.text() == "true")
@@ -219,6 +226,20 @@ fn patiently(client: &mut Connection) -> String {
 }
 
 every_way! {
+    // A debugger, a container that is paused, a shell's Ctrl-Z.
+    fn time_in_which_the_process_is_stopped_is_nobodys(way) {
+        let (_app, server) = start_with(way, ["60s", "60s"], &["--stuck-timeout", "2500ms"]);
+        let mut client = Connection::open(server.place());
+        client.send(get("/busy"));
+        // The watch has seen the turn by then.
+        std::thread::sleep(Duration::from_millis(700));
+        server.signal(Signal::STOP);
+        std::thread::sleep(Duration::from_secs(4));
+        server.signal(Signal::CONT);
+        assert_eq!(client.response("GET").text(), "busy");
+        assert!(!server.log().contains("stuck for"), "{}", server.log());
+    }
+
     fn workers_stuck_one_after_the_other_are_replaced_and_finish_and_the_drain_is_clean(way) {
         let (_app, mut server) = start_with(way, ["10s", "60s"], &["--stuck-timeout", "100ms"]);
         let mut stuck = Vec::new();

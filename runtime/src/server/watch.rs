@@ -42,11 +42,17 @@ const CONNECTIONS_MANY: usize = 512;
 /// Memory is given back no more often.
 const TRIM_PAUSE: Duration = Duration::from_secs(2);
 
+/// A look so long after the one before is a late one: the process was stopped (SIGSTOP), or had no core itself.
+const LATE: Duration = WATCH.saturating_mul(4);
+
 /// A worker's last beat, since when that is the last, and how long its thread had waited for a core by then.
 pub(super) struct Seen {
     beat: Option<u64>,
     since: Instant,
     starved: Duration,
+    /// The last look, and the time that passed before late ones: nobody knows what the worker could do in that.
+    looked: Instant,
+    unknown: Duration,
     memory_taken: bool,
 }
 
@@ -55,12 +61,18 @@ impl Seen {
         let beat = pulse.beat();
         // Asleep it waits for nothing.
         let starved = beat.map_or(Duration::ZERO, |_| pulse.starved());
-        Seen { beat, since: Instant::now(), starved, memory_taken: false }
+        let now = Instant::now();
+        Seen { beat, since: now, starved, looked: now, unknown: Duration::ZERO, memory_taken: false }
     }
 
-    /// For how long it has been inside of one poll, without the time that others had its core.
-    fn stands(&self, pulse: &Pulse) -> Duration {
-        self.since.elapsed().saturating_sub(pulse.starved().saturating_sub(self.starved))
+    /// For how long it has been inside of one poll, without the time that others had its core, or that was nobody's.
+    fn stands(&mut self, pulse: &Pulse) -> Duration {
+        let now = Instant::now();
+        let passed = now - std::mem::replace(&mut self.looked, now);
+        if passed >= LATE {
+            self.unknown += passed;
+        }
+        (now - self.since).saturating_sub(pulse.starved().saturating_sub(self.starved) + self.unknown)
     }
 }
 
