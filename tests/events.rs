@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::support::frames::{Frames, RST_STREAM};
 use crate::support::{App, Connection, SOON, Server, Way, eventually};
 
 const APP: &str = r#"
@@ -238,5 +239,23 @@ both_backends! {
         server.signal(Signal::TERM);
         assert!(stays.connection.read_to_end().ends_with(b"0\r\n\r\n"), "a stream with keep-alive ends in order");
         assert!(server.await_exit(SOON).success() && begin.elapsed() < SOON);
+    }
+
+    // Over HTTP/2 a drain wakes the connection's task, which is not the stream's.
+    fn a_drain_ends_idle_streams_of_http2_at_once(io) {
+        let (_app, mut server) = start(Way::tcp(io), &["--workers", "1", "--drain-timeout", "60s"]);
+        let mut client = Frames::open(server.addr());
+        for stream in [1, 3] {
+            client.get(stream, "/topic?name=idle&keep=60000");
+            client.find(|frame| frame.stream == stream && frame.payload.ends_with(b"true\n\n")).expect("the first event");
+        }
+        server.signal(Signal::TERM);
+        let mut ended = 0;
+        while ended < 2 {
+            let frame = client.next().expect("an end of each stream, sooner than its next comment");
+            assert!(frame.kind != RST_STREAM, "{frame:?}");
+            ended += u32::from(frame.ends_stream());
+        }
+        assert!(server.await_exit(SOON).success());
     }
 }

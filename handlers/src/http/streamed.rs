@@ -291,10 +291,13 @@ impl<W: Wire> Streamed<'_, '_, W> {
             if let Poll::Ready(event) = self.poll_piece(cx) {
                 return Poll::Ready(event);
             }
-            // Nobody knows an end of it; its client connects anew. A drain wakes every connection.
-            if self.idle_ms.is_none() && self.outgoing.keeps_alive() && self.peer.worker.is_draining() {
-                self.outgoing.cancel(Unwanted::NoBody);
-                return Poll::Ready(StreamEvent::Piece(None));
+            // Nobody knows an end of it; its client connects anew.
+            if self.idle_ms.is_none() && self.outgoing.keeps_alive() {
+                if self.peer.worker.is_draining() {
+                    self.outgoing.cancel(Unwanted::NoBody);
+                    return Poll::Ready(StreamEvent::Piece(None));
+                }
+                self.peer.wire.keep_drain_waker(cx);
             }
         } else if self.ended && waiting == 0 && self.sending.is_none() {
             return Poll::Ready(StreamEvent::Done);

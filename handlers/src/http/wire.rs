@@ -70,6 +70,9 @@ pub trait Wire {
         Poll::Pending
     }
 
+    /// The task of `cx` is woken when a drain begins, where that does not wake it anyway.
+    fn keep_drain_waker(&self, _cx: &Context<'_>) {}
+
     /// Whether the rest of the body has to be received though nobody reads it, so that the client can send its
     /// next request. Known once the head of the answer is written.
     fn needs_rest(&self) -> bool;

@@ -34,7 +34,7 @@ impl StreamLink {
         self.wake();
     }
 
-    /// Streams that carry another protocol.
+    /// Streams that carry another protocol, or events that have no end.
     pub fn tunnels(&self) -> &Tunnels {
         &self.tunnels
     }

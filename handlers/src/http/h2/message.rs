@@ -3,6 +3,7 @@
 //! Owns: DATA in and out within the windows of both sides, what an exchange's end is for its stream. Must not know:
 //! the app, other streams, how long anything may take.
 
+use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io::{Error as IoError, ErrorKind, Result as IoResult};
 use std::rc::Rc;
@@ -26,7 +27,7 @@ use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, R
 use super::head::RequestHead;
 use super::link::StreamSeat;
 use super::reply;
-use super::tunnel::Tunnel;
+use super::tunnel::{KeptWaker, Tunnel};
 
 const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);
 
@@ -125,6 +126,8 @@ pub struct StreamMessage {
     has_failed: bool,
     /// What the stream carries behind the answer's head.
     upgrade: Option<Upgrade>,
+    /// Whom a drain wakes.
+    waker: OnceCell<KeptWaker>,
 }
 
 fn gone() -> IoError {
@@ -160,6 +163,7 @@ impl StreamMessage {
             progress: 0,
             has_failed: false,
             upgrade: None,
+            waker: OnceCell::new(),
         }
     }
 
@@ -437,6 +441,16 @@ impl Wire for StreamMessage {
 
     fn poll_taken_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_reset(cx)
+    }
+
+    /// A drain wakes the session, which is another task.
+    fn keep_drain_waker(&self, cx: &Context<'_>) {
+        let kept = self.waker.get_or_init(|| {
+            let kept = KeptWaker::default();
+            self.seat.link().tunnels().add(&kept);
+            kept
+        });
+        *kept.borrow_mut() = Some(cx.waker().clone());
     }
 
     /// The rest of one stream is in nobody's way.

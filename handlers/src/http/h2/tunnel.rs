@@ -1,7 +1,7 @@
 //! A stream of HTTP/2 that carries a WebSocket (RFC 8441).
 //!
-//! Owns: both directions of the stream once its request is answered, and their windows. Must not know: frames of
-//! WebSocket.
+//! Owns: both directions of the stream once its request is answered, and their windows; whom a drain wakes. Must not know:
+//! frames of WebSocket.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -19,12 +19,16 @@ use crate::websocket::Duplex;
 /// How long a client has to end its side of the stream once ours is ended.
 const END_MS: u64 = 1_000;
 
+/// Where one who waits keeps its waker.
+pub type KeptWaker = Rc<RefCell<Option<Waker>>>;
+
 /// Whom a drain wakes.
 #[derive(Default)]
 pub struct Tunnels(RefCell<Vec<Weak<RefCell<Option<Waker>>>>>);
 
 impl Tunnels {
-    fn add(&self, waker: &Rc<RefCell<Option<Waker>>>) {
+    /// Adds one, for as long as it is kept.
+    pub fn add(&self, waker: &KeptWaker) {
         let mut all = self.0.borrow_mut();
         // Those that are gone leave in bulk, before the list would grow.
         if all.len() == all.capacity() {
@@ -53,7 +57,7 @@ pub struct Tunnel {
     worker: Rc<Worker>,
     ends: Rc<Ends>,
     deadline: Deadline,
-    waker: Rc<RefCell<Option<Waker>>>,
+    waker: KeptWaker,
 }
 
 impl Tunnel {
