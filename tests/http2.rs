@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::support::flow::Flow;
 use crate::support::frames::*;
 use crate::support::{App, Connection, Over, Server, Way, browser};
 
@@ -29,6 +30,8 @@ export default {
       case "/304": return new Response(null, { status: 304 });
       case "/fields": return new Response("x", { headers: {
         connection: "close", "keep-alive": "1", "transfer-encoding": "chunked", upgrade: "x", "x-own": "1" } });
+      case "/who": return new Response(`${request.url} ${ctx.peer.addr}`);
+      case "/large-stream": return new Response(new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("x".repeat(200_000))); c.close(); } }), { headers: { "content-type": "text/plain" } });
       case "/large": return new Response("x".repeat(200_000));
       case "/trailers": ctx.trailers({ "x-sum": "1" }); return new Response("body");
     }
@@ -195,29 +198,54 @@ both_backends! {
 
     fn a_hundred_streams_go_up_and_down_at_the_same_time(io) {
         let (_app, server) = start(io, &[]);
-        let mut client = Frames::open(server.addr());
+        let mut client = Flow::open(server.addr());
         let streams: Vec<u32> = (0..100).map(|n| 2 * n + 1).collect();
         for stream in &streams {
-            client.send(&headers(0, *stream, &request("POST", "/echo", &[])));
+            client.ask(*stream, "POST", "/echo");
         }
-        for round in 0..5_u8 {
+        for round in 0..40 {
             for stream in &streams {
-                let end = if round == 4 { END_STREAM } else { 0 };
-                client.send(&frame(DATA, end, *stream, &[round; 100]));
+                client.send(*stream, round * 1000, 1000, round == 39);
             }
         }
-        let mut bodies = std::collections::HashMap::<u32, Vec<u8>>::new();
-        let mut ended = 0;
-        while ended < streams.len() {
-            let frame = client.next().expect("a frame");
-            if frame.kind == DATA {
-                bodies.entry(frame.stream).or_default().extend_from_slice(&frame.payload);
-            }
-            assert!(frame.kind != RST_STREAM && frame.kind != GOAWAY, "{frame:?}");
-            ended += usize::from(frame.ends_stream());
+        while client.ended < streams.len() {
+            client.step();
         }
-        let whole: Vec<u8> = (0..5).flat_map(|round| [round; 100]).collect();
-        assert!(streams.iter().all(|stream| bodies[stream] == whole));
+        assert!(streams.iter().all(|stream| client.received[stream] == 40_000), "{:?}", client.received);
+    }
+
+    fn a_trusted_proxy_says_who_asks_and_for_what(io) {
+        let x = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.test")];
+        let standard = [("forwarded", "for=192.0.2.9;proto=https;host=shop.test")];
+        for (flags, fields, url) in [
+            (&["--trusted-proxies", "127.0.0.1"][..], &x[..], "https://shop.test/who 192.0.2.9"),
+            (&["--trusted-proxies", "127.0.0.1", "--forwarded-fields", "forwarded"], &standard, "https://shop.test/who 192.0.2.9"),
+            (&["--trusted-proxies", "127.0.0.1"], &standard, "http://test/who 127.0.0.1"),
+            (&["--trusted-proxies", "127.0.0.2"], &x, "http://test/who 127.0.0.1"),
+        ] {
+            let (_app, server) = start(io, flags);
+            let mut client = Frames::open(server.addr());
+            client.send(&headers(END_STREAM, 1, &request("GET", "/who", fields)));
+            let (status, body, _) = client.answer(1);
+            assert_eq!((status, String::from_utf8_lossy(&body).as_ref()), (200, url), "{flags:?}");
+        }
+    }
+
+    fn answers_are_compressed_as_over_http1(io) {
+        let (_app, server) = start(io, &["--compress=gzip"]);
+        let mut client = Frames::open(server.addr());
+        let accepts = [("accept-encoding", "gzip")];
+        for (stream, path) in [(1, "/large"), (3, "/large-stream")] {
+            client.send(&headers(END_STREAM, stream, &request("GET", path, &accepts)));
+            client.open_windows(stream, 1 << 20);
+            let (status, body, reset) = client.answer(stream);
+            let mut plain = String::new();
+            std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&body[..]), &mut plain).expect("gzip");
+            assert_eq!((status, reset, plain == "x".repeat(200_000)), (200, None, true), "{path}");
+        }
+        client.get(5, "/large");
+        client.open_windows(5, 1 << 20);
+        assert_eq!(client.answer(5).1.len(), 200_000);
     }
 
     fn a_drain_finishes_what_is_open_and_says_goaway(io) {

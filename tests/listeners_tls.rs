@@ -70,6 +70,27 @@ both_backends! {
         assert!(client.response("GET").text().starts_with(r#"["https://whatever/""#));
     }
 
+    // The same over HTTP/2, whose clients share connections among hosts (RFC 9113 section 9.1.1).
+    fn over_http2_that_is_421_as_well_and_the_connection_goes_on(io) {
+        let (_app, server) = serve(io, &["--workers", "1"]);
+        let port = tls_addr(&server).port();
+        let url = format!("https://a.example:{port}/");
+        let mut args = vec!["-sk".to_owned(), "--http2".into(), "--resolve".into(), format!("a.example:{port}:127.0.0.1")];
+        let hosts = [("a.example", 200), ("b.example", 421), ("A.Example", 200), ("a.example.evil", 421)];
+        for (n, (host, _)) in hosts.iter().enumerate() {
+            let next = if n > 0 { vec!["--next".to_owned(), "-sk".into(), "--http2".into()] } else { Vec::new() };
+            args.extend(next);
+            let format = "%{http_version} %{http_code} %{num_connects}\n";
+            args.extend(["-o", "/dev/null", "-w", format, "-H", &format!("Host: {host}"), &url].map(str::to_owned));
+        }
+        let Ok(output) = std::process::Command::new("curl").args(&args).output() else {
+            return eprintln!("skipped: there is no curl");
+        };
+        let lines: Vec<String> =
+            hosts.iter().enumerate().map(|(n, (_, status))| format!("2 {status} {}", u8::from(n == 0))).collect();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().collect::<Vec<_>>(), lines);
+    }
+
     fn raw_connections_are_echoed_over_tls(io) {
         let app = app!(APP);
         let certificate = certificate().flags();

@@ -11,6 +11,7 @@ pub mod acme;
 pub mod browser;
 pub mod client;
 pub mod devtools;
+pub mod flow;
 pub mod frames;
 pub mod packages;
 pub mod refuse;
