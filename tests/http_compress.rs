@@ -328,7 +328,7 @@ every_way! {
     }
 
     fn a_long_body_that_is_coded_lets_others_have_their_turn(way) {
-        let (_app, server) = start(way, &["--compress=br:9"]);
+        let (_app, server) = start(way, &["--compress=br:9", "--compress-memory", "64M"]);
         let mut slow = Connection::open(server.place());
         slow.send("GET /large HTTP/1.1\r\nHost: test\r\nAccept-Encoding: br\r\n\r\n");
         let mut other = Connection::open(server.place());

@@ -145,7 +145,7 @@ every_way! {
     fn a_file_that_changes_while_it_is_sent_ends_the_connection(way) {
         let files = folder(&FILES);
         let path = root(&files).join("large.bin");
-        for (shrinks, size) in [(true, 64_usize << 20), (false, 64 << 20)] {
+        for (shrinks, size) in [(true, 24_usize << 20), (false, 24 << 20)] {
             std::fs::write(&path, vec![b'a'; size]).expect("write");
             let server = alone(way, &[], root(&files));
             let mut client = Connection::open(server.place());
