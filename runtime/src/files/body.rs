@@ -29,8 +29,8 @@ const COLD_PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a piece that only has to wait for room in the socket, at most: what follows goes by [`FileBody::window`],
 /// in whole pages.
 const SHORT_PIECE_BYTES: usize = 4 << 10;
-/// Bytes of a window.
-const WINDOW_BYTES: u64 = 1 << 20;
+/// Bytes of a window: half a millisecond of the worker's time.
+const WINDOW_BYTES: u64 = 2 << 20;
 /// For so many bytes is asked at a time whether they are in memory.
 const LOOK_BYTES: u64 = 8 << 20;
 /// Files of more bytes are looked at before the first of them goes out, too.
