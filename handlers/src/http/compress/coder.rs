@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use brotli::CompressorWriter;
+use brotli::enc::BrotliEncoderParams;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use runtime::config::{Coding, CodingLevel};
@@ -17,7 +18,10 @@ const ZSTD_WINDOW_BITS: u32 = 17;
 /// The same for its tables.
 const ZSTD_TABLE_BITS: u32 = 16;
 /// brotli: the window is so many bits wide, 256 KiB.
-const BROTLI_WINDOW_BITS: u32 = 18;
+const BROTLI_WINDOW_BITS: i32 = 18;
+/// brotli: so many bytes are coded at a time, 64 KiB. Left to itself it takes 256 KiB from level 9 on, all in one call;
+/// texts get no shorter by that.
+const BROTLI_BLOCK_BITS: i32 = 16;
 /// Room for what one call puts out.
 const ROOM_BYTES: usize = 32 << 10;
 
@@ -57,7 +61,13 @@ impl Coder {
         Ok(match coding {
             Coding::Zstd => Coder::Zstd(Box::new(zstd(level, length, in_pieces)?)),
             Coding::Brotli => {
-                Coder::Brotli(Box::new(CompressorWriter::new(Vec::new(), 4096, level, BROTLI_WINDOW_BITS)))
+                let params = BrotliEncoderParams {
+                    quality: level.cast_signed(),
+                    lgwin: BROTLI_WINDOW_BITS,
+                    lgblock: BROTLI_BLOCK_BITS,
+                    ..BrotliEncoderParams::default()
+                };
+                Coder::Brotli(Box::new(CompressorWriter::with_params(Vec::new(), 4096, &params)))
             }
             Coding::Gzip => Coder::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::new(level)))),
         })
@@ -77,8 +87,8 @@ impl Coder {
             (Coding::Brotli, 6) => 5000,
             (Coding::Brotli, 7) => 11_200,
             (Coding::Brotli, 8) => 19_400,
-            (Coding::Brotli, 9) => 37_800,
-            (Coding::Brotli, _) => 7000,
+            (Coding::Brotli, 9) => 35_800,
+            (Coding::Brotli, _) => 5500,
         };
         kibibytes << 10
     }
