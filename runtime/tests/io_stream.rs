@@ -3,7 +3,7 @@
 //! Owns: nothing. Must not know: how the backends work.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use runtime::address::Address;
 use runtime::io::{self, Backend, IoOptions, Stream};
 
 on_both!(
+    bytes_behind_urgent_data_are_received,
+    what_has_come_is_one_receive,
     echo_reuses_the_buffer,
     a_thousand_small_messages,
     bytes_wait_in_bounds_for_a_slow_consumer,
@@ -50,6 +52,48 @@ async fn echo(stream: Stream) {
 /// Bytes that differ at every position of interest.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+}
+
+/// A client and the stream of its connection.
+async fn pair() -> (TcpStream, Stream) {
+    let (listener, addr) = listen();
+    let client = TcpStream::connect(addr).expect("connect");
+    client.set_nodelay(true).expect("nodelay");
+    (client, listener.accept().await.expect("accept"))
+}
+
+async fn bytes_behind_urgent_data_are_received() {
+    let (mut client, stream) = pair().await;
+    client.write_all(b"one").expect("write");
+    assert_eq!(*stream.recv().await.expect("recv"), *b"one");
+    client.write_all(b"two").expect("write");
+    socket2::SockRef::from(&client).send_out_of_band(b"!").expect("urgent");
+    client.write_all(b"three").expect("write");
+    io::sleep(Duration::from_millis(5)).await;
+    // The kernel ends a read before the urgent byte, which is not part of the stream.
+    let mut all = Vec::new();
+    while all.len() < 8 {
+        let chunk = io_harness::within(Duration::from_secs(10), stream.recv()).await.expect("recv");
+        all.extend_from_slice(&chunk);
+    }
+    assert_eq!(all, b"twothree");
+    stream.close().await;
+}
+
+async fn what_has_come_is_one_receive() {
+    let (mut client, stream) = pair().await;
+    for length in [64, 16 << 10, 48 << 10] {
+        let sent = pattern(length);
+        client.write_all(&sent).expect("write");
+        while rustix::io::ioctl_fionread(stream.fd()).expect("FIONREAD") < length as u64 {
+            io::sleep(Duration::from_millis(1)).await;
+        }
+        let pieces = std::future::poll_fn(|cx| stream.poll_segments(cx)).await.expect("recv");
+        let mut got = Vec::new();
+        pieces.each(&mut |piece| got.extend_from_slice(piece));
+        assert!(got == sent, "{} of {length} bytes", got.len());
+    }
+    stream.close().await;
 }
 
 async fn echo_reuses_the_buffer() {

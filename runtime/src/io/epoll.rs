@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::budget;
@@ -24,8 +25,6 @@ pub(crate) struct EpollStream {
     pump: RefCell<Option<JoinHandle<()>>>,
     /// Something is in the middle: a drop is a reset.
     resets: Cell<bool>,
-    /// The last receive in pieces filled its buffer: the next one is larger.
-    in_bulk: Cell<bool>,
 }
 
 struct SharedSocket {
@@ -41,6 +40,11 @@ struct SendSide {
     error: Option<io::Error>,
     waker: Option<Waker>,
     total: u64,
+}
+
+/// Whether the socket has ever told of urgent data (EPOLLPRI).
+fn has_seen_urgent(fd: &AsyncFd<OwnedFd>) -> bool {
+    fd.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
 }
 
 /// recv(2) into the spare capacity of `buffer`, which becomes initialised as far as it was filled.
@@ -70,11 +74,11 @@ pub(super) fn send_some_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usi
 
 impl EpollStream {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         // SAFETY: the AsyncFd owns the descriptor, which stays the same and open.
-        let fd = unsafe { AsyncFd::register(fd) }?;
+        let fd = unsafe { AsyncFd::register_with_interest(fd, interest) }?;
         let shared = SharedSocket { fd, send: RefCell::default() };
-        let (pump, resets, in_bulk) = (RefCell::default(), Cell::new(false), Cell::new(false));
-        Ok(EpollStream { shared: Rc::new(shared), pump, resets, in_bulk })
+        Ok(EpollStream { shared: Rc::new(shared), pump: RefCell::default(), resets: Cell::new(false) })
     }
 
     pub(crate) fn set_resets(&self, resets: bool) {
@@ -90,14 +94,8 @@ impl EpollStream {
     }
 
     pub(crate) fn poll_segments(&self, cx: &mut Context<'_>) -> Poll<io::Result<Segments>> {
-        let received = match self.in_bulk.get() {
-            true => self.poll_some(cx, pool::take_large),
-            false => self.poll_some(cx, pool::take),
-        };
-        if let Poll::Ready(Ok(chunk)) = &received {
-            self.in_bulk.set(chunk.len() >= pool::BYTES);
-        }
-        received.map_ok(Segments)
+        // Who takes pieces is done with them when he returns: the one large buffer serves all connections.
+        self.poll_some(cx, pool::take_large).map_ok(Segments)
     }
 
     fn poll_some(&self, cx: &mut Context<'_>, buffer: fn() -> Vec<u8>) -> Poll<io::Result<Chunk>> {
@@ -112,8 +110,9 @@ impl EpollStream {
                     return Poll::Ready(Ok(Chunk::end()));
                 }
                 Ok(got) => {
-                    // A short read has emptied the socket: the next edge says when there is more.
-                    if got < room {
+                    // A short read has emptied the socket: the next edge says when there is more. But one that
+                    // stopped before urgent data (tcp(7)) has what is behind it still to come, without an edge.
+                    if got < room && !has_seen_urgent(&self.shared.fd) {
                         guard.clear_ready();
                     }
                     budget::spend(got);
@@ -320,4 +319,46 @@ pub(super) fn accept_now(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     }
     // SAFETY: a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::super::{Backend, IoOptions, run};
+    use super::*;
+
+    /// Whether tokio would have it that there may be more to receive.
+    fn may_have_more(stream: &EpollStream) -> bool {
+        stream.shared.fd.try_io(Interest::READABLE, |_| Ok(())).is_ok()
+    }
+
+    #[test]
+    fn a_message_of_the_size_of_a_power_of_two_takes_one_receive() {
+        let ran = run(Backend::Epoll, &IoOptions::default(), async || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+            let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+            let (accepted, _) = listener.accept().expect("accept");
+            accepted.set_nonblocking(true).expect("nonblocking");
+            let stream = EpollStream::new(accepted.into()).expect("a stream");
+            for length in [64, 4 << 10, 16 << 10] {
+                client.write_all(&vec![7; length]).expect("write");
+                while rustix::io::ioctl_fionread(stream.fd()).expect("FIONREAD") < length as u64 {
+                    executor::yield_now().await;
+                }
+                let chunk = poll_fn(|cx| stream.poll_recv(cx)).await.expect("recv");
+                assert_eq!((chunk.len(), may_have_more(&stream)), (length, false));
+                drop(chunk);
+                client.write_all(&vec![7; length]).expect("write");
+                while rustix::io::ioctl_fionread(stream.fd()).expect("FIONREAD") < length as u64 {
+                    executor::yield_now().await;
+                }
+                let pieces = poll_fn(|cx| stream.poll_segments(cx)).await.expect("recv");
+                assert_eq!((pieces.len(), may_have_more(&stream)), (length, false));
+            }
+        });
+        ran.expect("the worker ends well");
+    }
 }

@@ -4,10 +4,14 @@
 
 use std::cell::RefCell;
 
+/// What a vector has room for beyond a power of two: a message of such a size, or the largest record of TLS (RFC 8446
+/// section 5.2), leaves some of it, and a receive that does needs no other to see that nothing is left.
+const SLACK_BYTES: usize = 512;
 /// Capacity of a pooled vector, in bytes: what one read of the epoll backend takes at most.
-pub(super) const BYTES: usize = 16 << 10;
-/// Capacity of the one large vector, for who receives in bulk.
-const LARGE_BYTES: usize = 256 << 10;
+const BYTES: usize = (16 << 10) + SLACK_BYTES;
+/// Capacity of the one large vector, for who is done with what was received before anything else is. Of its pages the
+/// system gives those that were written to.
+const LARGE_BYTES: usize = (256 << 10) + SLACK_BYTES;
 /// Vectors that are kept for reuse; 1 MiB a worker.
 const SPARE_MAX: usize = 64;
 

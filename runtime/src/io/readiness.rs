@@ -4,8 +4,6 @@
 //! Owns: asking for it, and what a drained stream means to each. Must not know: the operations that wait.
 
 use std::cell::RefCell;
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -47,10 +45,10 @@ impl ReadinessSource {
             ReadinessSource::Ring(_) => direction.set_ready(false),
             ReadinessSource::Epoll(registration) => {
                 if let Some(async_fd) = registration.async_fd.borrow().as_ref() {
-                    let mut cx = Context::from_waker(Waker::noop());
-                    if pin!(async_fd.ready(Interest::PRIORITY)).poll(&mut cx).is_ready() {
+                    if async_fd.try_io(Interest::PRIORITY, |_| Ok(())).is_ok() {
                         return;
                     }
+                    let mut cx = Context::from_waker(Waker::noop());
                     // At once: tokio may hear of the next edge before the next wait. The end of the
                     // stream stays set there.
                     if let Poll::Ready(Some(mut guard)) = poll_async_fd(direction, async_fd, &mut cx) {
