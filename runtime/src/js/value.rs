@@ -28,6 +28,25 @@ pub fn with_str<R>(value: &Value<'_>, f: impl FnOnce(&str) -> R) -> Result<R> {
     }
 }
 
+/// Lends the string to `f` where it has no lone surrogates.
+///
+/// # Errors
+/// Out of memory.
+pub fn with_whole_str<R>(value: &Value<'_>, f: impl FnOnce(&str) -> R) -> Result<Option<R>> {
+    let ctx = value.ctx().as_raw().as_ptr();
+    // SAFETY: as in `with_str`.
+    unsafe {
+        let mut len = 0;
+        let ptr = qjs::JS_ToCStringLen(ctx, &mut len, value.as_raw());
+        if ptr.is_null() {
+            return Err(Error::Exception);
+        }
+        let result = std::str::from_utf8(std::slice::from_raw_parts(ptr.cast::<u8>(), len)).ok().map(f);
+        qjs::JS_FreeCString(ctx, ptr);
+        Ok(result)
+    }
+}
+
 /// Encoded surrogates (ED A0..BF xx) become U+FFFD each, as in Web IDL's USVString.
 fn scalar_values(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());

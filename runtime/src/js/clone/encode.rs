@@ -15,7 +15,7 @@ use super::platform::{Interfaces, Serialized};
 use super::{DEPTH_MAX, Packed, address, refused};
 use crate::js::block::Block;
 use crate::js::intrinsics;
-use crate::js::value::{fresh, to_string};
+use crate::js::value::{self, fresh, to_string};
 
 /// Why there are no bytes.
 pub(super) enum Stop {
@@ -38,6 +38,21 @@ pub(super) struct Names<'js> {
     ctx: Ctx<'js>,
     first: *mut qjs::JSPropertyEnum,
     len: u32,
+}
+
+/// The bytes of a string that is all there is, as [`Encoder`] makes them, without what objects need; `None` where it has
+/// lone surrogates.
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn text_alone(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
+    value::with_whole_str(value, |text| {
+        let mut out = Vec::with_capacity(text.len() + 11);
+        out.extend_from_slice(&[format::VERSION, format::UTF8]);
+        put_varint(&mut out, text.len() as u64);
+        out.extend_from_slice(text.as_bytes());
+        out
+    })
 }
 
 /// Set in the atoms that are integers (quickjs.c, JS_ATOM_TAG_INT).

@@ -68,6 +68,11 @@ pub fn unpack<'js>(ctx: &Ctx<'js>, packed: &Packed) -> Result<Value<'js>> {
 /// # Errors
 /// `DataCloneError` for what cannot be cloned; what a getter throws.
 pub fn encode<'js>(ctx: &Ctx<'js>, value: &Value<'js>, bytes_max: usize) -> Result<Option<Vec<u8>>> {
+    if value.is_string()
+        && let Some(bytes) = encode::text_alone(value)?
+    {
+        return Ok((bytes.len() <= bytes_max).then_some(bytes));
+    }
     Ok(outcome(encode::Encoder::new(ctx, bytes_max, &[]).run(value))?.map(|packed| packed.bytes))
 }
 

@@ -249,6 +249,9 @@ impl Map {
 
     /// Removes `key`; whether it was there.
     pub fn delete(&self, key: &str) -> bool {
+        if self.is_vacant() {
+            return false;
+        }
         let removed: Result<bool, Full> = self.change(key, |entry| Ok((Change::Remove, entry.is_some())));
         removed.unwrap_or(false)
     }
@@ -297,6 +300,9 @@ impl Map {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
+        if self.is_vacant() {
+            return 0;
+        }
         let now = self.clock.now();
         let count = |shard: &Shard| {
             if shard.expires_from.load(Relaxed) <= now {
@@ -329,6 +335,11 @@ impl Map {
             shard.read().entries.iter().map(|entry| cost(&entry.key, &entry.value)).sum()
         };
         self.shards.iter().map(count).sum()
+    }
+
+    /// Whether nothing is there, not even what is expired: seen without a lock.
+    fn is_vacant(&self) -> bool {
+        self.bytes() == 0
     }
 
     fn expiry(&self, ttl_ms: Option<u64>) -> u64 {
