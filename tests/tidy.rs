@@ -100,7 +100,7 @@ const ORDERS: &[(&str, &str)] = &[
     (
         "runtime/src/modules/web",
         "host clock report topics embed iterate date console webidl encoding structured_clone errors timers crypto url_pattern \
-         abort events messaging broadcast performance locks navigator streams locale blob websocket url form_data fetch event_source",
+         abort events messaging broadcast performance locks navigator streams locale blob url websocket form_data fetch event_source",
     ),
     ("runtime/src/modules/qjs", "os std print"),
     ("runtime/src/modules/own", "events files shared sockets websocket"),

@@ -245,7 +245,13 @@ impl Instance {
     pub fn shut_down(&self) {
         sockets::shut_down(&self.engine);
         tcp::close_all(&self.engine, "the worker ends");
-        websocket::close_all(&self.engine, close::GOING_AWAY, "the server goes away");
+        self.leave();
+    }
+
+    /// Has the WebSockets that are left say goodbye: those that the app opened itself, once all that it served has
+    /// ended. Whether there are some.
+    pub fn leave(&self) -> bool {
+        websocket::close_all(&self.engine, close::GOING_AWAY, "the server goes away") > 0
     }
 }
 

@@ -6,12 +6,15 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, Uri, header};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::sync::OwnedSemaphorePermit;
 use url::{Host, Url};
@@ -40,25 +43,48 @@ pub(super) async fn connect(client: &ClientState, url: &Url, room: Room) -> Resu
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
     };
-    let secure = url.scheme() == "https";
+    let is_secure = url.scheme() == "https";
     let Some(proxy) = proxy_for(&client.options.proxy, url)? else {
         let stream = dial(host, port).await.map_err(Error::of_dial)?;
-        if secure {
+        if is_secure {
             return open_tls(client, stream, url, host, room).await;
         }
         return open_http1(client, Transport::Plain(stream), host, None, room).await;
     };
-    let (via, via_port) = proxy_address(&proxy)?;
-    let stream = dial(via, via_port).await.map_err(|error| {
-        let error = Error::of_dial(error);
-        Error::because(ErrorKind::Proxy, format!("the proxy {via} does not answer"), error)
-    })?;
-    if secure {
+    let stream = dial_proxy(&proxy).await?;
+    if is_secure {
         let stream = tunnel(client, stream, &format!("{host}:{port}"), &proxy).await?;
         return open_tls(client, stream, url, host, room).await;
     }
     let forward = Forward { authorization: proxy.basic_auth().cloned() };
     open_http1(client, Transport::Plain(stream), host, Some(forward), room).await
+}
+
+/// Opens a connection to `url` that is for one exchange, and then for what HTTP makes way for: through a proxy by a
+/// tunnel (RFC 6455 section 4.1), with TLS that offers HTTP/1.1 alone.
+pub(super) async fn connect_apart(client: &ClientState, url: &Url) -> Result<Transport> {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
+    };
+    let stream = match proxy_for(&client.options.proxy, url)? {
+        None => dial(host, port).await.map_err(Error::of_dial)?,
+        Some(proxy) => tunnel(client, dial_proxy(&proxy).await?, &format!("{host}:{port}"), &proxy).await?,
+    };
+    match url.scheme() {
+        "https" => {
+            let stream = secure(client.tls_apart()?, stream, url, host).await?;
+            Ok(Transport::Tls(Box::new(stream)))
+        }
+        _ => Ok(Transport::Plain(stream)),
+    }
+}
+
+async fn dial_proxy(proxy: &Intercept) -> Result<Stream> {
+    let (via, port) = proxy_address(proxy)?;
+    dial(via, port).await.map_err(|error| {
+        let error = Error::of_dial(error);
+        Error::because(ErrorKind::Proxy, format!("the proxy {via} does not answer"), error)
+    })
 }
 
 /// The proxy for `url`, if it has one. [`Proxy::Environment`] is the process's own environment: what
@@ -92,8 +118,6 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
     let failed = |error: hyper::Error| {
         Error::because(ErrorKind::Proxy, format!("the proxy gives no tunnel to {authority}"), error)
     };
-    let adapter = Adapter::new(Transport::Plain(stream));
-    let (mut sender, connection) = http1::handshake(adapter).await.map_err(failed)?;
     let body = Outgoing::new(RequestBody::Empty, Patience::new(client.options.connect_ms_max));
     let mut request = http::Request::new(body);
     *request.method_mut() = Method::CONNECT;
@@ -106,6 +130,31 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
     if let Some(authorization) = proxy.basic_auth() {
         request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
     }
+    let builder = http1::Builder::new();
+    let exchange = last_exchange(&builder, Transport::Plain(stream), request);
+    let (answer, parts) = exchange.await.map_err(failed)?;
+    let status = answer.status();
+    if !status.is_success() {
+        let why =
+            if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED { ": it wants a password" } else { "" };
+        let message = format!("the proxy gives no tunnel to {authority}: {status}{why}");
+        return Err(Error::new(ErrorKind::Proxy, message));
+    }
+    match parts {
+        Some((Transport::Plain(stream), early)) if early.is_empty() => Ok(stream),
+        _ => Err(Error::new(ErrorKind::Proxy, format!("the proxy spoke before {authority} was asked"))),
+    }
+}
+
+/// The answer to a request that may be the last of HTTP on a connection; where it is (2xx to CONNECT, 101), what carries
+/// the bytes from then on, and those that came behind the answer's head.
+pub(super) async fn last_exchange(
+    builder: &http1::Builder,
+    transport: Transport,
+    request: http::Request<Outgoing>,
+) -> hyper::Result<(http::Response<Incoming>, Option<(Transport, Vec<u8>)>)> {
+    let is_connect = request.method() == Method::CONNECT;
+    let (mut sender, connection) = builder.handshake(Adapter::new(transport)).await?;
     let (mut answer, mut connection) =
         (pin!(sender.send_request(request)), pin!(connection.without_shutdown()));
     let mut parts = None;
@@ -118,44 +167,48 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
         }
         answer.as_mut().poll(cx)
     });
-    let answer = answer.await.map_err(failed)?;
-    let status = answer.status();
-    if !status.is_success() {
-        let why =
-            if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED { ": it wants a password" } else { "" };
-        let message = format!("the proxy gives no tunnel to {authority}: {status}{why}");
-        return Err(Error::new(ErrorKind::Proxy, message));
+    let answer = answer.await?;
+    let is_last = match is_connect {
+        true => answer.status().is_success(),
+        false => answer.status() == StatusCode::SWITCHING_PROTOCOLS,
+    };
+    if !is_last {
+        return Ok((answer, None));
     }
     let parts = match parts {
-        Some(parts) => parts,
-        None => connection.await,
+        Some(parts) => parts?,
+        None => connection.await?,
     };
-    let parts = parts.map_err(failed)?;
-    match (parts.read_buf.is_empty(), parts.io.into_transport()) {
-        (true, Some(Transport::Plain(stream))) => Ok(stream),
-        _ => Err(Error::new(ErrorKind::Proxy, format!("the proxy spoke before {authority} was asked"))),
-    }
+    let mut early = parts.read_buf.to_vec();
+    let transport = parts.io.into_parts().map(|(transport, rest)| {
+        early.extend_from_slice(&rest);
+        (transport, early)
+    });
+    Ok((answer, transport))
 }
 
 async fn open_tls(client: &ClientState, stream: Stream, url: &Url, host: &str, room: Room) -> Result<Link> {
-    let name = match url.host() {
-        Some(Host::Ipv4(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
-        Some(Host::Ipv6(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
-        _ => ServerName::try_from(host.to_string()).ok(),
-    };
-    let name = name.ok_or_else(|| Error::new(ErrorKind::Tls, format!("{host} is no name for TLS")))?;
-    let stream = TlsStream::connect(stream, client.tls()?, name).await.map_err(|error| {
-        match find::<rustls::Error>(&error) {
-            Some(inner) => Error::of_tls(inner, host),
-            None => Error::because(ErrorKind::Tls, format!("TLS with {host} failed"), error),
-        }
-    })?;
+    let stream = secure(client.tls()?, stream, url, host).await?;
     let speaks_h2 = stream.alpn().as_deref() == Some(b"h2");
     let transport = Transport::Tls(Box::new(stream));
     match speaks_h2 {
         true => open_http2(client, transport, host, room).await,
         false => open_http1(client, transport, host, None, room).await,
     }
+}
+
+/// TLS with the host of `url`.
+async fn secure(config: Arc<ClientConfig>, stream: Stream, url: &Url, host: &str) -> Result<TlsStream> {
+    let name = match url.host() {
+        Some(Host::Ipv4(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
+        Some(Host::Ipv6(ip)) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
+        _ => ServerName::try_from(host.to_string()).ok(),
+    };
+    let name = name.ok_or_else(|| Error::new(ErrorKind::Tls, format!("{host} is no name for TLS")))?;
+    TlsStream::connect(stream, config, name).await.map_err(|error| match find::<rustls::Error>(&error) {
+        Some(inner) => Error::of_tls(inner, host),
+        None => Error::because(ErrorKind::Tls, format!("TLS with {host} failed"), error),
+    })
 }
 
 async fn open_http1(

@@ -26,10 +26,10 @@ use super::pool::{Forward, Lease, Link, OriginPool};
 use super::request::{Outgoing, Patience, RequestBody};
 use crate::net::within;
 
-const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("jsserve/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that speak of the connection (RFC 9110 7.6.1), or of what the client itself decides.
-const OWN: [HeaderName; 8] = [
+pub(super) const OWN: [HeaderName; 8] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
@@ -236,8 +236,7 @@ fn wire_request(
         Error::because(ErrorKind::Request, format!("{what} of {} cannot be sent", head.url), error)
     };
     let url = head.url;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let authority = format!("{}{port}", url.host_str().unwrap_or_default());
+    let authority = authority(url);
     let host = match head.headers.get(header::HOST) {
         Some(host) => host.clone(),
         None => HeaderValue::try_from(authority.as_str()).map_err(|error| bad("the host", error.into()))?,
@@ -301,8 +300,14 @@ fn add_own(headers: &mut HeaderMap, head: &RequestParts<'_>, body: &RequestBody)
     }
 }
 
+/// What Host says of `url`.
+pub(super) fn authority(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
+}
+
 /// User and password of `url`, if it has them (RFC 7617).
-fn basic_authorization(url: &Url) -> Option<HeaderValue> {
+pub(super) fn basic_authorization(url: &Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }

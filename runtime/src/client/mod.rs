@@ -13,6 +13,7 @@ mod exchange;
 mod pool;
 mod redirect;
 mod request;
+mod upgrade;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -25,6 +26,7 @@ pub use body::{Response, ResponseBody};
 pub(crate) use decode::Codec;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{BodySource, Redirect, Request, RequestBody};
+pub use upgrade::{Switched, UpgradeRequest};
 
 use crate::tls;
 
@@ -100,17 +102,27 @@ struct ClientState {
     options: ClientOptions,
     pool: Rc<pool::Pool>,
     tls: OnceCell<Arc<ClientConfig>>,
+    tls_apart: OnceCell<Arc<ClientConfig>>,
+    openings: upgrade::Openings,
 }
 
 impl ClientState {
     /// TLS that offers HTTP/2 and HTTP/1.1, set up with the first use.
     fn tls(&self) -> Result<Arc<ClientConfig>> {
-        if let Some(config) = self.tls.get() {
+        self.config(&self.tls, &[b"h2", b"http/1.1"])
+    }
+
+    /// TLS that offers HTTP/1.1 alone: HTTP/2 has no Upgrade (RFC 9113 section 8.6).
+    fn tls_apart(&self) -> Result<Arc<ClientConfig>> {
+        self.config(&self.tls_apart, &[b"http/1.1"])
+    }
+
+    fn config(&self, known: &OnceCell<Arc<ClientConfig>>, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>> {
+        if let Some(config) = known.get() {
             return Ok(config.clone());
         }
-        let config =
-            tls::client_config(&self.options.roots, &[b"h2", b"http/1.1"]).map_err(Error::of_set_up)?;
-        Ok(self.tls.get_or_init(|| config).clone())
+        let config = tls::client_config(&self.options.roots, protocols).map_err(Error::of_set_up)?;
+        Ok(known.get_or_init(|| config).clone())
     }
 }
 
@@ -118,7 +130,9 @@ impl Client {
     /// A client of its own.
     pub fn new(options: ClientOptions) -> Self {
         let pool = pool::Pool::new(&options);
-        Client { inner: Rc::new(ClientState { options, pool, tls: OnceCell::new() }) }
+        let (tls, tls_apart) = (OnceCell::new(), OnceCell::new());
+        let openings = upgrade::Openings::default();
+        Client { inner: Rc::new(ClientState { options, pool, tls, tls_apart, openings }) }
     }
 
     /// The one client of this worker, with default options unless it was set.
@@ -141,6 +155,18 @@ impl Client {
     /// Outside of [`crate::io::run`].
     pub async fn send(&self, request: Request) -> Result<Response> {
         redirect::send(&self.inner, request).await
+    }
+
+    /// Asks for another protocol, on a connection of its own, and waits for the answer 101. Dropping the future closes
+    /// the connection.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]: [`ErrorKind::Protocol`] for an answer with another status, a redirect among them.
+    ///
+    /// # Panics
+    /// Outside of [`crate::io::run`].
+    pub async fn upgrade(&self, request: UpgradeRequest) -> Result<Switched> {
+        upgrade::upgrade(&self.inner, request).await
     }
 
     /// Whether a request has to wait until another one has ended.

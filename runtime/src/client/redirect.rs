@@ -100,7 +100,7 @@ const BAD_PORTS: [u16; 83] = [
     2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ];
 
-fn check_port(url: &Url) -> Result<()> {
+pub(super) fn check_port(url: &Url) -> Result<()> {
     match url.port().filter(|port| BAD_PORTS.contains(port)) {
         Some(port) => {
             let message = format!("port {port} of {url} is that of another protocol (bad port)");

@@ -35,10 +35,12 @@ impl Adapter {
         Adapter { transport: Rc::new(transport), rest: Vec::new(), taken: 0, waiting: Vec::new() }
     }
 
-    /// The connection, when hyper is done with it; `None` if bytes are left over.
-    pub(crate) fn into_transport(self) -> Option<Transport> {
-        let is_done = self.rest.is_empty() && self.waiting.is_empty();
-        is_done.then_some(self.transport).and_then(Rc::into_inner)
+    /// The connection, when hyper is done with it, and the bytes that came and hyper has not taken; `None` where not all
+    /// of hyper's bytes are sent.
+    pub(crate) fn into_parts(mut self) -> Option<(Transport, Vec<u8>)> {
+        let rest = self.rest.split_off(self.taken);
+        let transport = self.waiting.is_empty().then_some(self.transport).and_then(Rc::into_inner)?;
+        Some((transport, rest))
     }
 
     /// A look at the connection from outside, for as long as it is open.

@@ -111,10 +111,17 @@ impl Agreed {
         answer
     }
 
-    /// What a client offers.
-    pub const OFFER: &str = "permessage-deflate; client_max_window_bits";
+    /// What a client offers; `takes_over`: messages may refer to earlier ones.
+    pub fn offer(takes_over: bool) -> &'static str {
+        match takes_over {
+            true => "permessage-deflate; client_max_window_bits",
+            false => {
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits"
+            }
+        }
+    }
 
-    /// What a server has made of [`OFFER`](Self::OFFER), if anything.
+    /// What a server has made of an [`offer`](Self::offer), if anything.
     ///
     /// # Errors
     /// It says what was not offered: the connection fails (RFC 6455 section 4.1, RFC 7692 section 7.1).

@@ -1,11 +1,13 @@
-//! The opening handshake (RFC 6455 section 4; RFC 8441 for HTTP/2).
+//! The opening handshake (RFC 6455 section 4; RFC 8441 for HTTP/2), both sides.
 //!
-//! Owns: which request may become a WebSocket, the value of Sec-WebSocket-Accept. Must not know: how a head is received
-//! or answered.
+//! Owns: which request may become a WebSocket, which answer makes one of it, keys and the value of Sec-WebSocket-Accept.
+//! Must not know: how a head is received or sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+
+use super::extension::Agreed;
 
 /// What the key is hashed with (section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -111,6 +113,72 @@ pub fn check(
     Ok(opening)
 }
 
+/// A new Sec-WebSocket-Key: 16 bytes of randomness (section 4.1).
+pub fn key() -> String {
+    let mut nonce = [0; 16];
+    // Without randomness it is a key all the same: nothing is kept secret by it (section 10.3).
+    let _ = getrandom::fill(&mut nonce);
+    STANDARD.encode(nonce)
+}
+
+/// What an answer 101 has made of a client's request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpeningAnswer {
+    /// The sub-protocol; empty where there is none.
+    pub protocol: String,
+    /// The server's Sec-WebSocket-Extensions, as it says it.
+    pub extensions: String,
+    /// What that means.
+    pub agreed: Option<Agreed>,
+}
+
+/// Looks at the fields of an answer 101 to a request with `key` that offered `protocols`, and compression or none.
+///
+/// # Errors
+/// Why there is no WebSocket (section 4.1; WebSockets Standard, "establish a WebSocket connection").
+pub fn check_answer(
+    key: &str,
+    protocols: &[String],
+    offers_compression: bool,
+    fields: impl FnOnce(&mut dyn FnMut(&[u8], &[u8])),
+) -> Result<OpeningAnswer, &'static str> {
+    let (mut upgrade, mut connection, mut accepted) = (Vec::new(), false, Vec::new());
+    let (mut protocol, mut extensions) = (Vec::new(), Vec::new());
+    fields(&mut |name, value| {
+        let text = || String::from_utf8_lossy(value.trim_ascii()).into_owned();
+        match name.to_ascii_lowercase().as_slice() {
+            b"upgrade" => upgrade.push(text()),
+            b"connection" => {
+                let mut options = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                connection |= options.any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+            }
+            b"sec-websocket-accept" => accepted.push(text()),
+            b"sec-websocket-protocol" => protocol.push(text()),
+            b"sec-websocket-extensions" => extensions.push(text()),
+            _ => {}
+        }
+    });
+    if !matches!(&upgrade[..], [one] if one.eq_ignore_ascii_case("websocket")) {
+        return Err("the answer's Upgrade does not say websocket");
+    }
+    if !connection {
+        return Err("the answer's Connection does not say upgrade");
+    }
+    if !matches!(&accepted[..], [one] if *one == accept(key.as_bytes())) {
+        return Err("the answer's Sec-WebSocket-Accept is not that of the request's key");
+    }
+    let protocol = match &protocol[..] {
+        [] if protocols.is_empty() => String::new(),
+        [] => return Err("the answer names none of the sub-protocols that were offered"),
+        [one] if protocols.contains(one) => one.clone(),
+        _ => return Err("the answer's Sec-WebSocket-Protocol is not one that was offered"),
+    };
+    let extensions = extensions.join(", ");
+    let agreed = Agreed::of_answer(&extensions).ok().filter(|agreed| offers_compression || agreed.is_none());
+    let agreed = agreed.ok_or("the answer's Sec-WebSocket-Extensions was not offered")?;
+    Ok(OpeningAnswer { protocol, extensions, agreed })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +248,68 @@ mod tests {
         let opening =
             checked(Some(AskedProtocol::Connect(b"websocket")), "CONNECT", &[VERSION]).expect("an opening");
         assert_eq!(opening.accept, None);
+    }
+
+    const ACCEPT: (&str, &str) = ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    const UPGRADED: [(&str, &str); 2] = [("upgrade", "WebSocket"), ("Connection", "keep-alive, Upgrade")];
+
+    fn answered(offered: &[&str], more: &[(&str, &str)]) -> Result<OpeningAnswer, &'static str> {
+        let offered: Vec<String> = offered.iter().map(|one| (*one).to_owned()).collect();
+        check_answer(KEY.1, &offered, true, |put| {
+            let fields = UPGRADED.iter().chain(more);
+            fields.for_each(|(name, value)| put(name.as_bytes(), value.as_bytes()))
+        })
+    }
+
+    #[test]
+    fn section_4_1_answers_that_make_a_websocket() {
+        assert_eq!(answered(&[], &[ACCEPT]), Ok(OpeningAnswer::default()));
+        let chosen = answered(&["a", "b"], &[ACCEPT, ("sec-websocket-protocol", " b ")]).expect("an answer");
+        assert_eq!(chosen.protocol, "b");
+        let extensions = ("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=10");
+        let compressed = answered(&[], &[ACCEPT, extensions]).expect("an answer");
+        assert_eq!((compressed.extensions.as_str(), compressed.agreed.is_some()), (extensions.1, true));
+    }
+
+    #[test]
+    fn section_4_1_answers_that_fail_the_connection() {
+        let protocol = |name| ("Sec-WebSocket-Protocol", name);
+        let extensions = |name| ("Sec-WebSocket-Extensions", name);
+        for (offered, more) in [
+            (&[][..], &[][..]),
+            (&[], &[("Sec-WebSocket-Accept", "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]),
+            (&[], &[ACCEPT, ACCEPT]),
+            (&[], &[ACCEPT, ("upgrade", "websocket")]),
+            (&["a"], &[ACCEPT]),
+            (&["a"], &[ACCEPT, protocol("A")]),
+            (&["a"], &[ACCEPT, protocol("")]),
+            (&["a", "b"], &[ACCEPT, protocol("a, b")]),
+            (&["a", "b"], &[ACCEPT, protocol("a"), protocol("b")]),
+            (&[], &[ACCEPT, protocol("a")]),
+            (&[], &[ACCEPT, extensions("x-other")]),
+            (&[], &[ACCEPT, extensions("permessage-deflate"), extensions("permessage-deflate")]),
+        ] {
+            assert!(answered(offered, more).is_err(), "{offered:?} {more:?}");
+        }
+        let without = |left: usize| {
+            check_answer(KEY.1, &[], true, |put| {
+                let fields = UPGRADED.iter().chain([&ACCEPT]).enumerate().filter(|(at, _)| *at != left);
+                fields.for_each(|(_, (name, value))| put(name.as_bytes(), value.as_bytes()))
+            })
+        };
+        assert!((0..3).all(|left| without(left).is_err()) && without(3).is_ok());
+        let unasked = check_answer(KEY.1, &[], false, |put| {
+            for (name, value) in UPGRADED.iter().chain(&[ACCEPT, extensions("permessage-deflate")]) {
+                put(name.as_bytes(), value.as_bytes());
+            }
+        });
+        assert!(unasked.is_err());
+    }
+
+    #[test]
+    fn section_4_1_a_key_is_16_bytes_and_never_the_same() {
+        let (one, other) = (key(), key());
+        assert_eq!(STANDARD.decode(&one).map(|bytes| bytes.len()), Ok(16));
+        assert_ne!(one, other);
     }
 }

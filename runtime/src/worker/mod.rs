@@ -262,14 +262,22 @@ async fn follow(
             _ => bell.poll_notified(cx).map(|()| false),
         });
         if has_drained.await {
+            if worker.app.current().leave() {
+                a_few_rounds().await;
+            }
             return;
         }
     }
 }
 
-/// Has the app hear that its sockets are at their end: no more than a few rounds of the tasks.
+/// Has the app hear that its sockets are at their end.
 async fn stop(worker: &Rc<Worker>) {
     worker.app.current().shut_down();
+    a_few_rounds().await;
+}
+
+/// Lets the tasks have their turns before the end.
+async fn a_few_rounds() {
     for _ in 0..3 {
         io::yield_now().await;
     }

@@ -7,9 +7,7 @@
 mod hook;
 mod upgrade;
 
-use std::cell::RefCell;
-use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Context;
 
 use rquickjs::{Ctx, Exception, Result, Value};
@@ -24,68 +22,22 @@ use crate::js::promise;
 use crate::js::thrown::Thrown;
 use crate::js::{exception, held, value};
 use crate::log::{self, Kind as LogKind};
-use crate::modules::web::websocket::rules::{EngineRules, SocketRules};
-use crate::modules::web::websocket::state::{ForcedClose, WebSocketState};
+pub use crate::modules::web::websocket::ending::SocketEnd;
+use crate::modules::web::websocket::rules::{self, SocketRules};
+use crate::modules::web::websocket::sockets;
+use crate::modules::web::websocket::state::WebSocketState;
 pub use crate::modules::web::websocket::state::{Parting, ReadyState};
 use crate::net::Ends;
 use crate::websocket::{Inflater, Kind, Opcode, Receiver, Role, Violation, WebSocketEvent, close};
 
-/// How a connection below a WebSocket ended.
-#[derive(Debug)]
-pub enum SocketEnd {
-    /// As both sides wanted, or one of them.
-    Asked,
-    /// The connection is over, without a Close frame.
-    Ended,
-    /// It failed.
-    Lost(io::Error),
-    /// The peer did not answer a Ping in so many milliseconds.
-    Silent(u64),
-    /// It did not answer our Close frame in so many milliseconds.
-    NotClosed(u64),
-    /// It took nothing of what was sent for so many milliseconds.
-    Stalled(u64),
-}
-
-impl SocketEnd {
-    fn words(&self) -> Option<String> {
-        Some(match self {
-            SocketEnd::Asked => return None,
-            SocketEnd::Ended => "the connection ended without a Close frame".into(),
-            SocketEnd::Lost(error) => format!("the connection broke: {error}"),
-            SocketEnd::Silent(ms) => format!("no pong within {ms} ms (--websocket-pong-timeout)"),
-            SocketEnd::NotClosed(ms) => format!("no Close frame within {ms} ms (--websocket-close-timeout)"),
-            SocketEnd::Stalled(ms) => format!("the client took nothing for {ms} ms (--write-timeout)"),
-        })
-    }
-}
-
 /// Sets what sockets of an engine may take.
 pub fn set_rules(engine: &Engine, limits: &Limits) {
-    engine.state().extension::<EngineRules>().set(SocketRules::of(limits));
+    rules::set(engine.state(), limits);
 }
 
-/// The sockets of an engine: for its end.
-#[derive(Default)]
-struct Sockets(RefCell<Vec<Weak<WebSocketState>>>);
-
-impl Sockets {
-    fn add(&self, state: &Rc<WebSocketState>) {
-        let mut all = self.0.borrow_mut();
-        // Those that are gone leave in bulk, before the list would grow.
-        if all.len() == all.capacity() {
-            all.retain(|state| state.strong_count() > 0);
-        }
-        all.push(Rc::downgrade(state));
-    }
-}
-
-/// Has all sockets of an engine closed, which ends for the reason `why`.
-pub fn close_all(engine: &Engine, code: u16, why: &str) {
-    let all = engine.state().extension::<Sockets>().0.take();
-    for state in all.iter().filter_map(Weak::upgrade) {
-        state.close(code, why);
-    }
+/// Has all sockets of an engine closed, which ends for the reason `why`; how many there are.
+pub fn close_all(engine: &Engine, code: u16, why: &str) -> usize {
+    sockets::close_all(engine.state(), code, why)
 }
 
 /// A socket as its hooks see it; what it holds of JavaScript goes before its engine.
@@ -100,7 +52,7 @@ impl HookedSocket {
         let state = &upgrade.state;
         state.set_ends(ends);
         state.set_open();
-        upgrade.engine.state().extension::<Sockets>().add(state);
+        sockets::add(upgrade.engine.state(), state);
         let socket = HookedSocket { upgrade, worker };
         socket.dispatch(WebSocketHook::Open, |_, ws| Ok([ws]));
         socket
@@ -174,12 +126,7 @@ impl HookedSocket {
     fn report_forced(&self) {
         let Some(why) = self.upgrade.state.take_forced() else { return };
         let Some(more) = log::admits_limit(LogKind::WebSocketQueue) else { return };
-        let text = match why {
-            ForcedClose::QueueFull(bytes) => format!("{bytes} bytes wait to be sent (--websocket-queue-max)"),
-            ForcedClose::NoMemory(bytes) => {
-                format!("{bytes} bytes wait, with those of others more than the worker may hold (--heap-max)")
-            }
-        };
+        let text = why.words();
         tracing::warn!(worker = self.worker, "websocket {}: {text}{more}", self.url());
     }
 

@@ -17,7 +17,7 @@ use crate::modules::web::fetch::headers::{SharedHeaders, dictionary, member};
 use crate::modules::web::fetch::incoming::Head;
 use crate::modules::web::fetch::request::Request;
 use crate::modules::web::fetch::response::Response;
-use crate::modules::web::websocket::rules::EngineRules;
+use crate::modules::web::websocket::rules;
 use crate::modules::web::websocket::server_socket::ServerWebSocket;
 use crate::modules::web::websocket::state::WebSocketState;
 use crate::modules::web::websocket::{self};
@@ -158,7 +158,7 @@ pub fn answer<'js>(
         fields.delete(ours);
     }
     let protocol = fields.get(b"sec-websocket-protocol").unwrap_or_default();
-    let agreed = match State::of(ctx).extension::<EngineRules>().get().compression {
+    let agreed = match rules::of(State::of(ctx)).compression {
         WebSocketCompression::Off => None,
         WebSocketCompression::Shared => Agreed::of_offers(&opening.extensions, false),
         WebSocketCompression::Takeover => Agreed::of_offers(&opening.extensions, true),

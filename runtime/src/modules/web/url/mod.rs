@@ -166,7 +166,7 @@ impl Class for Url {
 }
 
 /// The serialised origin (URL standard, section 4.7).
-fn origin(url: &UrlRecord) -> String {
+pub fn origin(url: &UrlRecord) -> String {
     match &*url.scheme {
         "blob" => match parse(&url.path, None) {
             Some(inner) if matches!(&*inner.scheme, "http" | "https") => origin(&inner),

@@ -52,6 +52,16 @@ impl UrlRecord {
         self.host.as_ref().is_none_or(String::is_empty) || self.scheme == "file"
     }
 
+    /// As the URL of a WebSocket (WebSockets Standard, "obtain a WebSocket URL"); none where it is no such.
+    pub fn into_websocket(mut self) -> Option<UrlRecord> {
+        self.scheme = match &*self.scheme {
+            "http" | "ws" => Cow::Borrowed("ws"),
+            "https" | "wss" => Cow::Borrowed("wss"),
+            _ => return None,
+        };
+        self.fragment.is_none().then_some(self)
+    }
+
     /// Bytes of the parts, which are nearly those of [`UrlRecord::href`].
     pub(super) fn bytes(&self) -> usize {
         let parts = [self.host.as_ref(), self.query.as_ref(), self.fragment.as_ref()];

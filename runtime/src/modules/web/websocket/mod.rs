@@ -1,10 +1,13 @@
 //! WebSockets for JavaScript: `ws` of the hooks, and the classes `WebSocket`, `WebSocketPair` and `CloseEvent`, written in
 //! JavaScript (`websocket.js`), loaded when an app first names one.
 //!
-//! Owns: what the classes are given of Rust. Must not know: connections, which listener a request came from.
+//! Owns: what the classes are given of Rust. Must not know: connections of the server, which listener a request came from.
 
+mod client;
+pub mod ending;
 pub mod rules;
 pub mod server_socket;
+pub mod sockets;
 pub mod state;
 pub mod topics;
 
@@ -13,9 +16,8 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Result, Value};
 
-use self::rules::EngineRules;
 use self::server_socket::ServerWebSocket;
-use self::state::WebSocketState;
+use self::state::{ReadyState, WebSocketState};
 use super::blob::Blob;
 use super::embed;
 use crate::js::class::{self, Scope, Static};
@@ -44,8 +46,15 @@ pub fn server_socket<'js>(
     ctx: &Ctx<'js>,
     data: Option<Value<'js>>,
 ) -> Result<(Value<'js>, Rc<WebSocketState>)> {
-    let engine = EngineState::of(ctx);
-    let state = Rc::new(WebSocketState::new(engine.extension::<EngineRules>().get(), Role::Server));
+    socket(ctx, data, Role::Server)
+}
+
+fn socket<'js>(
+    ctx: &Ctx<'js>,
+    data: Option<Value<'js>>,
+    role: Role,
+) -> Result<(Value<'js>, Rc<WebSocketState>)> {
+    let state = Rc::new(WebSocketState::new(rules::of(EngineState::of(ctx)), role));
     let object = class::instance(ctx, ServerWebSocket::new(state.clone(), data))?;
     Ok((object, state))
 }
@@ -92,26 +101,61 @@ fn close_it<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
     Ok(s.undefined())
 }
 
+/// [Clamp] of Web IDL, for an unsigned short (section 3.2.4.3).
+fn clamped(number: f64) -> u16 {
+    if number.is_nan() { 0 } else { number.clamp(0.0, f64::from(u16::MAX)).round_ties_even() as u16 }
+}
+
+/// The code 0 that `close` of a class was given, where a Close frame of its may say that. Of a client's (1) the app
+/// chooses less.
+fn close_code<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let code = clamped(value::to_number(&s.arg(0))?);
+    let is_right = match s.bool(1) == Some(true) {
+        true => matches!(code, close::NORMAL | 3000..=4999),
+        false => close::may_be_sent(code),
+    };
+    if !is_right {
+        let text = format!("close: {code} is no code that can be sent");
+        return Err(exception::dom_exception(s.ctx, "InvalidAccessError", &text));
+    }
+    Ok(Value::new_int(s.ctx.clone(), code.into()))
+}
+
+/// Sends message 1; of a client's not before it is open.
+fn send<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    let engine = EngineState::of(s.ctx);
+    let (handle, data) = (s.arg(0), s.arg(1));
+    let state = state(s, &handle)?;
+    let sent = server_socket::with_message(&data, |kind, bytes| {
+        let may_send = state.role() == Role::Server || state.ready() != ReadyState::Connecting;
+        may_send.then(|| state.send(engine, kind, bytes, None))
+    })?;
+    match sent {
+        Some(sent) => Ok(Value::new_bool(s.ctx.clone(), sent)),
+        None => {
+            Err(exception::dom_exception(s.ctx, "InvalidStateError", "send: the WebSocket is not open yet"))
+        }
+    }
+}
+
 impl Functions for WebSocketFunctions {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"create", 0, |s| server_socket(s.ctx, None).map(|(object, _)| object)),
-        (c"send", 2, |s| {
-            let sent = server_socket::send_any(s, state(s, &s.arg(0))?, &s.arg(1))?;
-            Ok(Value::new_bool(s.ctx.clone(), sent))
+        (c"create", 1, |s| {
+            let role = if s.bool(0) == Some(true) { Role::Client } else { Role::Server };
+            socket(s.ctx, None, role).map(|(object, _)| object)
         }),
+        (c"connect", 3, |s| client::connect(s, state(s, &s.arg(0))?.clone())),
+        (c"origin", 1, |s| value::string(s.ctx, &client::origin(&state(s, &s.arg(0))?.url()))),
+        (c"send", 2, send),
         (c"close", 3, close_it),
-        (c"mayBeSent", 1, |s| {
-            let code = value::to_number(&s.arg(0))?;
-            let is_right = f64::from(code as u16) == code && close::may_be_sent(code as u16);
-            Ok(Value::new_bool(s.ctx.clone(), is_right))
-        }),
+        (c"closeCode", 2, close_code),
         (c"byteLength", 1, |s| {
             let length = value::with_str(&s.arg(0), str::len)?;
             Ok(Value::new_number(s.ctx.clone(), length as f64))
         }),
         (c"readyState", 1, |s| Ok(Value::new_int(s.ctx.clone(), state(s, &s.arg(0))?.ready() as i32))),
         (c"bufferedAmount", 1, |s| {
-            Ok(Value::new_number(s.ctx.clone(), state(s, &s.arg(0))?.buffered() as f64))
+            Ok(Value::new_number(s.ctx.clone(), state(s, &s.arg(0))?.amount() as f64))
         }),
         (c"blob", 1, |s| {
             let bytes = buffer_source::bytes(&s.arg(0))?.map(|bytes| bytes.to_vec());
@@ -119,7 +163,7 @@ impl Functions for WebSocketFunctions {
         }),
         (c"protocol", 1, |s| value::string(s.ctx, &state(s, &s.arg(0))?.protocol())),
         (c"url", 1, |s| value::string(s.ctx, &state(s, &s.arg(0))?.url())),
-        (c"extensions", 1, |s| value::string(s.ctx, &server_socket::extensions(state(s, &s.arg(0))?))),
+        (c"extensions", 1, |s| value::string(s.ctx, &state(s, &s.arg(0))?.extensions())),
     ];
 }
 

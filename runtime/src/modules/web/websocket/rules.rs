@@ -3,9 +3,14 @@
 //! Owns: both. Must not know: any socket.
 
 use std::cell::{Cell, RefCell};
+use std::sync::OnceLock;
 
 use crate::config::{Limits, WebSocketCompression};
+use crate::js::engine::State;
 use crate::websocket::Deflater;
+
+/// Bytes of a message, and that may wait to be sent, in a program that serves nothing: there are no flags for it.
+const SCRIPT_BYTES_MAX: usize = 64 << 20;
 
 /// What a WebSocket may take.
 #[derive(Clone, Copy, Debug)]
@@ -43,25 +48,35 @@ impl SocketRules {
     }
 }
 
-/// The rules of an engine's sockets; those of default limits where nobody has set others.
-pub struct EngineRules(Cell<SocketRules>);
+/// The rules of an engine's sockets, once they are known.
+#[derive(Default)]
+struct EngineRules(Cell<Option<SocketRules>>);
 
-impl Default for EngineRules {
-    fn default() -> Self {
-        EngineRules(Cell::new(SocketRules::of(&Limits::default())))
-    }
+/// Those of a served app, for the threads that it starts.
+#[derive(Default)]
+struct AppRules(OnceLock<SocketRules>);
+
+/// The rules of sockets of an engine.
+pub fn of(engine: &State) -> SocketRules {
+    let known = engine.extension::<EngineRules>();
+    known.0.get().unwrap_or_else(|| {
+        let of_script = || SocketRules {
+            message_bytes_max: SCRIPT_BYTES_MAX,
+            queue_bytes_max: SCRIPT_BYTES_MAX,
+            ..SocketRules::of(&Limits::default())
+        };
+        let rules = engine.cluster().shared::<AppRules>().0.get().copied().unwrap_or_else(of_script);
+        known.0.set(Some(rules));
+        rules
+    })
 }
 
-impl EngineRules {
-    /// The rules.
-    pub fn get(&self) -> SocketRules {
-        self.0.get()
-    }
-
-    /// Sets them for sockets that come.
-    pub fn set(&self, rules: SocketRules) {
-        self.0.set(rules);
-    }
+/// Sets them for sockets that come, as `limits` say.
+pub fn set(engine: &State, limits: &Limits) {
+    let rules = SocketRules::of(limits);
+    // All workers of an app have the same limits.
+    let _ = engine.cluster().shared::<AppRules>().0.set(rules);
+    engine.extension::<EngineRules>().0.set(Some(rules));
 }
 
 /// The compressors of all sockets of an engine that take no context over: one for each window that clients ask for.

@@ -145,13 +145,8 @@ impl ServerWebSocket {
     }
 
     fn get_extensions<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
-        value::string(s.ctx, &extensions(&self.state))
+        value::string(s.ctx, &self.state.extensions())
     }
-}
-
-/// What the handshake has agreed on, as the field says it.
-pub fn extensions(state: &WebSocketState) -> String {
-    state.agreed().map(|agreed| agreed.answer()).unwrap_or_default()
 }
 
 /// A code that a Close frame may say.
@@ -180,20 +175,18 @@ pub fn checked_reason<'a>(ctx: &Ctx<'_>, reason: &'a str) -> Result<&'a str> {
     }
 }
 
-/// Sends what `send` of the class in JavaScript is given: bytes, or what becomes of anything else as a string.
+/// Hands `send` what `send` of the class in JavaScript is given: bytes, or what becomes of anything else as a string.
 ///
 /// # Errors
 /// What a `toString` throws.
-pub fn send_any<'js>(s: &Scope<'_, 'js>, state: &WebSocketState, data: &Value<'js>) -> Result<bool> {
-    let engine = EngineState::of(s.ctx);
+pub fn with_message<R>(data: &Value<'_>, send: impl FnOnce(Kind, &[u8]) -> R) -> Result<R> {
     if let Some(bytes) = buffer_source::bytes(data)? {
-        return Ok(bytes.with(|bytes| state.send(engine, Kind::Binary, bytes, None)));
+        return Ok(bytes.with(|bytes| send(Kind::Binary, bytes)));
     }
     if let Some(blob) = crate::js::class::get::<Blob>(data) {
-        let bytes = blob.bytes();
-        return Ok(state.send(engine, Kind::Binary, &bytes, None));
+        return Ok(send(Kind::Binary, &blob.bytes()));
     }
-    value::with_str(data, |text| state.send(engine, Kind::Text, text.as_bytes(), None))
+    value::with_str(data, |text| send(Kind::Text, text.as_bytes()))
 }
 
 impl class_id::Of for class_id::ServerWebSocket {

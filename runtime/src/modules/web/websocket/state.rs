@@ -12,6 +12,7 @@ use crate::js::charge::Charge;
 use crate::js::engine::State as EngineState;
 use crate::net::Ends;
 use crate::websocket::extension::Agreed;
+use crate::websocket::handshake::OpeningAnswer;
 use crate::websocket::{Deflater, Kind, Opcode, Role, close, close_frame, data_frame, frame, mask_frame};
 
 use super::rules::{SharedDeflaters, SocketRules};
@@ -66,10 +67,43 @@ pub struct SocketTopics {
     pub subscriber: Rc<dyn Subscriber>,
 }
 
+/// What a client's has beside a server's.
+#[derive(Default)]
+struct ClientSide {
+    /// Bytes of messages that `send` was given and the socket has not taken; those that never went stay.
+    unsent: Cell<usize>,
+    /// How many of them wait, and how many the socket was given.
+    waiting: Cell<usize>,
+    in_flight: Cell<usize>,
+    /// The server's Sec-WebSocket-Extensions.
+    extensions: RefCell<Box<str>>,
+}
+
+impl ClientSide {
+    /// Counts a message.
+    fn add(&self, bytes: usize, is_sent: bool) {
+        self.unsent.set(self.unsent.get() + bytes);
+        if is_sent {
+            self.waiting.set(self.waiting.get() + bytes);
+        }
+    }
+
+    /// What waits goes to the socket.
+    fn hand_over(&self) {
+        self.in_flight.set(self.in_flight.get() + self.waiting.take());
+    }
+
+    /// The socket has taken it.
+    fn taken(&self) {
+        self.unsent.set(self.unsent.get() - self.in_flight.take());
+    }
+}
+
 /// One WebSocket.
 pub struct WebSocketState {
     rules: SocketRules,
     role: Role,
+    client: Option<Box<ClientSide>>,
     ready: Cell<ReadyState>,
     parting: Cell<Parting>,
     out: RefCell<Vec<u8>>,
@@ -104,6 +138,7 @@ impl WebSocketState {
         WebSocketState {
             rules,
             role,
+            client: (role == Role::Client).then(Box::default),
             ready: Cell::new(ReadyState::Connecting),
             parting: Cell::new(Parting::No),
             out: RefCell::default(),
@@ -162,6 +197,33 @@ impl WebSocketState {
     /// Whether it is the answer to a request.
     pub fn is_answered(&self) -> bool {
         self.is_answered.get()
+    }
+
+    /// Which side it is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Of a client's: what the server has answered; it is open from now on.
+    pub fn set_opened(&self, answer: &OpeningAnswer, takes_over: bool) {
+        // Whether its own messages refer to earlier ones is the client's choice (RFC 7692 section 7.1.1.2).
+        let agreed = answer
+            .agreed
+            .map(|agreed| Agreed { client_takes_over: agreed.client_takes_over && takes_over, ..agreed });
+        self.agreed.set(agreed);
+        *self.protocol.borrow_mut() = answer.protocol.as_str().into();
+        if let Some(client) = &self.client {
+            *client.extensions.borrow_mut() = answer.extensions.as_str().into();
+        }
+        self.set_open();
+    }
+
+    /// What the handshake has agreed on, as the field says it.
+    pub fn extensions(&self) -> Box<str> {
+        match &self.client {
+            Some(client) => client.extensions.borrow().clone(),
+            None => self.agreed.get().map(|agreed| agreed.answer()).unwrap_or_default().into(),
+        }
     }
 
     /// What both sides agreed on for compression.
@@ -227,6 +289,12 @@ impl WebSocketState {
         }
     }
 
+    /// What `bufferedAmount` of the class says: of a client's the bytes of messages, as the WebSockets Standard counts
+    /// them.
+    pub fn amount(&self) -> usize {
+        self.client.as_ref().map_or_else(|| self.buffered(), |client| client.unsent.get())
+    }
+
     /// Bytes that wait to be sent, their frames' heads included.
     pub fn buffered(&self) -> usize {
         self.out.borrow().len() + self.in_flight.get()
@@ -244,12 +312,18 @@ impl WebSocketState {
             return None;
         }
         self.in_flight.set(out.len());
+        if let Some(client) = &self.client {
+            client.hand_over();
+        }
         Some(std::mem::take(&mut *out))
     }
 
     /// The socket has taken what it was given, `buffer`.
     pub fn sent(&self, engine: &EngineState, buffer: Vec<u8>) {
         self.in_flight.set(0);
+        if let Some(client) = &self.client {
+            client.taken();
+        }
         let due = self.pong_due.take();
         if let Some(payload) = due
             && self.parting.get() == Parting::No
@@ -292,7 +366,11 @@ impl WebSocketState {
 
     /// Sends a message; whether little waits. None goes out of one that is closing.
     pub fn send(&self, engine: &EngineState, kind: Kind, message: &[u8], compress: Option<bool>) -> bool {
-        if !self.may_send() {
+        let may_send = self.may_send();
+        if let Some(client) = &self.client {
+            client.add(message.len(), may_send);
+        }
+        if !may_send {
             return false;
         }
         let is_wanted = compress.unwrap_or(kind == Kind::Text && message.len() >= COMPRESSED_BYTES_MIN);
@@ -401,6 +479,10 @@ impl WebSocketState {
         if self.parting.get() != Parting::No || self.ready.get() == ReadyState::Closed {
             return;
         }
+        if self.role == Role::Client && self.ready.get() == ReadyState::Connecting {
+            // There is nobody yet who could be told ("fail the WebSocket connection").
+            return self.terminate();
+        }
         self.write(|out| close_frame(out, code, reason));
         self.ready.set(ReadyState::Closing);
         self.parting.set(Parting::Asked);
@@ -416,9 +498,12 @@ impl WebSocketState {
         self.part();
     }
 
-    /// Fails the connection (section 7.1.7): our Close frame goes out, and what the peer sends means nothing any more.
+    /// Fails the connection (section 7.1.7): our Close frame goes out, and what the peer sends means nothing any more. A
+    /// client's app hears 1006 then, as of all that ends without the server's Close frame (section 7.1.5).
     pub fn fail(&self, code: u16, reason: &str) {
-        self.said.borrow_mut().get_or_insert_with(|| (code, reason.into()));
+        if self.role == Role::Server {
+            self.said.borrow_mut().get_or_insert_with(|| (code, reason.into()));
+        }
         if self.parting.get() == Parting::No {
             self.write(|out| close_frame(out, code, reason));
         }

@@ -1,11 +1,11 @@
 /* WebSocket (WebSockets Standard, section 3), WebSocketPair as Workers have it, and CloseEvent.
- * Owns: the classes, which events are fired. Must not know: frames, connections (state.rs). A socket holds a `ws` of the
- * hooks and hears of what happens by the functions at the end. */
+ * Owns: the classes, which events are fired. Must not know: frames, connections (state.rs, client/). A socket holds a `ws`
+ * of the hooks and hears of what happens by the functions at the end. */
 import { Event } from 'jsserve:internal/abort/event';
 import { EventTarget, fire, getHandler, listensTo, setHandler } from 'jsserve:internal/abort/event_target';
 import { ErrorEvent } from 'jsserve:internal/events/global_events';
 import { MessageEvent } from 'jsserve:internal/messaging/message_port';
-import { asInterface, constants, domException, typeError } from 'jsserve:internal/webidl/natives';
+import { asInterface, constants, domException, typeError, wellFormed } from 'jsserve:internal/webidl/natives';
 import { dictionary, isObject, requireArguments, text } from 'jsserve:internal/webidl/webidl';
 import * as natives from 'jsserve:internal/websocket/natives';
 
@@ -18,7 +18,11 @@ const REASON_BYTES_MAX = 123;
 
 /* What a socket is to the app. */
 const SERVER = 'upgraded',
-  PAIRED = 'paired';
+  PAIRED = 'paired',
+  CLIENT = 'client';
+
+/* The clients that are not closed, by number: none of them is garbage. */
+const clients = { __proto__: null };
 
 export class CloseEvent extends Event {
   #wasClean;
@@ -59,7 +63,7 @@ export class WebSocket extends EventTarget {
   static {
     isSocket = (value) => isObject(value) && #handle in value;
     kindOf = (socket) => socket.#kind;
-    handle = (socket) => (socket.#handle ??= natives.create());
+    handle = (socket) => (socket.#handle ??= natives.create(socket.#kind === CLIENT));
     pair = (one, two) => {
       one.#other = two;
       two.#other = one;
@@ -77,13 +81,17 @@ export class WebSocket extends EventTarget {
   }
 
   constructor(url, protocols = undefined) {
-    if (url !== KEY) {
-      requireArguments('WebSocket', 1, arguments.length);
-      domException('NotSupportedError', 'WebSocket: there is no client yet');
+    if (url === KEY) {
+      super();
+      this.#kind = protocols;
+      if (protocols === PAIRED) this.#binaryType = 'arraybuffer';
+      return;
     }
+    requireArguments('WebSocket', 1, arguments.length);
     super();
-    this.#kind = protocols;
-    if (protocols === PAIRED) this.#binaryType = 'arraybuffer';
+    this.#kind = CLIENT;
+    const number = natives.connect(handle(this), wellFormed(`${url}`), protocols);
+    clients[number] = { __proto__: null, socket: this, origin: natives.origin(this.#handle) };
   }
 
   /** Of a pair: from now on messages come. */
@@ -122,22 +130,20 @@ export class WebSocket extends EventTarget {
   send(data) {
     this.#handle;
     requireArguments('send', 1, arguments.length);
-    if (this.#kind === PAIRED && !this.#accepted) typeError('accept() comes before send()');
-    if (this.readyState === CONNECTING)
-      domException('InvalidStateError', 'send: the WebSocket is not open yet');
+    if (this.#kind !== CLIENT) {
+      if (this.#kind === PAIRED && !this.#accepted) typeError('accept() comes before send()');
+      if (this.readyState === CONNECTING)
+        domException('InvalidStateError', 'send: the WebSocket is not open yet');
+    }
     natives.send(this.#handle, data);
   }
 
   close(code = undefined, reason = undefined) {
     this.#handle;
+    if (code !== undefined) code = +code;
     const why = reason === undefined ? '' : `${reason}`;
-    if (code !== undefined) {
-      code = +code;
-      if (!natives.mayBeSent(code))
-        domException('InvalidAccessError', `close: ${code} is no code that can be sent`);
-    } else if (why !== '') {
-      code = 1000;
-    }
+    if (code !== undefined) code = natives.closeCode(code, this.#kind === CLIENT);
+    else if (why !== '') code = 1000;
     if (natives.byteLength(why) > REASON_BYTES_MAX)
       domException('SyntaxError', 'close: the reason is longer than 123 bytes');
     natives.close(handle(this), code, why);
@@ -212,6 +218,20 @@ export const error = (socket, error) => {
 };
 export const close = (socket, code, reason, wasClean) => {
   fire(socket, new CloseEvent('close', { __proto__: null, code, reason, wasClean }));
+};
+
+/* What happens to a client. */
+export const opened = (number) => fire(clients[number].socket, new Event('open'));
+export const received = (number, data) => {
+  const { socket, origin } = clients[number];
+  if (!listensTo(socket, 'message')) return;
+  fire(socket, new MessageEvent('message', { __proto__: null, data: deliver(socket, data), origin }));
+};
+export const ended = (number, code, reason, wasClean, failure) => {
+  const { socket } = clients[number];
+  delete clients[number];
+  if (failure !== undefined) error(socket, failure);
+  close(socket, code, reason, wasClean);
 };
 
 asInterface(CloseEvent, 'CloseEvent', 'wasClean', 'code', 'reason');
