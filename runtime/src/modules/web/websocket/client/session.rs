@@ -118,8 +118,8 @@ impl ClientSession {
     /// Whether both Close frames came to where they should, and what failed where they did not.
     pub(super) fn outcome(&self) -> (bool, Option<String>) {
         let state = &self.listeners.state;
-        let is_clean =
-            state.end().0 != close::ABNORMAL && state.parting() == Parting::Agreed && self.is_sent();
+        let is_answered = !self.is_deaf && !state.has_output();
+        let is_clean = state.end().0 != close::ABNORMAL && state.parting() == Parting::Agreed && is_answered;
         let words = match &self.violation {
             Some(violation) if violation.code == close::TOO_LARGE => {
                 let max = state.rules().message_bytes_max;
