@@ -23,6 +23,7 @@ export default {
       if (data === "/many") { let count = 0; try { for (;;) { ws.subscribe(`topic ${count}`); count++; } } catch (error) { return ws.send(`${count} ${error.name} ${error.message}`); } }
       ws.publish("room", data);
     },
+    close(ws, code) { console.log(`close: ${code}`); },
   },
 };"#;
 
@@ -93,5 +94,38 @@ both_backends! {
         clients[0].send(&Frame::text("to nobody"));
         clients[0].send(&Frame::text("/leave"));
         assert_eq!(clients[0].next_text(), "true false false");
+    }
+
+    // Each of the others gets each message before the next is published, so that none of them is slow.
+    fn a_client_that_stops_reading_loses_only_its_own_connection(io) {
+        let (_app, server) = start(io, &["--websocket-queue-max", "1M"]);
+        let mut clients = clients(&server, 6);
+        let mut slow = clients.remove(3);
+        let mut count = 0;
+        while !server.log().contains("(--websocket-queue-max)") {
+            let message = format!("{count} {}", "x".repeat(256 << 10));
+            clients[0].send(&Frame::text(&message));
+            for client in &mut clients[1..] {
+                assert_eq!(client.next_text(), message);
+            }
+            count += 1;
+            assert!(count < 400, "it is never closed: {}", server.log());
+        }
+        // What it had been sent before is whole and in order, then it is told.
+        for n in 0.. {
+            let frame = slow.next().expect("a frame");
+            if frame.first == 0x88 {
+                assert_eq!(frame.payload[..2], 1013_u16.to_be_bytes());
+                break;
+            }
+            assert!(frame.payload.starts_with(format!("{n} x").as_bytes()), "message {n}");
+        }
+        slow.answer_close(1013);
+        server.await_log("close: 1013");
+        assert_eq!(server.log().matches("close: ").count(), 1, "{}", server.log());
+        // The others go on, in both directions.
+        clients[1].send(&Frame::text("on"));
+        assert_eq!(clients[0].next_text(), "on");
+        assert_eq!(clients[4].next_text(), "on");
     }
 }

@@ -218,6 +218,10 @@ impl<D: Duplex> WebSocketSession<D> {
         let rules = self.socket.rules();
         let after = |since: Instant, ms| since + Duration::from_millis(ms);
         if self.socket.ready() != ReadyState::Open {
+            if self.closing.is_none() {
+                // Now, and not when the client takes what it was sent before.
+                self.socket.report_forced();
+            }
             let since = *self.closing.get_or_insert_with(now);
             return Some((
                 after(since, rules.close_ms_max),

@@ -123,7 +123,7 @@ impl HookedSocket {
     }
 
     /// Logs why it is closed without the app's wish, if it is.
-    fn report_forced(&self) {
+    pub fn report_forced(&self) {
         let Some(why) = self.upgrade.state.take_forced() else { return };
         let Some(more) = log::admits_limit(LogKind::WebSocketQueue) else { return };
         let text = why.words();
