@@ -16,6 +16,7 @@ mod os_workers;
 mod sockets;
 mod subtle;
 mod tls_files;
+mod websocket_server;
 
 mod client_body;
 mod client_environment;
@@ -63,6 +64,8 @@ mod js_streams;
 mod js_timers;
 mod js_url;
 mod js_url_pattern;
+mod js_websocket;
+mod js_websocket_wire;
 mod os_arguments;
 mod os_close;
 mod os_datagram;
