@@ -34,7 +34,7 @@ pub use response::Response;
 pub use script::Script;
 pub use server::Server;
 pub use way::{Over, Place, Way};
-pub use websocket::{Frame, WebSocketClient, ask_at};
+pub use websocket::{Frame, WebSocketClient, WebSocketPeer, ask_at};
 
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);

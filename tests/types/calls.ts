@@ -258,4 +258,15 @@ listens.send(1);
 void [events.EventStream === EventStream, followed, listens.response.status];
 const source = new EventSource(new URL("http://a/"), { withCredentials: true });
 source.onerror = () => source.readyState === EventSource.CLOSED && source.close();
+
+const talks = new WebSocket(new URL("wss://a/"), ["v2", "v1"]);
+new WebSocket("ws://a/", { protocols: "v1", headers: { cookie: "a=b" } });
+talks.onerror = ({ message }) => console.error(message);
+talks.onclose = ({ code, reason, wasClean }) => console.log(code.toFixed(), reason.length, wasClean === true);
+talks.addEventListener("message", ({ data }) => talks.send(data));
+talks.binaryType = "arraybuffer";
+// @ts-expect-error
+talks.binaryType = "text";
+// @ts-expect-error
+new WebSocket();
 source.addEventListener("price", (event) => void (event as MessageEvent).lastEventId);
