@@ -19,15 +19,15 @@ pub struct WebSocketFlags {
     #[arg(long, value_name = "SIZE", default_value_t = Size(Limits::default().websocket_queue_bytes_max))]
     pub websocket_queue_max: Size,
 
-    /// WebSocket whose client says nothing; beyond: a ping
+    /// WebSocket whose other side says nothing; beyond: a ping
     #[arg(long, value_name = "TIME", default_value_t = Span(Limits::default().websocket_ping_ms))]
     pub websocket_ping: Span,
 
-    /// From a ping to the next word of the client; beyond: close
+    /// From a ping to the next word of the other side; beyond: close
     #[arg(long, value_name = "TIME", default_value_t = Span(Limits::default().websocket_pong_ms_max))]
     pub websocket_pong_timeout: Span,
 
-    /// From our close of a WebSocket to the client's; beyond: reset
+    /// From our close of a WebSocket to that of the other side; beyond: reset
     #[arg(long, value_name = "TIME", default_value_t = Span(Limits::default().websocket_close_ms_max))]
     pub websocket_close_timeout: Span,
 
