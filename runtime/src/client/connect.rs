@@ -146,13 +146,16 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
     }
 }
 
-/// The answer to a request that may be the last of HTTP on a connection; where it is (2xx to CONNECT, 101), what carries
-/// the bytes from then on, and those that came behind the answer's head.
+/// What carries the bytes behind the last answer of HTTP on a connection, and those that came with its head.
+pub(super) type Left = (Transport, Vec<u8>);
+
+/// The answer to a request that may be the last of HTTP on a connection; where it is (2xx to CONNECT, 101), what is
+/// left of it.
 pub(super) async fn last_exchange(
     builder: &http1::Builder,
     transport: Transport,
     request: http::Request<Outgoing>,
-) -> hyper::Result<(http::Response<Incoming>, Option<(Transport, Vec<u8>)>)> {
+) -> hyper::Result<(http::Response<Incoming>, Option<Left>)> {
     let is_connect = request.method() == Method::CONNECT;
     let (mut sender, connection) = builder.handshake(Adapter::new(transport)).await?;
     let (mut answer, mut connection) =

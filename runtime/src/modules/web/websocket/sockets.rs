@@ -28,10 +28,13 @@ pub fn add(engine: &State, state: &Rc<WebSocketState>) {
 /// goes away, whatever the code of the others is.
 pub fn close_all(engine: &State, code: u16, why: &str) -> usize {
     let all = engine.extension::<Sockets>().0.take();
-    let open = all.iter().filter_map(Weak::upgrade).filter(|state| state.ready() != ReadyState::Closed);
-    open.map(|state| match state.role() {
-        Role::Server => state.close(code, why),
-        Role::Client => state.close(close::GOING_AWAY, ""),
-    })
-    .count()
+    let mut count = 0;
+    for state in all.iter().filter_map(Weak::upgrade).filter(|state| state.ready() != ReadyState::Closed) {
+        count += 1;
+        match state.role() {
+            Role::Server => state.close(code, why),
+            Role::Client => state.close(close::GOING_AWAY, ""),
+        }
+    }
+    count
 }

@@ -123,6 +123,7 @@ export class WebSocket extends EventTarget {
     return this.#binaryType;
   }
   set binaryType(value) {
+    this.#handle;
     value = `${value}`;
     if (value === 'blob' || value === 'arraybuffer') this.#binaryType = value;
   }
