@@ -3,6 +3,7 @@
 //! Owns: what a script is told, and what its client gets. Must not know: limits, processes that misbehave.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -200,6 +201,20 @@ both_backends! {
         }
         let answer = ask(&mut client, "HEAD /cgi-bin/length.sh", "", "");
         assert_eq!((answer.field("content-length"), answer.text()), (Some("5"), ""));
+    }
+
+    fn what_a_script_writes_is_compressed_as_other_answers_are(io) {
+        let app = scripts(&[("cgi-bin/x.sh", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nseq 2000\n[ -z \"$QUERY_STRING\" ] || sleep 0.2\nseq 2000\n")]);
+        let server = start(Way::tcp(io), &["--compress=gzip"], &app);
+        let mut client = Connection::open(server.place());
+        for query in ["", "?slow=1"] {
+            let plain = client.get(&format!("/cgi-bin/x.sh{query}"));
+            let coded = ask(&mut client, &format!("GET /cgi-bin/x.sh{query}"), "Accept-Encoding: gzip\r\n", "");
+            assert_eq!(coded.field("content-encoding"), Some("gzip"));
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&coded.body[..]).read_to_string(&mut text).expect("gzip");
+            assert_eq!(text, plain.text());
+        }
     }
 
     // Section 4.4.

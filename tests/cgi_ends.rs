@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::cgi::{HELLO, root, scripts, start};
+use crate::support::frames::{Frames, RST_STREAM, frame};
 use crate::support::{App, Connection, SOON, Server, Way, eventually, get};
 
 /// The fields of a process behind its name (proc(5), stat): state, parent, group.
@@ -63,6 +64,37 @@ every_way! {
 }
 
 both_backends! {
+    fn a_script_whose_client_leaves_in_the_middle_of_the_response_is_ended(io) {
+        let app = scripts(&[
+            ("cgi-bin/silent", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nsome'\necho $$ >../leader\nexec sleep 600\n"),
+            ("cgi-bin/endless", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nsome'\necho $$ >../leader\nexec cat /dev/zero\n"),
+        ]);
+        let server = start(Way::tcp(io), &["--cgi-stall-timeout", "60s", "--cgi-timeout", "60s"], &app);
+        for name in ["silent", "endless"] {
+            let leader = root(&app).join("leader");
+            let _ = std::fs::remove_file(&leader);
+            let mut client = ask_and_await(&server, &format!("/cgi-bin/{name}"), &leader);
+            client.read_exactly(30);
+            drop(client);
+            eventually("its end", || !runs(&leader));
+            await_none(&server);
+        }
+    }
+
+    fn a_script_whose_stream_of_http2_is_taken_back_is_ended(io) {
+        let app = scripts(&[("cgi-bin/hangs", "#!/bin/sh\necho $$ >../leader\nexec sleep 600\n"), ("cgi-bin/x.sh", HELLO)]);
+        let server = start(Way::tcp(io), &[], &app);
+        let leader = root(&app).join("leader");
+        let mut client = Frames::open(server.addr());
+        client.get(1, "/cgi-bin/hangs");
+        eventually("a script", || runs(&leader));
+        client.send(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes()));
+        eventually("its end", || !runs(&leader));
+        client.get(3, "/cgi-bin/x.sh");
+        assert_eq!(client.answer(3).1, b"hello\n");
+        await_none(&server);
+    }
+
     fn each_way_to_fail_has_its_answer_and_its_line(io) {
         let app = scripts(&[
             ("cgi-bin/nothing", "#!/bin/sh\n"),

@@ -115,7 +115,7 @@ both_backends! {
                 0 => break,
                 bytes => length += bytes as u64,
             }
-            if length % 7 == 0 {
+            if length.is_multiple_of(7) {
                 rss = rss.max(server.rss_bytes());
             }
         }

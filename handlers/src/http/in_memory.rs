@@ -15,7 +15,7 @@ use runtime::app::fetch::{BodyError, Fields, Head, HeaderList, Reply, Takes};
 use runtime::app::{App, Blueprint, Engines};
 use runtime::config::{Config, IoChoice, Limits, Listen, LogFormat, NATIVE_STACK_BYTES, Scheme};
 use runtime::io::{self, Backend, IoOptions};
-use runtime::worker::{Ends, Stopped, Worker};
+use runtime::worker::{Ends, SharedByWorkers, Stopped, Worker};
 
 use super::exchange;
 use super::rejection::Rejection;
@@ -334,7 +334,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
     let worker = move || {
         io::run(Backend::Epoll, &IoOptions::default(), || async {
             let app = App::load(blueprint, 0, Engines::default()).await.expect("the app loads");
-            test(Worker::new(0, config, app, Arc::default(), Arc::default(), None, None, 1)).await;
+            test(Worker::new(0, config, app, Arc::default(), SharedByWorkers::default(), 1)).await;
         })
         .expect("a worker");
     };

@@ -23,12 +23,14 @@ pub(super) struct ScriptLog {
     begun: Vec<u8>,
     /// There is more of that line than the log gets.
     is_cut: bool,
+    /// Nothing more comes.
+    is_over: bool,
 }
 
 impl ScriptLog {
     pub(super) fn new(pipe: OwnedFd, name: String, request_id: String) -> io::Result<ScriptLog> {
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK)?;
-        Ok(ScriptLog { pipe, name, request_id, begun: Vec::new(), is_cut: false })
+        Ok(ScriptLog { pipe, name, request_id, begun: Vec::new(), is_cut: false, is_over: false })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -42,11 +44,15 @@ impl ScriptLog {
 
     /// Writes what there is to the log; false at the end.
     pub(super) fn pass_on(&mut self) -> bool {
+        if self.is_over {
+            return false;
+        }
         let mut buffer = [0; READ_BYTES];
         for _ in 0..READS_MAX {
             match rustix::io::read(&self.pipe, &mut buffer) {
                 Ok(0) => {
                     self.finish();
+                    self.is_over = true;
                     return false;
                 }
                 Ok(bytes) => self.add(&buffer[..bytes]),

@@ -139,13 +139,14 @@ pub fn signal_group(pidfd: Option<BorrowedFd<'_>>, leader: i32, signal: i32) -> 
     if let Some(pidfd) = pidfd {
         let (fd, info) = (pidfd.as_raw_fd(), ptr::null::<c_void>());
         // SAFETY: takes numbers and a null pointer only.
-        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, PROCESS_GROUP) } {
-            0 => return Ok(()),
-            _ => match io::Error::last_os_error() {
-                error if error.raw_os_error() == Some(libc::ESRCH) => return Err(error),
-                // The kernel does not know of groups.
-                _ => {}
-            },
+        let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, PROCESS_GROUP) };
+        let error = io::Error::last_os_error();
+        if result == 0 {
+            return Ok(());
+        }
+        // Any other: the kernel does not know of groups.
+        if error.raw_os_error() == Some(libc::ESRCH) {
+            return Err(error);
         }
     }
     kill(-leader, signal)

@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, Sender};
 use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
 pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
-pub use self::state::{Seat, Worker};
+pub use self::state::{Seat, SharedByWorkers, Worker};
 
 pub use crate::net::{Ends, Transport};
 pub use crate::tls::TlsInfo;
@@ -158,12 +158,10 @@ async fn serve(seed: Seed) -> Result<()> {
         return Ok(());
     };
     let app = app?;
-    let methods = app.current().methods();
-    // Files and scripts are HTTP, whatever the app has.
-    let is_http = !config.files.folders.is_empty() || scripts.is_some();
-    let methods = if is_http { methods.with(Method::Fetch) } else { methods };
+    let methods = methods_of(&app, &config, scripts.is_some());
     let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
-    let worker = Worker::new(number, config, app, serving, refused, challenges, scripts, seats_max);
+    let shared = SharedByWorkers { refused, challenges, scripts };
+    let worker = Worker::new(number, config, app, serving, shared, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));
     loop {
@@ -203,6 +201,13 @@ async fn serve(seed: Seed) -> Result<()> {
     let _ = events.send(Event::Listening(life));
     follow(&worker, &control, &bell, accepting, &admissions).await;
     Ok(())
+}
+
+/// What the app has. Files and scripts are HTTP, whatever that is.
+fn methods_of(app: &App, config: &Config, has_scripts: bool) -> Methods {
+    let methods = app.current().methods();
+    let is_http = has_scripts || !config.files.folders.is_empty();
+    if is_http { methods.with(Method::Fetch) } else { methods }
 }
 
 /// Loads the app; none when the worker is to end before it has.

@@ -20,6 +20,17 @@ use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::tls::Challenges;
 
+/// What a worker shares with the others.
+#[derive(Default)]
+pub struct SharedByWorkers {
+    /// Routes that are refused for now.
+    pub refused: Arc<RefusedRoutes>,
+    /// Challenges of an ACME server, where certificates come from one.
+    pub challenges: Option<Arc<Challenges>>,
+    /// The scripts of all workers, where there are some.
+    pub scripts: Option<Arc<Scripts>>,
+}
+
 /// What the tasks of a worker share.
 pub struct Worker {
     /// Its number, from 0.
@@ -55,11 +66,10 @@ impl Worker {
         config: Arc<Config>,
         app: Rc<App>,
         serving: Arc<Serving>,
-        refused: Arc<RefusedRoutes>,
-        challenges: Option<Arc<Challenges>>,
-        scripts: Option<Arc<Scripts>>,
+        shared: SharedByWorkers,
         seats_max: usize,
     ) -> Rc<Worker> {
+        let SharedByWorkers { refused, challenges, scripts } = shared;
         let limits = &config.limits;
         let (files_max, bytes_max) = (limits.static_files_max, limits.static_bytes_max);
         files::configure(CacheLimits { files_max, bytes_max });
