@@ -78,7 +78,7 @@ impl Coder {
     pub fn bytes(level: CodingLevel) -> usize {
         let kibibytes = match (level.coding, level.level) {
             (Coding::Gzip, _) => 416,
-            (Coding::Zstd, ..=17) => 1600,
+            (Coding::Zstd, ..=13) => 1600,
             (Coding::Zstd, _) => 2200,
             (Coding::Brotli, ..=1) => 256,
             (Coding::Brotli, 2..=3) => 1200,
