@@ -160,8 +160,8 @@ fn an_app_that_does_not_load_says_why() {
             "import { typeError } from 'jsserve:internal/webidl/natives';",
             &["Cannot find module 'jsserve:internal/webidl/natives'", "app.js:1"],
         ),
-        ("for (;;) {}", &["app.js"]),
         ("await new Promise(() => {});", &["app.js"]),
+        ("for (;;) {}", &["app.js: the module used more CPU time than a turn may (--cpu-max)"]),
     ] {
         app_fails(&format!("{source}\nexport default {{}};"), parts);
     }

@@ -201,7 +201,8 @@ impl Blueprint {
             None if !thrown.stack.is_empty() => text.push_str(&format!("\n{}", thrown.stack)),
             None => {}
         }
-        Error::new(ErrorKind::App, text)
+        let error = Error::new(ErrorKind::App, text);
+        if thrown.cause == Cause::Interrupted { error.remedy("More time: --cpu-max.") } else { error }
     }
 }
 
@@ -442,6 +443,18 @@ impl Observer for Settled {
     }
 }
 
+/// A turn that is cut short ends the module that is being loaded by `engine`: what was cut can never settle.
+fn end_at_interrupt(engine: &Rc<Engine>, cell: &Rc<Outcome<std::result::Result<(), Thrown>>>) {
+    let (engine_of, cell) = (Rc::downgrade(engine), cell.clone());
+    engine.set_attention(Rc::new(move || {
+        let is_cut = engine_of.upgrade().is_some_and(|engine| engine.state().interrupted());
+        if is_cut && !cell.is_set() {
+            let (text, stack) = (String::new(), String::new());
+            cell.set(Err(Thrown { cause: Cause::Interrupted, text, stack }));
+        }
+    }));
+}
+
 async fn load(
     blueprint: &Blueprint,
     worker: usize,
@@ -459,6 +472,7 @@ async fn load(
         return Ok(Rc::new(Instance { callees: [const { None }; METHODS], tcp: None, engine }));
     }
     let cell = Rc::new(Outcome::default());
+    end_at_interrupt(&engine, &cell);
     let started = engine.turn(|ctx| {
         let start = || {
             let module = compile::load_main(&blueprint.code, ctx)?;

@@ -60,6 +60,11 @@ impl<T> Outcome<T> {
         }
     }
 
+    /// Whether there is a result that nobody has taken out.
+    pub fn is_set(&self) -> bool {
+        self.result.borrow().is_some()
+    }
+
     /// The result, once it is there; it is taken out.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         if let Some(result) = self.result.borrow_mut().take() {
