@@ -257,12 +257,13 @@ every_way! {
             assert_eq!(patiently(client), "false");
             assert!(client.read_to_end().is_empty());
         }
-        let mut again = Connection::open(server.place());
-        again.send(get("/stuck-a-while"));
+        // One that has come to itself may take a last connection from a listener that all share.
         support::eventually("the last worker is watched", || {
+            let mut again = Connection::open(server.place());
+            again.send(get("/stuck-a-while"));
+            assert_eq!(patiently(&mut again), "false");
             server.log().matches("takes its place").count() == 3
         });
-        assert_eq!(patiently(&mut again), "false");
         assert_eq!(Connection::open(server.place()).get("/").text(), "ok");
         server.signal(rustix::process::Signal::TERM);
         assert_eq!(server.await_exit(support::SOON).code(), Some(0), "{}", server.log());
