@@ -157,6 +157,7 @@ export default {
       if (!own) return; // behind QUIT or an error
       own.text += decoder.decode(received);
       if (own.text.length < own.need) return;
+      if (own.text[0] !== "*") own.text = own.text.replace(/\r?\n/, "\r\n"); // a line typed by hand ends in \n
       try { serve(conn, own); } catch (error) {
         conn.end(error === QUIT ? OK : `-ERR Protocol error: ${error instanceof Error ? error.message : error}\r\n`);
         conn.data = undefined;
