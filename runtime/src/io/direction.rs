@@ -17,8 +17,10 @@ pub(super) struct Direction {
     stale: Cell<bool>,
     /// Ring: the slot of the poll in flight.
     armed: Cell<Option<usize>>,
-    /// Ring: the end of the stream, an error or urgent data was seen. They tell of no further edge.
+    /// Ring: the end of the stream or an error was seen. They tell of no further edge.
     unusual: Cell<bool>,
+    /// Ring: the last event may have been of urgent data.
+    urgent: Cell<bool>,
     /// Ring: events since the one that made it ready.
     unheard: Cell<u8>,
     waiters: Waiters,
@@ -35,9 +37,8 @@ enum Waiters {
 
 /// Events that a poll tells of in vain before it is ended.
 const UNHEARD_MAX: u8 = 4;
-/// What makes a short read no proof that nothing is left: the end may have come with the bytes, and
-/// tcp(7) stops a read before urgent data.
-const UNUSUAL: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR | libc::POLLPRI) as i32;
+/// What makes a short read no proof that nothing is left: the end may have come with the bytes.
+const UNUSUAL: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as i32;
 
 #[derive(Default)]
 struct FanOut {
@@ -87,6 +88,7 @@ impl Direction {
             stale,
             armed,
             unusual: Cell::default(),
+            urgent: Cell::default(),
             unheard: Cell::default(),
             waiters,
             events,
@@ -110,6 +112,7 @@ impl Direction {
         if events & UNUSUAL != 0 && events != -libc::ECANCELED {
             self.unusual.set(true);
         }
+        self.urgent.set(events & libc::POLLPRI as i32 != 0);
         let unheard = if self.ready.replace(true) { self.unheard.get().saturating_add(1) } else { 0 };
         self.unheard.set(unheard);
         more && unheard >= UNHEARD_MAX
@@ -171,6 +174,12 @@ impl Direction {
     /// Ring: whether an edge may not follow what was seen.
     pub(super) fn is_unusual(&self) -> bool {
         self.unusual.get()
+    }
+
+    /// Ring: whether there may be urgent data, before which tcp(7) ends a read. The kernel says so of each wake-up by
+    /// bytes, without a look.
+    pub(super) fn may_be_urgent(&self) -> bool {
+        self.urgent.get()
     }
 
     /// Ring: the poll in `slot` is in flight for it.

@@ -4,6 +4,7 @@
 //! Owns: asking for it, and what a drained stream means to each. Must not know: the operations that wait.
 
 use std::cell::RefCell;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -12,6 +13,9 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::direction::Direction;
 use super::ring::Ring;
+
+/// ioctl(2) of sockets, which libc does not name.
+const SIOCATMARK: libc::Ioctl = 0x8905;
 
 /// Where readiness comes from.
 pub(super) enum ReadinessSource {
@@ -38,10 +42,11 @@ impl Registration {
 }
 
 impl ReadinessSource {
-    /// A stream gave less than was asked for in `direction`: nothing is left, and what comes next is an edge.
-    pub(super) fn drained(&self, direction: &Direction) {
+    /// The stream `fd` gave less than was asked for in `direction`: nothing is left, and what comes next is an edge.
+    pub(super) fn drained(&self, direction: &Direction, fd: BorrowedFd<'_>) {
         match self {
             ReadinessSource::Ring(_) if direction.is_unusual() => {}
+            ReadinessSource::Ring(_) if direction.may_be_urgent() && is_at_mark(fd) => {}
             ReadinessSource::Ring(_) => direction.set_ready(false),
             ReadinessSource::Epoll(registration) => {
                 if let Some(async_fd) = registration.async_fd.borrow().as_ref() {
@@ -76,6 +81,13 @@ impl ReadinessSource {
             ReadinessSource::Epoll(registration) => registration.poll(direction, fd),
         }
     }
+}
+
+/// Whether the next byte is urgent (sockatmark(3)): the last read ended before it. A fifth of a receive in vain.
+fn is_at_mark(fd: BorrowedFd<'_>) -> bool {
+    let mut at_mark: libc::c_int = 0;
+    // SAFETY: SIOCATMARK writes one int, alive across the call.
+    unsafe { libc::ioctl(fd.as_raw_fd(), SIOCATMARK, &raw mut at_mark) == 0 && at_mark != 0 }
 }
 
 impl Registration {

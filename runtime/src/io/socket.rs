@@ -153,8 +153,10 @@ impl Socket {
 
     /// A receive left room in its buffer.
     pub(super) fn received_short(&self) {
-        if self.inner.short_is_all.get() {
-            self.inner.source.drained(&self.inner.directions[READ]);
+        if self.inner.short_is_all.get()
+            && let Some(fd) = &*self.inner.fd.borrow()
+        {
+            self.inner.source.drained(&self.inner.directions[READ], fd.as_fd());
         }
     }
 
