@@ -15,6 +15,9 @@ use std::process::ExitCode;
 use cli::Invocation;
 use runtime::config::{LogFormat, ScriptConfig};
 
+#[global_allocator]
+static ALLOCATOR: runtime::io::Allocator = runtime::io::Allocator;
+
 fn main() -> ExitCode {
     let descriptors = descriptors::open();
     failure::catch_panics();

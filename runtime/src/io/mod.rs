@@ -4,6 +4,7 @@
 //! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
 //! not know: JavaScript, protocols.
 
+mod allocator;
 pub mod budget;
 mod buffers;
 mod choice;
@@ -44,6 +45,7 @@ pub mod terminal;
 mod timer;
 mod worker;
 
+pub use allocator::Allocator;
 pub use choice::choose;
 pub use chunk::{Chunk, Segments};
 pub use datagram::{DatagramSocket, Lost, Route};

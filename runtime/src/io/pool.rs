@@ -1,4 +1,4 @@
-//! The spare vectors of this thread, for bytes that are received and not taken at once.
+//! The spare vectors of this thread, for bytes that are received.
 //!
 //! Owns: how many are kept, and how large. Must not know: who fills them.
 
@@ -11,7 +11,7 @@ const SLACK_BYTES: usize = 512;
 const BYTES: usize = (16 << 10) + SLACK_BYTES;
 /// Capacity of the one large vector, for who is done with what was received before anything else is. Of its pages the
 /// system gives those that were written to.
-const LARGE_BYTES: usize = (256 << 10) + SLACK_BYTES;
+pub(super) const LARGE_BYTES: usize = (256 << 10) + SLACK_BYTES;
 /// Vectors that are kept for reuse; 1 MiB a worker.
 const SPARE_MAX: usize = 64;
 

@@ -4,13 +4,37 @@
 //! memory it is; nobody keeps a reference to it from one try to the next.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::budget;
+use super::pool;
 use super::socket::{READ, Socket, WRITE, Waiter};
 use super::socket_ops::or_end;
+
+/// Memory that does not begin at a cache line and has as much room gets its bytes by way of a buffer that does: the kernel
+/// takes two to six times as long to write to it (see [`super::Allocator`]), and the engine's never does.
+const BY_WAY_BYTES: usize = 4096;
+
+/// recv(2) into `buffer`, without waiting.
+fn recv_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // Only where all that it has room for fits there: what was cut short would say that nothing is left.
+    let may_go_by_way = (BY_WAY_BYTES..=pool::LARGE_BYTES).contains(&buffer.len());
+    if !may_go_by_way || buffer.as_ptr().addr().is_multiple_of(64) {
+        return Ok(rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0);
+    }
+    let mut large = pool::take_large();
+    let room = &mut large.spare_capacity_mut()[..buffer.len()];
+    let received = rustix::net::recv(fd, room, RecvFlags::DONTWAIT);
+    let received = received.map(|((bytes, _), _)| {
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    });
+    pool::put(large);
+    Ok(received?)
+}
 
 impl Socket {
     /// recv(2) into `buffer`, if nobody waits to receive. `None`: it has to wait.
@@ -20,7 +44,7 @@ impl Socket {
             return None;
         }
         let room = buffer.len();
-        let result = self.with_fd(|fd| Ok(rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?.0));
+        let result = self.with_fd(|fd| recv_now(fd, buffer));
         match &result {
             Ok(got) if (1..room).contains(got) => self.received_short(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -109,8 +133,8 @@ impl WaitingRecv {
     /// socket is closed.
     pub fn poll(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let room = buffer.len();
-        let mut attempt = |fd: std::os::fd::BorrowedFd<'_>| {
-            let mut now = || Ok(rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT)?.0);
+        let mut attempt = |fd: BorrowedFd<'_>| {
+            let mut now = || recv_now(fd, buffer);
             or_end(fd, now(), now, 0)
         };
         let result = self.turn.poll(cx, &mut attempt);
