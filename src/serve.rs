@@ -24,6 +24,7 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     let (app, workers, quiet) = (name(&config), config.workers, config.quiet);
     let file = config.file.clone();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
+    handlers::http::shortages(&config).iter().for_each(|sentence| tracing::warn!("{sentence}"));
     let protocols = handlers::protocols(config.http2);
     let server = Server::start(config, protocols)?;
     if !quiet && logging::is_json() {

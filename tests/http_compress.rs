@@ -319,6 +319,14 @@ every_way! {
         }
     }
 
+    fn a_level_that_has_no_room_is_named_at_the_start(way) {
+        let (_app, server) = start(way, &["--compress=br:9,gzip"]);
+        server.await_log("--compress=br:9 takes 35800 KiB of memory for a body in pieces, more than --compress-memory");
+        let mut client = Connection::open(server.place());
+        assert_eq!(coding(&accept(&mut client, "/large", "br, gzip;q=0.5")), None);
+        assert!(!server.log().contains("--compress=gzip"), "gzip has room");
+    }
+
     fn without_the_flag_nothing_is_compressed(way) {
         let (_app, server) = start(way, &[]);
         let mut client = Connection::open(server.place());

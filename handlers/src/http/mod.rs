@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use runtime::worker::{Connection, Protocol};
 
+pub use self::compress::shortages;
 use self::service::HttpService;
 
 /// What HTTP/2 is called in ALPN (RFC 9113 section 3.2).
