@@ -12,6 +12,7 @@ mod reply;
 mod session;
 mod socket;
 mod tunnel;
+mod turn;
 
 pub use self::begin::Upgraded;
 pub use self::session::serve;

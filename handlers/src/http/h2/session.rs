@@ -26,6 +26,7 @@ use super::head::RequestHead;
 use super::link::{StreamLink, StreamSeat};
 use super::message::{STREAM_WINDOW, StreamMessage};
 use super::socket::{SharedSocket, SocketAdapter};
+use super::turn::Turn;
 use crate::websocket;
 
 /// What a client may send on all of its streams before the app reads it, in bytes.
@@ -144,6 +145,7 @@ struct Http2Session {
     stalled: Option<SendWatch>,
     going: Going,
     service: HttpService,
+    turn: Turn,
 }
 
 impl Http2Session {
@@ -165,15 +167,27 @@ impl Http2Session {
             stalled: None,
             going: Going::Not,
             service,
+            turn: Turn::new(),
         }
     }
 
     /// One turn: what has come, what goes out, what time it is.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
-        self.link.keep_waker(cx);
+        let waker = self.turn.begin(cx);
+        let end = self.poll_turn(cx, &mut Context::from_waker(&waker));
+        if self.turn.end() && end.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        end
+    }
+
+    /// The same; `own` is woken for what this turn does not see any more.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, own: &mut Context<'_>) -> Poll<SessionEnd> {
+        self.link.keep_waker(own);
         loop {
             while budget::poll_left(cx).is_ready() {
-                match self.frames.poll_accept(cx) {
+                self.turn.looks();
+                match self.frames.poll_accept(own) {
                     Poll::Ready(Some(Ok((request, respond)))) => self.start(request, respond, cx),
                     Poll::Ready(Some(Err(error))) if error.is_io() => return Poll::Ready(SessionEnd::Reset),
                     Poll::Ready(Some(Err(_)) | None) => {
