@@ -21,7 +21,13 @@ pub const HELLO: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nhello\
 pub fn scripts(files: &[(&str, &str)]) -> App {
     let app = App::with_files("app.js", files);
     for (name, _) in files.iter().filter(|(name, _)| name.starts_with("cgi-bin/")) {
-        let mode = std::fs::Permissions::from_mode(if name.ends_with(".js") { 0o644 } else { 0o755 });
+        let mode = std::fs::Permissions::from_mode(
+            if [".js", ".mjs", ".cjs", ".ts", ".txt"].iter().any(|end| name.ends_with(end)) {
+                0o644
+            } else {
+                0o755
+            },
+        );
         std::fs::set_permissions(root(&app).join(name), mode).expect("mode of a script");
     }
     app
@@ -305,7 +311,7 @@ both_backends! {
 
     // Section 3.2; nothing leads out of the folder.
     fn only_files_of_the_folder_that_can_be_executed_are_scripts(io) {
-        let app = scripts(&[("cgi-bin/x.sh", HELLO), ("cgi-bin/sub/y.sh", HELLO), ("cgi-bin/plain.js", "1"),
+        let app = scripts(&[("cgi-bin/x.sh", HELLO), ("cgi-bin/sub/y.sh", HELLO), ("cgi-bin/plain.txt", "1"),
             ("cgi-bin/.hidden", HELLO), ("outside.sh", HELLO)]);
         std::os::unix::fs::symlink("../outside.sh", root(&app).join("cgi-bin/link")).expect("a link");
         let server = start(Way::tcp(io), &[], &app);
@@ -316,7 +322,7 @@ both_backends! {
             ("/cgi-bin/x.sh/..", 404),
             ("/cgi-bin/x.sh/a%2fb", 404),
             ("/cgi-bin/sub/y.sh/info", 200),
-            ("/cgi-bin/plain.js", 403),
+            ("/cgi-bin/plain.txt", 403),
             ("/cgi-bin/sub/", 403),
             ("/cgi-bin/", 403),
             ("/cgi-bin", 403),
@@ -331,7 +337,7 @@ both_backends! {
         ] {
             assert_eq!(client.get(path).status, status, "{path}");
         }
-        server.await_log("plain.js: it is not executable: chmod +x");
+        server.await_log("plain.txt: it is not executable: chmod +x");
     }
 
     fn what_is_no_script_goes_to_files_and_app(io) {

@@ -10,6 +10,7 @@ mod budgets;
 mod cache;
 mod cgi;
 mod cgi_ends;
+mod cgi_javascript;
 mod cgi_limits;
 mod cgi_programs;
 mod check;

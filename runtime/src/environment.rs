@@ -21,6 +21,11 @@ impl Environment {
         Environment(Mutex::new(Some(variables.iter().map(pair).collect())))
     }
 
+    /// From now on these variables and no others.
+    pub fn replace(&self, variables: Vec<(OsString, OsString)>) {
+        *self.lock() = Some(variables);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Variables>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

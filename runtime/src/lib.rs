@@ -1,7 +1,7 @@
 //! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app`
+//! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app cgi_engine`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
@@ -14,6 +14,7 @@ pub mod app;
 pub mod bus;
 mod causes;
 pub mod cgi;
+pub mod cgi_engine;
 pub mod check;
 pub mod client;
 pub mod config;

@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use tokio::sync::oneshot;
 
 pub use self::place::{CgiScript, Place};
 pub use self::response::{ScriptHead, ScriptResponse, parse, parse_whole};
+pub use self::script_log::ScriptLines;
 pub use self::scripts::{ScriptSlot, Scripts};
 pub use self::spool::spool_file;
 pub use self::supervisor::ScriptEnd;
@@ -36,7 +38,7 @@ use self::supervisor::{Order, Start, Supervisor};
 use crate::config::Config;
 use crate::files::OpenError;
 use crate::io::process::SpawnOptions;
-use crate::io::{PipeReader, PipeWriter, file, pipe};
+use crate::io::{PipeReader, PipeWriter, Sleep, file, pipe, sleep_until};
 
 /// The scripts of one worker.
 pub struct Cgi {
@@ -63,10 +65,29 @@ pub enum ScriptInput {
 /// A script that has been told to start. When it is dropped the script is ended, with all of its process group, unless
 /// it has been [finished](ScriptProcess::finish).
 pub struct ScriptProcess {
-    orders: Supervisor,
-    number: u64,
     end: oneshot::Receiver<ScriptEnd>,
+    /// Ends it.
+    abandon: Option<Box<dyn FnOnce()>>,
+    /// When it has to have ended, where nobody else sees to that.
+    until: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
     is_over: bool,
+}
+
+/// The ends of a script's pipes, and what it is told.
+pub struct Prepared {
+    /// What it reads.
+    pub stdin: OwnedFd,
+    /// What it writes.
+    pub stdout: OwnedFd,
+    /// Our end of what it writes.
+    pub output: PipeReader,
+    /// Our end of what it reads, where that is a pipe.
+    pub writer: Option<PipeWriter>,
+    /// Its environment, `NAME=value` each.
+    pub environment: Vec<CString>,
+    /// The words of a search, its arguments.
+    pub words: Vec<CString>,
 }
 
 /// A script's process, its standard output, and its standard input where that is a pipe.
@@ -127,24 +148,15 @@ impl Cgi {
         slot: ScriptSlot,
     ) -> io::Result<Started> {
         let orders = self.supervisor()?.clone();
-        let (output, stdout) = pipe()?;
+        let Prepared { stdin, stdout, output, writer, environment, words } =
+            self.prepare(script, asked, input)?;
         let (errors, stderr) = pipe()?;
-        let (stdin, writer) = match input {
-            ScriptInput::Null => (OwnedFd::from(std::fs::File::open("/dev/null")?), None),
-            ScriptInput::File(file) => (file, None),
-            ScriptInput::Pipe => {
-                let (stdin, writer) = pipe()?;
-                (stdin, Some(PipeWriter::new(writer)?))
-            }
-        };
-        let output = PipeReader::new(output)?;
-        let options = &self.config.cgi;
         let mut arguments = vec![script.file.clone()];
-        arguments.extend(variables::words(asked));
+        arguments.extend(words);
         let program = SpawnOptions {
             files: vec![script.file.clone()],
             arguments,
-            environment: variables::environment(asked, script, options),
+            environment,
             folder: Some(script.folder.clone()),
             stdio: [Some(stdin), Some(stdout), Some(stderr)],
             session: true,
@@ -165,7 +177,32 @@ impl Cgi {
             slot,
             told,
         })));
-        Ok((ScriptProcess { orders, number, end, is_over: false }, output, writer))
+        let abandon = Box::new(move || orders.send(Order::End(number)));
+        Ok((ScriptProcess::new(end, abandon, None), output, writer))
+    }
+
+    /// Makes what `script` needs to answer.
+    ///
+    /// # Errors
+    /// There are no descriptors for its pipes.
+    pub fn prepare(
+        &self,
+        script: &CgiScript,
+        asked: &AskedOfScript<'_>,
+        input: ScriptInput,
+    ) -> io::Result<Prepared> {
+        let (output, stdout) = pipe()?;
+        let (stdin, writer) = match input {
+            ScriptInput::Null => (OwnedFd::from(std::fs::File::open("/dev/null")?), None),
+            ScriptInput::File(file) => (file, None),
+            ScriptInput::Pipe => {
+                let (stdin, writer) = pipe()?;
+                (stdin, Some(PipeWriter::new(writer)?))
+            }
+        };
+        let output = PipeReader::new(output)?;
+        let environment = variables::environment(asked, script, &self.config.cgi);
+        Ok(Prepared { stdin, stdout, output, writer, environment, words: variables::words(asked) })
     }
 
     fn supervisor(&self) -> io::Result<&Supervisor> {
@@ -180,16 +217,35 @@ impl Cgi {
 }
 
 impl ScriptProcess {
+    /// One whose end is told by `end`, and that `abandon` ends. Who tells does not do so, maybe, by `until`.
+    pub fn new(
+        end: oneshot::Receiver<ScriptEnd>,
+        abandon: Box<dyn FnOnce()>,
+        until: Option<Instant>,
+    ) -> ScriptProcess {
+        ScriptProcess { end, abandon: Some(abandon), until, sleep: None, is_over: false }
+    }
+
     /// How it ended, once; or that it did not start.
     pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<ScriptEnd> {
         if self.is_over {
             return Poll::Pending;
         }
-        std::pin::Pin::new(&mut self.end).poll(cx).map(|end| {
-            self.is_over = true;
+        let end = match Pin::new(&mut self.end).poll(cx) {
             // Its supervisor is gone: all have been killed.
-            end.unwrap_or(ScriptEnd::Killed(libc::SIGKILL))
-        })
+            Poll::Ready(end) => end.unwrap_or(ScriptEnd::Killed(libc::SIGKILL)),
+            Poll::Pending => {
+                let Some(until) = self.until else { return Poll::Pending };
+                let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(until)));
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.abandon.take().into_iter().for_each(|abandon| abandon());
+                ScriptEnd::TimedOut
+            }
+        };
+        self.is_over = true;
+        Poll::Ready(end)
     }
 
     /// It may go on to its own end, for as long as scripts may run.
@@ -200,8 +256,10 @@ impl ScriptProcess {
 
 impl Drop for ScriptProcess {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.orders.send(Order::End(self.number));
+        if !self.is_over
+            && let Some(abandon) = self.abandon.take()
+        {
+            abandon();
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::c_path;
 use crate::config::CgiFolder;
@@ -16,7 +16,9 @@ use crate::files::{FilePath, Kind, OpenError, Root};
 pub enum Place {
     /// A file that can be executed.
     Script(CgiScript),
-    /// A file that nobody can execute.
+    /// A file of JavaScript, or TypeScript, that nobody can execute: it runs here.
+    JavaScript(CgiScript),
+    /// Any other file that nobody can execute.
     NotExecutable(PathBuf),
     /// A folder.
     Folder,
@@ -89,12 +91,14 @@ impl ScriptFolder {
                 (Kind::Folder, _) => {}
                 (Kind::File, mode) => {
                     let whole = self.path.join(OsStr::from_bytes(file.relative()));
-                    if mode & 0o111 == 0 {
+                    let is_executable = mode & 0o111 != 0;
+                    if !is_executable && !is_javascript(&whole) {
                         return Ok(Place::NotExecutable(whole));
                     }
                     let Some(path_info) = path_info(&path[end..]) else { return Ok(Place::Missing) };
                     let name = [self.prefix.as_bytes(), b"/", file.relative()].concat();
-                    return Ok(Place::Script(self.script(whole, name, path_info)));
+                    let script = self.script(whole, name, path_info);
+                    return Ok(if is_executable { Place::Script(script) } else { Place::JavaScript(script) });
                 }
             }
         }
@@ -105,6 +109,12 @@ impl ScriptFolder {
         let folder = file.parent().map_or_else(|| c"/".to_owned(), c_path);
         CgiScript { file: c_path(&file), folder, root: self.path.clone(), name, path_info }
     }
+}
+
+/// Whether a file is called as JavaScript or TypeScript is.
+fn is_javascript(file: &Path) -> bool {
+    let extension = file.extension().and_then(OsStr::to_str).unwrap_or_default();
+    ["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"].contains(&extension)
 }
 
 /// What stands behind a script's name, decoded; `None`: what no script gets. That is an encoding that is none, a slash
@@ -141,7 +151,7 @@ mod tests {
 
     fn shown(folder: &ScriptFolder, path: &str) -> String {
         match folder.locate(path.as_bytes(), false) {
-            Ok(Place::Script(script)) => {
+            Ok(Place::Script(script) | Place::JavaScript(script)) => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 format!("{} {}", text(&script.name), text(&script.path_info)).trim_end().to_owned()
             }
@@ -157,7 +167,13 @@ mod tests {
     fn the_first_file_on_the_path_is_the_script_and_the_rest_its_path_info() {
         let root = std::env::temp_dir().join(format!("jsserve-cgi-place-{}", std::process::id()));
         fs::create_dir_all(root.join("in/deep")).expect("folders");
-        for (name, mode) in [("a", 0o755), ("in/b c", 0o111), ("in/plain.js", 0o644), (".hidden", 0o755)] {
+        for (name, mode) in [
+            ("a", 0o755),
+            ("in/b c", 0o111),
+            ("in/plain.txt", 0o644),
+            ("in/run.tsx", 0o644),
+            (".hidden", 0o755),
+        ] {
             fs::write(root.join(name), "#!/bin/sh\n").expect("a script");
             fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("its mode");
         }
@@ -178,8 +194,9 @@ mod tests {
             ("/a/x%zz", "404"),
             ("/%61/x", "/a /x"),
             ("/in/b%20c/x", "/in/b c /x"),
-            ("/in/plain.js", "403"),
-            ("/in/plain.js/x", "403"),
+            ("/in/plain.txt", "403"),
+            ("/in/plain.txt/x", "403"),
+            ("/in/run.tsx/x%20", "/in/run.tsx /x"),
             ("/in", "folder"),
             ("/in/", "folder"),
             ("/in//b%20c", "404"),

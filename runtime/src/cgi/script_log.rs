@@ -17,20 +17,25 @@ const READS_MAX: usize = 16;
 /// The standard error of one script, to be read without waiting.
 pub(super) struct ScriptLog {
     pipe: OwnedFd,
+    lines: ScriptLines,
+    /// Nothing more comes.
+    is_over: bool,
+}
+
+/// What a script says, as lines of the log.
+pub struct ScriptLines {
     name: String,
     request_id: String,
     /// The beginning of a line.
     begun: Vec<u8>,
     /// There is more of that line than the log gets.
     is_cut: bool,
-    /// Nothing more comes.
-    is_over: bool,
 }
 
 impl ScriptLog {
     pub(super) fn new(pipe: OwnedFd, name: String, request_id: String) -> io::Result<ScriptLog> {
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK)?;
-        Ok(ScriptLog { pipe, name, request_id, begun: Vec::new(), is_cut: false, is_over: false })
+        Ok(ScriptLog { pipe, lines: ScriptLines::of(name, request_id), is_over: false })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -39,7 +44,7 @@ impl ScriptLog {
 
     /// Its script and request, for lines about them.
     pub(super) fn subject(&self) -> (&str, &str) {
-        (&self.name, &self.request_id)
+        self.lines.subject()
     }
 
     /// Writes what there is to the log; false at the end.
@@ -55,7 +60,7 @@ impl ScriptLog {
                     self.is_over = true;
                     return false;
                 }
-                Ok(bytes) => self.add(&buffer[..bytes]),
+                Ok(bytes) => self.lines.add(&buffer[..bytes]),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => return true,
                 Err(_) => return false,
@@ -66,12 +71,40 @@ impl ScriptLog {
 
     /// What is left of a line without an end.
     pub(super) fn finish(&mut self) {
+        self.lines.finish();
+    }
+}
+
+impl ScriptLines {
+    /// Those of the script `name`, which answers the request of that identifier.
+    pub fn of(name: String, request_id: String) -> ScriptLines {
+        ScriptLines { name, request_id, begun: Vec::new(), is_cut: false }
+    }
+
+    /// The script and its request.
+    pub fn subject(&self) -> (&str, &str) {
+        (&self.name, &self.request_id)
+    }
+
+    /// Says something of the script in one piece, whose lines belong together.
+    pub fn tell(&mut self, text: &str) {
+        self.finish();
+        if log::admits(Kind::Script) {
+            let (script, request_id) = (&*self.name, &*self.request_id);
+            let lines: Vec<String> = text.trim_end().split('\n').map(|line| shown(line.as_bytes())).collect();
+            tracing::error!(script, request_id, "{}", lines.join("\n"));
+        }
+    }
+
+    /// What is left of a line without an end.
+    pub fn finish(&mut self) {
         if !self.begun.is_empty() {
             self.end_line();
         }
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    /// More of it.
+    pub fn add(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let room = LINE_BYTES_MAX - self.begun.len();

@@ -31,6 +31,10 @@ pub enum ScriptEnd {
     NotStarted(io::Error),
     /// It ran for longer than it may, and is ended now.
     TimedOut,
+    /// A turn of its JavaScript has used more CPU time than it may.
+    CpuUsed,
+    /// Its JavaScript has filled its heap.
+    HeapFull,
 }
 
 /// What the thread is told.

@@ -4,12 +4,18 @@
 //! fails there ends a child of [`spawn`] with status 127, as `sh` has it, while [`start`] tells of it.
 //! Must not know: who waits for the child.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::Timespec;
 
 /// The status of a child that never became its program.
 pub const NOT_FOUND: i32 = 127;
@@ -39,6 +45,54 @@ pub struct SpawnOptions {
     /// How many descriptors it may have before it asks for more (RLIMIT_NOFILE); as many as this process where there
     /// is none.
     pub descriptors_max: Option<u64>,
+}
+
+/// Children that end with who has started them: each leads a session, and with that a process group, of its own.
+#[derive(Debug, Default)]
+pub struct Children(Mutex<HashSet<i32>>);
+
+impl Children {
+    fn lock(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `pid` is one of them.
+    pub fn add(&self, pid: i32) {
+        self.lock().insert(pid);
+    }
+
+    /// `pid` has been waited for; it is none of them any more.
+    pub fn forget(&self, pid: i32) {
+        self.lock().remove(&pid);
+    }
+
+    /// Sends `signal` to the groups of all of them.
+    pub fn signal(&self, signal: i32) {
+        // Who has ended and is not waited for gets it, too, and nobody else has its number.
+        self.lock().iter().for_each(|pid| drop(kill(-pid, signal)));
+    }
+
+    /// Ends them, those that do not obey within `time` by force, and waits for them.
+    pub fn end(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut is_told = false;
+        loop {
+            self.lock().retain(|pid| matches!(wait(*pid, libc::WNOHANG), Ok((0, _))));
+            if self.lock().is_empty() {
+                return;
+            }
+            if !is_told {
+                self.signal(libc::SIGTERM);
+                is_told = true;
+            }
+            if Instant::now() >= until {
+                self.signal(libc::SIGKILL);
+                self.lock().drain().for_each(|pid| drop(wait_for(pid)));
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// What the child needs, laid out before fork: nothing is allocated between fork and exec.
@@ -250,6 +304,33 @@ pub fn wait_for(pid: i32) -> io::Result<i32> {
             Ok(_) => {}
         }
     }
+}
+
+/// As [`wait_for`], but for `time` at most; `None`: it runs on.
+///
+/// # Errors
+/// ECHILD.
+pub fn wait_within(pid: i32, time: Duration) -> io::Result<Option<i32>> {
+    let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    match (&pidfd, Timespec::try_from(time)) {
+        (Some(pidfd), Ok(time)) => {
+            // What it says is asked of waitpid(2).
+            let _ = rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&time));
+        }
+        _ => std::thread::sleep(time.min(Duration::from_millis(2))),
+    }
+    match wait(pid, libc::WNOHANG)? {
+        (0, _) => Ok(None),
+        (_, status) if libc::WIFSIGNALED(status) => Ok(Some(-libc::WTERMSIG(status))),
+        (_, status) => Ok(Some(libc::WEXITSTATUS(status))),
+    }
+}
+
+/// Gives this thread a working directory of its own, which is that of the process at first (unshare(2), CLONE_FS); whether
+/// that works.
+pub fn make_own_folder() -> bool {
+    // SAFETY: takes and gives numbers only; no memory and no descriptor is concerned.
+    unsafe { libc::unshare(libc::CLONE_FS) == 0 }
 }
 
 /// Ends the process now, whatever its threads do (_exit(2)): nothing is flushed, no handler of atexit(3) runs.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use rquickjs::module::{Declared, WriteOptions};
 use rquickjs::{Ctx, Error, Module, Result};
 
-use super::code::{Code, CompiledModule, key, read};
+use super::code::{Code, key};
+use super::compiled::CompiledModule;
 use super::isolated::{self, SourceNames};
 use super::{commonjs, data_module, exception, import_meta};
 use crate::source::names::{self, Kind};
@@ -35,7 +36,7 @@ pub fn module<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, name: &str) -> Result<Modul
 /// # Errors
 /// As [`module`].
 pub fn script<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
-    let (module, commonjs) = match code.compiled(name) {
+    let (module, commonjs) = match code.known().module(name) {
         // SAFETY: the bytes come from `JS_WriteObject` of this very build, below.
         Some(CompiledModule::Module(bytecode)) => unsafe { (Module::load(ctx.clone(), &bytecode)?, false) },
         // SAFETY: as above.
@@ -53,7 +54,7 @@ pub fn script<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, name: &str) -> Result<Modul
 fn compile<'js>(code: &Code, ctx: &Ctx<'js>, name: &str) -> Result<(Module<'js, Declared>, bool)> {
     let source = match name {
         resolve::NOTHING => NOTHING.into(),
-        _ => read(ctx, &names::path(name))?,
+        _ => code.read(ctx, &names::path(name))?,
     };
     let prepared = prepared(code, ctx, name, source)?;
     let (source, commonjs) = match &prepared.format {
@@ -66,7 +67,7 @@ fn compile<'js>(code: &Code, ctx: &Ctx<'js>, name: &str) -> Result<(Module<'js, 
         code.note_text(name, &source);
     }
     let (module, compiled) = declare(code, ctx, name, source, commonjs)?;
-    code.keep(name, compiled);
+    code.known().keep(name, compiled);
     Ok((module, commonjs))
 }
 
@@ -97,7 +98,7 @@ fn declare<'js>(
         None => {
             let _hidden = names.hide_keys(ctx)?;
             let module = Module::declare(ctx.clone(), name, &*source)?;
-            if code.has_attributes(name) {
+            if code.known().has_attributes(name) {
                 return Ok((module, CompiledModule::Source(source.into())));
             }
             let bytecode = module.write(WriteOptions::default())?;
@@ -129,16 +130,16 @@ fn prepared(code: &Code, ctx: &Ctx<'_>, name: &str, source: Vec<u8>) -> Result<P
 /// # Errors
 /// SyntaxError, or TypeError for a file that cannot be read.
 pub(super) fn function(code: &Code, ctx: &Ctx<'_>, name: &str) -> Result<Option<Arc<[u8]>>> {
-    let known = code.function(name);
+    let known = code.known().function(name);
     if known.is_some() {
         return Ok(known);
     }
-    let prepared = prepared(code, ctx, name, read(ctx, name)?)?;
+    let prepared = prepared(code, ctx, name, code.read(ctx, name)?)?;
     if prepared.format == ModuleFormat::Module {
         return Ok(None);
     }
     let bytecode: Arc<[u8]> = commonjs::compile(ctx, code, name, &prepared)?.into();
-    code.keep_function(name, bytecode.clone());
+    code.known().keep_function(name, bytecode.clone());
     Ok(Some(bytecode))
 }
 
@@ -171,7 +172,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::builtins::Table;
-    use super::super::code::MODULES_MAX;
+    use super::super::compiled::MODULES_MAX;
     use super::super::engine::{Engine, EngineLimits, Pulse};
     use super::*;
 
@@ -182,7 +183,7 @@ mod tests {
         let code = Arc::new(Code::new("/main.js".into()));
         let empty: Arc<[u8]> = Arc::from([]);
         for number in 0..MODULES_MAX {
-            code.keep(&format!("/{number}.js"), CompiledModule::Source(empty.clone()));
+            code.known().keep(&format!("/{number}.js"), CompiledModule::Source(empty.clone()));
         }
         let limits = EngineLimits {
             heap_bytes_max: 64 << 20,
@@ -196,7 +197,7 @@ mod tests {
             assert!(engine.turn(|ctx| module(&code, ctx, name).and_then(|module| module.eval()).is_ok()));
         }
         assert_eq!(code.len(), MODULES_MAX);
-        assert!(code.compiled(name).is_none());
+        assert!(code.known().module(name).is_none());
         std::fs::remove_file(file).expect("remove");
     }
 }

@@ -46,7 +46,7 @@ impl Resolver for AppResolver {
         let found = self.code.resolve(base, name).map_err(|message| not_found(ctx, &message, base, name))?;
         let named = names::typed(found.clone(), kind);
         if named != found {
-            self.code.note_attributes(base);
+            self.code.known().note_attributes(base);
         }
         Ok(current(ctx, named))
     }

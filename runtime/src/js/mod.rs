@@ -23,6 +23,7 @@ pub mod cluster;
 pub mod code;
 mod commonjs;
 pub mod compile;
+pub mod compiled;
 pub mod convert;
 mod data_module;
 pub mod deferred;

@@ -10,7 +10,7 @@ use super::function::Functions;
 use super::held::{self, Held};
 use super::native_call::Static;
 use super::state::State;
-use super::{code, compile, exception, loader, natives, promise, script, value};
+use super::{compile, exception, loader, natives, promise, script, value};
 use crate::source::names;
 use crate::source::paths;
 use crate::source::resolve::{self, By};
@@ -55,7 +55,7 @@ impl Functions for CommonJsFunctions {
         }),
         (c"json", 1, |scope| {
             let name = value::to_string(&scope.arg(0))?;
-            let text = String::from_utf8(code::read(scope.ctx, &name)?)
+            let text = String::from_utf8(State::of(scope.ctx).code().read(scope.ctx, &name)?)
                 .map_err(|_| exception::type_error(scope.ctx, &format!("'{name}' is not UTF-8")))?;
             value::parse_json(scope.ctx, &text, &name)
         }),

@@ -334,18 +334,23 @@ impl State {
     /// # Errors
     /// The turn is over its budget: an error that no script can catch.
     pub(super) fn go_on(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        // SAFETY: a live context.
+        let is_over = unsafe { self.interrupts(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+        if is_over { Err(self.interrupt(ctx)) } else { Ok(()) }
+    }
+
+    /// Ends the turn as one that is over its budget: an error that no script can catch.
+    pub fn interrupt(&self, ctx: &Ctx<'_>) -> rquickjs::Error {
         let raw = ctx.as_raw().as_ptr();
+        self.interrupted.set(true);
         // SAFETY: a live context; the error is thrown, taken, marked, and thrown again, with one reference.
         unsafe {
-            if !self.interrupts(qjs::JS_GetRuntime(raw)) {
-                return Ok(());
-            }
             qjs::JS_ThrowInternalError(raw, c"interrupted".as_ptr());
             let error = qjs::JS_GetException(raw);
             qjs::JS_SetUncatchableError(raw, error);
             qjs::JS_Throw(raw, error);
         }
-        Err(rquickjs::Error::Exception)
+        rquickjs::Error::Exception
     }
 }
 

@@ -118,7 +118,7 @@ fn importing_place(ctx: &Ctx<'_>, text: &str) -> Option<String> {
     }
     let mut quoted = message.split('\'').skip(1).step_by(2);
     let (name, module) = (quoted.next()?, quoted.next()?);
-    State::of(ctx).code().importer(module, name)
+    State::of(ctx).code().known().importer(module, name)
 }
 
 /// Bytes that are kept of a message, and of a stack.

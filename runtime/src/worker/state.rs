@@ -13,6 +13,7 @@ use slab::Slab;
 
 use crate::app::App;
 use crate::cgi::{Cgi, Scripts};
+use crate::cgi_engine::CgiEngines;
 use crate::config::Config;
 use crate::files::{self, CacheLimits, Site};
 use crate::io;
@@ -51,6 +52,8 @@ pub struct Worker {
     pub site: Option<Site>,
     /// The programs that answer for it.
     pub cgi: Option<Cgi>,
+    /// Those of them that are JavaScript.
+    pub cgi_engines: CgiEngines,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -76,6 +79,7 @@ impl Worker {
         Rc::new(Worker {
             site: Site::of(&config.files),
             cgi: scripts.map(|scripts| Cgi::new(&config, scripts, number)),
+            cgi_engines: CgiEngines::new(&config, number),
             number,
             config,
             app,

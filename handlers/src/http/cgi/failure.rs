@@ -7,6 +7,7 @@ use std::path::Path;
 
 use runtime::app::fetch::{Failure, Fields, HeaderList, Reply};
 use runtime::cgi::{CgiScript, ScriptEnd};
+use runtime::config::Limits;
 use runtime::log::{self, Kind};
 
 use super::super::body::BodyReceiver;
@@ -111,20 +112,44 @@ impl ScriptFailure {
     }
 
     /// Its output ended before its header did; `end` where it has ended itself.
-    pub fn ended(script: &CgiScript, end: Option<&ScriptEnd>, has_begun: bool, run_ms: u64) -> ScriptFailure {
+    pub fn ended(
+        script: &CgiScript,
+        end: Option<&ScriptEnd>,
+        has_begun: bool,
+        limits: &Limits,
+    ) -> ScriptFailure {
         let missing =
             if has_begun { "the header of its response was complete" } else { "it had written anything" };
         let text = match end {
             Some(ScriptEnd::NotStarted(error)) => return ScriptFailure::not_started(script, error),
             Some(ScriptEnd::TimedOut) => {
+                let run_ms = limits.cgi_run_ms_max;
                 let text = format!("it ran for {run_ms} ms (--cgi-timeout) without an answer");
                 return ScriptFailure::of(504, script, &text).limit(Kind::CgiRun);
+            }
+            Some(end @ ScriptEnd::CpuUsed) => {
+                let text = format!("{} before {missing}", beyond(end, limits));
+                return ScriptFailure::of(504, script, &text).limit(Kind::Cpu);
+            }
+            Some(end @ ScriptEnd::HeapFull) => {
+                let text = format!("{} before {missing}", beyond(end, limits));
+                return ScriptFailure::of(502, script, &text).limit(Kind::Heap);
             }
             Some(ScriptEnd::Exited(status)) => format!("it ended with status {status} before {missing}"),
             Some(ScriptEnd::Killed(signal)) => format!("signal {signal} ended it before {missing}"),
             None => format!("it closed its output before {missing}"),
         };
         ScriptFailure::of(502, script, &text)
+    }
+}
+
+/// Which limit of its JavaScript a script has reached.
+pub fn beyond(end: &ScriptEnd, limits: &Limits) -> String {
+    match end {
+        ScriptEnd::HeapFull => {
+            format!("it filled its heap of {} bytes (--heap-max)", limits.heap_bytes_max)
+        }
+        _ => format!("it used {} ms of CPU time in one turn (--cpu-max)", limits.turn_cpu_ms_max),
     }
 }
 

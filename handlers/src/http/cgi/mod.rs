@@ -34,6 +34,15 @@ const REDIRECTS_MAX: usize = 10;
 /// How long is waited for the end of a response that is short, so that it goes out whole.
 const END: Duration = Duration::from_millis(2);
 
+/// Where a script runs.
+#[derive(Clone, Copy)]
+enum Runs {
+    /// In a process of its own.
+    Process,
+    /// In an engine of its own: it is JavaScript.
+    Engine,
+}
+
 /// Why no answer was written by a script.
 enum NoAnswer {
     /// An answer of ours has to be.
@@ -60,15 +69,16 @@ pub async fn serve<W: Wire>(peer: &mut Peer<'_, W>, cgi: &Cgi) -> Option<Result<
     for _ in 0..=REDIRECTS_MAX {
         let head = peer.head();
         let path = head.path_and_query().split('?').next().unwrap_or_default();
-        let script = match cgi.find(path.as_bytes()).await {
-            Ok(Place::Script(script)) => script,
+        let (script, runs) = match cgi.find(path.as_bytes()).await {
+            Ok(Place::Script(script)) => (script, Runs::Process),
+            Ok(Place::JavaScript(script)) => (script, Runs::Engine),
             Ok(Place::NotExecutable(file)) => {
                 return Some(failure::answer(peer, &ScriptFailure::not_executable(&file)).await);
             }
             Ok(place) => return nobody(peer, &place).await,
             Err(error) => return Some(failure::answer(peer, &ScriptFailure::not_found(&error)).await),
         };
-        match run(peer, cgi, &script).await {
+        match run(peer, cgi, &script, runs).await {
             Ok(Some(target)) => peer.redirected = Some(Rc::new(LocalRequest::new(&*head, target))),
             Ok(None) => return Some(peer.receive_rest().await),
             Err(NoAnswer::With(failure)) => return Some(failure::answer(peer, &failure).await),
@@ -94,6 +104,7 @@ async fn run<W: Wire>(
     peer: &mut Peer<'_, W>,
     cgi: &Cgi,
     script: &CgiScript,
+    runs: Runs,
 ) -> Result<Option<String>, NoAnswer> {
     peer.wire.flush().await.map_err(|_| Ending::Lost)?;
     let head_ms = peer.worker.config.limits.cgi_head_ms_max;
@@ -105,7 +116,7 @@ async fn run<W: Wire>(
     };
     let slot = wait_for_slot(peer, cgi, script).await?;
     peer.timeouts.request.set(head_ms);
-    let mut output = start(peer, cgi, script, body, slot)?;
+    let mut output = start(peer, cgi, script, runs, body, slot)?;
     let head = read_head(peer, script, &mut output).await?;
     match head {
         Some(ScriptHead::LocalRedirect(target)) => {
@@ -147,6 +158,7 @@ fn start<W: Wire>(
     peer: &mut Peer<'_, W>,
     cgi: &Cgi,
     script: &CgiScript,
+    runs: Runs,
     body: ScriptBody,
     slot: ScriptSlot,
 ) -> Result<ScriptOutput, NoAnswer> {
@@ -167,11 +179,14 @@ fn start<W: Wire>(
         id: &id,
         fields: &|f| head.fields(f),
     };
-    let (process, pipe, writer) =
-        cgi.start(script, &asked, input, slot).map_err(|error| ScriptFailure::not_started(script, &error))?;
-    let limits = &peer.worker.config.limits;
+    let started = match runs {
+        Runs::Process => cgi.start(script, &asked, input, slot),
+        Runs::Engine => peer.worker.cgi_engines.start(cgi, script, &asked, input, slot),
+    };
+    let (process, pipe, writer) = started.map_err(|error| ScriptFailure::not_started(script, &error))?;
     let subject = (script.shown(), peer.worker.number, id.clone());
-    Ok(ScriptOutput::new(process, pipe, input::pump(writer, bytes), subject, limits))
+    let pump = input::pump(writer, bytes);
+    Ok(ScriptOutput::new(process, pipe, pump, subject, &peer.worker.config))
 }
 
 /// Reads the header of the script's response; `None`: what it writes is one as it stands.
@@ -199,7 +214,7 @@ async fn read_head<W: Wire>(
                 Err(Stop::TimedOut) => None,
                 Err(Stop::Ended(ending)) => return Err(ending.into()),
             };
-            Err(ScriptFailure::ended(script, end.as_ref(), output.has_begun(), limits.cgi_run_ms_max).into())
+            Err(ScriptFailure::ended(script, end.as_ref(), output.has_begun(), limits).into())
         }
         Ok(Err(HeadError::Bad(why))) => Err(ScriptFailure::bad_header(script, why).into()),
         Ok(Err(HeadError::TooLarge)) => {

@@ -8,14 +8,17 @@ use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Result as IoResult};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use runtime::app::fetch::ByteSource;
 use runtime::cgi::{ScriptEnd, ScriptHead, ScriptProcess, parse, parse_whole};
-use runtime::config::Limits;
+use runtime::config::Config;
 use runtime::io::{Deadline, JoinHandle, PipeReader, Sleep};
 use runtime::log::{self, Kind};
+
+use super::failure::beyond;
 
 /// Bytes that are read at a time at first, and later.
 const READ_BYTES_MIN: usize = 8 << 10;
@@ -40,9 +43,7 @@ pub struct ScriptOutput {
     state: RefCell<State>,
     /// The script's file, the number of the worker, the request's identifier.
     subject: (String, usize, Rc<str>),
-    header_bytes_max: usize,
-    run_ms: u64,
-    stall_ms: u64,
+    config: Arc<Config>,
     stalled: Deadline,
     /// Since the end of the output.
     ended: Deadline,
@@ -80,7 +81,7 @@ impl ScriptOutput {
         pipe: PipeReader,
         (pump, written): (Option<JoinHandle<()>>, Rc<Cell<u64>>),
         subject: (String, usize, Rc<str>),
-        limits: &Limits,
+        config: &Arc<Config>,
     ) -> ScriptOutput {
         let state = State {
             process: Some(process),
@@ -92,9 +93,7 @@ impl ScriptOutput {
         ScriptOutput {
             state: RefCell::new(state),
             subject,
-            header_bytes_max: limits.cgi_header_bytes_max,
-            run_ms: limits.cgi_run_ms_max,
-            stall_ms: limits.cgi_stall_ms_max,
+            config: config.clone(),
             stalled: Deadline::new(),
             ended: Deadline::new(),
             read_bytes: Cell::new(READ_BYTES_MIN),
@@ -130,7 +129,7 @@ impl ScriptOutput {
 
     /// The header, of a `whole` response or of a script's own.
     pub fn poll_head(&mut self, whole: bool, cx: &mut Context<'_>) -> Poll<Result<ScriptHead, HeadError>> {
-        let (room, bytes_max) = (self.read_bytes.get(), self.header_bytes_max);
+        let (room, bytes_max) = (self.read_bytes.get(), self.config.limits.cgi_header_bytes_max);
         let state = self.state.get_mut();
         loop {
             let parsed = if whole { parse_whole(&state.begun) } else { parse(&state.begun) };
@@ -171,7 +170,10 @@ impl ScriptOutput {
         while state.begun.len() < WHOLE_BYTES_MAX {
             match state.poll_fill(room, cx) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) => return Poll::Ready(!matches!(state.end, Some(ScriptEnd::TimedOut))),
+                Poll::Ready(Ok(0)) => {
+                    state.look_at_end(cx);
+                    return Poll::Ready(!state.is_cut());
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => return moment.poll(cx).map(|()| false),
             }
@@ -198,7 +200,7 @@ impl ScriptOutput {
             self.stalled.clear();
         }
         if !self.stalled.is_set() && !self.stalled.expired() {
-            self.stalled.set(self.stall_ms);
+            self.stalled.set(self.config.limits.cgi_stall_ms_max);
         }
         self.stalled.poll_expired(cx)
     }
@@ -224,9 +226,11 @@ impl ScriptOutput {
         state.finish();
         let text = match &state.end {
             Some(ScriptEnd::TimedOut) => {
-                let text = format!("it ran for {} ms (--cgi-timeout)", self.run_ms);
+                let text = format!("it ran for {} ms (--cgi-timeout)", self.config.limits.cgi_run_ms_max);
                 self.broken(Kind::CgiRun, &text)
             }
+            Some(end @ ScriptEnd::CpuUsed) => self.broken(Kind::Cpu, &beyond(end, &self.config.limits)),
+            Some(end @ ScriptEnd::HeapFull) => self.broken(Kind::Heap, &beyond(end, &self.config.limits)),
             Some(ScriptEnd::Killed(signal)) => {
                 self.broken(Kind::Broken, &format!("signal {signal} ended it"))
             }
@@ -237,6 +241,21 @@ impl ScriptOutput {
 }
 
 impl State {
+    /// Whether it was ended because it has reached a limit.
+    fn is_cut(&self) -> bool {
+        matches!(self.end, Some(ScriptEnd::TimedOut | ScriptEnd::CpuUsed | ScriptEnd::HeapFull))
+    }
+
+    /// Asks how it ended, where that is known.
+    fn look_at_end(&mut self, cx: &mut Context<'_>) {
+        if self.end.is_none()
+            && let Some(process) = &mut self.process
+            && let Poll::Ready(end) = process.poll_end(cx)
+        {
+            self.end = Some(end);
+        }
+    }
+
     /// Nobody wants anything of it: it is ended.
     fn abandon(&mut self) {
         self.pipe = None;
@@ -277,7 +296,7 @@ impl State {
 
     /// What a script that has ended, or is to end, has written.
     fn read_rest(&mut self) -> IoResult<usize> {
-        let Some(pipe) = self.pipe.as_ref().filter(|_| !matches!(self.end, Some(ScriptEnd::TimedOut))) else {
+        let Some(pipe) = self.pipe.as_ref().filter(|_| !self.is_cut()) else {
             return Ok(0);
         };
         match pipe.read_now(&mut self.begun) {
@@ -299,7 +318,7 @@ impl ByteSource for ScriptOutput {
                 Poll::Pending if self.poll_stalled(cx).is_pending() => return Poll::Pending,
                 Poll::Pending => {
                     state.abandon();
-                    let ms = self.stall_ms;
+                    let ms = self.config.limits.cgi_stall_ms_max;
                     let text = format!("its response has sent nothing for {ms} ms (--cgi-stall-timeout)");
                     return Poll::Ready(Some(Err(self.broken(Kind::CgiStall, &text))));
                 }

@@ -1,7 +1,7 @@
 //! `os` on folders: getcwd, chdir, mkdir, readdir, mkdtemp; and mkstemp, which is alike.
 //!
 //! Owns: the calls, names of temporary files. The current folder is the whole process's: a served app
-//! does not change it (`-EPERM`). Must not know: what is in files.
+//! does not change it (`-EPERM`), a CGI script where it has one of its own. Must not know: what is in files.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -16,9 +16,10 @@ use super::coerce;
 use super::table::Descriptors;
 use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
+use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{exception, value};
-use crate::modules::web::host::{Host, Role};
+use crate::modules::web::host::{CgiHold, Host, Role};
 use crate::modules::web::iterate;
 
 /// What a pattern of a temporary name ends in, six of them; replaced by as many random letters.
@@ -51,7 +52,8 @@ fn chdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let path = coerce::text(scope.ctx, &scope.arg(0), "path")?;
     let changed = match Host::role(scope.ctx) {
         Role::App => Err(Errno::PERM),
-        Role::Script | Role::Worker => rustix::process::chdir(&path),
+        Role::Cgi if !CgiHold::of(State::of(scope.ctx)).has_folder() => Err(Errno::PERM),
+        Role::Script | Role::Worker | Role::Cgi => rustix::process::chdir(&path),
     };
     coerce::status(scope.ctx, changed.map_err(io::Error::from))
 }

@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 
 use rquickjs::{Coerced, Ctx, FromJs, Object, Result, Value};
 
@@ -15,12 +16,12 @@ use super::table::Descriptors;
 use super::{coerce, errno};
 use crate::environment::Environment;
 use crate::io::errno::number;
-use crate::io::process::{self, SpawnOptions};
+use crate::io::process::{self, Children, SpawnOptions};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{exception, value};
-use crate::modules::web::host::{Host, Role};
+use crate::modules::web::host::{self, CgiHold, Host, Role};
 
 /// Arguments of a program, and supplementary groups of a child.
 const ARGUMENTS_MAX: u32 = 65_535;
@@ -54,9 +55,34 @@ fn exec<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let block = options.block;
     let done = options.program(ctx, arguments).and_then(process::spawn);
     let pid = done.map_err(|error| errno::throw(ctx, "exec", &error))?;
-    let result = if block { process::wait_for(pid) } else { Ok(pid) };
+    let children = children(ctx);
+    children.iter().for_each(|children| children.add(pid));
+    let result = match &children {
+        Some(children) if block => wait_while_wanted(ctx, pid, children)?,
+        _ if block => process::wait_for(pid),
+        _ => Ok(pid),
+    };
     let result = result.map_err(|error| errno::throw(ctx, "exec", &error))?;
     coerce::number(ctx, Ok(result.into()))
+}
+
+/// The children of a CGI script: they end with it.
+fn children(ctx: &Ctx<'_>) -> Option<Arc<Children>> {
+    (Host::role(ctx) == Role::Cgi).then(|| CgiHold::of(State::of(ctx)).children().clone())
+}
+
+/// Waits for a child of a CGI script, for no longer than that may run.
+fn wait_while_wanted(ctx: &Ctx<'_>, pid: i32, children: &Children) -> Result<io::Result<i32>> {
+    loop {
+        match process::wait_within(pid, host::LOOK) {
+            Ok(None) => host::look(ctx)?,
+            Ok(Some(status)) => {
+                children.forget(pid);
+                return Ok(Ok(status));
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
 }
 
 /// The items of an array of 1 to [`ARGUMENTS_MAX`] strings.
@@ -123,8 +149,10 @@ impl Options {
     /// EBADF where a number of `stdin`, `stdout` or `stderr` is not one of the engine's descriptors.
     fn program(self, ctx: &Ctx<'_>, arguments: Vec<CString>) -> io::Result<SpawnOptions> {
         let (descriptors, inherited) = (Descriptors::of(ctx), State::of(ctx).cluster().environment());
-        let copy = |fd: Option<i32>| -> io::Result<Option<OwnedFd>> {
-            let Some(fd) = fd else { return Ok(None) };
+        // The streams of a CGI script are its own, and not the process's.
+        let is_cgi = Host::role(ctx) == Role::Cgi;
+        let copy = |fd: Option<i32>, own: i32| -> io::Result<Option<OwnedFd>> {
+            let Some(fd) = fd.or(is_cgi.then_some(own)) else { return Ok(None) };
             descriptors.get(fd)?.socket.with_fd(|fd| fd.try_clone_to_owned()).map(Some)
         };
         let [stdin, stdout, stderr] = self.stdio;
@@ -138,10 +166,11 @@ impl Options {
             arguments,
             environment: self.environment.unwrap_or_else(|| pairs(inherited)),
             folder: self.folder,
-            stdio: [copy(stdin)?, copy(stdout)?, copy(stderr)?],
+            stdio: [copy(stdin, 0)?, copy(stdout, 1)?, copy(stderr, 2)?],
             groups: self.groups,
             gid: self.gid,
             uid: self.uid,
+            session: is_cgi,
             ..SpawnOptions::default()
         })
     }
@@ -195,7 +224,11 @@ fn waitpid<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         let text = "waitpid: waiting would block the worker; pass os.WNOHANG";
         return Err(exception::type_error(ctx, text));
     }
-    let (pid, status) = process::wait(pid, options).unwrap_or_else(|error| (-number(&error), 0));
+    let waited = process::wait(pid, options);
+    if let (Ok((ended @ 1.., _)), Some(children)) = (&waited, children(ctx)) {
+        children.forget(*ended);
+    }
+    let (pid, status) = waited.unwrap_or_else(|error| (-number(&error), 0));
     coerce::pair(ctx, Value::new_int(ctx.clone(), pid), status)
 }
 

@@ -77,7 +77,9 @@ fn getaddrinfo<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Target::Own(addrs) => Ok(addrs.clone()),
         Target::Name(name) => match (resolver(ctx).local(name, 0, wanted.family), Host::role(ctx)) {
             (Some(known), _) => known,
-            (None, Role::Script | Role::Worker) => resolver(ctx).lookup_blocking(name, 0, wanted.family),
+            (None, Role::Script | Role::Worker | Role::Cgi) => {
+                resolver(ctx).lookup_blocking(name, 0, wanted.family)
+            }
             (None, Role::App) => {
                 let text = "getaddrinfo would block the server's worker for a name that is neither an address \
                             nor in /etc/hosts: use os.getaddrinfoAsync";

@@ -70,8 +70,21 @@ impl Descriptors {
         self.enter(Socket::new(inherited(fd)?), true).map(drop)
     }
 
+    /// Has the number `number` mean `fd`, whatever its own is: a CGI script's standard streams are no descriptors of the
+    /// process's with that number.
+    ///
+    /// # Errors
+    /// EBADF when it is closed.
+    pub fn assign(&self, number: i32, fd: OwnedFd) -> io::Result<()> {
+        self.enter_as(number, Socket::new(fd), false).map(drop)
+    }
+
     fn enter(&self, socket: Socket, inherited: bool) -> io::Result<(i32, Rc<Descriptor>)> {
         let fd = socket.raw_fd().ok_or_else(|| error(libc::EBADF))?;
+        self.enter_as(fd, socket, inherited)
+    }
+
+    fn enter_as(&self, fd: i32, socket: Socket, inherited: bool) -> io::Result<(i32, Rc<Descriptor>)> {
         let kind = socket.with_fd(|fd| {
             let socket = SockRef::from(&fd);
             let stream = socket.r#type()? == socket2::Type::STREAM;
@@ -121,7 +134,7 @@ impl Descriptors {
         let old = self.take(fd)?;
         let mut owned = old.socket.clone().into_fd()?;
         let changed = change(&mut owned);
-        self.enter(Socket::new(owned), old.inherited)?;
+        self.enter_as(fd, Socket::new(owned), old.inherited)?;
         changed
     }
 

@@ -3,12 +3,10 @@
 //! Owns: the calls. Must not know: who else waits.
 
 use std::ffi::CStr;
-use std::io;
 use std::time::Duration;
 
 use rquickjs::{Ctx, Result, Value};
-use rustix::thread::NanosleepRelativeResult;
-use rustix::time::{ClockId, Timespec};
+use rustix::time::ClockId;
 
 use super::coerce;
 use crate::io::process::user_cpu;
@@ -16,7 +14,7 @@ use crate::io::{sleep, spawn};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
 use crate::js::{deferred, exception};
-use crate::modules::web::host::{Host, Role};
+use crate::modules::web::host::{self, Host, Role};
 
 /// A delay that is as good as for ever: more than a hundred years.
 const DELAY_MS_MAX: u64 = 4_000_000_000_000;
@@ -60,12 +58,7 @@ fn sleep_here<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
             "sleep: it would block the worker; await os.sleepAsync(delay)",
         ));
     }
-    let time = Timespec { tv_sec: delay.as_secs().cast_signed(), tv_nsec: delay.subsec_nanos().into() };
-    let slept = match rustix::thread::nanosleep(&time) {
-        NanosleepRelativeResult::Ok => Ok(()),
-        NanosleepRelativeResult::Interrupted(_) => Err(io::Error::from_raw_os_error(libc::EINTR)),
-        NanosleepRelativeResult::Err(errno) => Err(errno.into()),
-    };
+    let slept = host::sleep(ctx, delay)?;
     coerce::status(ctx, slept)
 }
 

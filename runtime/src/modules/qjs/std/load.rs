@@ -36,7 +36,7 @@ impl Functions for LoadCalls {
     ];
 }
 
-/// `exit(status)`: ends the process, from any thread of a script.
+/// `exit(status)`: ends the process, from any thread of a script; of a CGI script only that.
 fn exit<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     if Host::role(scope.ctx) == Role::App {
         let text = "std.exit would end the server: it works in scripts only";
@@ -46,6 +46,9 @@ fn exit<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         drop(scope.ctx.catch());
         -1
     });
+    if Host::role(scope.ctx) == Role::Cgi {
+        return Err(host::end_cgi(scope.ctx, status));
+    }
     host::exit(State::of(scope.ctx), status)
 }
 

@@ -6,13 +6,14 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use rquickjs::{Ctx, Result, Value};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::file::File;
-use super::open_file::OpenFile;
+use super::open_file::{OpenFile, ShellChild};
 use super::standard;
 use super::stream::{Access, Stream};
 use crate::io::Socket;
@@ -22,6 +23,7 @@ use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::{convert, exception, value};
 use crate::modules::qjs::os::table::Descriptors;
+use crate::modules::web::host::{CgiHold, Host, Role};
 
 /// The calls.
 pub struct OpenCalls;
@@ -65,7 +67,7 @@ fn mode_text(scope: &Scope<'_, '_>, index: usize, allowed: &str) -> Result<Strin
     }
 }
 
-fn enter(ctx: &Ctx<'_>, fd: OwnedFd, access: Access, child: Option<Child>) -> io::Result<OpenFile> {
+fn enter(ctx: &Ctx<'_>, fd: OwnedFd, access: Access, child: Option<ShellChild>) -> io::Result<OpenFile> {
     let descriptors = Descriptors::of(ctx);
     let entered = descriptors.insert(Socket::new(fd))?;
     Ok(OpenFile::new(Stream::new(access), &descriptors, entered, child))
@@ -176,14 +178,21 @@ fn start(ctx: &Ctx<'_>, command: &str, reads: bool) -> io::Result<OpenFile> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(std::ffi::OsStr::from_bytes(command.as_bytes()));
     shell.env_clear().envs(State::of(ctx).cluster().environment().snapshot());
+    if Host::role(ctx) == Role::Cgi {
+        // The standard streams are its own, and not the process's.
+        let copy = |fd| Descriptors::of(ctx).get(fd)?.socket.with_fd(|fd| fd.try_clone_to_owned());
+        shell.stdin(copy(0)?).stdout(copy(1)?).stderr(copy(2)?).process_group(0);
+    }
     match reads {
         true => shell.stdout(Stdio::piped()),
         false => shell.stdin(Stdio::piped()),
     };
     let mut child = shell.spawn()?;
+    let children = (Host::role(ctx) == Role::Cgi).then(|| CgiHold::of(State::of(ctx)).children().clone());
+    children.iter().for_each(|children| children.add(child.id().cast_signed()));
     let ends = (child.stdout.take().map(OwnedFd::from), child.stdin.take().map(OwnedFd::from));
     let ((Some(fd), _) | (None, Some(fd))) = ends else {
         return Err(io::Error::from_raw_os_error(libc::EPIPE));
     };
-    enter(ctx, fd, Access { read: reads, write: !reads, append: false }, Some(child))
+    enter(ctx, fd, Access { read: reads, write: !reads, append: false }, Some((child, children)))
 }

@@ -9,12 +9,14 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::stream::{Device, Stream};
 use crate::io::errno;
+use crate::io::process::Children;
 use crate::modules::qjs::os::pending::Descriptor;
 use crate::modules::qjs::os::table::Descriptors;
 
@@ -61,6 +63,9 @@ impl Device for Descriptor {
     }
 }
 
+/// The process behind a FILE, and who ends it where its script does not wait for it.
+pub type ShellChild = (Child, Option<Arc<Children>>);
+
 /// An open FILE.
 pub struct OpenFile {
     /// Its buffers.
@@ -70,7 +75,7 @@ pub struct OpenFile {
     /// The descriptor's number.
     pub number: i32,
     descriptors: Weak<Descriptors>,
-    child: RefCell<Option<Child>>,
+    child: RefCell<Option<ShellChild>>,
     closed: Cell<bool>,
 }
 
@@ -80,7 +85,7 @@ impl OpenFile {
         stream: Stream,
         descriptors: &Rc<Descriptors>,
         (number, entry): (i32, Rc<Descriptor>),
-        child: Option<Child>,
+        child: Option<ShellChild>,
     ) -> OpenFile {
         OpenFile {
             stream: RefCell::new(stream),
@@ -117,8 +122,10 @@ impl OpenFile {
     pub fn close(&self) -> i32 {
         let flushed = self.flush();
         let closed = self.close_descriptor();
-        if let Some(mut child) = self.child.take() {
-            return match child.wait() {
+        if let Some((mut child, children)) = self.child.take() {
+            let waited = child.wait();
+            children.iter().for_each(|children| children.forget(child.id().cast_signed()));
+            return match waited {
                 Ok(status) => status.into_raw(),
                 Err(error) => -errno::number(&error),
             };
@@ -138,7 +145,7 @@ impl Drop for OpenFile {
         if self.number > 2 {
             drop(self.close_descriptor());
         }
-        if let Some(mut child) = self.child.take()
+        if let Some((mut child, None)) = self.child.take()
             && !matches!(child.try_wait(), Ok(Some(_)))
         {
             // The garbage collector does not wait for a child; a thread does, so that no zombie stays.

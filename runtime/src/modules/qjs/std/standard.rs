@@ -1,12 +1,13 @@
 //! Standard input, output and error, and what happens to all FILEs when a script ends.
 //!
-//! Owns: the three streams (one each for the whole process, as in C, so that threads keep their order),
-//! the list of an engine's open FILEs. Must not know: JavaScript objects, who prints.
+//! Owns: the three streams (one each for the whole process, as in C, so that threads keep their order; a CGI script has
+//! its own), the list of an engine's open FILEs. Must not know: JavaScript objects, who prints.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, SeekFrom};
 use std::rc::{Rc, Weak};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::open_file::OpenFile;
 use super::stream::{Access, Device, Stream};
@@ -44,6 +45,8 @@ pub struct Standard {
     /// Keeps the table until the FILEs are flushed.
     descriptors: OnceCell<Rc<Descriptors>>,
     served: Cell<bool>,
+    /// The streams of a CGI script, and what ends it.
+    own: OnceCell<([Mutex<Stream>; 3], Arc<AtomicBool>)>,
     /// What a prompt shows of the streams, by number.
     diverted: RefCell<[Option<Sink>; 3]>,
     open: RefCell<Vec<Weak<OpenFile>>>,
@@ -125,20 +128,41 @@ impl Standard {
         self.diverted.borrow_mut()[number as usize] = Some(sink);
     }
 
+    fn lock(&self, number: Number) -> MutexGuard<'_, Stream> {
+        let streams = self.own.get().map_or(&STREAMS, |(own, _)| own);
+        streams[number as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Gives a CGI script streams of its own: what its engine's table has as 0 to 2, and `errors` for what it writes to
+    /// standard error. Where nobody reads its output any more, `halt` is set.
+    pub fn make_own(&self, errors: Sink, halt: Arc<AtomicBool>) {
+        let streams = [Stream::new(READ), Stream::new(WRITE), Stream::unbuffered(WRITE)];
+        // Once for an engine.
+        let _ = self.own.set((streams.map(Mutex::new), halt));
+        self.inherited.set([true; 3]);
+        self.divert(Number::Err, errors);
+    }
+
     /// Calls `f` with a standard stream. Where a script's output goes to a pipe that nobody reads any
-    /// more, the process ends by SIGPIPE, which this program ignores otherwise.
+    /// more, the process ends by SIGPIPE, which this program ignores otherwise; a CGI
+    /// script ends alone.
     pub fn with<R>(&self, number: Number, f: impl FnOnce(&mut Stream, &dyn Device) -> R) -> R {
         let device = self.device(number);
-        let mut stream = lock(number);
+        let mut stream = self.lock(number);
         if number == Number::In && stream.unread() == 0 {
             // A prompt is seen before its answer is waited for.
-            let mut out = lock(Number::Out);
+            let mut out = self.lock(Number::Out);
             if out.by_line() {
                 drop(out.flush(&self.device(Number::Out)));
             }
         }
         let result = f(&mut stream, &device);
-        if stream.last_errno() == libc::EPIPE && !self.served.get() && number != Number::In {
+        if stream.last_errno() != libc::EPIPE || self.served.get() || number == Number::In {
+            return result;
+        }
+        if let Some((_, halt)) = self.own.get() {
+            halt.store(true, Ordering::SeqCst);
+        } else {
             // It fails for no signal whose default is to end the process.
             let _ = signal_hook::low_level::emulate_default_handler(libc::SIGPIPE);
         }
@@ -159,7 +183,7 @@ impl Standard {
     /// written, it is lost, as in C.
     pub fn flush(&self) {
         for number in [Number::Out, Number::Err] {
-            let mut stream = lock(number);
+            let mut stream = self.lock(number);
             // Only an engine that has met the descriptor looks at it.
             if stream.has_output() && self.inherited.get()[number as usize] {
                 drop(stream.flush(&self.device(number)));
@@ -174,10 +198,6 @@ impl Drop for Standard {
     fn drop(&mut self) {
         self.flush();
     }
-}
-
-fn lock(number: Number) -> MutexGuard<'static, Stream> {
-    STREAMS[number as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Writes `bytes` to standard output or error now, in order with `std.out` and `std.err`. What cannot

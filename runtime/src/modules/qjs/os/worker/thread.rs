@@ -171,8 +171,8 @@ fn unpin() {
 fn complain(parent: Role, specifier: &str, place: &str, thrown: &Thrown) {
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     match parent {
-        Role::App if !log::admits(log::Kind::Worker) => {}
-        Role::App => tracing::error!("Worker {specifier}{place}: {thrown}"),
+        Role::App | Role::Cgi if !log::admits(log::Kind::Worker) => {}
+        Role::App | Role::Cgi => tracing::error!("Worker {specifier}{place}: {thrown}"),
         Role::Script | Role::Worker => {
             let frame = thrown.code_frame().map(|frame| frame + "\n").unwrap_or_default();
             let text = format!("Worker {specifier}{place}: {thrown}\n{frame}");
@@ -195,12 +195,12 @@ async fn live(seed: Seed) -> Result<(), Thrown> {
     let code = Arc::new(Code::within(cluster, String::new()));
     let engine = Engine::new(&limits, table, code, Pulse::default(), report)?;
     // Nothing of an app may end the process, nor of its Workers.
-    let role = if parent == Role::App { Role::App } else { Role::Worker };
+    let role = if matches!(parent, Role::App | Role::Cgi) { Role::App } else { Role::Worker };
     Host::set(engine.state(), role);
     // It has the thread to itself in an app, too.
     engine.set_can_block(true);
     match parent {
-        Role::App => log_output(&engine, &name),
+        Role::App | Role::Cgi => log_output(&engine, &name),
         Role::Script | Role::Worker => {
             engine.turn(|ctx| (table.thread_of_script)(ctx).map_err(|error| Thrown::of(ctx, &error)))?
         }
