@@ -18,5 +18,6 @@ pub fn protocols(http2: bool) -> Protocols {
         .with(Method::Connect, raw::Connect)
         .with(Method::Accept, raw::Accept)
         .with_datagrams(udp::Udp)
+        .with_gateways(http::gateway::FastCgi, http::gateway::Scgi)
         .with_https_redirect(http::redirect_to_https)
 }

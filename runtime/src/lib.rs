@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding address causes config environment error folders header_list log source websocket`
+//! 1 `accept_encoding address causes config environment error fastcgi folders header_list log source websocket`
 
 pub mod accept_encoding;
 mod acme;
@@ -20,6 +20,7 @@ pub mod client;
 pub mod config;
 mod environment;
 pub mod error;
+pub mod fastcgi;
 pub mod files;
 mod folders;
 pub mod header_list;

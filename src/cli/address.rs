@@ -13,7 +13,7 @@ use runtime::error::{Error, Result};
 use super::accounts;
 
 const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0.1:8080 or tcp://[::1]:9000; https:// \
-     and tls:// are the same over TLS, udp://HOST:PORT is for datagrams. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
+     and tls:// are the same over TLS, udp://HOST:PORT is for datagrams, fastcgi://HOST:PORT and scgi://HOST:PORT for a web server in front. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
 
 /// The listeners of one `--listen` value; a name with addresses in both families gives two.
 ///
@@ -33,6 +33,8 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
         "https" => (Scheme::Http, true),
         "tcp" => (Scheme::Tcp, false),
         "tls" => (Scheme::Tcp, true),
+        "fastcgi" => (Scheme::FastCgi, false),
+        "scgi" => (Scheme::Scgi, false),
         "udp" if unix.is_none() => (Scheme::Udp, false),
         _ => return Err(refuse(&format!("{name} is not a protocol of a listener"))),
     };
@@ -222,6 +224,10 @@ mod tests {
             ("tcp+unix:@name?proxy", "tcp+unix:@name"),
             ("https+unix:/run/a.sock?mode=666", "https+unix:/run/a.sock"),
             ("tls+unix:/run/a.sock", "tls+unix:/run/a.sock"),
+            ("fastcgi://127.0.0.1:9000", "fastcgi://127.0.0.1:9000"),
+            ("fastcgi+unix:/run/a.sock", "fastcgi+unix:/run/a.sock"),
+            ("scgi://[::1]:4000", "scgi://[::1]:4000"),
+            ("scgi+unix:@name", "scgi+unix:@name"),
         ] {
             let found = from_url(url).expect(url);
             assert_eq!(

@@ -13,6 +13,7 @@ mod exchange;
 mod failure;
 mod files;
 mod forwarded;
+pub mod gateway;
 pub mod h1;
 mod h2;
 pub mod limit;

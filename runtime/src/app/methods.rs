@@ -106,6 +106,7 @@ impl Methods {
     pub fn serving(self, scheme: Scheme) -> Option<Method> {
         let row = match scheme {
             Scheme::Auto => self.of_connections().next(),
+            Scheme::FastCgi | Scheme::Scgi => return self.serving(Scheme::Http),
             _ => self.rows().find(|row| row.scheme == scheme),
         };
         row.map(|row| row.method)
@@ -127,6 +128,7 @@ impl Methods {
 
 /// The signatures of all that could serve `scheme`: `connect(socket) or accept(fd, peer)`.
 pub fn wanted(scheme: Scheme) -> String {
+    let scheme = if matches!(scheme, Scheme::FastCgi | Scheme::Scgi) { Scheme::Http } else { scheme };
     let rows = TABLE.iter().filter(|row| row.scheme == scheme);
     rows.map(|row| row.signature).collect::<Vec<_>>().join(" or ")
 }
@@ -153,6 +155,11 @@ mod tests {
         assert_eq!((both.scheme(), both.names()), (Scheme::Http, vec!["fetch", "accept"]));
         assert_eq!(both.serving(Scheme::Tcp), Some(Method::Accept));
         assert_eq!(both.serving(Scheme::Auto), Some(Method::Fetch));
+        assert_eq!(
+            (both.serving(Scheme::FastCgi), both.serving(Scheme::Scgi)),
+            (Some(Method::Fetch), Some(Method::Fetch))
+        );
+        assert_eq!(wanted(Scheme::Scgi), "fetch(request)");
         assert_eq!(app(&[Method::Connect]).serving(Scheme::Http), None);
         assert_eq!(app(&[Method::Connect]).scheme(), Scheme::Tcp);
         assert!(app(&[]).is_empty());

@@ -18,6 +18,10 @@ pub enum Scheme {
     Auto,
     /// HTTP/1.1, answered by the app's `fetch`.
     Http,
+    /// FastCGI of a web server in front, answered by the app's `fetch`.
+    FastCgi,
+    /// SCGI of a web server in front, answered by the app's `fetch`.
+    Scgi,
     /// Raw streams (TCP, Unix, TLS over them), answered by the app's `connect` or `accept`.
     Tcp,
     /// Datagrams, answered by the app's `datagram`.
@@ -53,6 +57,8 @@ impl Listen {
         match (self.scheme, self.tls) {
             (Scheme::Auto | Scheme::Http, false) => "http",
             (Scheme::Auto | Scheme::Http, true) => "https",
+            (Scheme::FastCgi, _) => "fastcgi",
+            (Scheme::Scgi, _) => "scgi",
             (Scheme::Tcp, false) => "tcp",
             (Scheme::Tcp, true) => "tls",
             (Scheme::Udp, _) => "udp",

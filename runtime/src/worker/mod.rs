@@ -300,7 +300,7 @@ const LEFT_TO_OTHERS: std::time::Duration = std::time::Duration::from_millis(5);
 /// # Errors
 /// Nothing does: the server has refused such an app before.
 fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Result<Arc<dyn Protocol>> {
-    let found = methods.serving(scheme).and_then(|method| protocols.of(method));
+    let found = methods.serving(scheme).and_then(|method| protocols.on(scheme, method));
     found.cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
 }
 

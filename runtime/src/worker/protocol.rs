@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::connection::Connection;
 use super::state::Worker;
 use crate::app::methods::{METHODS, Method};
+use crate::config::Scheme;
 use crate::io::DatagramSocket;
 
 /// A protocol that connections speak. One value serves all workers; what a worker keeps for it is
@@ -37,13 +38,15 @@ pub trait DatagramProtocol: Send + Sync {
     fn serve(&self, socket: DatagramSocket, worker: Rc<Worker>) -> Pin<Box<dyn Future<Output = ()>>>;
 }
 
-/// The protocols of a server: for connections each by the method of the app that it calls, the one for datagrams, and
-/// the one that sends clients to an HTTPS port.
+/// The protocols of a server: for connections each by the method of the app that it calls, the one for datagrams, the one
+/// that sends clients to an HTTPS port, and those of web servers in front.
 #[derive(Clone, Default)]
 pub struct Protocols(
     [Option<Arc<dyn Protocol>>; METHODS],
     Option<Arc<dyn DatagramProtocol>>,
     Option<fn(u16) -> Arc<dyn Protocol>>,
+    /// Those for FastCGI and SCGI.
+    [Option<Arc<dyn Protocol>>; 2],
 );
 
 impl Protocols {
@@ -63,6 +66,21 @@ impl Protocols {
     pub fn with_https_redirect(mut self, protocol: fn(u16) -> Arc<dyn Protocol>) -> Self {
         self.2 = Some(protocol);
         self
+    }
+
+    /// With `fastcgi` and `scgi` for connections of web servers in front.
+    pub fn with_gateways(mut self, fastcgi: impl Protocol + 'static, scgi: impl Protocol + 'static) -> Self {
+        self.3 = [Some(Arc::new(fastcgi)), Some(Arc::new(scgi))];
+        self
+    }
+
+    /// What is spoken on listeners of `scheme`, where `method` serves them.
+    pub fn on(&self, scheme: Scheme, method: Method) -> Option<&Arc<dyn Protocol>> {
+        match scheme {
+            Scheme::FastCgi => self.3[0].as_ref(),
+            Scheme::Scgi => self.3[1].as_ref(),
+            _ => self.of(method),
+        }
     }
 
     /// The one that sends clients to `port`.

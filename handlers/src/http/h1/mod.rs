@@ -10,6 +10,7 @@ mod message;
 mod reply;
 mod session;
 
+pub(in crate::http) use self::buffered::BufferedConnection;
 pub(in crate::http) use self::clock::with_date;
 pub use self::codec::*;
 pub(in crate::http) use self::codec::{Framing, OwnField, frame, own_field, parse_content_length};
