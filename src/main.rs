@@ -1,6 +1,7 @@
 //! The `jsserve` binary: flags, then configuration, then the server or the script, then an exit code.
 #![forbid(unsafe_code)]
 
+mod cgi_mode;
 mod cli;
 mod descriptors;
 mod failure;
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Serve(config)) => {
             logging::start(config.quiet, config.log);
             serve::serve(*config).unwrap_or_else(|error| failure::report(&error))
+        }
+        Ok(Invocation::AnswerOnce(config)) => {
+            logging::start(config.quiet, config.log);
+            cgi_mode::answer(*config).unwrap_or_else(|error| failure::report(&error))
         }
         Ok(Invocation::Script(config, warning)) => {
             if let Some(warning) = warning {

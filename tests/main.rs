@@ -36,6 +36,7 @@ mod fetch_client;
 mod files_module;
 mod forms;
 mod fuzz_exports;
+mod gateways;
 mod hints;
 mod hostile_calls;
 mod http2;

@@ -196,7 +196,7 @@ pub struct Serving {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub host: String,
 
-    /// Address with its protocol, http, https, tcp, tls or udp://HOST:PORT, or unix:PATH; may be repeated
+    /// Address with its protocol, http, https, tcp, tls, udp, fastcgi or scgi://HOST:PORT, or unix:PATH; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
 
@@ -230,6 +230,10 @@ pub struct Serving {
     /// ?to=PORT behind it: where clients find HTTPS, if that is not the first https listener's port
     #[arg(long, value_name = "PORT|HOST:PORT")]
     pub redirect_https: Vec<String>,
+
+    /// Listen nowhere: answer one request as a CGI program, from variables and standard input to standard output, and end
+    #[arg(long)]
+    pub cgi_mode: bool,
 
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
@@ -496,7 +500,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 15);
+        assert_eq!(switches.len(), 16);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

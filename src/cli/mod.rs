@@ -48,6 +48,8 @@ use words::Words;
 pub enum Invocation {
     /// Serve with this configuration.
     Serve(Box<Config>),
+    /// Answer one request with this configuration, as a CGI program.
+    AnswerOnce(Box<Config>),
     /// Run this script; the second is a warning to print before.
     Script(Box<ScriptConfig>, Option<String>),
     /// Start the interactive prompt.
@@ -122,11 +124,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
     let config = |program, name: Option<OsString>| {
         script::resolve(&flags, &given, program, name.into_iter().chain(rest.clone()), words).map(Box::new)
     };
-    let warn = |what: &str| {
-        let flags = script::in_vain(&given).join(", ");
-        let text = format!("nothing is served: {what} is a script (no default export); ignored: {flags}");
-        (!flags.is_empty()).then_some(text)
-    };
+    let warn = |what: &str| in_vain(&given, what);
     if let Some(text) = flags.script.eval.clone().or_else(|| flags.script.print.clone()) {
         // The first word that is no flag is an argument like the others.
         let flag = if flags.script.print.is_some() { "-p" } else { "-e" };
@@ -171,13 +169,33 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
             let source = resolve::javascript(&sources, path);
             if goal != Some(Goal::Script) && is_app(&sources, &source) {
                 script::refuse_for_app(&given, &file)?;
-                return serve();
+                let once = flags.serving.cgi_mode;
+                return if once { answer_once(&mut command, words, &rest) } else { serve() };
             }
             let warning = warn(&name(&file)).or_else(|| forgotten(&sources, &name(&file), &source.text));
             let program = Program::File(path.to_owned());
             Ok(Invocation::Script(config(program, Some(file.clone()))?, warning))
         }
     }
+}
+
+/// A warning for flags of servers, where `what` is a script.
+fn in_vain(given: &ArgMatches, what: &str) -> Option<String> {
+    let flags = script::in_vain(given).join(", ");
+    let text = format!("nothing is served: {what} is a script (no default export); ignored: {flags}");
+    (!flags.is_empty()).then_some(text)
+}
+
+/// One answer of the app that `words` name. What is behind the file, `rest`, may be the words of a query (RFC 3875
+/// section 4.4): none of them is a flag.
+fn answer_once(
+    command: &mut Command,
+    words: &[OsString],
+    rest: &[OsString],
+) -> std::result::Result<Invocation, CliError> {
+    let (own, separator) = (&words[..words.len() - rest.len()], OsString::from("--"));
+    let words = [own, &[separator], rest].concat();
+    Ok(Invocation::AnswerOnce(Box::new(served(command, &words)?)))
 }
 
 /// What is to be served, as words and a file of settings say together.

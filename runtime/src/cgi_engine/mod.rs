@@ -40,14 +40,14 @@ pub struct CgiEngines {
     config: Arc<Config>,
     worker: usize,
     /// There is none before the first request for such a script.
-    pool: OnceCell<(Sender<Job>, Arc<Pool>)>,
+    pool: OnceCell<(Sender<ScriptJob>, Arc<EnginePool>)>,
 }
 
 /// What the threads of one worker share.
-struct Pool {
+struct EnginePool {
     config: Arc<Config>,
     worker: usize,
-    jobs: Receiver<Job>,
+    jobs: Receiver<ScriptJob>,
     /// Threads that wait for a job, or will soon.
     ready: AtomicUsize,
     /// What was compiled, by the script's file.
@@ -55,7 +55,7 @@ struct Pool {
 }
 
 /// One request for a script.
-struct Job {
+struct ScriptJob {
     /// Its file.
     file: String,
     folder: CString,
@@ -122,7 +122,7 @@ impl CgiEngines {
         let until = Instant::now() + Duration::from_millis(self.config.limits.cgi_run_ms_max);
         let (told, end) = oneshot::channel();
         let leash = Arc::new(Leash::default());
-        let job = Job {
+        let job = ScriptJob {
             file: script.shown(),
             folder: script.folder.clone(),
             stdin,
@@ -140,10 +140,10 @@ impl CgiEngines {
         Ok((process, output, writer))
     }
 
-    fn dispatch(&self, job: Job) -> io::Result<()> {
+    fn dispatch(&self, job: ScriptJob) -> io::Result<()> {
         let (jobs, pool) = self.pool.get_or_init(|| {
             let (sender, jobs) = unbounded();
-            let pool = Pool {
+            let pool = EnginePool {
                 config: self.config.clone(),
                 worker: self.worker,
                 jobs,
@@ -161,7 +161,7 @@ impl CgiEngines {
     }
 }
 
-impl Pool {
+impl EnginePool {
     /// Whether a thread waits; it is the caller's then.
     fn take_ready(&self) -> bool {
         let fewer = |ready: usize| ready.checked_sub(1);
@@ -169,7 +169,7 @@ impl Pool {
     }
 
     /// Starts a thread: for a job, or for one that is to come.
-    fn spawn(self: &Arc<Self>, job: Option<Job>) -> io::Result<()> {
+    fn spawn(self: &Arc<Self>, job: Option<ScriptJob>) -> io::Result<()> {
         let stack_bytes = NATIVE_STACK_BYTES + self.config.limits.stack_bytes_max;
         let thread = std::thread::Builder::new().name(format!("cgi-{}", self.worker)).stack_size(stack_bytes);
         let pool = self.clone();
@@ -188,7 +188,7 @@ impl Pool {
     }
 
     /// Waits for a job; `None`: there is none for long, or the worker has ended.
-    fn wait(&self) -> Option<Job> {
+    fn wait(&self) -> Option<ScriptJob> {
         loop {
             match self.jobs.recv_timeout(READY) {
                 Ok(job) => return Some(job),

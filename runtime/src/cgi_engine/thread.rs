@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rquickjs::{Module, Value};
 
-use super::{Job, Pool};
+use super::{EnginePool, ScriptJob};
 use crate::cgi::{ScriptEnd, ScriptLines};
 use crate::config::Config;
 use crate::environment::Environment;
@@ -44,7 +44,7 @@ const STD: &str =
 
 /// What the parts of one script share.
 #[derive(Default)]
-struct Session {
+struct ScriptSession {
     /// What it says on standard error.
     lines: RefCell<Option<ScriptLines>>,
     /// How it has ended, once it has.
@@ -53,7 +53,7 @@ struct Session {
     evaluated: Outcome<()>,
 }
 
-impl Session {
+impl ScriptSession {
     fn say(&self, bytes: &[u8]) {
         if let Some(lines) = &mut *self.lines.borrow_mut() {
             lines.add(bytes);
@@ -84,13 +84,13 @@ impl Session {
 /// An engine that is set up for a script, which is not known yet.
 struct Ready {
     // Before the engine: it has values of it.
-    session: Rc<Session>,
+    session: Rc<ScriptSession>,
     code: Arc<Code>,
     engine: Rc<Engine>,
 }
 
 /// Runs one script on this thread: `job`, or the next that there is.
-pub(super) fn run(pool: Arc<Pool>, job: Option<Job>) {
+pub(super) fn run(pool: Arc<EnginePool>, job: Option<ScriptJob>) {
     unpin();
     let has_folder = io::process::make_own_folder();
     let options = IoOptions::default();
@@ -134,7 +134,7 @@ impl Ready {
         };
         let sources = Sources::read(&config.sources).map_err(|error| error.to_string())?;
         let code = Arc::new(Code::unknown(Arc::new(Cluster::new(sources, Environment::of(&[])))));
-        let session = Rc::new(Session::default());
+        let session = Rc::new(ScriptSession::default());
         let reported = session.clone();
         let report = Box::new(move |thrown: &Thrown, place: &str| {
             let label = if place == "unhandled rejection" { "Unhandled promise rejection: " } else { "" };
@@ -160,9 +160,10 @@ impl Ready {
     }
 
     /// Runs the script to its end, and says how that was; its place is free when all of it is gone.
-    async fn live(self, job: Job, pool: &Pool, has_folder: bool) -> crate::cgi::ScriptSlot {
+    async fn live(self, job: ScriptJob, pool: &EnginePool, has_folder: bool) -> crate::cgi::ScriptSlot {
         let Ready { session, code, engine } = self;
-        let Job { file, folder, stdin, stdout, environment, words, lines, until, leash, slot, told } = job;
+        let ScriptJob { file, folder, stdin, stdout, environment, words, lines, until, leash, slot, told } =
+            job;
         let state = engine.state();
         let hold = CgiHold::of(state);
         hold.set(until, has_folder && rustix::process::chdir(&folder).is_ok());
@@ -205,7 +206,7 @@ impl Ready {
     }
 }
 
-impl Session {
+impl ScriptSession {
     /// How the script has ended: by itself, or because nothing is left that it could do.
     fn poll_end(&self, engine: &Engine, cx: &mut Context<'_>) -> Poll<ScriptEnd> {
         if let Poll::Ready(end) = self.ended.poll(cx) {
@@ -244,7 +245,7 @@ fn streams(
 }
 
 /// What others have written to its standard error.
-fn pass_on(errors: &std::os::fd::OwnedFd, session: &Session) {
+fn pass_on(errors: &std::os::fd::OwnedFd, session: &ScriptSession) {
     let mut buffer = [0; 4 << 10];
     while let Ok(bytes @ 1..) = rustix::io::read(errors, &mut buffer) {
         session.say(&buffer[..bytes]);
@@ -269,7 +270,7 @@ fn pairs(environment: &[CString], config: &Config) -> Vec<(OsString, OsString)> 
 }
 
 /// Begins to evaluate the script.
-fn start(engine: &Engine, session: &Rc<Session>, code: &Code, file: &str, words: &[CString]) {
+fn start(engine: &Engine, session: &Rc<ScriptSession>, code: &Code, file: &str, words: &[CString]) {
     let words = words.iter().map(|word| word.to_string_lossy().into_owned());
     let arguments: Vec<String> = std::iter::once(file.to_owned()).chain(words).collect();
     engine.turn(|ctx| {
@@ -286,7 +287,7 @@ fn start(engine: &Engine, session: &Rc<Session>, code: &Code, file: &str, words:
 }
 
 /// What a script has thrown that nobody of it has caught.
-fn throw<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, session: &Session) {
+fn throw<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, session: &ScriptSession) {
     let state = State::of(ctx);
     state.note_thrown(thrown);
     let is_full = state.health() == Health::OutOfMemory || state.heap_is_full();
@@ -300,7 +301,7 @@ fn throw<'js>(ctx: &Ctx<'js>, thrown: &Value<'js>, session: &Session) {
 }
 
 /// Hears how the evaluation of the script ends.
-struct Evaluated(Rc<Session>);
+struct Evaluated(Rc<ScriptSession>);
 
 impl Observer for Evaluated {
     fn settled<'js>(&self, ctx: &Ctx<'js>, result: Result<Value<'js>, Value<'js>>) {
@@ -318,7 +319,7 @@ impl Observer for Evaluated {
 }
 
 /// Looks at an engine whose turn was cut short, or that is ill.
-fn attend(session: &Session, engine: &Weak<Engine>) {
+fn attend(session: &ScriptSession, engine: &Weak<Engine>) {
     let Some(engine) = engine.upgrade() else { return };
     let state = engine.state();
     session.end(match (CgiHold::of(state).status(), state.health()) {

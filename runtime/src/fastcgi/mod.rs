@@ -11,7 +11,7 @@ mod server;
 pub use client::{AnswerEvent, AnswerReader, begin_request, write_stdin};
 pub use pairs::{Pairs, write_pair};
 pub use record::{CONTENT_BYTES_MAX, RecordKind, write_record, write_stream};
-pub use server::{EndStatus, RequestEvent, RequestReader, Step, write_end};
+pub use server::{EndStatus, RequestEvent, RequestReader, RequestStep, write_end};
 
 /// What is wrong with what the other side has sent: the connection is of no use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ impl RecordHead {
 }
 
 /// A part of a record, as it comes.
-pub(super) enum Part<'a> {
+pub(super) enum RecordPart<'a> {
     /// The head of the next one; its content has so many bytes.
     Head(RecordHead, usize),
     /// Bytes of its content.
@@ -96,17 +96,20 @@ pub(super) struct RecordReader {
 
 impl RecordReader {
     /// The next part, and how many bytes of `input` it has used; none where there is too little.
-    pub(super) fn next<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Part<'a>>), FastCgiError> {
+    pub(super) fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<RecordPart<'a>>), FastCgiError> {
         let mut used = 0;
         if self.is_open {
             if self.left > 0 {
                 let take = self.left.min(input.len());
                 self.left -= take;
-                let part = (take > 0).then(|| Part::Content(self.head, &input[..take]));
+                let part = (take > 0).then(|| RecordPart::Content(self.head, &input[..take]));
                 return Ok((take, part));
             }
             self.is_open = false;
-            return Ok((0, Some(Part::End(self.head))));
+            return Ok((0, Some(RecordPart::End(self.head))));
         }
         let skipped = self.padding.min(input.len());
         self.padding -= skipped;
@@ -132,7 +135,7 @@ impl RecordReader {
         self.left = usize::from(u16::from_be_bytes([length1, length0]));
         self.padding = usize::from(padding);
         self.is_open = true;
-        Ok((used, Some(Part::Head(self.head, self.left))))
+        Ok((used, Some(RecordPart::Head(self.head, self.left))))
     }
 
     /// Whether the next byte begins a record.

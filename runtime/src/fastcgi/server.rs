@@ -3,7 +3,7 @@
 //! Owns: which record may come when, the answers to those that concern the connection, that there is one request at a
 //! time. Must not know: what the parameters mean, how an answer is made.
 
-use super::record::{Part, RecordHead, RecordReader};
+use super::record::{RecordHead, RecordPart, RecordReader};
 use super::{FastCgiError, Pairs, RecordKind, write_pair, write_record};
 
 /// FCGI_RESPONDER (section 6.2): the one role there is here.
@@ -49,7 +49,7 @@ pub enum RequestEvent<'a> {
 
 /// How far one call got.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Step<'a> {
+pub struct RequestStep<'a> {
     /// Bytes of the input that are used.
     pub consumed: usize,
     /// What they said, if anything; without it all of the input is used.
@@ -119,25 +119,25 @@ impl RequestReader {
     ///
     /// # Errors
     /// What has come is no FastCGI, or too large.
-    pub fn next<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> Result<Step<'a>, FastCgiError> {
+    pub fn next<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> Result<RequestStep<'a>, FastCgiError> {
         let mut consumed = 0;
         loop {
             let (used, part) = self.records.next(&input[consumed..])?;
             consumed += used;
             let event = match part {
-                None if consumed == input.len() => return Ok(Step { consumed, event: None }),
+                None if consumed == input.len() => return Ok(RequestStep { consumed, event: None }),
                 None => None,
-                Some(Part::Head(head, length)) => {
+                Some(RecordPart::Head(head, length)) => {
                     self.is_empty = length == 0;
                     self.small.clear();
                     self.check(head)?;
                     None
                 }
-                Some(Part::Content(head, bytes)) => self.content(head, bytes)?,
-                Some(Part::End(head)) => self.end(head, out)?,
+                Some(RecordPart::Content(head, bytes)) => self.content(head, bytes)?,
+                Some(RecordPart::End(head)) => self.end(head, out)?,
             };
             if event.is_some() {
-                return Ok(Step { consumed, event });
+                return Ok(RequestStep { consumed, event });
             }
         }
     }

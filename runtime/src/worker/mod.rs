@@ -5,6 +5,7 @@
 
 mod admission;
 mod connection;
+mod once;
 mod protocol;
 mod proxy;
 mod state;
@@ -21,6 +22,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
+pub use self::once::serve_one;
 pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
 pub use self::state::{Seat, SharedByWorkers, Worker};
 

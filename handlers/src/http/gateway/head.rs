@@ -66,10 +66,10 @@ impl Head for GatewayHead {
     }
 }
 
-/// Variables by their names.
-struct Variables<'a>(&'a [Result<Variable, ()>]);
+/// NamedVariables by their names.
+struct NamedVariables<'a>(&'a [Result<Variable, ()>]);
 
-impl Variables<'_> {
+impl NamedVariables<'_> {
     /// The value of `name`; an empty one is none.
     fn get(&self, name: &str) -> Option<&[u8]> {
         let found = self.0.iter().flatten().find(|(known, _)| known == name.as_bytes());
@@ -98,7 +98,7 @@ impl GatewayHead {
         own: &Rc<Ends>,
     ) -> Result<GatewayHead, Rejection> {
         check(variables, limits)?;
-        let all = Variables(variables);
+        let all = NamedVariables(variables);
         let method = all.text("REQUEST_METHOD").unwrap_or_default();
         if method.is_empty()
             || !method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
@@ -130,7 +130,7 @@ impl GatewayHead {
             authority: authority(&all, scheme)?,
             method: method.to_owned(),
             target,
-            fields: fields(variables),
+            fields: fields(variables, !matches!(method, "GET" | "HEAD")),
             scheme,
             version: match all.text("SERVER_PROTOCOL") {
                 Some("HTTP/1.0") => "1.0",
@@ -173,7 +173,7 @@ fn check(variables: &[Result<Variable, ()>], limits: &Limits) -> Result<(), Reje
 }
 
 /// Path and query as the client sent them; failing that, put together from what is known of them.
-fn target(all: &Variables<'_>) -> Result<String, Rejection> {
+fn target(all: &NamedVariables<'_>) -> Result<String, Rejection> {
     if let Some(uri) = all.get("REQUEST_URI") {
         let text = encoded(uri, b"");
         if text.starts_with('/') || text == "*" {
@@ -214,7 +214,7 @@ fn encoded(bytes: &[u8], more: &[u8]) -> String {
 }
 
 /// Whom the request is for.
-fn authority(all: &Variables<'_>, scheme: &str) -> Result<String, Rejection> {
+fn authority(all: &NamedVariables<'_>, scheme: &str) -> Result<String, Rejection> {
     if let Some(host) = all.get("HTTP_HOST") {
         return match is_authority(host) {
             true => Ok(String::from_utf8_lossy(host).into_owned()),
@@ -233,11 +233,13 @@ fn authority(all: &Variables<'_>, scheme: &str) -> Result<String, Rejection> {
 }
 
 /// The fields that the client sent, and those of its body.
-fn fields(variables: &[Result<Variable, ()>]) -> Vec<Variable> {
+fn fields(variables: &[Result<Variable, ()>], has_content: bool) -> Vec<Variable> {
     let mut found = Vec::with_capacity(variables.len());
     for (name, value) in variables.iter().flatten() {
         let field = match &name[..] {
             b"CONTENT_TYPE" | b"CONTENT_LENGTH" if value.is_empty() => continue,
+            // SCGI always says a length.
+            b"CONTENT_LENGTH" if value == b"0" && !has_content => continue,
             b"CONTENT_TYPE" => b"content-type".to_vec(),
             b"CONTENT_LENGTH" => b"content-length".to_vec(),
             [b'H', b'T', b'T', b'P', b'_', rest @ ..] if !rest.is_empty() => {

@@ -27,7 +27,7 @@ const CUT: Rejection = Rejection::bad("body: the connection ended");
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closing {
+pub enum GatewayClosing {
     /// With an answer on its way, which is the last.
     Gently,
     /// With nothing left to say.
@@ -71,7 +71,7 @@ impl<'a, C: Carrier> GatewayMessage<'a, C> {
     ///
     /// # Errors
     /// How it ends, where it does.
-    pub fn conclude(self, ending: Ending) -> Result<(), Closing> {
+    pub fn conclude(self, ending: Ending) -> Result<(), GatewayClosing> {
         self.buffered.drop_spare();
         let is_draining = self.buffered.connection.worker().is_draining();
         match ending {
@@ -79,14 +79,14 @@ impl<'a, C: Carrier> GatewayMessage<'a, C> {
             Ending::Left | Ending::Lost if self.is_aborted => {
                 self.carrier.write_end(&mut self.buffered.out);
                 let keeps = self.carrier.keeps_connection() && !is_draining;
-                return if keeps { Ok(()) } else { Err(Closing::Gently) };
+                return if keeps { Ok(()) } else { Err(GatewayClosing::Gently) };
             }
-            Ending::Left => return Err(Closing::AtOnce),
+            Ending::Left => return Err(GatewayClosing::AtOnce),
             // Without an end the web server sees that it is not all.
-            Ending::CutShort | Ending::Lost | Ending::Upgraded => return Err(Closing::Reset),
+            Ending::CutShort | Ending::Lost | Ending::Upgraded => return Err(GatewayClosing::Reset),
         }
         let keeps = ending == Ending::Complete && self.carrier.keeps_connection() && !is_draining;
-        if keeps { Ok(()) } else { Err(Closing::Gently) }
+        if keeps { Ok(()) } else { Err(GatewayClosing::Gently) }
     }
 
     /// Gives `sink` what `input` has of the body, within its length.

@@ -17,7 +17,7 @@ use runtime::worker::{Connection, Protocol, Stopped};
 
 use self::carrier::{Carrier, CarrierError, FastCgiCarrier, ScgiCarrier};
 use self::head::GatewayHead;
-use self::message::{Closing, GatewayMessage};
+use self::message::{GatewayClosing, GatewayMessage};
 use super::failure;
 use super::h1::BufferedConnection;
 use super::limit::Limit;
@@ -55,25 +55,25 @@ impl Protocol for Scgi {
 }
 
 async fn serve<C: Carrier>(connection: Connection, carrier: C) {
-    let mut session = Session {
+    let mut session = GatewaySession {
         buffered: BufferedConnection::new(connection),
         carrier,
         timeouts: Timeouts::default(),
         has_begun: false,
     };
     let mut closing = session.exchanges().await;
-    if closing == Closing::Gently && session.buffered.flush().await.is_err() {
-        closing = Closing::Reset;
+    if closing == GatewayClosing::Gently && session.buffered.flush().await.is_err() {
+        closing = GatewayClosing::Reset;
     }
     let connection = session.buffered.connection;
     match closing {
-        Closing::Gently => connection.close_gently().await,
-        Closing::AtOnce => connection.close().await,
-        Closing::Reset => connection.abort().await,
+        GatewayClosing::Gently => connection.close_gently().await,
+        GatewayClosing::AtOnce => connection.close().await,
+        GatewayClosing::Reset => connection.abort().await,
     }
 }
 
-struct Session<C> {
+struct GatewaySession<C> {
     buffered: BufferedConnection,
     carrier: C,
     timeouts: Timeouts,
@@ -81,8 +81,8 @@ struct Session<C> {
     has_begun: bool,
 }
 
-impl<C: Carrier> Session<C> {
-    async fn exchanges(&mut self) -> Closing {
+impl<C: Carrier> GatewaySession<C> {
+    async fn exchanges(&mut self) -> GatewayClosing {
         let worker = self.buffered.connection.worker().clone();
         loop {
             if let Err(closing) = self.receive().await {
@@ -105,7 +105,7 @@ impl<C: Carrier> Session<C> {
     }
 
     /// Receives the next request's variables.
-    async fn receive(&mut self) -> Result<(), Closing> {
+    async fn receive(&mut self) -> Result<(), GatewayClosing> {
         let limits = &self.buffered.connection.worker().config.limits;
         let (idle_ms, header_ms) = (limits.idle_ms_max, limits.header_ms_max);
         self.buffered.connection.set_busy(false);
@@ -128,7 +128,7 @@ impl<C: Carrier> Session<C> {
                 self.buffered.connection.set_busy(true);
                 self.buffered.connection.set_deadline(header_ms);
             }
-            self.buffered.flush().await.map_err(|_| Closing::Reset)?;
+            self.buffered.flush().await.map_err(|_| GatewayClosing::Reset)?;
             if !self.has_begun {
                 // The flush has used it.
                 self.buffered.connection.set_busy(false);
@@ -137,13 +137,13 @@ impl<C: Carrier> Session<C> {
             let chunk = match self.buffered.connection.recv_in_time().await {
                 Ok(chunk) => chunk,
                 Err(Stopped::TimedOut) if self.has_begun => return Err(self.refuse(&TOO_SLOW)),
-                Err(Stopped::TimedOut | Stopped::Draining) => return Err(Closing::AtOnce),
-                Err(Stopped::Failed(_)) => return Err(Closing::Reset),
+                Err(Stopped::TimedOut | Stopped::Draining) => return Err(GatewayClosing::AtOnce),
+                Err(Stopped::Failed(_)) => return Err(GatewayClosing::Reset),
             };
             if chunk.is_empty() {
                 return Err(match self.has_begun {
                     true => self.close(&CarrierError::Broken("the connection ended in a request")),
-                    false => Closing::AtOnce,
+                    false => GatewayClosing::AtOnce,
                 });
             }
             self.buffered.input.keep(&chunk);
@@ -152,7 +152,7 @@ impl<C: Carrier> Session<C> {
 
     /// Answers a request that breaks the rules, and ends the connection.
     #[cold]
-    fn refuse(&mut self, rejection: &Rejection) -> Closing {
+    fn refuse(&mut self, rejection: &Rejection) -> GatewayClosing {
         let connection = &self.buffered.connection;
         failure::log_limit(rejection, connection.worker(), None, || connection.peer().clone());
         if rejection.limit.is_none() {
@@ -162,14 +162,14 @@ impl<C: Carrier> Session<C> {
         reply::status(&mut answer, rejection.status);
         self.carrier.write(&mut self.buffered.out, &answer);
         self.carrier.write_end(&mut self.buffered.out);
-        Closing::Gently
+        GatewayClosing::Gently
     }
 
     /// Ends a connection that does not speak the protocol.
     #[cold]
-    fn close(&self, error: &CarrierError) -> Closing {
+    fn close(&self, error: &CarrierError) -> GatewayClosing {
         self.say(error);
-        Closing::Reset
+        GatewayClosing::Reset
     }
 
     fn say(&self, what: &dyn std::fmt::Display) {
