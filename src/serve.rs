@@ -23,10 +23,12 @@ use crate::logging;
 pub fn serve(config: Config) -> Result<ExitCode> {
     let (app, workers, quiet) = (name(&config), config.workers, config.quiet);
     let file = config.file.clone();
+    let warnings = config.site.as_ref().map(|site| site.warnings.clone()).unwrap_or_default();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
     handlers::http::shortages(&config).iter().for_each(|sentence| tracing::warn!("{sentence}"));
     let protocols = handlers::protocols(config.http2);
     let server = Server::start(config, protocols)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if !quiet && logging::is_json() {
         let addresses: Vec<String> = server.addresses();
         let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));

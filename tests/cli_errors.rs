@@ -96,7 +96,6 @@ fn an_app_that_is_no_readable_file_ends_with_1() {
     let text = |path: &std::path::Path| path.to_str().expect("path").to_string();
     fails(&[&text(&folder.join("nowhere.js"))], 1, &["nowhere.js: no such file"]);
     fails(&[&text(&folder.join("app"))], 1, &["no such file", "Did you mean", "app.js?"]);
-    fails(&[&text(folder)], 1, &["it is a directory", "app.js"]);
     fails(&[&text(&app.path().join("inside.js"))], 1, &["cannot be read"]);
 }
 

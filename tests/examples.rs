@@ -55,6 +55,7 @@ fn every_example_has_a_test() {
                 "clock",
                 "draw",
                 "gallery",
+                "site",
                 "node_modules",
                 "package.json",
                 "page.html",

@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 33] = [
+const ROOMS: [(&str, u32); 34] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -58,6 +58,7 @@ const ROOMS: [(&str, u32); 33] = [
     ("folders", 1),
     ("header_list", 1),
     ("log", 1),
+    ("site", 1),
     ("websocket", 1),
 ];
 
@@ -105,7 +106,7 @@ const ORDERS: &[(&str, &str)] = &[
          abort events messaging broadcast performance locks navigator streams locale blob url websocket form_data fetch event_source",
     ),
     ("runtime/src/modules/qjs", "os std print"),
-    ("runtime/src/modules/own", "events files shared sockets websocket"),
+    ("runtime/src/modules/own", "events files shared site sockets websocket"),
 ];
 
 fn root() -> &'static Path {

@@ -40,9 +40,9 @@ pub fn check(config: Config) -> Result<Checked> {
     };
     let stack_bytes = NATIVE_STACK_BYTES + config.limits.stack_bytes_max;
     let load = move || {
-        let path = config.app.clone();
+        let (path, is_site) = (config.app.clone(), config.site.is_some());
         let blueprint = Arc::new(Blueprint::compile(Arc::new(config))?);
-        if !is_app(blueprint.cluster().sources(), &path) {
+        if !is_site && !is_app(blueprint.cluster().sources(), &path) {
             let text = format!("{}: it has no default export, so there is nothing to serve", path.display());
             return Err(Error::new(ErrorKind::App, text).remedy("A script runs once: jsserve SCRIPT"));
         }

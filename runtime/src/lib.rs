@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding address causes config environment error fastcgi folders header_list log source websocket`
+//! 1 `accept_encoding address causes config environment error fastcgi folders header_list log site source websocket`
 
 pub mod accept_encoding;
 mod acme;
@@ -36,6 +36,7 @@ pub mod script;
 pub mod server;
 pub mod serving;
 pub mod shutdown;
+pub mod site;
 pub mod source;
 pub mod tls;
 pub mod websocket;

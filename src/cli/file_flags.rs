@@ -38,6 +38,14 @@ pub struct FileFlags {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub static_max_age: u32,
 
+    /// Files of a site (jsserve FOLDER) that may be routes; beyond: jsserve does not start
+    #[arg(long, value_name = "N", default_value_t = Limits::default().site_routes_max, value_parser = count)]
+    pub site_routes_max: usize,
+
+    /// Rules of a site's _redirects, and of its _headers; beyond: jsserve does not start
+    #[arg(long, value_name = "N", default_value_t = Limits::default().site_rules_max, value_parser = count)]
+    pub site_rules_max: usize,
+
     /// Files that a worker keeps open or in memory; beyond: the least recently used goes
     #[arg(long, value_name = "N", default_value_t = Limits::default().static_files_max, value_parser = count)]
     pub static_files_max: usize,

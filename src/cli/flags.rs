@@ -18,11 +18,13 @@ use super::websocket::WebSocketFlags;
 const USAGE: &str = "jsserve [flags] app.js [-- app arguments]
        jsserve [flags] script.js [script arguments]
        jsserve [flags] -e EXPR | -p EXPR [script arguments]
+       jsserve [flags] FOLDER
        jsserve check [flags] app.js
        jsserve repl | types | ca | version | help [COMMAND]";
 
 const EXAMPLES: &str =
-    "A module with a default export is an app: it is served. Everything else is a script: it runs once, and
+    "A module with a default export is an app: it is served. A folder is a site: its files are served, and its modules are
+routes. Everything else is a script: it runs once, and
 all words behind it are its own. Without a file the script is read from standard input, as with -; on a
 terminal the interactive prompt starts, as with repl. types prints the declarations for TypeScript. Each
 command has its own --help.
@@ -36,6 +38,7 @@ Examples:
   jsserve --listen http://127.0.0.1:8080 --listen tcp://[::1]:9000 app.js
   jsserve --static dist --static-fallback index.html app.js
   jsserve --static site --cgi cgi-bin:/cgi-bin
+  jsserve ./site --dev
   jsserve tool.js --its-own-flag input.txt
   jsserve --std -e 'print(os.platform, std.getenv(\"HOME\"))'
 
@@ -48,7 +51,8 @@ before dev = true.";
 /// Serves a JavaScript app on every core of this machine, or runs a script.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// The app: a module whose default export has `fetch`, `connect`, `accept` or `datagram`. Or a script; `-` for standard input
+    /// The app: a module whose default export has `fetch`, `connect`, `accept` or `datagram`, or a folder, which is a site.
+    /// Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
 

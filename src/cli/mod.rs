@@ -167,7 +167,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
             resolve::check_app(path)?;
             let goal = script::goal(&flags);
             let source = resolve::javascript(&sources, path);
-            if goal != Some(Goal::Script) && is_app(&sources, &source) {
+            if path.is_dir() || goal != Some(Goal::Script) && is_app(&sources, &source) {
                 script::refuse_for_app(&given, &file)?;
                 let once = flags.serving.cgi_mode;
                 return if once { answer_once(&mut command, words, &rest) } else { serve() };

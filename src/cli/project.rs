@@ -47,13 +47,14 @@ pub struct Project {
 }
 
 impl Project {
-    /// The file that `flags` name; else the one beside the app; else, without an app, the one here.
+    /// The file that `flags` name; else the one in the site's folder, or beside the app; else, without an app, the one here.
     ///
     /// # Errors
     /// `Usage` for one that cannot be read and for whatever is wrong in it.
     pub fn find(flags: &Flags) -> Result<Option<Project>> {
         let path = match (&flags.settings.config, &flags.app) {
             (Some(path), _) => PathBuf::from(path),
+            (None, Some(app)) if Path::new(app).join(NAME).is_file() => Path::new(app).join(NAME),
             (None, Some(app)) => Path::new(app).with_file_name(NAME),
             (None, None) => PathBuf::from(NAME),
         };

@@ -5,15 +5,17 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use runtime::address::Address;
 use runtime::config::{
-    AnswerOptions, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat, Scheme, SourceOptions,
-    TrustedProxies,
+    AnswerOptions, CgiFolder, CgiOptions, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat,
+    Scheme, SourceOptions, TrustedProxies,
 };
 use runtime::error::{Error, ErrorKind, Result};
-use runtime::source::Sources;
+use runtime::site::{Site, SiteLimits};
 use runtime::source::prepare::{self, Prepared};
+use runtime::source::{Sources, exports};
 
 use super::address;
 use super::answers;
@@ -38,10 +40,14 @@ pub fn resolve(
     let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
     variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
     let files = files::files(&flags.files)?;
-    let cgi = flags.cgi.options(&files)?;
+    let mut cgi = flags.cgi.options(&files)?;
+    let mut site = None;
     let app = match flags.app.as_ref().map(PathBuf::from) {
         Some(app) => {
             check_app(&app)?;
+            if app.is_dir() {
+                site = Some(Arc::new(folder_site(&app, &limits, &mut cgi)?));
+            }
             app
         }
         None if !files.folders.is_empty() || !cgi.folders.is_empty() => PathBuf::new(),
@@ -64,6 +70,7 @@ pub fn resolve(
         self_signed: tls::self_signed(&flags.tls, &flags.serving, &listen)?,
         listen,
         files,
+        site,
         cgi,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
@@ -80,6 +87,18 @@ pub fn resolve(
         log,
         limits,
     })
+}
+
+/// The site in `folder`; its cgi-bin has scripts, as `--cgi` has.
+fn folder_site(folder: &Path, limits: &Limits, cgi: &mut CgiOptions) -> Result<Site> {
+    let (routes_max, rules_max) = (limits.site_routes_max, limits.site_rules_max);
+    let site = Site::read(folder, &SiteLimits { routes_max, rules_max }, exports::find)?;
+    let scripts = site.folder.join("cgi-bin");
+    if scripts.is_dir() {
+        cgi.folders.push(CgiFolder { folder: scripts, prefix: "/cgi-bin".to_owned() });
+        cgi.document_root.get_or_insert_with(|| site.folder.clone());
+    }
+    Ok(site)
 }
 
 fn answer_options(flags: &Answers) -> Result<AnswerOptions> {
@@ -255,6 +274,8 @@ fn limits(flags: &Flags) -> Result<Limits> {
             event_queue_bytes_max: limits.event_queue.0,
             subscriptions_max: limits.subscriptions_max,
             topics_max: limits.topics_max,
+            site_routes_max: flags.files.site_routes_max,
+            site_rules_max: flags.files.site_rules_max,
             static_files_max: flags.files.static_files_max,
             static_bytes_max: flags.files.static_cache_max.0,
             connections_max: limits.connections_max,
@@ -312,28 +333,14 @@ pub fn is_stream(path: &Path) -> bool {
 /// `App`: there is none, or it cannot be read.
 pub fn check_app(app: &Path) -> Result<()> {
     let refuse = |what: &str| Error::new(ErrorKind::App, format!("{}: {what}", app.display()));
-    let file = match std::fs::File::open(app) {
-        Ok(file) => file,
+    match std::fs::File::open(app) {
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(refuse("no such file").remedy(where_it_may_be(app)));
+            Err(refuse("no such file").remedy(where_it_may_be(app)))
         }
-        Err(error) => {
-            return Err(refuse(&format!("it cannot be read ({error})"))
-                .remedy(format!("Look at its permissions: ls -l {}", app.display())));
-        }
-    };
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        let inside =
-            ["app.js", "app.ts", "app.tsx", "index.js", "index.ts", "index.tsx", "main.js", "main.ts"]
-                .map(|name| app.join(name))
-                .into_iter()
-                .find(|file| file.is_file());
-        let name = inside.unwrap_or_else(|| app.join("app.js"));
-        return Err(
-            refuse("it is a directory").remedy(format!("Name the module in it: jsserve {}", name.display()))
-        );
+        Err(error) => Err(refuse(&format!("it cannot be read ({error})"))
+            .remedy(format!("Look at its permissions: ls -l {}", app.display()))),
     }
-    Ok(())
 }
 
 fn where_it_may_be(app: &Path) -> String {
@@ -406,7 +413,7 @@ mod tests {
              --websocket-message-max 32 --websocket-queue-max 33 \
              --websocket-ping 34ms --websocket-pong-timeout 35ms --websocket-close-timeout 36ms \
              --websocket-compression off --static-files-max 37 --static-cache-max 38 \
-             --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
+             --site-routes-max 46 --site-rules-max 47 --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
              --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45";
 
     #[test]
@@ -458,6 +465,8 @@ mod tests {
             websocket_compression: runtime::config::WebSocketCompression::Off,
             static_files_max: 37,
             static_bytes_max: 38,
+            site_routes_max: 46,
+            site_rules_max: 47,
             cgi_scripts_max: Some(39),
             cgi_queue_max: 40,
             cgi_head_ms_max: 41,
@@ -552,10 +561,8 @@ mod tests {
 
     #[test]
     fn the_app_must_be_a_file_that_can_be_read() {
-        for (app, part) in [("/nowhere/app.js", "no such file"), ("/", "it is a directory")] {
-            let error = config(&[app]).expect_err("refused");
-            assert_eq!(error.kind(), ErrorKind::App, "{error}");
-            assert!(error.to_string().contains(part), "{error}");
-        }
+        let error = config(&["/nowhere/app.js"]).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::App, "{error}");
+        assert!(error.to_string().contains("no such file"), "{error}");
     }
 }

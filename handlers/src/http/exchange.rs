@@ -24,6 +24,7 @@ use super::failure;
 use super::files;
 use super::peer::{Peer, PeerEvent};
 use super::rejection::Rejection;
+use super::site;
 use super::streamed::{self, Streaming};
 use super::timeouts::Timeouts;
 use super::wire::{BodyFailure, Departure, Ending, RequestRest, Wire};
@@ -40,7 +41,16 @@ const MISDIRECTED: Rejection = Rejection::new(421, "Host is not what TLS was ask
 /// Serves one request: how it ended.
 pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
     let added = Additions::begin(wire, worker);
-    let mut peer = Peer { wire, worker, timeouts, added, body: None, is_watched: false, redirected: None };
+    let mut peer = Peer {
+        wire,
+        worker,
+        timeouts,
+        added,
+        body: None,
+        is_watched: false,
+        redirected: None,
+        rewritten: None,
+    };
     let ended = serve(&mut peer).await;
     timeouts.clear();
     ended.err().unwrap_or(Ending::Complete)
@@ -72,6 +82,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     if let Some(cgi) = &worker.cgi
         // Boxed: servers without scripts pay nothing for it.
         && let Some(ended) = Box::pin(cgi::serve(peer, cgi)).await
+    {
+        return ended;
+    }
+    if let Some(directory) = &worker.directory
+        // Boxed: servers without such a folder pay nothing for it.
+        && let Some(ended) = Box::pin(site::serve(peer, directory)).await
     {
         return ended;
     }

@@ -6,6 +6,7 @@
 use runtime::app::fetch::{Fields, Outgoing, Reply};
 use runtime::files::{FileAnswer, FileAnswerBody, FileRequest, Method, Site, Stage, answer};
 use runtime::log::{self, Kind};
+use runtime::site::FieldChange;
 
 use super::failure;
 use super::peer::Peer;
@@ -37,13 +38,26 @@ pub async fn serve<W: Wire>(peer: &mut Peer<'_, W>, site: &Site, stage: Stage) -
         }
     };
     match answer {
-        Some(answer) => Some(send(peer, &answer).await),
-        None if stage == Stage::Alone => Some(send(peer, &FileAnswer::status(404)).await),
+        Some(answer) => Some(send(peer, &answer, &[]).await),
+        None if stage == Stage::Alone => Some(send(peer, &FileAnswer::status(404), &[]).await),
         None => None,
     }
 }
 
-async fn send<W: Wire>(peer: &mut Peer<'_, W>, answer: &FileAnswer) -> Result<(), Ending> {
+/// Sends an answer with `changes` made in its fields.
+///
+/// # Errors
+/// How the exchange ends, where that is not its completion.
+pub async fn send<W: Wire>(
+    peer: &mut Peer<'_, W>,
+    answer: &FileAnswer,
+    changes: &[FieldChange],
+) -> Result<(), Ending> {
+    let changed = (!changes.is_empty()).then(|| {
+        let mut list = answer.fields().clone();
+        FieldChange::apply(changes, &mut list);
+        list
+    });
     let (body, file) = match &answer.body {
         FileAnswerBody::Null => (None, None),
         FileAnswerBody::Memory(bytes) => (Some(&bytes[..]), None),
@@ -52,7 +66,7 @@ async fn send<W: Wire>(peer: &mut Peer<'_, W>, answer: &FileAnswer) -> Result<()
     let mut written = peer.write_reply(&Reply {
         status: answer.status,
         reason: None,
-        headers: Fields::List(answer.fields()),
+        headers: Fields::List(changed.as_ref().unwrap_or_else(|| answer.fields())),
         body,
         streamed: file.is_some(),
         length: file.map(|file| file.length()),

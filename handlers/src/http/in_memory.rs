@@ -313,6 +313,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         tls: Vec::new(),
         self_signed: None,
         acme: None,
+        site: None,
         files: Default::default(),
         cgi: Default::default(),
         trusted_proxies: Default::default(),

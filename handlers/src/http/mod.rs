@@ -23,6 +23,7 @@ mod redirect;
 mod rejection;
 mod request_id;
 mod service;
+mod site;
 mod status;
 mod streamed;
 mod timeouts;

@@ -33,6 +33,8 @@ pub struct Peer<'a, W> {
     pub is_watched: bool,
     /// The request that is answered in place of its own, where a script says so.
     pub redirected: Option<Rc<dyn Head>>,
+    /// The same request with another target, where a rule of a site says so.
+    pub rewritten: Option<Rc<dyn Head>>,
 }
 
 /// What a client does, or does not do in time.
@@ -48,7 +50,7 @@ pub enum PeerEvent {
 impl<W: Wire> Peer<'_, W> {
     /// The head of the request that is answered.
     pub fn head(&self) -> Rc<dyn Head> {
-        match &self.redirected {
+        match self.redirected.as_ref().or(self.rewritten.as_ref()) {
             Some(head) => head.clone(),
             None => self.wire.head(),
         }

@@ -46,7 +46,7 @@ use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Ctx, Held, compile, exception};
 use crate::log;
 use crate::modules::TABLE;
-use crate::modules::own::{events, sockets};
+use crate::modules::own::{events, site as sites, sockets};
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::broadcast;
 use crate::modules::web::console::{Level, Output};
@@ -54,6 +54,7 @@ use crate::modules::web::host;
 use crate::modules::web::locale;
 use crate::modules::web::locks;
 use crate::modules::web::topics;
+use crate::site::Site;
 use crate::source::Sources;
 use crate::websocket::close;
 
@@ -78,7 +79,7 @@ impl Blueprint {
     /// # Errors
     /// A missing file or module, a syntax error with its place in the source, an import map that is none.
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
-        let is_none = config.app.as_os_str().is_empty();
+        let is_none = !config.has_app();
         let path = match is_none {
             true => PathBuf::new(),
             false => std::fs::canonicalize(&config.app)
@@ -88,7 +89,8 @@ impl Blueprint {
         cluster.shared::<Bus>().set_limits(BusLimits::of(&config.limits));
         let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
         let blueprint = Blueprint { code, config };
-        if is_none {
+        // What a site has is loaded when it is first asked for.
+        if is_none || blueprint.config.site.is_some() {
             return Ok(blueprint);
         }
         let (result, loaded) = mpsc::channel();
@@ -468,8 +470,11 @@ async fn load(
         // One that is not open is EBADF for the app, too.
         let _ = descriptors.inherit(fd);
     }
-    if blueprint.config.app.as_os_str().is_empty() {
+    if !blueprint.config.has_app() {
         return Ok(Rc::new(Instance { callees: [const { None }; METHODS], tcp: None, engine }));
+    }
+    if let Some(site) = &blueprint.config.site {
+        return load_site(blueprint, site, engine);
     }
     let cell = Rc::new(Outcome::default());
     end_at_interrupt(&engine, &cell);
@@ -519,6 +524,21 @@ async fn load(
         return Err(Error::new(ErrorKind::App, text).remedy("Remove one of the two methods."));
     }
     Ok(Rc::new(instance))
+}
+
+/// The app that a folder is: its routes are loaded when they are first asked for.
+fn load_site(blueprint: &Blueprint, site: &Arc<Site>, engine: Rc<Engine>) -> Result<Rc<Instance>> {
+    let config = &blueprint.config;
+    let found = engine.turn(|ctx| {
+        let find = || {
+            let app = sites::app(ctx, site, &config.files, config.dev)?;
+            Callee::find(&app, "fetch", &env_object(ctx, &config.env)?)
+        };
+        find().map_err(|error| Thrown::of(ctx, &error))
+    });
+    let mut callees = [const { None }; METHODS];
+    callees[Method::Fetch as usize] = found.map_err(|thrown| blueprint.app_error(&thrown))?;
+    Ok(Rc::new(Instance { callees, tcp: None, engine }))
 }
 
 /// The `env` of a context: one frozen object for all requests.

@@ -116,6 +116,10 @@ pub struct Limits {
     pub static_files_max: usize,
     /// Bytes of static files that a worker keeps in memory; beyond: the least recently used goes.
     pub static_bytes_max: usize,
+    /// Files of a site that may be routes; beyond: a start-up error.
+    pub site_routes_max: usize,
+    /// Rules of a site's `_redirects`, and of its `_headers`; beyond: a start-up error.
+    pub site_rules_max: usize,
     /// CGI scripts that run at the same time, over all workers; beyond: requests wait. `None`: 64 for each core.
     pub cgi_scripts_max: Option<usize>,
     /// Requests that wait for a script to end, over all workers; beyond: 503.
@@ -186,6 +190,8 @@ impl Default for Limits {
             topics_max: 1_000_000,
             static_files_max: 1_024,
             static_bytes_max: 32 << 20,
+            site_routes_max: 10_000,
+            site_rules_max: 10_000,
             cgi_scripts_max: None,
             cgi_queue_max: 1_024,
             cgi_head_ms_max: 30_000,

@@ -6,8 +6,10 @@
 mod limits;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::address::{Address, Network};
+use crate::site::Site;
 
 pub use self::limits::{Limits, Linger, WebSocketCompression};
 
@@ -446,7 +448,7 @@ pub const NATIVE_STACK_BYTES: usize = 2 << 20;
 /// Everything a server needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The app's main module, as named on the command line; empty where only files are served.
+    /// The app's main module, or the folder of a site, as named on the command line; empty where only files are served.
     pub app: PathBuf,
     /// Where it and its modules come from.
     pub sources: SourceOptions,
@@ -460,6 +462,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Files that are served.
     pub files: StaticFiles,
+    /// What is in the folder that is served as a site, which `app` is, then.
+    pub site: Option<Arc<Site>>,
     /// Programs that answer requests.
     pub cgi: CgiOptions,
     /// Whose word on the client is taken, in headers of the PROXY protocol and in fields of requests.
@@ -490,4 +494,11 @@ pub struct Config {
     pub heap_from_cgroup: bool,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl Config {
+    /// Whether there is JavaScript to be run for requests: an app, or a site with routes or middleware.
+    pub fn has_app(&self) -> bool {
+        !self.app.as_os_str().is_empty() && self.site.as_ref().is_none_or(|site| site.has_scripts())
+    }
 }

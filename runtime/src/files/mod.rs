@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod cache;
+mod directory;
 mod entry;
 mod folder;
 mod http;
@@ -16,6 +17,7 @@ mod site;
 pub use self::answer::{FileAnswer, FileAnswerBody, answer};
 pub use self::body::{FileBody, FileWindow};
 pub use self::cache::{CacheLimits, configure};
+pub use self::directory::Directory;
 pub use self::entry::{Immutable, Rules};
 pub use self::folder::{Folder, Found, Look, check};
 pub use self::http::asked::{FileRequest, Method};

@@ -95,6 +95,8 @@ pub static TABLE: Table = Table {
         script!("web" / "performance/entry_buffer"),
         script!("web" / "performance/observer"),
         script!("web" / "performance/timeline"),
+        natives!("site/natives", own::site::SiteFunctions),
+        script!("own" / "site/site"),
         natives!("sockets/natives", own::sockets::SocketFunctions),
         script!("own" / "sockets/socket"),
         natives!("streams/natives", web::streams::StreamFunctions),

@@ -365,6 +365,7 @@ mod tests {
             tls: Vec::new(),
             self_signed: None,
             acme: None,
+            site: None,
             files: Default::default(),
             cgi: Default::default(),
             trusted_proxies: Default::default(),

@@ -11,6 +11,7 @@ pub mod commonjs_names;
 mod decorators;
 mod edits;
 mod entry;
+pub mod exports;
 mod for_await;
 pub mod identifiers;
 mod import_equals;

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::cgi::{Cgi, Scripts};
 use crate::cgi_engine::CgiEngines;
 use crate::config::Config;
-use crate::files::{self, CacheLimits, Site};
+use crate::files::{self, CacheLimits, Directory, Site};
 use crate::io;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
@@ -50,6 +50,8 @@ pub struct Worker {
     pub coders_bytes: Cell<usize>,
     /// The files that it serves.
     pub site: Option<Site>,
+    /// The files of the folder that it serves as a site.
+    pub directory: Option<Directory>,
     /// The programs that answer for it.
     pub cgi: Option<Cgi>,
     /// Those of them that are JavaScript.
@@ -78,6 +80,7 @@ impl Worker {
         files::configure(CacheLimits { files_max, bytes_max });
         Rc::new(Worker {
             site: Site::of(&config.files),
+            directory: config.site.as_ref().map(|site| Directory::new(site, &config.files)),
             cgi: scripts.map(|scripts| Cgi::new(&config, scripts, number)),
             cgi_engines: CgiEngines::new(&config, number),
             number,

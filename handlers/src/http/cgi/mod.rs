@@ -92,7 +92,10 @@ pub async fn serve<W: Wire>(peer: &mut Peer<'_, W>, cgi: &Cgi) -> Option<Result<
 async fn nobody<W: Wire>(peer: &mut Peer<'_, W>, place: &Place) -> Option<Result<(), Ending>> {
     use runtime::app::methods::Method;
     let worker = peer.worker;
-    if worker.site.is_some() || worker.app.current().callee(Method::Fetch).is_some() {
+    if worker.site.is_some()
+        || worker.directory.is_some()
+        || worker.app.current().callee(Method::Fetch).is_some()
+    {
         return None;
     }
     let status = if matches!(place, Place::Folder) { 403 } else { 404 };

@@ -5,5 +5,6 @@
 pub mod events;
 pub mod files;
 pub mod shared;
+pub mod site;
 pub mod sockets;
 pub mod websocket;

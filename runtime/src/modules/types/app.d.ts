@@ -62,7 +62,12 @@ declare namespace JSServe {
     waitUntil(promise: unknown): void;
     /** Where the socket listens. */
     readonly local: Peer;
-    /** The number of the worker that runs this handler, from 0. */
+    /**
+   * Of a site's route: what the path gives the parameters of the file's name, decoded; of `[...rest]` an array of strings.
+   * Undefined in an app of one file.
+   */
+  params: any;
+  /** The number of the worker that runs this handler, from 0. */
     readonly worker: number;
   }
 

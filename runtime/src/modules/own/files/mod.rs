@@ -22,6 +22,7 @@ use rquickjs::{Ctx, Module, Object, Result, Value};
 use crate::files::{
     FileAnswer, FileAnswerBody, FileBody, FilePath, FileRequest, Folder, Found, Method, Rules, answer,
 };
+use crate::header_list::HeaderList;
 use crate::io;
 use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
@@ -94,15 +95,19 @@ impl Folders {
 }
 
 /// What a request asks for.
-struct Asking {
-    method: Method,
-    fields: FileRequest,
+pub(super) struct Asking {
+    pub(super) method: Method,
+    pub(super) fields: FileRequest,
     /// Path and query.
-    target: String,
+    pub(super) target: String,
 }
 
 impl Asking {
-    fn of(scope: &Scope<'_, '_>, function: &str) -> Result<Asking> {
+    /// What the Request in argument 0 of `function` asks for.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn of(scope: &Scope<'_, '_>, function: &str) -> Result<Asking> {
         let value = scope.arg(0);
         let Some(request) = class::get::<Request>(&value) else {
             return Err(exception::type_error(
@@ -115,7 +120,8 @@ impl Asking {
         Ok(Asking { method: Method::of(request.method().as_bytes()), fields, target: request.target() })
     }
 
-    fn path(&self) -> &str {
+    /// The path alone.
+    pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 }
@@ -165,37 +171,57 @@ fn serve_dir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     })
 }
 
-/// A promise of the response for what `finding` finds; settled already where nothing has to be waited for.
+/// A promise of the response for what `finding` finds.
 fn respond<'js>(
     ctx: &Ctx<'js>,
     asking: Asking,
     status: u16,
     finding: impl Future<Output = IoResult<Found>> + 'static,
 ) -> Result<Value<'js>> {
-    let mut finding: Pin<Box<dyn Future<Output = IoResult<Found>>>> = Box::pin(finding);
+    respond_with(ctx, finding, move |ctx, found| {
+        let answer = answer(&found, &asking.fields, asking.method, asking.target.as_bytes(), status);
+        let answer = answer.unwrap_or_else(|| FileAnswer::status(404));
+        made(ctx, &answer, answer.fields().clone())
+    })
+}
+
+/// A promise of what `make` makes of what `finding` finds; settled already where nothing has to be waited for.
+///
+/// # Errors
+/// What `make` throws then.
+pub(super) fn respond_with<'js, T: 'static>(
+    ctx: &Ctx<'js>,
+    finding: impl Future<Output = IoResult<T>> + 'static,
+    make: impl for<'a> FnOnce(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
+) -> Result<Value<'js>> {
+    let mut finding: Pin<Box<dyn Future<Output = IoResult<T>>>> = Box::pin(finding);
     if let Poll::Ready(found) = finding.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        let response = response(ctx, found, &asking, status)?;
+        let response = make(ctx, found.map_err(|error| unservable(ctx, &error))?)?;
         return promise::settled(ctx, Ok(response));
     }
     let (promise, deferred) = deferred::deferred(ctx)?;
     io::spawn(async move {
         let found = finding.await;
-        deferred.settle(|ctx| response(ctx, found, &asking, status));
+        deferred.settle(|ctx| make(ctx, found.map_err(|error| unservable(ctx, &error))?));
     });
     Ok(promise)
 }
 
-fn response<'js>(ctx: &Ctx<'js>, found: IoResult<Found>, asking: &Asking, status: u16) -> Result<Value<'js>> {
-    let found =
-        found.map_err(|error| exception::type_error(ctx, &format!("the file cannot be served: {error}")))?;
-    let answer = answer(&found, &asking.fields, asking.method, asking.target.as_bytes(), status);
-    let answer = answer.unwrap_or_else(|| FileAnswer::status(404));
+fn unservable(ctx: &Ctx<'_>, error: &std::io::Error) -> rquickjs::Error {
+    exception::type_error(ctx, &format!("the file cannot be served: {error}"))
+}
+
+/// The response that an answer is, with these fields in place of its own.
+///
+/// # Errors
+/// Out of memory.
+pub(super) fn made<'js>(ctx: &Ctx<'js>, answer: &FileAnswer, fields: HeaderList) -> Result<Value<'js>> {
     let body = match &answer.body {
         FileAnswerBody::Null => Source::Null,
         FileAnswerBody::Memory(bytes) => Source::Native(Memory::source(bytes.clone())),
         FileAnswerBody::File(file) => Source::Native(Rc::new(FileSource(file.clone()))),
     };
-    class::instance(ctx, Response::made(answer.status, answer.fields().clone(), Body::new(body)))
+    class::instance(ctx, Response::made(answer.status, fields, Body::new(body)))
 }
 
 /// A file as the body of a response.
