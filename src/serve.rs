@@ -60,14 +60,15 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     })
 }
 
-/// What is served: the app; without one, the folders.
+/// What is served: the app; without one, the folders, and the paths that other servers answer.
 fn name(config: &Config) -> String {
     if !config.app.as_os_str().is_empty() {
         return config.app.display().to_string();
     }
     let files = config.files.folders.iter().map(|folder| &folder.folder);
     let folders = files.chain(config.cgi.folders.iter().map(|folder| &folder.folder));
-    let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
+    let rules = config.proxies.iter().map(|rule| format!("{}/", rule.path));
+    let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).chain(rules).collect();
     folders.join(" ")
 }
 

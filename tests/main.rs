@@ -69,6 +69,7 @@ mod npm_frameworks;
 mod pipes;
 mod portable;
 mod program_streams;
+mod proxy;
 mod quickjs_suite;
 mod raw_accept;
 mod repl;

@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 34] = [
+const ROOMS: [(&str, u32); 35] = [
     ("repl", TOP),
     ("script", TOP),
     ("check", TOP),
@@ -39,6 +39,7 @@ const ROOMS: [(&str, u32); 34] = [
     ("cgi_engine", 7),
     ("modules", 6),
     ("acme", 6),
+    ("upstream", 6),
     ("client", 5),
     ("cgi", 4),
     ("net", 4),

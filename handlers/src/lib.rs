@@ -7,6 +7,7 @@ use runtime::worker::Protocols;
 
 pub mod http;
 pub mod raw;
+mod tunnel;
 pub mod udp;
 pub mod websocket;
 

@@ -2,7 +2,7 @@
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
 //! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app cgi_engine`
-//! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555
+//! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555, and `upstream`, servers behind this one
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
 //! 1 `accept_encoding address causes config environment error fastcgi folders header_list log site source websocket`
@@ -39,5 +39,6 @@ pub mod shutdown;
 pub mod site;
 pub mod source;
 pub mod tls;
+pub mod upstream;
 pub mod websocket;
 pub mod worker;

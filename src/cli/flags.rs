@@ -12,6 +12,7 @@ use super::answers;
 use super::cgi_flags::CgiFlags;
 use super::file_flags::FileFlags;
 use super::limit_flags::LimitFlags;
+use super::proxy_flags::ProxyFlags;
 use super::values::{Size, Span, Workers, count, port};
 use super::websocket::WebSocketFlags;
 
@@ -39,6 +40,7 @@ Examples:
   jsserve --static dist --static-fallback index.html app.js
   jsserve --static site --cgi cgi-bin:/cgi-bin
   jsserve ./site --dev
+  jsserve --static dist --proxy /api=http://127.0.0.1:3000
   jsserve tool.js --its-own-flag input.txt
   jsserve --std -e 'print(os.platform, std.getenv(\"HOME\"))'
 
@@ -74,6 +76,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub cgi: CgiFlags,
+
+    #[command(flatten)]
+    pub proxy: ProxyFlags,
 
     #[command(flatten)]
     pub tls: TlsFlags,

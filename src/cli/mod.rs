@@ -19,6 +19,7 @@ mod limit_flags;
 mod mistake;
 mod places;
 mod project;
+mod proxy_flags;
 mod resolve;
 mod script;
 mod tls;
@@ -220,8 +221,8 @@ fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
     if let Some(project) = project {
         project.add_variables(&mut variables)?;
     }
-    let tables = project.map(Project::certificates).unwrap_or_default();
-    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables, tables)
+    let tables = project.map(Project::tables).unwrap_or_default();
+    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables, &tables)
 }
 
 /// A warning for a handler that is exported under its own name only, and for one that listens to events as
@@ -262,5 +263,5 @@ fn name(file: &OsStr) -> String {
 
 /// Whether there is something to serve without an app.
 fn serves_folders(flags: &Flags) -> bool {
-    !flags.files.folders.is_empty() || !flags.cgi.folders.is_empty()
+    !flags.files.folders.is_empty() || !flags.cgi.folders.is_empty() || !flags.proxy.rules.is_empty()
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
+use runtime::config::ProxyRule;
 use runtime::error::{Error, ErrorKind, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -18,7 +19,8 @@ use super::environment::{Setting, Variables};
 use super::flags::{Flags, has_optional_value, is_switch};
 use super::mistake;
 use super::places::{SettingsText, article};
-use super::resolve;
+use super::proxy_flags;
+use super::resolve::{self, Tables};
 use super::script::ONLY_SCRIPTS;
 use super::tls::{self, CertificateTable};
 
@@ -40,6 +42,8 @@ pub struct Project {
     env_files: Vec<PathBuf>,
     /// The tables `[[tls]]`.
     certificates: Vec<CertificateTable>,
+    /// The tables `[[proxy]]`.
+    proxies: Vec<ProxyRule>,
     /// Keys that became words of the command line.
     words: Vec<(String, OsString)>,
     /// Byte offsets of the values of all keys.
@@ -81,6 +85,7 @@ impl Project {
             env: Vec::new(),
             env_files: Vec::new(),
             certificates: Vec::new(),
+            proxies: Vec::new(),
             words: Vec::new(),
             offsets: BTreeMap::new(),
         };
@@ -111,6 +116,10 @@ impl Project {
     ) -> Result<()> {
         if key == "tls" {
             self.certificates = tls::tables(&self.source, self.folder(), value)?;
+            return Ok(());
+        }
+        if key == "proxy" && is_tables(value.get_ref()) {
+            self.proxies = proxy_flags::tables(&self.source, self.folder(), value)?;
             return Ok(());
         }
         let Some(arg) = command.get_arguments().find(|arg| key_of(arg) == Some(key)) else {
@@ -214,10 +223,10 @@ impl Project {
         let remedy = match near.filter(known) {
             Some(near) => format!("Did you mean {near}?"),
             None if value.is_table() => {
-                "All keys stand at the top, outside of tables; the tables are [env] and [[tls]].".into()
+                "All keys stand at the top, outside of tables; the tables are [env], [[tls]] and [[proxy]].".into()
             }
             None => {
-                "Keys are the flags of an app without their dashes (jsserve --help), app, args, [env] and [[tls]]."
+                "Keys are the flags of an app without their dashes (jsserve --help), app, args, [env], [[tls]] and [[proxy]]."
                     .into()
             }
         };
@@ -230,9 +239,9 @@ impl Project {
         self.source.path()
     }
 
-    /// The certificates of its tables `[[tls]]`.
-    pub fn certificates(&self) -> &[CertificateTable] {
-        &self.certificates
+    /// Its tables `[[tls]]` and `[[proxy]]`.
+    pub fn tables(&self) -> Tables {
+        Tables { certificates: self.certificates.clone(), proxies: self.proxies.clone() }
     }
 
     fn folder(&self) -> &Path {
@@ -241,7 +250,8 @@ impl Project {
 
     /// Whether it says what to serve.
     pub fn has_app(&self) -> bool {
-        self.app.is_some() || self.words.iter().any(|(key, _)| ["static", "cgi"].contains(&&**key))
+        let serves = |key: &str| ["static", "cgi", "proxy"].contains(&key);
+        self.app.is_some() || !self.proxies.is_empty() || self.words.iter().any(|(key, _)| serves(key))
     }
 
     /// `words`, program name first, with those of the file that the flags among them leave open; `given`
@@ -366,6 +376,11 @@ fn conflict(command: &Command, a: &str, b: &str) -> bool {
     let excludes =
         |a: &Arg, b: &Arg| command.get_arg_conflicts_with(a).iter().any(|c| c.get_id() == b.get_id());
     excludes(a, b) || excludes(b, a)
+}
+
+/// Whether a value is an array of tables, maybe of none.
+fn is_tables(value: &DeValue<'_>) -> bool {
+    value.is_table() || value.as_array().is_some_and(|all| all.iter().all(|it| it.get_ref().is_table()))
 }
 
 fn is_none(error: &std::io::Error) -> bool {

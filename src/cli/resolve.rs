@@ -10,7 +10,7 @@ use std::sync::Arc;
 use runtime::address::Address;
 use runtime::config::{
     AnswerOptions, CgiFolder, CgiOptions, Config, ForwardedFields, IoChoice, Limits, Listen, LogFormat,
-    Scheme, SourceOptions, TrustedProxies,
+    ProxyRule, Scheme, SourceOptions, TrustedProxies,
 };
 use runtime::error::{Error, ErrorKind, Result};
 use runtime::site::{Site, SiteLimits};
@@ -26,8 +26,17 @@ use super::flags::{Answers, Flags, ForwardedKind, Io, Log, Serving};
 use super::tls::{self, CertificateTable};
 use super::values::Size;
 
+/// The tables of a file of settings.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// `[[tls]]`
+    pub certificates: Vec<CertificateTable>,
+    /// `[[proxy]]`
+    pub proxies: Vec<ProxyRule>,
+}
+
 /// What a server is told to do; `file` is the file of settings, `variables` what it says of the app's `env` (what flags
-/// say comes after), `tables` its certificates.
+/// say comes after), `tables` its tables.
 ///
 /// # Errors
 /// `Usage` for values that cannot be, `App` when the app's file cannot be read.
@@ -35,13 +44,14 @@ pub fn resolve(
     flags: Flags,
     file: Option<PathBuf>,
     mut variables: Variables,
-    tables: &[CertificateTable],
+    tables: &Tables,
 ) -> Result<Config> {
     let (limits, io, log, sources) = (limits(&flags)?, io(&flags), log(&flags), source_options(&flags));
     variables.add_flags(&flags.settings.env_file, &flags.settings.env)?;
     let files = files::files(&flags.files)?;
     let mut cgi = flags.cgi.options(&files)?;
     let mut site = None;
+    let proxies = [flags.proxy.rules()?, tables.proxies.clone()].concat();
     let app = match flags.app.as_ref().map(PathBuf::from) {
         Some(app) => {
             check_app(&app)?;
@@ -50,7 +60,7 @@ pub fn resolve(
             }
             app
         }
-        None if !files.folders.is_empty() || !cgi.folders.is_empty() => PathBuf::new(),
+        None if !files.folders.is_empty() || !cgi.folders.is_empty() || !proxies.is_empty() => PathBuf::new(),
         None => {
             return Err(Error::new(ErrorKind::Usage, "no app given")
                 .remedy("Name a JavaScript file: jsserve app.js --port 8080. All flags: jsserve --help"));
@@ -71,6 +81,7 @@ pub fn resolve(
         listen,
         files,
         site,
+        proxies,
         cgi,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
@@ -78,7 +89,7 @@ pub fn resolve(
             ForwardedKind::Forwarded => ForwardedFields::Forwarded,
         },
         answers: answer_options(&flags.answers)?,
-        tls: tls::certificates(&flags.tls, tables)?,
+        tls: tls::certificates(&flags.tls, &tables.certificates)?,
         workers: flags.serving.workers.count(),
         io,
         http2: flags.serving.http2,
@@ -235,55 +246,57 @@ fn limits(flags: &Flags) -> Result<Limits> {
         let message = format!("{}: out of range", serving.ring_entries);
         return Err(Error::of_flag("ring-entries", message).remedy("io_uring takes 8 to 32768 entries."));
     }
-    Ok(flags.cgi.limit(
-        flags.websocket.limit(Limits {
-            header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
-            header_fields_max: limits.header_fields_max,
-            target_bytes_max: limits.target_max.0,
-            body_bytes_max: limits.body_max.0,
-            header_ms_max: limits.header_timeout.0,
-            tls_handshake_ms_max: limits.tls_handshake_timeout.0,
-            tls_handshake_bytes_max: at_least(
-                "tls-handshake-max",
-                limits.tls_handshake_max,
-                HANDSHAKE_BYTES_MIN,
-            )?,
-            body_stall_ms_max: limits.body_timeout.0,
-            idle_ms_max: limits.idle_timeout.0,
-            write_stall_ms_max: limits.write_timeout.0,
-            write_buffer_bytes_max: limits.write_buffer_max.0,
-            request_ms_max: limits.request_timeout.0,
-            turn_cpu_ms_max: javascript.cpu_max.0,
-            stuck_ms_max: javascript.stuck_timeout.0,
-            stuck_turns_max: u32::try_from(javascript.stuck_turns_max).unwrap_or(u32::MAX),
-            refuse_ms: javascript.refuse_time.0,
-            stuck_threads_max: javascript.stuck_threads_max,
-            start_ms_max: javascript.start_timeout.0,
-            heap_bytes_max: heap_bytes(flags)?
-                .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
-            stack_bytes_max: stack_bytes(flags)?,
-            pipelined_max: limits.pipelined_max,
-            http2_streams_max: limits.http2_streams_max,
-            http2_resets_max: limits.http2_resets_max,
-            http2_control_frames_max: limits.http2_control_frames_max,
-            datagrams_max: limits.datagrams_max,
-            datagram_queue_bytes_max: limits.datagram_queue.0,
-            compress_bytes_min: flags.answers.compress_min.0,
-            compress_memory_bytes_max: limits.compress_memory.0,
-            mailbox_bytes_max: limits.mailbox_max.0,
-            event_queue_bytes_max: limits.event_queue.0,
-            subscriptions_max: limits.subscriptions_max,
-            topics_max: limits.topics_max,
-            site_routes_max: flags.files.site_routes_max,
-            site_rules_max: flags.files.site_rules_max,
-            static_files_max: flags.files.static_files_max,
-            static_bytes_max: flags.files.static_cache_max.0,
-            connections_max: limits.connections_max,
-            ring_entries: serving.ring_entries as u32,
-            recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
-            drain_ms_max: serving.drain_timeout.0,
-            ..Limits::default()
-        }),
+    Ok(flags.proxy.limit(
+        flags.cgi.limit(
+            flags.websocket.limit(Limits {
+                header_bytes_max: at_least("header-max", limits.header_max, HEADER_BYTES_MIN)?,
+                header_fields_max: limits.header_fields_max,
+                target_bytes_max: limits.target_max.0,
+                body_bytes_max: limits.body_max.0,
+                header_ms_max: limits.header_timeout.0,
+                tls_handshake_ms_max: limits.tls_handshake_timeout.0,
+                tls_handshake_bytes_max: at_least(
+                    "tls-handshake-max",
+                    limits.tls_handshake_max,
+                    HANDSHAKE_BYTES_MIN,
+                )?,
+                body_stall_ms_max: limits.body_timeout.0,
+                idle_ms_max: limits.idle_timeout.0,
+                write_stall_ms_max: limits.write_timeout.0,
+                write_buffer_bytes_max: limits.write_buffer_max.0,
+                request_ms_max: limits.request_timeout.0,
+                turn_cpu_ms_max: javascript.cpu_max.0,
+                stuck_ms_max: javascript.stuck_timeout.0,
+                stuck_turns_max: u32::try_from(javascript.stuck_turns_max).unwrap_or(u32::MAX),
+                refuse_ms: javascript.refuse_time.0,
+                stuck_threads_max: javascript.stuck_threads_max,
+                start_ms_max: javascript.start_timeout.0,
+                heap_bytes_max: heap_bytes(flags)?
+                    .unwrap_or_else(|| heap_share(cgroup::memory_bytes_max(), serving.workers.count())),
+                stack_bytes_max: stack_bytes(flags)?,
+                pipelined_max: limits.pipelined_max,
+                http2_streams_max: limits.http2_streams_max,
+                http2_resets_max: limits.http2_resets_max,
+                http2_control_frames_max: limits.http2_control_frames_max,
+                datagrams_max: limits.datagrams_max,
+                datagram_queue_bytes_max: limits.datagram_queue.0,
+                compress_bytes_min: flags.answers.compress_min.0,
+                compress_memory_bytes_max: limits.compress_memory.0,
+                mailbox_bytes_max: limits.mailbox_max.0,
+                event_queue_bytes_max: limits.event_queue.0,
+                subscriptions_max: limits.subscriptions_max,
+                topics_max: limits.topics_max,
+                site_routes_max: flags.files.site_routes_max,
+                site_rules_max: flags.files.site_rules_max,
+                static_files_max: flags.files.static_files_max,
+                static_bytes_max: flags.files.static_cache_max.0,
+                connections_max: limits.connections_max,
+                ring_entries: serving.ring_entries as u32,
+                recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
+                drain_ms_max: serving.drain_timeout.0,
+                ..Limits::default()
+            }),
+        ),
     ))
 }
 
@@ -375,7 +388,12 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config> {
         let words = std::iter::once("jsserve").chain(words.iter().copied());
-        resolve(Flags::try_parse_from(words).expect("flags parse"), None, Variables::default(), &[])
+        resolve(
+            Flags::try_parse_from(words).expect("flags parse"),
+            None,
+            Variables::default(),
+            &Tables::default(),
+        )
     }
 
     #[test]
@@ -413,7 +431,8 @@ mod tests {
              --websocket-message-max 32 --websocket-queue-max 33 \
              --websocket-ping 34ms --websocket-pong-timeout 35ms --websocket-close-timeout 36ms \
              --websocket-compression off --static-files-max 37 --static-cache-max 38 \
-             --site-routes-max 46 --site-rules-max 47 --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
+             --site-routes-max 46 --site-rules-max 47 --proxy-connect-timeout 48ms --proxy-head-timeout 49ms \
+             --proxy-stall-timeout 50ms --proxy-tunnel-timeout 51ms --proxy-connections-max 52 --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
              --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45";
 
     #[test]
@@ -465,6 +484,11 @@ mod tests {
             websocket_compression: runtime::config::WebSocketCompression::Off,
             static_files_max: 37,
             static_bytes_max: 38,
+            proxy_connect_ms_max: 48,
+            proxy_head_ms_max: 49,
+            proxy_stall_ms_max: 50,
+            proxy_tunnel_ms_max: 51,
+            proxy_connections_max: 52,
             site_routes_max: 46,
             site_rules_max: 47,
             cgi_scripts_max: Some(39),

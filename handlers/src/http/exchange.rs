@@ -11,7 +11,7 @@ use runtime::app::fetch::{
     self, Called, Failure, HeaderList, Incoming, OwnedReply, Pending, Reply, Unwanted,
 };
 use runtime::app::methods::Method;
-use runtime::files::Stage;
+use runtime::files::{FileAnswer, Stage};
 use runtime::log::{self, Kind};
 use runtime::serving;
 use runtime::worker::Worker;
@@ -23,6 +23,7 @@ use super::cgi;
 use super::failure;
 use super::files;
 use super::peer::{Peer, PeerEvent};
+use super::proxy;
 use super::rejection::Rejection;
 use super::site;
 use super::streamed::{self, Streaming};
@@ -79,6 +80,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     }
     let (method, target) = peer.wire.method_and_target();
     worker.serving.note(method, target);
+    if let Some(proxies) = &worker.proxies
+        // Boxed: servers without rules pay nothing for it.
+        && let Some(ended) = Box::pin(proxy::serve(peer, proxies)).await
+    {
+        return ended;
+    }
     if let Some(cgi) = &worker.cgi
         // Boxed: servers without scripts pay nothing for it.
         && let Some(ended) = Box::pin(cgi::serve(peer, cgi)).await
@@ -116,9 +123,7 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         id: peer.added.shared_request_id(),
     };
     let app = worker.app.current();
-    let Some(handler) = app.callee(Method::Fetch) else {
-        return Err(refuse(peer, &NO_FETCH));
-    };
+    let Some(handler) = app.callee(Method::Fetch) else { return no_fetch(peer).await };
     let is_last = worker.site.as_ref().is_none_or(|site| !site.is_behind());
     // A 404 that waits for what is behind the app.
     let mut held: Option<Box<OwnedReply>> = None;
@@ -173,6 +178,15 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         Box::pin(streamed::send(peer, stream, written)).await?;
     }
     peer.receive_rest().await
+}
+
+/// Answers where there is no app for a request.
+async fn no_fetch<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
+    // What other servers do not answer is nobody's.
+    if peer.worker.proxies.is_some() {
+        return files::send(peer, &FileAnswer::status(404), &[]).await;
+    }
+    Err(refuse(peer, &NO_FETCH))
 }
 
 /// Answers a request that the app does not get, or no longer.

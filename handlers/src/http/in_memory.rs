@@ -314,6 +314,7 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         self_signed: None,
         acme: None,
         site: None,
+        proxies: Vec::new(),
         files: Default::default(),
         cgi: Default::default(),
         trusted_proxies: Default::default(),

@@ -19,6 +19,7 @@ mod h2;
 pub mod limit;
 mod lists;
 mod peer;
+mod proxy;
 mod redirect;
 mod rejection;
 mod request_id;

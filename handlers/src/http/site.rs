@@ -14,6 +14,7 @@ use runtime::websocket::handshake::AskedProtocol;
 use super::failure;
 use super::files;
 use super::peer::Peer;
+use super::proxy;
 use super::wire::{Ending, Wire};
 
 /// What a path leads to.
@@ -63,7 +64,14 @@ async fn decide<W: Wire>(
                 let found = page_at(directory, path).await?;
                 return Ok(Some(send(peer, site, &found, path, 404).await));
             }
-            Destination::Rewritten(to) | Destination::Proxied(to) => {
+            Destination::Proxied(url) => {
+                let route = peer.worker.proxies.as_ref().and_then(|proxies| proxies.at(&url));
+                let Some(route) = route else {
+                    return Ok(Some(files::send(peer, &FileAnswer::status(502), &[]).await));
+                };
+                return Ok(Some(proxy::pass(peer, &route).await));
+            }
+            Destination::Rewritten(to) => {
                 let to = to.split('#').next().unwrap_or_default().to_owned();
                 let rewritten = Rc::new(Rewritten { head, target: to });
                 target = find(directory, &*rewritten).await?;

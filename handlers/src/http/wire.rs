@@ -7,12 +7,14 @@ use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use runtime::address::Address;
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::files::FileWindow;
 use runtime::worker::{Ends, Stopped};
 
 use super::limit::Limit;
 use super::rejection::Rejection;
+use crate::tunnel::ClientTunnel;
 
 /// One request, received to the end of its head, and the way to its client. How the exchange ends is its last
 /// word ([`Ending`]); what becomes of the connection is the wire's own matter.
@@ -37,6 +39,11 @@ pub trait Wire {
 
     /// Whether the connection is a trusted proxy's, whose word on the request is taken.
     fn is_proxied(&self) -> bool;
+
+    /// Who is at the other end of the connection, whoever has asked there.
+    fn nearest(&self) -> Address {
+        self.ends().peer.clone()
+    }
 
     /// What of an answer the client takes beside its head and its body.
     fn takes(&self) -> Takes;
@@ -92,6 +99,15 @@ pub trait Wire {
     fn begin_raw(&mut self) -> bool {
         false
     }
+
+    /// Whether [`write_tunnel`](Self::write_tunnel) can be asked.
+    fn can_tunnel(&self) -> bool {
+        false
+    }
+
+    /// Writes the answer 101 with these fields, after which the client's bytes are the tunnel's. Then the exchange has ended:
+    /// [`Ending::Upgraded`].
+    fn write_tunnel(&mut self, _fields: &HeaderList, _tunnel: ClientTunnel) {}
 
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);

@@ -19,14 +19,14 @@ use rustls::pki_types::ServerName;
 use tokio::sync::OwnedSemaphorePermit;
 use url::{Host, Url};
 
-use crate::io::{self, Stream};
+use crate::io::{self, JoinHandle, Stream};
 use crate::log;
 
 use super::error::{Error, ErrorKind, Result, find};
 use super::pool::{Forward, Http1, Http2, Link};
 use super::request::{Outgoing, Patience, RequestBody};
 use super::{ClientState, Proxy};
-use crate::net::{Adapter, Transport, WorkerExecutor, WorkerTimer, dial};
+use crate::net::{Adapter, Transport, WorkerExecutor, WorkerTimer, dial, dial_unix};
 use crate::tls::TlsStream;
 
 /// Bytes of an HTTP/2 stream, and of all streams of a connection, that may wait for their readers.
@@ -43,6 +43,10 @@ pub(super) async fn connect(client: &ClientState, url: &Url, room: Room) -> Resu
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
     };
+    if let Some(path) = &client.options.unix {
+        let stream = dial_unix(path).await.map_err(Error::of_dial)?;
+        return open_http1(client, Transport::Plain(stream), host, None, room).await;
+    }
     let is_secure = url.scheme() == "https";
     let Some(proxy) = proxy_for(&client.options.proxy, url)? else {
         let stream = dial(host, port).await.map_err(Error::of_dial)?;
@@ -67,7 +71,10 @@ pub(super) async fn connect_apart(client: &ClientState, url: &Url) -> Result<Tra
         return Err(Error::new(ErrorKind::Request, format!("{url} names no host")));
     };
     let stream = match proxy_for(&client.options.proxy, url)? {
-        None => dial(host, port).await.map_err(Error::of_dial)?,
+        None => match &client.options.unix {
+            Some(path) => dial_unix(path).await.map_err(Error::of_dial)?,
+            None => dial(host, port).await.map_err(Error::of_dial)?,
+        },
         Some(proxy) => tunnel(client, dial_proxy(&proxy).await?, &format!("{host}:{port}"), &proxy).await?,
     };
     match url.scheme() {
@@ -140,7 +147,7 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
         let message = format!("the proxy gives no tunnel to {authority}: {status}{why}");
         return Err(Error::new(ErrorKind::Proxy, message));
     }
-    match parts {
+    match parts.left() {
         Some((Transport::Plain(stream), early)) if early.is_empty() => Ok(stream),
         _ => Err(Error::new(ErrorKind::Proxy, format!("the proxy spoke before {authority} was asked"))),
     }
@@ -149,17 +156,38 @@ async fn tunnel(client: &ClientState, stream: Stream, authority: &str, proxy: &I
 /// What carries the bytes behind the last answer of HTTP on a connection, and those that came with its head.
 pub(super) type Left = (Transport, Vec<u8>);
 
+/// What becomes of a connection behind an answer.
+pub(super) enum AfterAnswer {
+    /// It has left HTTP.
+    Left(Option<Left>),
+    /// The answer's body is still to come, which this task moves.
+    Open(JoinHandle<()>),
+}
+
+impl AfterAnswer {
+    /// What has left HTTP; else the connection ends.
+    pub(super) fn left(self) -> Option<Left> {
+        match self {
+            AfterAnswer::Left(left) => left,
+            AfterAnswer::Open(task) => {
+                task.abort();
+                None
+            }
+        }
+    }
+}
+
 /// The answer to a request that may be the last of HTTP on a connection; where it is (2xx to CONNECT, 101), what is
 /// left of it.
 pub(super) async fn last_exchange(
     builder: &http1::Builder,
     transport: Transport,
     request: http::Request<Outgoing>,
-) -> hyper::Result<(http::Response<Incoming>, Option<Left>)> {
+) -> hyper::Result<(http::Response<Incoming>, AfterAnswer)> {
     let is_connect = request.method() == Method::CONNECT;
     let (mut sender, connection) = builder.handshake(Adapter::new(transport)).await?;
-    let (mut answer, mut connection) =
-        (pin!(sender.send_request(request)), pin!(connection.without_shutdown()));
+    let mut answer = pin!(sender.send_request(request));
+    let mut connection = Box::pin(connection.without_shutdown());
     let mut parts = None;
     // The connection moves the bytes of the answer, and ends with it.
     let answer = poll_fn(|cx| {
@@ -176,7 +204,13 @@ pub(super) async fn last_exchange(
         false => answer.status() == StatusCode::SWITCHING_PROTOCOLS,
     };
     if !is_last {
-        return Ok((answer, None));
+        let task = io::spawn(async move {
+            if parts.is_none() {
+                // Whoever reads the body hears of it.
+                let _ = connection.await;
+            }
+        });
+        return Ok((answer, AfterAnswer::Open(task)));
     }
     let parts = match parts {
         Some(parts) => parts?,
@@ -187,7 +221,7 @@ pub(super) async fn last_exchange(
         early.extend_from_slice(&rest);
         (transport, early)
     });
-    Ok((answer, transport))
+    Ok((answer, AfterAnswer::Left(transport)))
 }
 
 async fn open_tls(client: &ClientState, stream: Stream, url: &Url, host: &str, room: Room) -> Result<Link> {

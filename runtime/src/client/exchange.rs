@@ -46,6 +46,10 @@ pub(super) struct RequestParts<'a> {
     pub(super) url: &'a Url,
     pub(super) headers: &'a HeaderMap,
     pub(super) decode: bool,
+    /// Path and query, instead of the URL's.
+    pub(super) target: Option<&'a str>,
+    /// No fields are added that are not needed.
+    pub(super) bare: bool,
 }
 
 /// A failed attempt, and the body if nothing of it was sent.
@@ -242,7 +246,8 @@ fn wire_request(
         None => HeaderValue::try_from(authority.as_str()).map_err(|error| bad("the host", error.into()))?,
     };
     let mut headers = HeaderMap::with_capacity(head.headers.len() + 5);
-    let mut uri = Uri::builder().path_and_query(&url[url::Position::BeforePath..url::Position::AfterQuery]);
+    let of_url = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let mut uri = Uri::builder().path_and_query(head.target.unwrap_or(of_url));
     if is_h2 {
         // :authority takes the place of Host (RFC 9113 8.3.1).
         uri = uri.scheme(url.scheme()).authority(host.as_bytes());
@@ -278,8 +283,10 @@ fn nominated(headers: &HeaderMap) -> Vec<&str> {
 
 /// What the caller has left to the client.
 fn add_own(headers: &mut HeaderMap, head: &RequestParts<'_>, body: &RequestBody) {
-    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
-    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    if !head.bare {
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    }
     if head.decode {
         // Ranges are ranges of the coded bytes (Fetch standard, HTTP-network-or-cache fetch).
         let ranged = headers.contains_key(header::RANGE);

@@ -16,6 +16,7 @@ mod request;
 mod upgrade;
 
 use std::cell::{OnceCell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub use body::{Response, ResponseBody};
 pub(crate) use decode::Codec;
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use request::{BodySource, Redirect, Request, RequestBody};
-pub use upgrade::{Switched, UpgradeRequest};
+pub use upgrade::{LooseBody, Switched, UpgradeRequest, Upgraded};
 
 use crate::tls;
 
@@ -68,6 +69,8 @@ pub struct ClientOptions {
     pub header_fields_max: usize,
     /// Redirects that are followed (Fetch standard: 20).
     pub redirects_max: u32,
+    /// The path of a Unix socket that all connections go to, whatever host a URL names.
+    pub unix: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
@@ -84,6 +87,7 @@ impl Default for ClientOptions {
             header_bytes_max: 64 << 10,
             header_fields_max: 256,
             redirects_max: 20,
+            unix: None,
         }
     }
 }
@@ -167,6 +171,17 @@ impl Client {
     /// Outside of [`crate::io::run`].
     pub async fn upgrade(&self, request: UpgradeRequest) -> Result<Switched> {
         upgrade::upgrade(&self.inner, request).await
+    }
+
+    /// As [`upgrade`](Self::upgrade), but an answer with another status is no error.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    ///
+    /// # Panics
+    /// Outside of [`crate::io::run`].
+    pub async fn upgrade_or_answer(&self, request: UpgradeRequest) -> Result<Upgraded> {
+        upgrade::upgrade_or_answer(&self.inner, request).await
     }
 
     /// Whether a request has to wait until another one has ended.

@@ -29,15 +29,27 @@ const OF_ORIGIN: [HeaderName; 4] =
 
 /// Sends `request`, and sends it on where redirects lead, as it says.
 pub(super) async fn send(client: &Rc<ClientState>, request: Request) -> Result<Response> {
-    let Request { mut method, mut url, mut headers, mut body, redirect, decode, guarded, same_origin } =
-        request;
+    let Request {
+        mut method,
+        mut url,
+        mut headers,
+        mut body,
+        redirect,
+        decode,
+        guarded,
+        same_origin,
+        target: first,
+        bare,
+    } = request;
     let mut redirects = 0;
     loop {
         if guarded {
             check_port(&url)?;
         }
         let again = body.again();
-        let head = RequestParts { method: &method, url: &url, headers: &headers, decode };
+        let as_given = first.as_deref().filter(|_| redirects == 0);
+        let head =
+            RequestParts { method: &method, url: &url, headers: &headers, decode, target: as_given, bare };
         let mut response = exchange(client, &head, body).await?;
         response.redirected = redirects > 0;
         let status = response.status;

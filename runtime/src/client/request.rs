@@ -89,6 +89,10 @@ pub struct Request {
     pub guarded: bool,
     /// Fail where a redirect leads to another origin.
     pub same_origin: bool,
+    /// Path and query as they are sent, instead of the URL's.
+    pub target: Option<String>,
+    /// It is passed on for somebody else: no fields are added that it has not.
+    pub bare: bool,
 }
 
 impl Request {
@@ -103,6 +107,8 @@ impl Request {
             decode: true,
             guarded: false,
             same_origin: false,
+            target: None,
+            bare: false,
         }
     }
 }

@@ -5,20 +5,26 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::ClientState;
-use super::connect::{connect_apart, last_exchange};
+use super::connect::{AfterAnswer, connect_apart, last_exchange};
 use super::error::{Error, ErrorKind, Result};
 use super::exchange::{OWN, USER_AGENT, authority, basic_authorization};
 use super::redirect::check_port;
 use super::request::{Outgoing, Patience, RequestBody};
+use crate::io::JoinHandle;
 use crate::net::{Transport, within};
 
 /// A request for another protocol.
@@ -30,6 +36,9 @@ pub struct UpgradeRequest {
     pub protocol: &'static str,
     /// Other fields; those of the connection are left out.
     pub headers: HeaderMap,
+    /// Path and query as they are sent, instead of the URL's: the request is passed on for somebody else, and no field is
+    /// added.
+    pub target: Option<String>,
 }
 
 /// A connection that speaks the other protocol from now on.
@@ -40,6 +49,56 @@ pub struct Switched {
     pub transport: Transport,
     /// Bytes that came behind the answer's head.
     pub early: Vec<u8>,
+}
+
+/// What came of a request for another protocol.
+pub enum Upgraded {
+    /// The other protocol.
+    Switched(Switched),
+    /// An answer that is not 101.
+    Answered {
+        /// The status.
+        status: StatusCode,
+        /// The fields.
+        headers: HeaderMap,
+        /// The body.
+        body: LooseBody,
+    },
+}
+
+/// The body of an answer on a connection that serves nothing else; it ends with this.
+pub struct LooseBody {
+    incoming: Incoming,
+    task: Option<JoinHandle<()>>,
+    host: String,
+}
+
+impl LooseBody {
+    /// The next bytes, never empty; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection ended before the body.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        loop {
+            match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(Error::of_hyper(error, &self.host)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Some(Ok(bytes))),
+                    // Trailers; empty frames.
+                    _ => {}
+                },
+            }
+        }
+    }
+}
+
+impl Drop for LooseBody {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
 }
 
 type Turns = HashMap<(String, u16), Arc<Semaphore>>;
@@ -78,10 +137,27 @@ impl Drop for OpeningTurn {
 
 /// Sends `request` and waits for the answer 101.
 pub(super) async fn upgrade(client: &Rc<ClientState>, request: UpgradeRequest) -> Result<Switched> {
-    let url = &request.url;
+    let (url, place) = (&request.url, host_and_port(&request.url));
     check_port(url)?;
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let _turn = client.openings.turn((host.clone(), url.port_or_known_default().unwrap_or_default())).await;
+    let host = place.0.clone();
+    let _turn = client.openings.turn(place).await;
+    match upgrade_or_answer(client, request).await? {
+        Upgraded::Switched(switched) => Ok(switched),
+        Upgraded::Answered { status, .. } => {
+            Err(Error::new(ErrorKind::Protocol, format!("{host} answers {status} and not 101")))
+        }
+    }
+}
+
+fn host_and_port(url: &Url) -> (String, u16) {
+    (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default().unwrap_or_default())
+}
+
+/// Sends `request` and waits for an answer. Whoever passes it on for somebody else is no browser, of which one request at a
+/// time opens a connection.
+pub(super) async fn upgrade_or_answer(client: &Rc<ClientState>, request: UpgradeRequest) -> Result<Upgraded> {
+    let url = &request.url;
+    let host = host_and_port(url).0;
     let (connect_ms, answer_ms) = (client.options.connect_ms_max, client.options.header_ms_max);
     let timed_out =
         |what: &str, ms: u64| Error::new(ErrorKind::Timeout, format!("{what} {host} took more than {ms} ms"));
@@ -95,18 +171,23 @@ pub(super) async fn upgrade(client: &Rc<ClientState>, request: UpgradeRequest) -
     builder.max_headers(client.options.header_fields_max);
     let answered = within(answer_ms, last_exchange(&builder, transport, message)).await;
     let answered = answered.ok_or_else(|| timed_out("the answer of", answer_ms))?;
-    let (answer, parts) = answered.map_err(|error| Error::of_hyper(error, &host))?;
+    let (answer, rest) = answered.map_err(|error| Error::of_hyper(error, &host))?;
     let protocol_error = |message: String| Error::new(ErrorKind::Protocol, message);
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(protocol_error(format!("{host} answers {} and not 101", answer.status())));
-    }
+    let rest = match rest {
+        AfterAnswer::Open(task) => {
+            let (head, incoming) = answer.into_parts();
+            let body = LooseBody { incoming, task: Some(task), host };
+            return Ok(Upgraded::Answered { status: head.status, headers: head.headers, body });
+        }
+        AfterAnswer::Left(rest) => rest,
+    };
     if answer.version() != Version::HTTP_11 {
         return Err(protocol_error(format!("{host} answers 101 in {:?}", answer.version())));
     }
-    let Some((transport, early)) = parts else {
+    let Some((transport, early)) = rest else {
         return Err(protocol_error(format!("{host} answers before it was asked")));
     };
-    Ok(Switched { headers: answer.into_parts().0.headers, transport, early })
+    Ok(Upgraded::Switched(Switched { headers: answer.into_parts().0.headers, transport, early }))
 }
 
 /// The request as hyper puts it on the wire.
@@ -116,6 +197,7 @@ fn message(client: &ClientState, request: &UpgradeRequest) -> Result<http::Reque
         Error::because(ErrorKind::Request, format!("{what} of {url} cannot be sent"), error)
     };
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let path = request.target.as_deref().unwrap_or(path);
     let uri = Uri::builder().path_and_query(path).build().map_err(|error| bad("the path", error))?;
     let host = HeaderValue::try_from(authority(url)).map_err(|error| bad("the host", error.into()))?;
     let mut headers = HeaderMap::new();
@@ -129,7 +211,9 @@ fn message(client: &ClientState, request: &UpgradeRequest) -> Result<http::Reque
     for (name, value) in others {
         headers.append(name, value.clone());
     }
-    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    if request.target.is_none() {
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    }
     if let Some(authorization) = basic_authorization(url) {
         headers.entry(header::AUTHORIZATION).or_insert(authorization);
     }

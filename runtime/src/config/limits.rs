@@ -120,6 +120,16 @@ pub struct Limits {
     pub site_routes_max: usize,
     /// Rules of a site's `_redirects`, and of its `_headers`; beyond: a start-up error.
     pub site_rules_max: usize,
+    /// Connecting to a server that a request is sent on to; beyond: the next one, or 504.
+    pub proxy_connect_ms_max: u64,
+    /// From a request, or the last of its body, to the head of that server's answer; beyond: the next one, or 504.
+    pub proxy_head_ms_max: u64,
+    /// An answer of such a server that sends nothing; beyond: it is cut.
+    pub proxy_stall_ms_max: u64,
+    /// A WebSocket that is sent on, without a byte either way; beyond: it is cut.
+    pub proxy_tunnel_ms_max: u64,
+    /// Connections of one worker to one such server; beyond: requests wait.
+    pub proxy_connections_max: usize,
     /// CGI scripts that run at the same time, over all workers; beyond: requests wait. `None`: 64 for each core.
     pub cgi_scripts_max: Option<usize>,
     /// Requests that wait for a script to end, over all workers; beyond: 503.
@@ -192,6 +202,11 @@ impl Default for Limits {
             static_bytes_max: 32 << 20,
             site_routes_max: 10_000,
             site_rules_max: 10_000,
+            proxy_connect_ms_max: 5_000,
+            proxy_head_ms_max: 60_000,
+            proxy_stall_ms_max: 60_000,
+            proxy_tunnel_ms_max: 600_000,
+            proxy_connections_max: 256,
             cgi_scripts_max: None,
             cgi_queue_max: 1_024,
             cgi_head_ms_max: 30_000,

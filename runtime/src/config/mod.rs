@@ -343,6 +343,68 @@ pub struct CgiFolder {
     pub prefix: String,
 }
 
+/// Requests that other servers answer: all below a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyRule {
+    /// What their paths begin with: empty, or `/a/b`.
+    pub path: String,
+    /// Who is asked, in turn; at least one.
+    pub upstreams: Vec<UpstreamAddress>,
+    /// What stands before the path as it is sent on: empty, or `/a/b`.
+    pub base: String,
+    /// `path` is taken away before it is sent on.
+    pub strip: bool,
+    /// What Host says; `None`: what it said, to servers over TLS their own.
+    pub host: Option<ProxyHost>,
+    /// Failures within `fail_ms` after which a server is passed over for as long; 0: never.
+    pub max_fails: u32,
+    /// That time, in milliseconds.
+    pub fail_ms: u64,
+    /// Who has signed the certificates of servers, in PEM; whom the system trusts where there is none.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for ProxyRule {
+    fn default() -> Self {
+        ProxyRule {
+            path: String::new(),
+            upstreams: Vec::new(),
+            base: String::new(),
+            strip: false,
+            host: None,
+            max_fails: 1,
+            fail_ms: 10_000,
+            ca: None,
+        }
+    }
+}
+
+/// Where a server is that requests are sent on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// A host, with its port where that is not the usual one.
+    Host {
+        /// Whether it is asked over TLS.
+        tls: bool,
+        /// `a.test:8080`
+        authority: String,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// What Host says of a request that is sent on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyHost {
+    /// What it said.
+    #[default]
+    Keep,
+    /// The server's own.
+    Upstream,
+    /// This.
+    Named(String),
+}
+
 /// Who is asked first, files or app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StaticOrder {
@@ -464,6 +526,8 @@ pub struct Config {
     pub files: StaticFiles,
     /// What is in the folder that is served as a site, which `app` is, then.
     pub site: Option<Arc<Site>>,
+    /// Requests that other servers answer.
+    pub proxies: Vec<ProxyRule>,
     /// Programs that answer requests.
     pub cgi: CgiOptions,
     /// Whose word on the client is taken, in headers of the PROXY protocol and in fields of requests.

@@ -9,11 +9,12 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockAddr, Type};
 
 use crate::causes::BoxError;
 use crate::io::dns::{Family, lookup};
@@ -65,6 +66,20 @@ pub(crate) async fn dial(host: &str, port: u16) -> Result<Stream, DialError> {
         message: format!("cannot connect to {host}, port {port}"),
         source: error.into(),
     })
+}
+
+/// Connects to the Unix socket at `path`.
+pub(crate) async fn dial_unix(path: &Path) -> Result<Stream, DialError> {
+    let failed = |error: io::Error| DialError {
+        step: Step::Connect,
+        message: format!("cannot connect to unix:{}", path.display()),
+        source: error.into(),
+    };
+    let addr = SockAddr::unix(path).map_err(failed)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None);
+    let socket = Socket::new(OwnedFd::from(socket.map_err(failed)?));
+    socket.connect(addr).await.map_err(failed)?;
+    Stream::new(socket.into_fd().map_err(failed)?).map_err(failed)
 }
 
 /// The families in turn, the first address's family first (RFC 8305 section 4).

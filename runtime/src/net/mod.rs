@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub(crate) use adapter::{Adapter, TransportWatch, WorkerExecutor, WorkerTimer};
 pub(crate) use channel::{Channel, QueuedSend, RECV_BYTES};
-pub(crate) use dial::{DialError, Step, dial};
+pub(crate) use dial::{DialError, Step, dial, dial_unix};
 pub use ends::Ends;
 pub(crate) use failure::ConnectionError;
 pub use transport::Transport;

@@ -27,6 +27,7 @@ use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
+use crate::tls;
 use crate::worker::{self, Control, Event, Protocols, Seed};
 use certificate::Certificates;
 
@@ -132,6 +133,9 @@ impl Server {
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
         let certificates = Certificates::read(&config)?;
+        for ca in config.proxies.iter().filter_map(|rule| rule.ca.as_ref()) {
+            tls::certificates("proxy", ca)?;
+        }
         let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         let shares = config.listen.iter().any(|listen| listen.address.ip().is_none());

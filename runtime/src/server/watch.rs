@@ -366,6 +366,7 @@ mod tests {
             self_signed: None,
             acme: None,
             site: None,
+            proxies: Vec::new(),
             files: Default::default(),
             cgi: Default::default(),
             trusted_proxies: Default::default(),

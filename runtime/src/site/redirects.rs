@@ -183,10 +183,28 @@ fn rule(path: &Path, line: usize, words: &[&str]) -> Result<Rule> {
         }
         return Err(condition(path, line, word));
     }
+    if status == 200 && is_url(to) && !is_fixed_host(to) {
+        return Err(no("the host of a URL that requests are sent on to is written out"));
+    }
     if status == 404 && is_url(to) {
         return Err(no("the page of a 404 is a file of the site"));
     }
     Ok(Rule { from, query, to: to.to_owned(), status, is_forced })
+}
+
+/// Whether a URL's host and port are what they are, whatever a pattern catches.
+fn is_fixed_host(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_host =
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    is_host
+        && (host.starts_with('[') || !host.contains(':'))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 fn query_word(word: &str) -> Option<(String, QueryValue)> {
@@ -275,6 +293,8 @@ mod tests {
             ("/a x /b", ":1: between FROM and TO"),
             ("/*/* /b", ":1: /*/*: a path has at most one *"),
             ("https://a.test/a /b", ":1: a rule for another host"),
+            ("/a/:h https://:h.test/ 200", ":1: the host of a URL"),
+            ("/a/:h https://a.test:h/ 200", ":1: the host of a URL"),
             ("/a https://b.test 404", ":1: the page of a 404"),
             ("/a /\u{fc}", ":1: /\u{fc}: not a URL"),
         ] {

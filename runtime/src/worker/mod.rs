@@ -205,10 +205,11 @@ async fn serve(seed: Seed) -> Result<()> {
     Ok(())
 }
 
-/// What the app has. Files, sites and scripts are HTTP, whatever that is.
+/// What the app has. Files, sites, scripts and other servers are HTTP, whatever that is.
 fn methods_of(app: &App, config: &Config, has_scripts: bool) -> Methods {
     let methods = app.current().methods();
-    let is_http = has_scripts || !config.files.folders.is_empty() || config.site.is_some();
+    let has_others = !config.files.folders.is_empty() || !config.proxies.is_empty();
+    let is_http = has_scripts || has_others || config.site.is_some();
     if is_http { methods.with(Method::Fetch) } else { methods }
 }
 

@@ -20,6 +20,7 @@ use crate::io;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::tls::Challenges;
+use crate::upstream::Proxies;
 
 /// What a worker shares with the others.
 #[derive(Default)]
@@ -52,6 +53,8 @@ pub struct Worker {
     pub site: Option<Site>,
     /// The files of the folder that it serves as a site.
     pub directory: Option<Directory>,
+    /// The servers that answer for it.
+    pub proxies: Option<Proxies>,
     /// The programs that answer for it.
     pub cgi: Option<Cgi>,
     /// Those of them that are JavaScript.
@@ -80,6 +83,7 @@ impl Worker {
         files::configure(CacheLimits { files_max, bytes_max });
         Rc::new(Worker {
             site: Site::of(&config.files),
+            proxies: Proxies::of(&config, number),
             directory: config.site.as_ref().map(|site| Directory::new(site, &config.files)),
             cgi: scripts.map(|scripts| Cgi::new(&config, scripts, number)),
             cgi_engines: CgiEngines::new(&config, number),

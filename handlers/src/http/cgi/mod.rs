@@ -7,7 +7,7 @@ mod failure;
 mod input;
 mod output;
 mod redirect;
-mod waiting;
+pub mod waiting;
 
 use std::future::Future;
 use std::pin::pin;

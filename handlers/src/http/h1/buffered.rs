@@ -9,6 +9,8 @@ use runtime::app::websocket::Upgrade;
 use runtime::files::FileWindow;
 use runtime::worker::{Connection, Stopped};
 
+use crate::tunnel::ClientTunnel;
+
 /// Memory that a connection keeps for the next answer, and for the next head.
 pub const KEPT_BYTES_MAX: usize = 16 << 10;
 /// Memory that a streamed body keeps for its next pieces.
@@ -27,7 +29,15 @@ pub struct BufferedConnection {
     /// Memory of a streamed body, for its next pieces.
     spare: Vec<u8>,
     /// What the connection becomes behind the last answer.
-    pub upgrade: Option<Upgrade>,
+    pub next: Option<NextProtocol>,
+}
+
+/// What a connection becomes.
+pub enum NextProtocol {
+    /// A WebSocket of the app's.
+    WebSocket(Upgrade),
+    /// One of another server's.
+    Tunnel(ClientTunnel),
 }
 
 impl BufferedConnection {
@@ -39,7 +49,7 @@ impl BufferedConnection {
             out: Vec::new(),
             unsent: 0,
             spare: Vec::new(),
-            upgrade: None,
+            next: None,
         }
     }
 

@@ -8,7 +8,8 @@ use std::io::Result as IoResult;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::address::Address;
+use runtime::app::fetch::{BodyError, Fields, Head, HeaderList, Reply, Takes};
 use runtime::files::FileWindow;
 use runtime::websocket::handshake::AskedProtocol;
 use runtime::worker::{Connection, Ends, Stopped};
@@ -16,12 +17,13 @@ use runtime::worker::{Connection, Ends, Stopped};
 use super::super::forwarded::ForwardedRequest;
 use super::super::rejection::Rejection;
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
-use super::buffered::BufferedConnection;
+use super::buffered::{BufferedConnection, NextProtocol};
 use super::codec::{
     BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, RequestHead,
     ResponseContext, Version, encode_chunk_start, encode_informational, encode_last_chunk, is_authority,
 };
 use super::reply;
+use crate::tunnel::ClientTunnel;
 
 /// The connection ends before the body does.
 const CUT: Rejection = Rejection::bad("body: the connection ended");
@@ -270,7 +272,7 @@ impl Wire for Message<'_> {
 
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         if let Some(upgrade) = reply.upgrade {
-            self.buffered.upgrade = Some(upgrade.clone());
+            self.buffered.next = Some(NextProtocol::WebSocket(upgrade.clone()));
             reply::switch(&mut self.buffered.out, reply);
             return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
         }
@@ -292,6 +294,30 @@ impl Wire for Message<'_> {
             length: self.answer.length,
             is_upgraded: false,
         }
+    }
+
+    fn nearest(&self) -> Address {
+        self.buffered.connection.peer().clone()
+    }
+
+    fn can_tunnel(&self) -> bool {
+        true
+    }
+
+    fn write_tunnel(&mut self, fields: &HeaderList, tunnel: ClientTunnel) {
+        let headers = Fields::List(fields);
+        let reply = Reply {
+            status: 101,
+            reason: None,
+            headers,
+            body: None,
+            streamed: false,
+            length: None,
+            extras: None,
+            upgrade: None,
+        };
+        reply::switch(&mut self.buffered.out, &reply);
+        self.buffered.next = Some(NextProtocol::Tunnel(tunnel));
     }
 
     fn begin_raw(&mut self) -> bool {

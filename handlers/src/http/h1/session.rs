@@ -15,7 +15,7 @@ use super::super::lists::has_member;
 use super::super::rejection::Rejection;
 use super::super::service::HttpService;
 use super::super::timeouts::Timeouts;
-use super::buffered::{BufferedConnection, KEPT_BYTES_MAX};
+use super::buffered::{BufferedConnection, KEPT_BYTES_MAX, NextProtocol};
 use super::clock;
 use super::codec::{
     BodyFraming, HeadLimits, HeadParser, HeadProgress, RequestHead, ResponseContext, Version, encode_error,
@@ -79,9 +79,14 @@ pub async fn serve(connection: Connection, service: HttpService) -> Option<Switc
 
 /// Gives a connection to the protocol that it speaks from now on, in a task of its own: it needs nothing of this one.
 fn hand_over(buffered: BufferedConnection) {
-    let BufferedConnection { connection, mut input, upgrade, .. } = buffered;
-    let Some(upgrade) = upgrade else { return };
-    io::spawn(websocket::serve(connection, input.take(), upgrade));
+    let BufferedConnection { connection, mut input, next, .. } = buffered;
+    match next {
+        Some(NextProtocol::WebSocket(upgrade)) => {
+            io::spawn(websocket::serve(connection, input.take(), upgrade));
+        }
+        Some(NextProtocol::Tunnel(tunnel)) => drop(io::spawn(tunnel.serve(connection, input.take()))),
+        None => {}
+    }
 }
 
 /// A connection between its requests.

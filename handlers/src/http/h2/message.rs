@@ -13,6 +13,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
+use runtime::address::Address;
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::app::websocket::Upgrade;
 use runtime::config::Linger;
@@ -392,6 +393,10 @@ impl Wire for StreamMessage {
 
     fn is_proxied(&self) -> bool {
         self.origin.forwarded.is_some()
+    }
+
+    fn nearest(&self) -> Address {
+        self.origin.ends.peer.clone()
     }
 
     fn takes(&self) -> Takes {

@@ -51,7 +51,19 @@ pub(super) fn of(ctx: &Ctx<'_>, request: &Request, url: Url, call: &Rc<Call>) ->
     };
     let same_origin = settings.mode == "same-origin";
     let body = body(ctx, request, length, call)?;
-    Ok(client::Request { method, url, headers, body, redirect, decode: true, guarded: true, same_origin })
+    let (target, bare) = (None, false);
+    Ok(client::Request {
+        method,
+        url,
+        headers,
+        body,
+        redirect,
+        decode: true,
+        guarded: true,
+        same_origin,
+        target,
+        bare,
+    })
 }
 
 /// The request's headers. Names are not forbidden as they are in a browser, as in Node, Deno and Bun:

@@ -135,7 +135,7 @@ async fn open(
             headers.insert(HeaderName::from_static(name), field);
         }
     }
-    let request = UpgradeRequest { url, protocol: "websocket", headers };
+    let request = UpgradeRequest { url, protocol: "websocket", headers, target: None };
     let switched = Client::of_worker().upgrade(request).await.map_err(|error| chain(&error))?;
     let answer = handshake::check_answer(&key, &protocols, offer.is_some(), |put| {
         switched.headers.iter().for_each(|(name, field)| put(name.as_str().as_bytes(), field.as_bytes()));
