@@ -29,6 +29,7 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     let protocols = handlers::protocols(config.http2);
     let server = Server::start(config, protocols)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let admin = server.admin_url();
     if !quiet && logging::is_json() {
         let addresses: Vec<String> = server.addresses();
         let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));
@@ -42,6 +43,7 @@ pub fn serve(config: Config) -> Result<ExitCode> {
                 io,
                 config,
                 heap,
+                admin,
                 "serving"
             );
         });
@@ -49,6 +51,9 @@ pub fn serve(config: Config) -> Result<ExitCode> {
         let mut line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
         if let Some(bytes) = heap {
             let _ = write!(line, " heap={}M (of the cgroup's memory)", bytes >> 20);
+        }
+        if let Some(admin) = admin {
+            let _ = write!(line, " admin={admin}");
         }
         line.push('\n');
         // Who closed standard output does not want the line; the server serves all the same.

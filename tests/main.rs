@@ -5,7 +5,9 @@
 #[macro_use]
 mod support;
 
+mod access_log;
 mod acme;
+mod admin;
 mod budgets;
 mod cache;
 mod cgi;

@@ -25,9 +25,10 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 35] = [
+const ROOMS: [(&str, u32); 37] = [
     ("repl", TOP),
     ("script", TOP),
+    ("board", TOP),
     ("check", TOP),
     ("server", TOP),
     ("listeners", TOP),
@@ -50,6 +51,7 @@ const ROOMS: [(&str, u32); 35] = [
     ("io", 2),
     ("source", 1),
     ("accept_encoding", 1),
+    ("access_log", 1),
     ("address", 1),
     ("causes", 1),
     ("config", 1),

@@ -1,10 +1,11 @@
 //! What a connection speaks. Each room takes a connection by value (`udp` a socket), speaks its protocol and calls
-//! the app; none of them sees the ring.
+//! the app; none of them sees the ring. `admin` is for operators, on threads of its own.
 #![forbid(unsafe_code)]
 
 use runtime::app::methods::Method;
 use runtime::worker::Protocols;
 
+pub mod admin;
 pub mod http;
 pub mod raw;
 mod tunnel;
@@ -21,4 +22,5 @@ pub fn protocols(http2: bool) -> Protocols {
         .with_datagrams(udp::Udp)
         .with_gateways(http::gateway::FastCgi, http::gateway::Scgi)
         .with_https_redirect(http::redirect_to_https)
+        .with_admin(admin::serve)
 }

@@ -1,16 +1,18 @@
 //! Everything that serves and is no protocol. Owns: the rooms below; imports go downward only, which
 //! `tests/tidy.rs` holds against this list. Must not know: protocols.
 //!
-//! 8 `check listeners refused repl script server serving shutdown worker` over 7 `app cgi_engine`
+//! 8 `board check listeners refused repl script server serving shutdown worker` over 7 `app cgi_engine`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555, and `upstream`, servers behind this one
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding address causes config environment error fastcgi folders header_list log site source websocket`
+//! 1 `accept_encoding access_log address causes config environment error fastcgi folders header_list log metrics site source websocket`
 
 pub mod accept_encoding;
+pub mod access_log;
 mod acme;
 pub mod address;
 pub mod app;
+pub mod board;
 pub mod bus;
 mod causes;
 pub mod cgi;
@@ -28,6 +30,7 @@ pub mod io;
 pub mod js;
 mod listeners;
 pub mod log;
+pub mod metrics;
 pub mod modules;
 mod net;
 pub mod refused;

@@ -1,7 +1,7 @@
 //! Log lines that clients, or the errors of handlers, can cause: so many a second of each kind; what
 //! goes beyond is counted.
 //!
-//! Owns: the kinds, their budgets (one each for the whole process, for it has one log), the line that
+//! Owns: the kinds, their budgets and counts (one each for the whole process, for it has one log), the line that
 //! says how many were left out. Must not know: what the lines say.
 
 use std::sync::OnceLock;
@@ -118,6 +118,35 @@ impl Kind {
         })
     }
 
+    /// As metrics have it: for a limit its flag, without the dashes.
+    fn label(self) -> &'static str {
+        match self {
+            Kind::HeaderBytes => "header-max",
+            Kind::HeaderFields => "header-fields-max",
+            Kind::TargetBytes => "target-max",
+            Kind::BodyBytes => "body-max",
+            Kind::HeaderTime => "header-timeout",
+            Kind::BodyTime => "body-timeout",
+            Kind::RequestTime => "request-timeout",
+            Kind::StreamTime => "idle-timeout",
+            Kind::EventQueue => "event-queue",
+            Kind::Datagrams => "datagrams-max",
+            Kind::DatagramQueue => "datagram-queue",
+            Kind::Http2Flood => "http2-resets-max",
+            Kind::WriteBuffer => "write-buffer-max",
+            Kind::WebSocketMessage => "websocket-message-max",
+            Kind::WebSocketQueue => "websocket-queue-max",
+            Kind::CgiQueue => "cgi-queue-max",
+            Kind::CgiHead => "cgi-head-timeout",
+            Kind::CgiRun => "cgi-timeout",
+            Kind::CgiStall => "cgi-stall-timeout",
+            Kind::CgiKill => "cgi-kill-timeout",
+            Kind::Cpu => "cpu-max",
+            Kind::Heap => "heap-max",
+            named => named.name().unwrap_or_default(),
+        }
+    }
+
     fn lines_max(self) -> u32 {
         if self.name().is_some() { LINES_MAX } else { 1 }
     }
@@ -142,6 +171,69 @@ const TOLD: [Kind; 16] = [
     Kind::Mailbox,
     Kind::Script,
 ];
+
+/// The kinds that each line tells of itself: limits.
+const LIMITS: [Kind; Kind::COUNT - TOLD.len()] = [
+    Kind::HeaderBytes,
+    Kind::HeaderFields,
+    Kind::TargetBytes,
+    Kind::BodyBytes,
+    Kind::HeaderTime,
+    Kind::BodyTime,
+    Kind::RequestTime,
+    Kind::StreamTime,
+    Kind::EventQueue,
+    Kind::Datagrams,
+    Kind::DatagramQueue,
+    Kind::Http2Flood,
+    Kind::WriteBuffer,
+    Kind::WebSocketMessage,
+    Kind::WebSocketQueue,
+    Kind::CgiQueue,
+    Kind::CgiHead,
+    Kind::CgiRun,
+    Kind::CgiStall,
+    Kind::CgiKill,
+    Kind::Cpu,
+    Kind::Heap,
+];
+
+/// How often lines of one kind were asked for since the process began.
+#[derive(Clone, Copy, Debug)]
+pub struct LineCount {
+    /// The kind; of a limit its flag, without the dashes.
+    pub label: &'static str,
+    /// Whether it is a limit.
+    pub is_limit: bool,
+    /// How often.
+    pub times: u64,
+    /// How many of the lines were left out.
+    pub left_out: u64,
+}
+
+/// Lines asked for, and those left out.
+struct Total(AtomicU64, AtomicU64);
+
+static TOTALS: [Total; Kind::COUNT] = [const { Total(AtomicU64::new(0), AtomicU64::new(0)) }; Kind::COUNT];
+
+/// The counts of all kinds.
+pub fn counts() -> impl Iterator<Item = LineCount> {
+    let all = LIMITS.into_iter().map(|kind| (kind, true)).chain(TOLD.into_iter().map(|kind| (kind, false)));
+    all.map(|(kind, is_limit)| {
+        let Total(times, left_out) = &TOTALS[kind as usize];
+        let (times, left_out) = (times.load(Ordering::Relaxed), left_out.load(Ordering::Relaxed));
+        LineCount { label: kind.label(), is_limit, times, left_out }
+    })
+}
+
+/// One more line of `kind`: whether it may be written, and how many were left out before it.
+fn ask(kind: Kind) -> (bool, u32) {
+    let asked = BUDGETS[kind as usize].ask(second(), kind.lines_max());
+    let Total(times, left_out) = &TOTALS[kind as usize];
+    times.fetch_add(1, Ordering::Relaxed);
+    left_out.fetch_add(u64::from(!asked.0), Ordering::Relaxed);
+    asked
+}
 
 /// A second, in the upper half, and the lines asked for in it.
 struct Budget(AtomicU64);
@@ -192,14 +284,14 @@ fn second() -> u32 {
 
 /// Whether one more line of `kind` may be written now.
 pub fn admits(kind: Kind) -> bool {
-    let (admitted, left_out) = BUDGETS[kind as usize].ask(second(), kind.lines_max());
+    let (admitted, left_out) = ask(kind);
     tell(kind, left_out);
     admitted
 }
 
 /// The same for a refusal by a limit: what the line ends in, nothing or how many were left out before it.
 pub fn admits_limit(kind: Kind) -> Option<String> {
-    let (admitted, left_out) = BUDGETS[kind as usize].ask(second(), kind.lines_max());
+    let (admitted, left_out) = ask(kind);
     admitted.then(|| match left_out {
         0 => String::new(),
         _ => format!(" ({left_out} more since the last such line)"),
@@ -260,6 +352,13 @@ mod tests {
             budget.ask(2, 1)
         };
         assert_eq!((of(1), of(5)), ((true, 0), (true, 4)));
+    }
+
+    #[test]
+    fn every_kind_is_counted_under_a_label_of_its_own() {
+        let labels: std::collections::HashSet<&str> = counts().map(|count| count.label).collect();
+        assert_eq!(labels.len(), Kind::COUNT);
+        assert!(!labels.contains(""));
     }
 
     #[test]

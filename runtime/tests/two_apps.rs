@@ -41,6 +41,8 @@ fn config(files: &Files, main: &str) -> Config {
         log: LogFormat::Text,
         answers: Default::default(),
         heap_from_cgroup: false,
+        access_log: None,
+        admin: None,
         limits: Limits::default(),
     }
 }

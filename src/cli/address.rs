@@ -53,7 +53,7 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
 }
 
 /// `HOST:PORT`, or with a slash behind it.
-fn host_and_port(authority: &str) -> std::result::Result<(&str, u16), String> {
+pub(super) fn host_and_port(authority: &str) -> std::result::Result<(&str, u16), String> {
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     let colon = match authority.rfind(']') {
         Some(bracket) => authority[bracket..].find(':').map(|at| bracket + at),
@@ -69,7 +69,7 @@ fn host_and_port(authority: &str) -> std::result::Result<(&str, u16), String> {
 }
 
 /// A path, or `@` and an abstract name. `unix:///run/app.sock` is the same as `unix:/run/app.sock`.
-fn unix_address(name: &str) -> std::result::Result<Address, &'static str> {
+pub(super) fn unix_address(name: &str) -> std::result::Result<Address, &'static str> {
     let name = match name.strip_prefix("//") {
         Some(rest) if rest.starts_with('/') => rest,
         _ => name,

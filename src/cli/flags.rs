@@ -12,6 +12,7 @@ use super::answers;
 use super::cgi_flags::CgiFlags;
 use super::file_flags::FileFlags;
 use super::limit_flags::LimitFlags;
+use super::operations::OperationsFlags;
 use super::proxy_flags::ProxyFlags;
 use super::values::{Size, Span, Workers, count, port};
 use super::websocket::WebSocketFlags;
@@ -94,6 +95,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub javascript: JavaScript,
+
+    #[command(flatten)]
+    pub operations: OperationsFlags,
 
     #[command(flatten)]
     pub logging: Logging,

@@ -17,6 +17,7 @@ mod files;
 mod flags;
 mod limit_flags;
 mod mistake;
+mod operations;
 mod places;
 mod project;
 mod proxy_flags;

@@ -174,6 +174,10 @@ impl Project {
         let kind = Kind::of(arg);
         match (kind, value.get_ref()) {
             (Kind::Flag, _) => {}
+            // No files.
+            (Kind::File, DeValue::String(name)) if **name == *"-" || name.starts_with("syslog") => {
+                return Ok((&**name).into());
+            }
             (Kind::File | Kind::Folder, DeValue::String(path)) => {
                 return Ok(self.folder().join(&**path).into());
             }
@@ -332,7 +336,7 @@ impl Kind {
             return Kind::Flag;
         }
         match arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str()) {
-            "FILE" => Kind::File,
+            "FILE" | "FILE|-|syslog" => Kind::File,
             "DIR[:/PREFIX]" => Kind::Folder,
             "PORT" | "SECONDS" | "N" | "N|auto" | "SIZE" => Kind::Number,
             "TIME" => Kind::Time,

@@ -23,6 +23,7 @@ use super::cgroup;
 use super::environment::Variables;
 use super::files;
 use super::flags::{Answers, Flags, ForwardedKind, Io, Log, Serving};
+use super::operations;
 use super::tls::{self, CertificateTable};
 use super::values::Size;
 
@@ -70,6 +71,8 @@ pub fn resolve(
         flags.javascript.heap_max.is_none() && limits.heap_bytes_max < Limits::default().heap_bytes_max;
     let listen = listen(&flags.serving)?;
     Ok(Config {
+        access_log: operations::access_log(&flags.operations, flags.logging.quiet, log)?,
+        admin: operations::admin(&flags.operations)?,
         heap_from_cgroup,
         app,
         sources,
@@ -290,6 +293,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
                 site_rules_max: flags.files.site_rules_max,
                 static_files_max: flags.files.static_files_max,
                 static_bytes_max: flags.files.static_cache_max.0,
+                access_log_bytes_max: flags.operations.access_log_buffer.0,
                 connections_max: limits.connections_max,
                 ring_entries: serving.ring_entries as u32,
                 recv_buffer_bytes: at_least("recv-buffers", serving.recv_buffers, RECV_BUFFER_BYTES_MIN)?,
@@ -433,7 +437,7 @@ mod tests {
              --websocket-compression off --static-files-max 37 --static-cache-max 38 \
              --site-routes-max 46 --site-rules-max 47 --proxy-connect-timeout 48ms --proxy-head-timeout 49ms \
              --proxy-stall-timeout 50ms --proxy-tunnel-timeout 51ms --proxy-connections-max 52 --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
-             --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45";
+             --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45 --access-log-buffer 53";
 
     #[test]
     fn every_limit_has_a_flag_that_reaches_it() {
@@ -498,6 +502,7 @@ mod tests {
             cgi_stall_ms_max: 43,
             cgi_kill_ms: 44,
             cgi_header_bytes_max: 45,
+            access_log_bytes_max: 53,
             // No flags: bounds on what is read only to be dropped.
             linger: Limits::default().linger,
             unread_bytes_max: Limits::default().unread_bytes_max,

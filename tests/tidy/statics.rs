@@ -39,7 +39,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "addresses of a thread's engine; a wrong one costs a look-up",
     ),
     ("runtime/src/js/internal.rs", "BYTECODE", "modules of this program, compiled once"),
-    ("runtime/src/log.rs", "BUDGETS START", "the process has one log"),
+    ("runtime/src/log.rs", "BUDGETS START TOTALS", "the process has one log"),
     (
         "runtime/src/modules/qjs/std/standard.rs",
         "STREAMS",

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
+use runtime::app::Instance;
 use runtime::app::fetch::{
     self, Called, Failure, HeaderList, Incoming, OwnedReply, Pending, Reply, Unwanted,
 };
@@ -42,6 +43,9 @@ const MISDIRECTED: Rejection = Rejection::new(421, "Host is not what TLS was ask
 /// Serves one request: how it ended.
 pub async fn run<W: Wire>(wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
     let added = Additions::begin(wire, worker);
+    if let Some(id) = added.shared_request_id() {
+        wire.tally().request_id = Some(id);
+    }
     let mut peer = Peer {
         wire,
         worker,
@@ -132,8 +136,8 @@ async fn ask<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         404 if !is_last => held = Some(Box::new(OwnedReply::of(reply))),
         _ => written = peer.write_reply(&reply),
     });
+    turn_is_over(peer, &app);
     drop(app);
-    peer.added.turn_is_over();
     let mut stream = match called {
         Called::Done => {
             written.take_whole().map(|outgoing| Streaming { outgoing, caller: None, extras: None })
@@ -187,6 +191,14 @@ async fn no_fetch<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
         return files::send(peer, &FileAnswer::status(404), &[]).await;
     }
     Err(refuse(peer, &NO_FETCH))
+}
+
+/// Notes the time of the turn that the app was called in.
+fn turn_is_over<W: Wire>(peer: &mut Peer<'_, W>, app: &Instance) {
+    if peer.worker.observer.is_some() {
+        peer.wire.tally().javascript = Some(app.engine().last_turn());
+    }
+    peer.added.turn_is_over();
 }
 
 /// Answers a request that the app does not get, or no longer.

@@ -8,6 +8,7 @@ use runtime::app::fetch::{Failure, Fields, HeaderList, Reply};
 use runtime::log::{self, Kind};
 use runtime::worker::Worker;
 
+use super::access;
 use super::additions::Additions;
 use super::dev;
 use super::rejection::Rejection;
@@ -22,6 +23,7 @@ pub const STATUS_TYPE: &str = "text/plain;charset=UTF-8";
 #[cold]
 pub fn refuse(wire: &mut impl Wire, worker: &Worker, added: Option<&Additions>, rejection: &Rejection) {
     log_limit(rejection, worker, added.and_then(Additions::request_id), || wire.ends().peer.clone());
+    access::note_refusal(wire, worker, rejection);
     answer_status(wire, (worker, added), rejection.status, RequestRest::Refused);
 }
 
@@ -49,6 +51,7 @@ pub fn answer(
     rest: RequestRest,
 ) {
     log_failure(wire, worker, added, failure);
+    access::note_failure(wire, worker, failure.status, (&failure.text, &failure.stack));
     if !worker.config.dev {
         return answer_status(wire, (worker, Some(added)), failure.status, rest);
     }

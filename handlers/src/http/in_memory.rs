@@ -19,6 +19,7 @@ use runtime::worker::{Ends, SharedByWorkers, Stopped, Worker};
 
 use super::exchange;
 use super::rejection::Rejection;
+use super::tally::{Tally, Transferred};
 use super::timeouts::Timeouts;
 use super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 
@@ -93,6 +94,7 @@ struct MemoryWire {
     taken: u64,
     /// What the client would see, an item each.
     seen: Vec<String>,
+    tally: Tally,
 }
 
 struct MemoryHead(&'static str);
@@ -130,6 +132,7 @@ impl MemoryWire {
             is_sending: false,
             taken: 0,
             seen: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -152,6 +155,14 @@ impl MemoryWire {
 impl Wire for MemoryWire {
     fn head(&self) -> Rc<dyn Head> {
         Rc::new(MemoryHead(self.target))
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn transferred(&self) -> Transferred {
+        Transferred { received: 0, sent: self.taken, body: self.taken }
     }
 
     fn method_and_target(&self) -> (&[u8], &[u8]) {
@@ -327,6 +338,8 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         log: LogFormat::Text,
         answers: Default::default(),
         heap_from_cgroup: false,
+        access_log: None,
+        admin: None,
         sources: Default::default(),
         limits,
     });

@@ -3,6 +3,7 @@
 //! Owns: one request and its answer, whatever carries them ([`wire`]); HTTP/1.1 ([`h1`]) and HTTP/2 ([`h2`]); the
 //! answers of our own. Must not know: the ring, JavaScript values; the app's engine only passes through to the call.
 
+mod access;
 mod additions;
 mod answer;
 mod body;
@@ -27,6 +28,7 @@ mod service;
 mod site;
 mod status;
 mod streamed;
+mod tally;
 mod timeouts;
 mod wire;
 
@@ -39,6 +41,7 @@ use runtime::worker::{Connection, Protocol};
 
 pub use self::compress::shortages;
 use self::service::HttpService;
+pub(crate) use self::status::reason_phrase;
 
 /// What HTTP/2 is called in ALPN (RFC 9113 section 3.2).
 const H2: &[u8] = b"h2";

@@ -8,7 +8,7 @@ use runtime::worker::Worker;
 
 use super::timeouts::Timeouts;
 use super::wire::{Ending, Wire};
-use super::{exchange, redirect};
+use super::{access, exchange, redirect};
 
 /// Who answers the requests of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,14 @@ pub enum HttpService {
 impl HttpService {
     /// Serves one request: how it ended.
     pub async fn run<W: Wire>(self, wire: &mut W, worker: &Rc<Worker>, timeouts: &Timeouts) -> Ending {
-        match self {
+        let begun = access::begin(worker);
+        let ending = match self {
             HttpService::App => exchange::run(wire, worker, timeouts).await,
             HttpService::HttpsOn(port) => redirect::run(wire, worker, port),
+        };
+        if let Some(begun) = begun {
+            access::end(wire, worker, begun, ending);
         }
+        ending
     }
 }

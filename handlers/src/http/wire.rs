@@ -14,6 +14,7 @@ use runtime::worker::{Ends, Stopped};
 
 use super::limit::Limit;
 use super::rejection::Rejection;
+use super::tally::{Tally, Transferred};
 use crate::tunnel::ClientTunnel;
 
 /// One request, received to the end of its head, and the way to its client. How the exchange ends is its last
@@ -21,6 +22,12 @@ use crate::tunnel::ClientTunnel;
 pub trait Wire {
     /// The head of the request.
     fn head(&self) -> Rc<dyn Head>;
+
+    /// What is noted of the exchange.
+    fn tally(&mut self) -> &mut Tally;
+
+    /// Bytes of request and answer so far.
+    fn transferred(&self) -> Transferred;
 
     /// Method and target as they were sent.
     fn method_and_target(&self) -> (&[u8], &[u8]);

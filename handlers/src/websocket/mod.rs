@@ -8,14 +8,15 @@ mod duplex;
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub use self::duplex::Duplex;
 use runtime::app::websocket::{HookedSocket, Parting, ReadyState, SocketEnd, Upgrade};
 use runtime::io::{budget, now};
-use runtime::websocket::Receiver;
-use runtime::worker::SendWatch;
+use runtime::websocket::{Receiver, WebSocketEvent};
+use runtime::worker::{SendWatch, Worker};
 
 /// A send of so few bytes is nearly always over with the turn that began it: nobody need be told.
 const QUICK_BYTES: usize = 16 << 10;
@@ -24,6 +25,7 @@ const QUICK_BYTES: usize = 16 << 10;
 pub async fn serve<D: Duplex>(duplex: D, early: Vec<u8>, upgrade: Upgrade) {
     let worker = duplex.worker().clone();
     let socket = HookedSocket::open(upgrade, duplex.ends().clone(), worker.number);
+    let _counted = Counted::of(&worker);
     let note = socket.url();
     let receiver = socket.receiver();
     let time = now();
@@ -51,6 +53,24 @@ pub async fn serve<D: Duplex>(duplex: D, early: Vec<u8>, upgrade: Upgrade) {
     };
     socket.close(&ending);
     duplex.end(in_order).await;
+}
+
+/// A WebSocket that is open, counted where somebody wants to know.
+struct Counted(Rc<Worker>);
+
+impl Counted {
+    fn of(worker: &Rc<Worker>) -> Option<Counted> {
+        worker.observer.as_ref()?.metrics.sockets_opened.add(1);
+        Some(Counted(worker.clone()))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(observer) = &self.0.observer {
+            observer.metrics.sockets_ended.add(1);
+        }
+    }
 }
 
 /// A WebSocket while it is served.
@@ -191,6 +211,11 @@ impl<D: Duplex> WebSocketSession<D> {
                 Ok((used, event)) => {
                     at += used;
                     if let Some(event) = event {
+                        if matches!(event, WebSocketEvent::Message(..))
+                            && let Some(observer) = &self.duplex.worker().observer
+                        {
+                            observer.metrics.messages.add(1);
+                        }
                         self.socket.event(&event);
                         budget::spend(used);
                     }

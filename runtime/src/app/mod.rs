@@ -45,6 +45,7 @@ use crate::js::reflect;
 use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Ctx, Held, compile, exception};
 use crate::log;
+use crate::metrics::WorkerMetrics;
 use crate::modules::TABLE;
 use crate::modules::own::{events, site as sites, sockets};
 use crate::modules::qjs::os::table::Descriptors;
@@ -266,12 +267,19 @@ pub struct Engines {
     freed: Arc<AtomicBool>,
     /// Tells the worker from the one whose place it takes.
     generation: u64,
+    /// What is counted of their turns, where somebody wants to know.
+    metrics: Option<Arc<WorkerMetrics>>,
 }
 
 impl Engines {
     /// Those of the worker of this generation.
     pub fn of(generation: u64) -> Engines {
         Engines { generation, ..Engines::default() }
+    }
+
+    /// The same, with their turns counted in `metrics`.
+    pub fn observed(self, metrics: Option<Arc<WorkerMetrics>>) -> Engines {
+        Engines { metrics, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SyncWeak<Reach>>> {
@@ -282,6 +290,9 @@ impl Engines {
         let (mut all, new) = (self.lock(), Arc::downgrade(&engine.state().reach));
         all.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&new));
         all.push(new);
+        if let Some(metrics) = &self.metrics {
+            engine.state().observe(metrics.clone());
+        }
     }
 
     /// Ends the turn that runs, if it allocates: see [`Reach::take_memory`].

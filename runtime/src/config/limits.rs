@@ -145,6 +145,8 @@ pub struct Limits {
     pub cgi_kill_ms: u64,
     /// Bytes of the header of a script's response; beyond: 502.
     pub cgi_header_bytes_max: usize,
+    /// Bytes of lines of the access log that wait in one worker; beyond: lines are lost.
+    pub access_log_bytes_max: usize,
     /// Connections over all workers; `None`: min(RLIMIT_NOFILE - 64, 65,536).
     pub connections_max: Option<usize>,
     /// Entries of a worker's submission queue; halved while the kernel answers ENOMEM.
@@ -214,6 +216,7 @@ impl Default for Limits {
             cgi_stall_ms_max: 10_000,
             cgi_kill_ms: 2_000,
             cgi_header_bytes_max: 16 << 10,
+            access_log_bytes_max: 1 << 20,
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,

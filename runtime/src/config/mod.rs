@@ -415,6 +415,58 @@ pub enum StaticOrder {
     After,
 }
 
+/// How a line of the access log looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessForm {
+    /// To be read by people at once.
+    Short {
+        /// With colours of a terminal.
+        colour: bool,
+    },
+    /// As nginx's format of that name.
+    Combined,
+    /// An object of JSON.
+    Json,
+    /// A text with variables.
+    Text(String),
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessTarget {
+    /// Standard output.
+    Stdout,
+    /// A file, which is added to.
+    File(PathBuf),
+    /// The logger behind this socket (syslog(3)).
+    Syslog(PathBuf),
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogOptions {
+    /// How a line looks.
+    pub form: AccessForm,
+    /// Where lines go.
+    pub to: AccessTarget,
+}
+
+/// The listener for who operates the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminOptions {
+    /// Where it is.
+    pub address: Address,
+    /// What who asks has to know.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for AdminOptions {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminOptions").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 /// Which I/O backend `--io` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoChoice {
@@ -554,6 +606,10 @@ pub struct Config {
     pub quiet: bool,
     /// The form of log lines.
     pub log: LogFormat,
+    /// The access log, where there is one.
+    pub access_log: Option<AccessLogOptions>,
+    /// The listener for who operates the server, where there is one.
+    pub admin: Option<AdminOptions>,
     /// The heap's limit is less than usual, for the memory of the control group.
     pub heap_from_cgroup: bool,
     /// Bounds.

@@ -75,6 +75,11 @@ impl Buffers {
         self.free.get()
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count.into()
+    }
+
     /// Where buffer `id` begins.
     pub(super) fn data(&self, id: u16) -> *mut u8 {
         debug_assert!(id < self.count);

@@ -63,7 +63,7 @@ pub use socket_now::{WaitingRecv, WaitingSend};
 pub use socket_options::{Level, OPTIONS, REFUSED_OPTIONS};
 pub use stream::Stream;
 pub use timer::{Sleep, now, sleep, sleep_until};
-pub use worker::{backend, run};
+pub use worker::{backend, receive_buffers, run};
 
 /// What carries a worker's I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,6 +50,11 @@ pub fn backend() -> Option<Backend> {
     })
 }
 
+/// Receive buffers of this thread's ring that the kernel may fill, and how many there are; none on epoll.
+pub fn receive_buffers() -> (usize, usize) {
+    RING.with(|ring| ring.borrow().as_ref().map_or((0, 0), |ring| ring.buffers()))
+}
+
 /// Makes this thread a worker on `backend`, runs the future that `main` returns to its end, then
 /// drops all other tasks and closes all that is in flight.
 ///

@@ -13,7 +13,7 @@ use super::code::Code;
 use super::loader::{AppLoader, AppResolver};
 pub use super::state::{Engine, EngineLimits, Health, Pulse, Report, State};
 use super::thrown::{Cause, Thrown};
-use super::{block, pump};
+use super::{block, pump, sample};
 
 /// The heap at which garbage in cycles is first looked for: loading an app of some size makes none.
 const GC_FIRST_BYTES: usize = 2 << 20;
@@ -23,7 +23,10 @@ fn watch(runtime: &Runtime, context: &Context, state: &Rc<State>) {
     let watched = state.clone();
     // SAFETY: a live context; the handler runs only as long as its runtime lives.
     let rt = unsafe { qjs::JS_GetRuntime(context.as_raw().as_ptr()) };
-    runtime.set_interrupt_handler(Some(Box::new(move || watched.interrupts(rt))));
+    runtime.set_interrupt_handler(Some(Box::new(move || {
+        sample::take_if_due(&watched);
+        watched.interrupts(rt)
+    })));
 }
 
 impl Engine {

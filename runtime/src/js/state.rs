@@ -3,7 +3,7 @@
 //! Owns: that state, and how native code gets from a context to it and to the engine. Must not know: how an engine
 //! is made, how its turns go (`engine.rs`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,9 +18,11 @@ use super::cluster::Cluster;
 use super::code::Code;
 use super::exception::{self, Cause, Thrown};
 use super::extensions::Extensions;
+use super::observed::Observed;
 use super::reach::Reach;
 use super::rejections::Rejections;
 use super::reuse::Resting;
+use crate::metrics::WorkerMetrics;
 
 /// Bounds of one engine.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub struct State {
     extensions: Extensions,
     attention: RefCell<Option<Rc<dyn Fn()>>>,
     pub(crate) after_rejections: RefCell<Option<Rc<dyn Fn()>>>,
+    /// What is measured of its turns, where somebody wants to know.
+    observed: OnceCell<Box<Observed>>,
 }
 
 impl State {
@@ -116,6 +120,7 @@ impl State {
             extensions: Extensions::default(),
             attention: RefCell::default(),
             after_rejections: RefCell::default(),
+            observed: OnceCell::new(),
         }
     }
 
@@ -231,6 +236,46 @@ impl State {
         }
     }
 
+    /// Has its turns measured from now on, for as long as it lives.
+    pub fn observe(&self, metrics: Arc<WorkerMetrics>) {
+        // Who has asked before is the same worker.
+        let _ = self.observed.set(Box::new(Observed::new(metrics)));
+    }
+
+    /// What is measured of its turns.
+    pub(super) fn observed(&self) -> Option<&Observed> {
+        self.observed.get().map(|observed| &**observed)
+    }
+
+    /// The time of the last turn; none is known where they are not measured.
+    pub fn last_turn(&self) -> Duration {
+        self.observed.get().map_or(Duration::ZERO, |observed| observed.last_turn())
+    }
+
+    /// Bytes that the heap holds now, to some bytes: found by where allocations begin to fail, which walks nothing. 0 where
+    /// it has no limit, or its memory was taken.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let Some(engine) = self.engine().upgrade() else { return 0 };
+        if self.heap_bytes_max == 0 || self.reach.is_taken() {
+            return 0;
+        }
+        let limit = self.heap_bytes_max + if self.lifted.get() { INTERRUPT_BYTES } else { 0 };
+        let (mut fails, mut fits) = (0, limit);
+        // SAFETY: a live runtime; the few bytes are given back at once, the limit is what it was.
+        unsafe {
+            let rt = qjs::JS_GetRuntime(engine.context.as_raw().as_ptr());
+            while fits - fails > 4096 {
+                let middle = fails + (fits - fails) / 2;
+                qjs::JS_SetMemoryLimit(rt, middle as _);
+                let probe = qjs::js_malloc_rt(rt, 16);
+                qjs::js_free_rt(rt, probe);
+                if probe.is_null() { fails = middle } else { fits = middle }
+            }
+            qjs::JS_SetMemoryLimit(rt, limit as _);
+        }
+        fails
+    }
+
     /// Notes what an exception says about the engine's health.
     pub fn note(&self, thrown: &Thrown) {
         if thrown.cause == Cause::OutOfMemory {
@@ -289,6 +334,9 @@ impl State {
         self.turn_started.set(None);
         self.cut_before.set(self.interrupted.replace(false));
         self.pulse.fetch_add(1, Ordering::Relaxed);
+        if let Some(observed) = self.observed.get() {
+            observed.begin();
+        }
     }
 
     pub(super) fn end(&self) {
@@ -297,6 +345,9 @@ impl State {
             self.health.set(Health::OutOfMemory);
         }
         self.pulse.fetch_add(1, Ordering::Relaxed);
+        if let Some(observed) = self.observed.get() {
+            observed.end(|| self.heap_bytes());
+        }
     }
 
     /// Whether the turn is over its budget. The clock starts at the first question, so that short
@@ -363,6 +414,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The time of the last turn: see [`State::last_turn`].
+    pub fn last_turn(&self) -> Duration {
+        self.state.last_turn()
+    }
+
     /// What native code reaches from a context.
     pub fn state(&self) -> &State {
         &self.state

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use crate::address::Address;
 use crate::app::methods::{self, Method, Methods};
 use crate::app::{Blueprint, Engines};
+use crate::board::{Board, WorkerState};
 use crate::cgi::Scripts;
 use crate::config::{Config, IoChoice, Listen, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,7 @@ use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
 use crate::tls;
-use crate::worker::{self, Control, Event, Protocols, Seed};
+use crate::worker::{self, Control, Event, ObserverSeed, Protocols, Seed};
 use certificate::Certificates;
 
 /// How often the watch looks at the workers.
@@ -115,6 +116,8 @@ pub struct Server {
     refused_routes: Arc<RefusedRoutes>,
     /// The scripts of all workers, where there are some.
     scripts: Option<Arc<Scripts>>,
+    /// What operators are shown, where somebody looks.
+    board: Option<Arc<Board>>,
     /// Of all workers, counted where they accept from one socket.
     connections: Option<Arc<AtomicUsize>>,
     watched: watch::Watched,
@@ -129,6 +132,7 @@ impl Server {
         let config = Arc::new(config);
         let signals = shutdown::signals()?;
         let scripts = Scripts::of(&config);
+        let board = Board::open(&config, protocols.admin())?;
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
@@ -155,6 +159,7 @@ impl Server {
             lives: 0,
             refused_routes: Arc::default(),
             scripts,
+            board,
             connections,
             watched: watch::Watched::default(),
             config,
@@ -174,7 +179,13 @@ impl Server {
         }
         let opened = opened.and_then(|()| server.certificates.order(&server.config.listen));
         match opened {
-            Ok(()) => Ok(server),
+            Ok(()) => {
+                if let Some(board) = &server.board {
+                    board.serves(server.backend_line(), server.addresses());
+                }
+                server.show();
+                Ok(server)
+            }
             Err(error) => {
                 server.stop();
                 Err(error)
@@ -197,7 +208,9 @@ impl Server {
         let (control, orders) = unbounded();
         let (bell, pulse) = (Notifier::new(), Pulse::default());
         let serving = Arc::new(Serving::among(self.connections.clone()));
-        let engines = Engines::of(life);
+        let observer = self.board.as_ref().map(|board| board.join(life, number, serving.clone()));
+        let observer = observer.map(|(metrics, log)| ObserverSeed { metrics, log });
+        let engines = Engines::of(life).observed(observer.as_ref().map(|observer| observer.metrics.clone()));
         let sockets = row.iter().filter_map(KeptSocket::of).collect();
         let seed = Seed {
             life,
@@ -214,6 +227,7 @@ impl Server {
             engines: engines.clone(),
             refused: self.refused_routes.clone(),
             scripts: self.scripts.clone(),
+            observer,
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -368,8 +382,29 @@ impl Server {
                 self.drain(&why);
                 return Ok(ExitStatus::Cut);
             }
+            self.show();
             log::flush();
         }
+    }
+
+    /// Tells the board how the workers are.
+    fn show(&self) {
+        let Some(board) = &self.board else { return };
+        board.set_workers(self.workers.iter().map(|worker| {
+            let state = match worker {
+                Handle { ended: true, .. } => WorkerState::Ended,
+                Handle { stuck: true, .. } => WorkerState::Stuck,
+                Handle { listening: false, .. } => WorkerState::Starting,
+                Handle { replaced: true, .. } => WorkerState::Leaving,
+                _ => WorkerState::Serving,
+            };
+            (worker.life, state)
+        }));
+    }
+
+    /// The URL of the listener for who operates the server, where there is one.
+    pub fn admin_url(&self) -> Option<String> {
+        self.board.as_ref()?.admin_url()
     }
 
     /// Takes up certificates whose files have changed.
@@ -392,6 +427,9 @@ impl Server {
         tracing::info!("{why}: draining for at most {} ms", limit.as_millis());
         let deadline = crossbeam_channel::after(limit);
         let scripts_until = Instant::now() + limit;
+        if let Some(board) = &self.board {
+            board.drains();
+        }
         self.listeners.close();
         for worker in &mut self.workers {
             // Ours are copies: a listener closes when the last one is gone.
@@ -433,6 +471,9 @@ impl Server {
         self.stop();
         if let Some(scripts) = &self.scripts {
             clean &= scripts.end(scripts_until);
+        }
+        if let Some(board) = &self.board {
+            board.end();
         }
         log::flush();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }

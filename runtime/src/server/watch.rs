@@ -379,6 +379,8 @@ mod tests {
             log: LogFormat::Text,
             answers: Default::default(),
             heap_from_cgroup: false,
+            access_log: None,
+            admin: None,
             limits: Limits::default(),
         }
     }

@@ -132,7 +132,12 @@ impl Admission {
             }
         };
         match in_time(ms, worker, tls.accept(stream), || false).await {
-            Some(Ok(stream)) => return Some(stream),
+            Some(Ok(stream)) => {
+                if let Some(observer) = &worker.observer {
+                    observer.metrics.handshakes.add(1);
+                }
+                return Some(stream);
+            }
             Some(Err(Unaccepted::PlainText(stream, _))) => {
                 failed(&"plain text");
                 in_time(ms, worker, self.answer_plain_text(stream, worker), || false).await;

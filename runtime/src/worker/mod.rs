@@ -5,6 +5,7 @@
 
 mod admission;
 mod connection;
+mod observer;
 mod once;
 mod protocol;
 mod proxy;
@@ -22,6 +23,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
+pub use self::observer::{Observer, ObserverSeed};
 pub use self::once::serve_one;
 pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
 pub use self::state::{Seat, SharedByWorkers, Worker};
@@ -95,6 +97,8 @@ pub struct Seed {
     pub refused: Arc<RefusedRoutes>,
     /// The scripts of all workers, where there are some.
     pub scripts: Option<Arc<Scripts>>,
+    /// What it counts and logs, where somebody wants to know.
+    pub observer: Option<ObserverSeed>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -150,6 +154,7 @@ async fn serve(seed: Seed) -> Result<()> {
         engines,
         refused,
         scripts,
+        observer,
         control,
         bell,
         events,
@@ -162,7 +167,8 @@ async fn serve(seed: Seed) -> Result<()> {
     let app = app?;
     let methods = methods_of(&app, &config, scripts.is_some());
     let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
-    let shared = SharedByWorkers { refused, challenges, scripts };
+    let observer = observer.map(Observer::new);
+    let shared = SharedByWorkers { refused, challenges, scripts, observer };
     let worker = Worker::new(number, config, app, serving, shared, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));

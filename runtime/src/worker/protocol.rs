@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::connection::Connection;
 use super::state::Worker;
 use crate::app::methods::{METHODS, Method};
+use crate::board::AdminProtocol;
 use crate::config::Scheme;
 use crate::io::DatagramSocket;
 
@@ -47,6 +48,7 @@ pub struct Protocols(
     Option<fn(u16) -> Arc<dyn Protocol>>,
     /// Those for FastCGI and SCGI.
     [Option<Arc<dyn Protocol>>; 2],
+    Option<AdminProtocol>,
 );
 
 impl Protocols {
@@ -81,6 +83,17 @@ impl Protocols {
             Scheme::Scgi => self.3[1].as_ref(),
             _ => self.of(method),
         }
+    }
+
+    /// With what serves who operates the server.
+    pub fn with_admin(mut self, protocol: AdminProtocol) -> Self {
+        self.4 = Some(protocol);
+        self
+    }
+
+    /// What serves who operates the server.
+    pub fn admin(&self) -> Option<AdminProtocol> {
+        self.4
     }
 
     /// The one that sends clients to `port`.

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use super::observer::Observer;
 use crate::app::App;
 use crate::cgi::{Cgi, Scripts};
 use crate::cgi_engine::CgiEngines;
@@ -31,6 +32,8 @@ pub struct SharedByWorkers {
     pub challenges: Option<Arc<Challenges>>,
     /// The scripts of all workers, where there are some.
     pub scripts: Option<Arc<Scripts>>,
+    /// What this one counts and logs, where somebody wants to know.
+    pub observer: Option<Observer>,
 }
 
 /// What the tasks of a worker share.
@@ -59,6 +62,8 @@ pub struct Worker {
     pub cgi: Option<Cgi>,
     /// Those of them that are JavaScript.
     pub cgi_engines: CgiEngines,
+    /// What it counts and logs, where somebody wants to know.
+    pub observer: Option<Box<Observer>>,
     draining: Cell<bool>,
     seats_max: usize,
     seats: RefCell<Slab<Option<Waker>>>,
@@ -77,7 +82,7 @@ impl Worker {
         shared: SharedByWorkers,
         seats_max: usize,
     ) -> Rc<Worker> {
-        let SharedByWorkers { refused, challenges, scripts } = shared;
+        let SharedByWorkers { refused, challenges, scripts, observer } = shared;
         let limits = &config.limits;
         let (files_max, bytes_max) = (limits.static_files_max, limits.static_bytes_max);
         files::configure(CacheLimits { files_max, bytes_max });
@@ -87,6 +92,7 @@ impl Worker {
             directory: config.site.as_ref().map(|site| Directory::new(site, &config.files)),
             cgi: scripts.map(|scripts| Cgi::new(&config, scripts, number)),
             cgi_engines: CgiEngines::new(&config, number),
+            observer: observer.map(Box::new),
             number,
             config,
             app,
@@ -178,6 +184,9 @@ pub struct Seat {
 impl Seat {
     pub(super) fn take(worker: &Rc<Worker>) -> Seat {
         let key = worker.seats.borrow_mut().insert(None);
+        if let Some(observer) = &worker.observer {
+            observer.metrics.accepted.add(1);
+        }
         worker.serving.set_connections(worker.connections());
         Seat { worker: worker.clone(), key }
     }

@@ -10,6 +10,7 @@ use runtime::cgi::{CgiScript, ScriptEnd};
 use runtime::config::Limits;
 use runtime::log::{self, Kind};
 
+use super::super::access;
 use super::super::body::BodyReceiver;
 use super::super::failure::{self, STATUS_TYPE};
 use super::super::peer::Peer;
@@ -165,6 +166,7 @@ pub async fn answer<W: Wire>(peer: &mut Peer<'_, W>, failed: &ScriptFailure) -> 
             let worker = peer.worker.number;
             tracing::error!(worker, request_id, status, "{method} {target}: {text}{more}");
         }
+        access::note_failure(peer.wire, peer.worker, *status, (text, ""));
         return say(peer, 503, Some((b"Retry-After", b"1"))).await;
     }
     let rest = match peer.body.as_mut().map_or(RequestRest::Taken, BodyReceiver::take_rest) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use runtime::app::fetch::{Fields, HeaderList, Outgoing, Reply};
 use runtime::cgi::{AskedOfScript, Cgi, CgiScript, Place, ScriptHead, ScriptResponse, ScriptSlot};
 use runtime::io;
+use runtime::worker::Worker;
 
 use self::failure::ScriptFailure;
 use self::input::ScriptBody;
@@ -120,6 +121,7 @@ async fn run<W: Wire>(
     let slot = wait_for_slot(peer, cgi, script).await?;
     peer.timeouts.request.set(head_ms);
     let mut output = start(peer, cgi, script, runs, body, slot)?;
+    let _counted = CountedScript::of(peer.worker);
     let head = read_head(peer, script, &mut output).await?;
     match head {
         Some(ScriptHead::LocalRedirect(target)) => {
@@ -135,6 +137,24 @@ async fn run<W: Wire>(
             let streaming = Streaming { outgoing, caller: None, extras: None };
             streamed::send(peer, streaming, Written::default()).await?;
             Ok(None)
+        }
+    }
+}
+
+/// A script that answers, counted where somebody wants to know.
+struct CountedScript(Rc<Worker>);
+
+impl CountedScript {
+    fn of(worker: &Rc<Worker>) -> Option<CountedScript> {
+        worker.observer.as_ref()?.metrics.scripts_started.add(1);
+        Some(CountedScript(worker.clone()))
+    }
+}
+
+impl Drop for CountedScript {
+    fn drop(&mut self) {
+        if let Some(observer) = &self.0.observer {
+            observer.metrics.scripts_ended.add(1);
         }
     }
 }
@@ -202,7 +222,10 @@ async fn read_head<W: Wire>(
     let head_ms = limits.cgi_head_ms_max;
     let begun = wait(peer, head_ms, |cx| output.poll_begun(cx)).await;
     let read = match begun {
-        Ok(Ok(())) if script.is_nph() && peer.wire.begin_raw() => return Ok(None),
+        Ok(Ok(())) if script.is_nph() && peer.wire.begin_raw() => {
+            peer.wire.tally().status = status_of(output.begun());
+            return Ok(None);
+        }
         Ok(Ok(())) => wait(peer, head_ms, |cx| output.poll_head(script.is_nph(), cx)).await,
         Ok(Err(error)) => Ok(Err(error)),
         Err(stop) => Err(stop),
@@ -226,6 +249,12 @@ async fn read_head<W: Wire>(
         Err(Stop::TimedOut) => Err(ScriptFailure::slow_header(script, head_ms).into()),
         Err(Stop::Ended(ending)) => Err(ending.into()),
     }
+}
+
+/// The status in the status line that an answer begins with, as it stands; 200 where that is not here yet.
+fn status_of(begun: &[u8]) -> u16 {
+    let digits = begun.split(|byte| *byte == b' ').nth(1).and_then(|word| word.get(..3));
+    digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(200)
 }
 
 /// Sends a response: whole where all of it is there in a moment, else as it comes.

@@ -15,6 +15,7 @@ use runtime::worker::{Ends, Stopped};
 use super::super::h1::BufferedConnection;
 use super::super::limit::Limit;
 use super::super::rejection::Rejection;
+use super::super::tally::{Tally, Transferred};
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::carrier::{Carrier, Taken};
 use super::head::GatewayHead;
@@ -49,12 +50,17 @@ pub struct GatewayMessage<'a, C> {
     has_finished: bool,
     /// The head of the answer is written, and a body follows.
     has_answer_body: bool,
+    /// Bytes that the connection had written before.
+    written_before: u64,
+    tally: Tally,
 }
 
 impl<'a, C: Carrier> GatewayMessage<'a, C> {
     /// Of the request with `head`.
     pub fn new(buffered: &'a mut BufferedConnection, carrier: &'a mut C, head: Rc<GatewayHead>) -> Self {
         GatewayMessage {
+            written_before: buffered.written(),
+            tally: Tally::default(),
             buffered,
             carrier,
             head,
@@ -116,6 +122,15 @@ impl<'a, C: Carrier> GatewayMessage<'a, C> {
 impl<C: Carrier> Wire for GatewayMessage<'_, C> {
     fn head(&self) -> Rc<dyn Head> {
         self.head.clone()
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn transferred(&self) -> Transferred {
+        let sent = self.buffered.written() - self.written_before;
+        Transferred { received: self.received, sent, body: sent.saturating_sub(self.tally.head_bytes) }
     }
 
     fn method_and_target(&self) -> (&[u8], &[u8]) {
@@ -241,6 +256,8 @@ impl<C: Carrier> Wire for GatewayMessage<'_, C> {
     fn write_head(&mut self, reply: &Reply<'_>, _rest: RequestRest) -> AnswerBody {
         let mut bytes = Vec::with_capacity(256);
         let body = reply::head(&mut bytes, reply, self.head.method() == "HEAD");
+        self.tally.status = reply.status;
+        self.tally.head_bytes += bytes.len() as u64;
         if !body.is_omitted {
             bytes.extend_from_slice(reply.body.unwrap_or_default());
         }

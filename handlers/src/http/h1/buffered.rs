@@ -26,6 +26,8 @@ pub struct BufferedConnection {
     pub out: Vec<u8>,
     /// How many those are.
     pub unsent: usize,
+    /// Bytes that the socket was given so far.
+    given: u64,
     /// Memory of a streamed body, for its next pieces.
     spare: Vec<u8>,
     /// What the connection becomes behind the last answer.
@@ -48,14 +50,21 @@ impl BufferedConnection {
             input: InputBuffer::default(),
             out: Vec::new(),
             unsent: 0,
+            given: 0,
             spare: Vec::new(),
             next: None,
         }
     }
 
+    /// Bytes that were written so far, those that wait for the socket included.
+    pub fn written(&self) -> u64 {
+        self.given + self.out.len() as u64
+    }
+
     /// Gives the socket what is written. Not while it sends.
     pub fn start_send(&mut self) {
         self.unsent = 0;
+        self.given += self.out.len() as u64;
         let spare = std::mem::take(&mut self.spare);
         self.connection.start_send(std::mem::replace(&mut self.out, spare));
     }
@@ -65,7 +74,12 @@ impl BufferedConnection {
     /// # Errors
     /// It takes nothing of the file for now, or never does, or the peer is gone.
     pub fn send_file(&mut self, window: &FileWindow<'_>) -> IoResult<usize> {
-        let sent = self.connection.send_file(&mut self.out, window)?;
+        let before = self.out.len();
+        let result = self.connection.send_file(&mut self.out, window);
+        // The head keeps what did not get out.
+        self.given += (before - self.out.len()) as u64;
+        let sent = result?;
+        self.given += sent as u64;
         self.unsent = 0;
         Ok(sent)
     }
@@ -98,6 +112,7 @@ impl BufferedConnection {
         free.clear();
         free.shrink_to(KEPT_BYTES_MAX);
         let full = std::mem::replace(&mut self.out, free);
+        self.given += full.len() as u64;
         let large = full.len() > KEPT_BYTES_MAX;
         self.connection.start_send(full);
         if large {

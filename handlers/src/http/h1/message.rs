@@ -16,6 +16,7 @@ use runtime::worker::{Connection, Ends, Stopped};
 
 use super::super::forwarded::ForwardedRequest;
 use super::super::rejection::Rejection;
+use super::super::tally::{Tally, Transferred};
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::buffered::{BufferedConnection, NextProtocol};
 use super::codec::{
@@ -61,6 +62,9 @@ pub struct Message<'a> {
     is_streamed: bool,
     /// The client's end has been received, behind later requests.
     has_finished: bool,
+    tally: Tally,
+    /// What the connection had written before it.
+    written_before: u64,
 }
 
 impl Head for RequestHead {
@@ -96,7 +100,10 @@ impl<'a> Message<'a> {
         head_limits: &'a HeadLimits,
     ) -> Self {
         let origin = origin(&buffered.connection, head);
+        let written_before = buffered.written();
         Message {
+            tally: Tally::default(),
+            written_before,
             buffered,
             head,
             origin,
@@ -171,6 +178,19 @@ impl Wire for Message<'_> {
         }
     }
 
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn transferred(&self) -> Transferred {
+        let sent = self.buffered.written() - self.written_before;
+        Transferred {
+            received: self.head.received_bytes() as u64 + self.tally.received_bytes,
+            sent,
+            body: sent.saturating_sub(self.tally.head_bytes),
+        }
+    }
+
     fn method_and_target(&self) -> (&[u8], &[u8]) {
         (self.head.method_bytes(), self.head.target_bytes())
     }
@@ -216,6 +236,7 @@ impl Wire for Message<'_> {
         let decoder = self.decoder.insert(decoder);
         let (used, end) = decode(decoder, self.buffered.input.unused(), sink)?;
         self.buffered.input.consume(used);
+        self.tally.received_bytes += used as u64;
         Ok(Received { bytes: used as u64, end })
     }
 
@@ -233,6 +254,7 @@ impl Wire for Message<'_> {
         };
         match decode(decoder, &chunk, sink) {
             Ok((used, end)) => {
+                self.tally.received_bytes += used as u64;
                 self.buffered.input.keep(&chunk[used..]);
                 Poll::Ready(Ok(Received { bytes: chunk.len() as u64, end }))
             }
@@ -264,14 +286,18 @@ impl Wire for Message<'_> {
 
     fn write_continue(&mut self) {
         self.buffered.out.extend_from_slice(CONTINUE);
+        self.tally.head_bytes += CONTINUE.len() as u64;
     }
 
     fn write_informational(&mut self, status: u16, fields: &HeaderList) {
+        let before = self.buffered.out.len();
         encode_informational(&mut self.buffered.out, status, fields.iter());
+        self.tally.head_bytes += (self.buffered.out.len() - before) as u64;
     }
 
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         if let Some(upgrade) = reply.upgrade {
+            self.tally.status = reply.status;
             self.buffered.next = Some(NextProtocol::WebSocket(upgrade.clone()));
             reply::switch(&mut self.buffered.out, reply);
             return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
@@ -287,7 +313,11 @@ impl Wire for Message<'_> {
             RequestRest::Refused => false,
         };
         let context = ResponseContext::of(self.head, may_persist);
+        let before = self.buffered.out.len();
         self.answer = reply::write(&mut self.buffered.out, reply, context);
+        let body = if self.answer.body == BodyMode::Omit { 0 } else { reply.body.map_or(0, <[u8]>::len) };
+        self.tally.status = reply.status;
+        self.tally.head_bytes += (self.buffered.out.len() - before - body) as u64;
         self.is_streamed = reply.streamed;
         AnswerBody {
             is_omitted: self.answer.body == BodyMode::Omit,

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use runtime::io::{self, budget};
 use runtime::worker::{Connection, Stopped};
 
+use super::super::access;
 use super::super::failure;
 use super::super::limit::Limit;
 use super::super::lists::has_member;
@@ -153,7 +154,10 @@ impl Session {
             let (consumed, is_complete) = match progress {
                 Ok(HeadProgress::Complete { consumed }) => (consumed, true),
                 Ok(HeadProgress::NeedMore) => (input.len(), false),
-                Err(rejection) => return Err(self.refuse(&rejection)),
+                Err(rejection) => {
+                    let input = input.to_vec();
+                    return Err(self.refuse(&rejection, &input));
+                }
             };
             self.buffered.input.consume(consumed);
             if is_complete {
@@ -173,12 +177,12 @@ impl Session {
             }
             let chunk = match connection.recv_in_time().await {
                 Ok(chunk) => chunk,
-                Err(Stopped::TimedOut) if begun => return Err(self.refuse(&TOO_SLOW)),
+                Err(Stopped::TimedOut) if begun => return Err(self.refuse(&TOO_SLOW, head.first_bytes())),
                 Err(Stopped::TimedOut) => return Err(Closing::AtOnce),
                 Err(stopped) => return Err(stopped_by(&stopped)),
             };
             if chunk.is_empty() {
-                return Err(if begun { self.refuse(&CUT) } else { Closing::AtOnce });
+                return Err(if begun { self.refuse(&CUT, head.first_bytes()) } else { Closing::AtOnce });
             }
             let before = head.received_bytes();
             match self.parser.parse(&chunk, head) {
@@ -191,7 +195,8 @@ impl Session {
                     if self.begins_http2(&rejection, &head.first_bytes()[..before], &chunk) {
                         return Err(Closing::Http2);
                     }
-                    return Err(self.refuse(&rejection));
+                    let received = [&head.first_bytes()[..before], &chunk].concat();
+                    return Err(self.refuse(&rejection, &received));
                 }
             }
         }
@@ -244,13 +249,16 @@ impl Session {
         }
     }
 
-    /// Answers a head that breaks the rules; nothing after it is read.
+    /// Answers a head that breaks the rules, of which `received` has come; nothing after it is read.
     #[cold]
-    fn refuse(&mut self, rejection: &Rejection) -> Closing {
+    fn refuse(&mut self, rejection: &Rejection, received: &[u8]) -> Closing {
         let connection = &self.buffered.connection;
         failure::log_limit(rejection, connection.worker(), None, || connection.peer().clone());
         let out = &mut self.buffered.out;
+        let before = out.len();
         clock::with_date(|date| encode_error(out, rejection.status, ResponseContext::CLOSE, date));
+        let sent = out.len() - before;
+        access::refused(&self.buffered.connection, received, rejection, sent);
         Closing::Gently
     }
 }

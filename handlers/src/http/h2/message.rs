@@ -24,6 +24,7 @@ use super::super::forwarded::ForwardedRequest;
 use super::super::h1::is_authority;
 use super::super::limit::Limit;
 use super::super::rejection::Rejection;
+use super::super::tally::{Tally, Transferred};
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::head::RequestHead;
 use super::link::StreamSeat;
@@ -129,6 +130,7 @@ pub struct StreamMessage {
     upgrade: Option<Upgrade>,
     /// Whom a drain wakes.
     waker: OnceCell<KeptWaker>,
+    tally: Tally,
 }
 
 fn gone() -> IoError {
@@ -165,6 +167,7 @@ impl StreamMessage {
             has_failed: false,
             upgrade: None,
             waker: OnceCell::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -375,6 +378,14 @@ impl Wire for StreamMessage {
         }
     }
 
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn transferred(&self) -> Transferred {
+        Transferred::of_bodies(self.received, self.progress + (self.sending.len() + self.out.len()) as u64)
+    }
+
     fn method_and_target(&self) -> (&[u8], &[u8]) {
         (self.head.method_bytes(), self.head.target_bytes())
     }
@@ -476,11 +487,13 @@ impl Wire for StreamMessage {
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         if let Some(upgrade) = reply.upgrade {
             self.upgrade = Some(upgrade.clone());
+            self.tally.status = 200;
             self.write_tunnel(reply);
             return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
         }
         let reply::AnswerHead { response, is_omitted, length } = reply::head(reply, self.head.is_head());
         self.is_omitted = is_omitted;
+        self.tally.status = reply.status;
         let body = reply.body.filter(|body| !self.is_omitted && !body.is_empty());
         let is_whole = self.is_omitted || !reply.streamed;
         let ends_here = is_whole && body.is_none();

@@ -16,6 +16,7 @@ use runtime::io::{self, budget};
 use runtime::log::{self, Kind};
 use runtime::worker::{Connection, SendWatch, Worker};
 
+use super::super::access;
 use super::super::failure;
 use super::super::service::HttpService;
 use super::super::timeouts::{Timeout, Timeouts};
@@ -223,7 +224,11 @@ impl Http2Session {
             let ending = match verdict {
                 Ok(()) => service.run(&mut wire, &worker, &Timeouts::default()).await,
                 Err(rejection) => {
+                    let begun = access::begin(&worker);
                     failure::refuse(&mut wire, &worker, None, &rejection);
+                    if let Some(begun) = begun {
+                        access::end(&mut wire, &worker, begun, Ending::Unread);
+                    }
                     Ending::Unread
                 }
             };

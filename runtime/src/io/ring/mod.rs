@@ -103,6 +103,11 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Buffers that the kernel may fill, and how many there are.
+    pub(super) fn buffers(&self) -> (usize, usize) {
+        (self.buffers.free(), self.buffers.count())
+    }
+
     /// Watches tokio's epoll descriptor, once: tokio must get a pass before this is called again.
     /// False when the descriptor is not known.
     pub(super) fn watch_tokio(&self) -> bool {
