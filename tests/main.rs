@@ -22,6 +22,7 @@ mod commonjs;
 mod config;
 mod connect;
 mod connection_ends;
+mod dashboard;
 mod embedded;
 mod engine_edges;
 mod events;

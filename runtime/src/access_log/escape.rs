@@ -6,18 +6,22 @@ use std::io::Write as _;
 
 /// As nginx does: quotes, backslashes, controls and what is not ASCII become `\xXX`.
 pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
-    for byte in text {
-        match byte {
-            b'"' | b'\\' | 0..=31 | 127.. => {
-                let _ = write!(out, "\\x{byte:02X}"); // to a Vec: it cannot fail
-            }
-            byte => out.push(*byte),
-        }
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=31 | 127..);
+    // Most texts are plain from end to end.
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| !is_plain(byte)) {
+        out.extend_from_slice(&rest[..at]);
+        let _ = write!(out, "\\x{:02X}", rest[at]); // to a Vec: it cannot fail
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 /// The content of a JSON string (RFC 8259 section 7). What is not UTF-8 is replaced.
 pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
+    if text.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        return out.extend_from_slice(text);
+    }
     for c in String::from_utf8_lossy(text).chars() {
         match c {
             '"' => out.extend_from_slice(b"\\\""),

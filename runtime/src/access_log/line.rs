@@ -3,6 +3,7 @@
 //! Owns: how values are written, that no value of a client's ends a line. Must not know: where lines go.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -15,7 +16,7 @@ use crate::address::Address;
 /// Bytes that are shown of what came in place of a request.
 const BROKEN_BYTES_MAX: usize = 256;
 
-/// The second that was written last, in words: made once a second.
+/// What was written last, in words: the second, which is made once, and the client.
 #[derive(Default)]
 pub(super) struct Stamp {
     second: u64,
@@ -23,7 +24,12 @@ pub(super) struct Stamp {
     local: String,
     /// `2026-11-29T13:28:00`, without a zone.
     iso: String,
+    /// The client that was written last, in words: who has sent one request sends many.
+    peer: Option<(IpAddr, String)>,
 }
+
+/// Who is at the other end of a Unix socket, as nginx has it.
+const UNIX: &str = "unix:";
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -43,6 +49,31 @@ impl Stamp {
         }
         since.subsec_millis()
     }
+
+    fn peer(&mut self, address: &Address) -> &str {
+        let Some(addr) = address.ip() else { return UNIX };
+        let addr = addr.ip();
+        if self.peer.as_ref().is_none_or(|(known, _)| *known != addr) {
+            self.peer = Some((addr, addr.to_string()));
+        }
+        self.peer.as_ref().map_or("", |(_, text)| text)
+    }
+}
+
+/// Appends a number.
+fn decimal(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends thousandths as a number with three digits behind the point.
+fn thousandths(out: &mut Vec<u8>, number: u64) {
+    decimal(out, number / 1_000);
+    let rest = number % 1_000;
+    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10 % 10), digit(rest % 10)]);
+}
+
+fn digit(value: u64) -> u8 {
+    b'0' + value as u8
 }
 
 impl Format {
@@ -118,11 +149,13 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
     let ms = stamp.set(record.time);
     let _ = write!(out, "{{\"time\":\"{}.{ms:03}Z\",\"worker\":{}", stamp.iso, record.worker);
     let text = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
-        let _ = write!(out, ",\"{name}\":\"");
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":\"");
         escape::json(out, value);
         out.push(b'"');
     };
-    text(out, "remote", ip(record.peer).as_bytes());
+    text(out, "remote", stamp.peer(record.peer).as_bytes());
     match record.request {
         RequestLine::Parsed { method, target, version } => {
             text(out, "method", method);
@@ -133,17 +166,20 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
         }
         RequestLine::Broken(bytes) => text(out, "broken", first_line(bytes)),
     }
-    let _ = write!(
-        out,
-        ",\"status\":{},\"body_bytes\":{},\"sent_bytes\":{},\"received_bytes\":{},\"duration_ms\":{:.3}",
-        record.status,
-        record.body_bytes,
-        record.sent_bytes,
-        record.received_bytes,
-        record.duration.as_secs_f64() * 1e3
-    );
+    for (name, number) in [
+        (&b",\"status\":"[..], record.status.into()),
+        (b",\"body_bytes\":", record.body_bytes),
+        (b",\"sent_bytes\":", record.sent_bytes),
+        (b",\"received_bytes\":", record.received_bytes),
+    ] {
+        out.extend_from_slice(name);
+        decimal(out, number);
+    }
+    out.extend_from_slice(b",\"duration_ms\":");
+    thousandths(out, record.duration.as_micros() as u64);
     if let Some(time) = record.javascript {
-        let _ = write!(out, ",\"javascript_ms\":{:.3}", time.as_secs_f64() * 1e3);
+        out.extend_from_slice(b",\"javascript_ms\":");
+        thousandths(out, time.as_micros() as u64);
     }
     if let Some(id) = record.request_id {
         text(out, "request_id", id.as_bytes());
@@ -160,6 +196,7 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
 fn value(out: &mut Vec<u8>, record: &Record<'_>, variable: &Variable, stamp: &mut Stamp) {
     let before = out.len();
     match variable {
+        Variable::RemoteAddr => out.extend_from_slice(stamp.peer(record.peer).as_bytes()),
         Variable::TimeLocal => {
             stamp.set(record.time);
             out.extend_from_slice(stamp.local.as_bytes());
@@ -173,10 +210,10 @@ fn value(out: &mut Vec<u8>, record: &Record<'_>, variable: &Variable, stamp: &mu
             let _ = write!(out, "{}.{ms:03}", stamp.second);
         }
         Variable::Status | Variable::BodyBytesSent | Variable::BytesSent | Variable::RequestLength => {
-            let _ = write!(out, "{}", number(record, variable));
+            decimal(out, number(record, variable));
         }
         Variable::RequestTime => {
-            let _ = write!(out, "{:.3}", record.duration.as_secs_f64());
+            thousandths(out, record.duration.as_millis() as u64);
         }
         Variable::JavascriptTime => {
             if let Some(time) = record.javascript {
@@ -225,14 +262,15 @@ fn text(out: &mut Vec<u8>, record: &Record<'_>, variable: &Variable) {
             escape::quoted(out, method);
             out.push(b' ');
             escape::quoted(out, target);
-            let _ = write!(out, " {}", protocol(version));
+            out.push(b' ');
+            out.extend_from_slice(protocol(version).as_bytes());
         }
         Variable::RequestMethod => escape::quoted(out, method),
         Variable::RequestUri => escape::quoted(out, target),
         Variable::Uri => escape::quoted(out, path),
         Variable::Args => escape::quoted(out, query),
         Variable::ServerProtocol => {
-            let _ = write!(out, "{}", protocol(version));
+            out.extend_from_slice(protocol(version).as_bytes());
         }
         Variable::Scheme => out.extend_from_slice(record.scheme.as_bytes()),
         Variable::Host => escape::quoted(out, record.host.as_bytes()),
@@ -247,7 +285,6 @@ fn connection_text(out: &mut Vec<u8>, record: &Record<'_>, variable: &Variable) 
         }
     };
     match variable {
-        Variable::RemoteAddr => escape::quoted(out, ip(record.peer).as_bytes()),
         Variable::RemotePort => port(out, record.peer),
         Variable::ServerAddr => escape::quoted(out, ip(record.local).as_bytes()),
         Variable::ServerPort => port(out, record.local),
@@ -258,13 +295,17 @@ fn connection_text(out: &mut Vec<u8>, record: &Record<'_>, variable: &Variable) 
 }
 
 /// `HTTP/1.1`, `HTTP/2.0`: as nginx has it.
-fn protocol(version: &str) -> String {
-    format!("HTTP/{version}{}", if version == "2" { ".0" } else { "" })
+fn protocol(version: &str) -> &'static str {
+    match version {
+        "1.0" => "HTTP/1.0",
+        "2" => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
 }
 
-/// The address without its port; of a Unix socket `unix:`, as nginx has it.
+/// The address without its port.
 fn ip(address: &Address) -> String {
-    address.ip().map_or_else(|| "unix:".to_owned(), |addr| addr.ip().to_string())
+    address.ip().map_or_else(|| UNIX.to_owned(), |addr| addr.ip().to_string())
 }
 
 /// The user of Basic authentication (RFC 7617), whoever that may be.

@@ -12,12 +12,15 @@ use crate::metrics::{BUCKETS, WorkerView, quantile_micros};
 
 /// Points that are kept.
 const POINTS_MAX: usize = 180;
+/// The shares of requests of which a point has the times.
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A second of one worker.
+/// A second of one worker, or of all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Point {
-    pub(super) number: usize,
+    /// The worker; `None`: all.
+    pub(super) number: Option<usize>,
     pub(super) requests: u64,
     pub(super) failed: u64,
     /// Of the requests of this second, in microseconds: the median, 90 and 99 of a hundred.
@@ -64,11 +67,11 @@ impl History {
     fn look(&mut self, workers: &[WorkerView]) {
         let now = Instant::now();
         let passed = self.looked.replace(now).map_or(SECOND, |looked| now - looked).as_secs_f64().max(0.1);
-        let mut points = Vec::new();
+        let (mut points, mut sum, mut sum_times) = (Vec::new(), Point::default(), vec![0; BUCKETS]);
         for worker in workers {
             let fresh = Before::of(worker);
             let mut point = Point {
-                number: worker.number,
+                number: Some(worker.number),
                 heap_bytes: worker.current().map_or(0, |of| of.heap_bytes.get()),
                 connections: worker.connections,
                 ..Point::default()
@@ -79,12 +82,20 @@ impl History {
                 let rate = |new: u64, old: u64| (new.saturating_sub(old) as f64 / passed).round() as u64;
                 point.requests = rate(fresh.ended, old.ended);
                 point.failed = rate(fresh.failed, old.failed);
-                point.quantiles = [0.5, 0.9, 0.99].map(|share| quantile_micros(&times, share));
+                point.quantiles = QUANTILES.map(|share| quantile_micros(&times, share));
                 point.busy = rate(fresh.turns_ns, old.turns_ns) / 1_000_000;
+                sum_times.iter_mut().zip(times).for_each(|(sum, own)| *sum += own);
             }
+            sum.requests += point.requests;
+            sum.failed += point.failed;
+            sum.heap_bytes += point.heap_bytes;
+            sum.connections += point.connections;
+            sum.busy += point.busy;
             points.push(point);
             self.before.insert(worker.number, fresh);
         }
+        sum.quantiles = QUANTILES.map(|share| quantile_micros(&sum_times, share));
+        points.insert(0, sum);
         self.last += 1;
         self.seconds.push_back(points);
         if self.seconds.len() > POINTS_MAX {

@@ -32,8 +32,25 @@ fn milliseconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
-fn failure(failed: &FailedRequest) -> Value {
+/// Failures of one request in the same words are one, the last of them.
+fn distinct(failures: Vec<FailedRequest>) -> Vec<(FailedRequest, usize)> {
+    let mut all: Vec<(FailedRequest, usize)> = Vec::new();
+    for failed in failures {
+        let is_same = |known: &FailedRequest| {
+            (&known.request, known.status, &known.text) == (&failed.request, failed.status, &failed.text)
+        };
+        match all.iter_mut().find(|(known, _)| is_same(known)) {
+            Some((_, times)) => *times += 1,
+            None => all.push((failed, 1)),
+        }
+    }
+    all.truncate(FAILURES_SHOWN);
+    all
+}
+
+fn failure((failed, times): &(FailedRequest, usize)) -> Value {
     json!({
+        "times": times,
         "time": milliseconds(failed.time),
         "request": failed.request,
         "status": failed.status,
@@ -46,6 +63,8 @@ fn failure(failed: &FailedRequest) -> Value {
 fn point(point: &Point) -> Value {
     let [p50, p90, p99] = point.quantiles;
     let Point { number, requests, failed, heap_bytes, connections, busy, .. } = *point;
+    // That of all is called -1.
+    let number = number.map_or(-1, |number| number as i64);
     json!([number, requests, failed, p50, p90, p99, heap_bytes, connections, busy])
 }
 
@@ -71,7 +90,7 @@ impl Board {
             failures.append(&mut seat.metrics.failures.all());
         }
         failures.sort_by_key(|failed| std::cmp::Reverse(failed.time));
-        failures.truncate(FAILURES_SHOWN);
+        let failures = distinct(failures);
         let mut routes: Vec<(String, RouteCount)> = routes.into_iter().collect();
         routes.sort_by(|a, b| b.1.requests.cmp(&a.1.requests).then_with(|| a.0.cmp(&b.0)));
         routes.truncate(ROUTES_SHOWN);
