@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 37] = [
+const ROOMS: [(&str, u32); 38] = [
     ("repl", TOP),
     ("script", TOP),
     ("board", TOP),
@@ -61,6 +61,7 @@ const ROOMS: [(&str, u32); 37] = [
     ("folders", 1),
     ("header_list", 1),
     ("log", 1),
+    ("metrics", 1),
     ("site", 1),
     ("websocket", 1),
 ];

@@ -60,6 +60,7 @@ const STATICS: &[(&str, &str, &str)] = &[
     ),
     ("runtime/src/tls/mod.rs", "ROOTS", "the machine's certificates"),
     ("runtime/src/tls/names.rs", "CHOSEN", "between a call of rustls's and what it has led to"),
+    ("src/main.rs", "ALLOCATOR", "the process's memory"),
     ("src/logging.rs", "JSON", "the process has one log"),
 ];
 

@@ -16,18 +16,16 @@ use http::{HeaderMap, Response, StatusCode};
 use runtime::address::Address;
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::app::websocket::Upgrade;
-use runtime::config::Linger;
 use runtime::io::{Deadline, budget};
 use runtime::worker::{Connection, Ends, SendWatch, Stopped, Worker};
 
-use super::super::forwarded::ForwardedRequest;
-use super::super::h1::is_authority;
 use super::super::limit::Limit;
 use super::super::rejection::Rejection;
 use super::super::tally::{Tally, Transferred};
 use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
 use super::head::RequestHead;
 use super::link::StreamSeat;
+use super::origin::StreamOrigin;
 use super::reply;
 use super::tunnel::{KeptWaker, Tunnel};
 
@@ -38,40 +36,6 @@ pub const STREAM_WINDOW: u32 = 256 << 10;
 
 /// Bytes that one receive takes of a body.
 const RECV_BYTES_MAX: usize = 64 << 10;
-
-/// What a stream has of its connection.
-struct StreamOrigin {
-    ends: Rc<Ends>,
-    scheme: &'static str,
-    /// The request as its client made it, where trusted proxies say so.
-    forwarded: Option<Box<ForwardedRequest>>,
-    /// The connection is for another host.
-    is_misdirected: bool,
-    write_stall_ms: u64,
-    linger: Linger,
-}
-
-impl StreamOrigin {
-    fn of(connection: &Connection, head: &Rc<RequestHead>) -> StreamOrigin {
-        let (ends, is_tls) = (connection.ends().clone(), connection.tls().is_some());
-        // RFC 9110 section 4.2.
-        let scheme = if is_tls { "https" } else { "http" };
-        let config = &connection.worker().config;
-        let forwarded = match config.trusted_proxies.is_empty() {
-            true => None,
-            false => {
-                let request = (head.clone() as Rc<dyn Head>, scheme, &ends);
-                ForwardedRequest::of(config, request, is_authority).map(Box::new)
-            }
-        };
-        // A trusted proxy may name itself to TLS as it likes.
-        let is_misdirected = forwarded.is_none() && is_tls && connection.is_misdirected(head.authority());
-        let limits = &config.limits;
-        let linger = Linger { bytes_max: limits.unread_bytes_max, ..limits.linger };
-        let write_stall_ms = limits.write_stall_ms_max;
-        StreamOrigin { ends, scheme, forwarded, is_misdirected, write_stall_ms, linger }
-    }
-}
 
 /// Our direction of a stream.
 enum StreamSender {

@@ -8,6 +8,7 @@ mod frames;
 mod head;
 mod link;
 mod message;
+mod origin;
 mod reply;
 mod session;
 mod socket;

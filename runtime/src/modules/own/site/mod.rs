@@ -33,7 +33,7 @@ const MODULE: &str = "jsserve:internal/site/site";
 
 /// The site of an engine.
 #[derive(Default)]
-struct Served {
+struct ServedSite {
     directory: RefCell<Option<Rc<Directory>>>,
     is_dev: Cell<bool>,
 }
@@ -43,7 +43,7 @@ struct Served {
 /// # Errors
 /// Out of memory.
 pub fn app<'js>(ctx: &Ctx<'js>, site: &Arc<Site>, files: &StaticFiles, is_dev: bool) -> Result<Object<'js>> {
-    let served = State::of(ctx).extension::<Served>();
+    let served = State::of(ctx).extension::<ServedSite>();
     *served.directory.borrow_mut() = Some(Rc::new(Directory::new(site, files)));
     served.is_dev.set(is_dev);
     internal::exports(ctx, MODULE)?.get("default")
@@ -71,14 +71,14 @@ impl Functions for SiteFunctions {
             Ok(scope.undefined())
         }),
         (c"isDev", 0, |scope| {
-            let is_dev = State::of(scope.ctx).extension::<Served>().is_dev.get();
+            let is_dev = State::of(scope.ctx).extension::<ServedSite>().is_dev.get();
             Ok(Value::new_bool(scope.ctx.clone(), is_dev))
         }),
     ];
 }
 
 fn directory(ctx: &Ctx<'_>) -> Result<Rc<Directory>> {
-    let found = State::of(ctx).extension::<Served>().directory.borrow().clone();
+    let found = State::of(ctx).extension::<ServedSite>().directory.borrow().clone();
     found.ok_or_else(|| exception::internal_error(ctx, "no folder is served"))
 }
 
