@@ -49,6 +49,29 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 both_backends! {
+    fn a_stream_is_passed_on_to_a_server_of_http_1(io) {
+        let app = app!(APP);
+        let behind = Server::spawn(&["--workers", "1"], app.path());
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jsserve"));
+        command.args(["--io", io, "--workers", "1", "--port", "0", "--proxy", &format!("/=http://{}", behind.addr())]);
+        let server = Server::start(command);
+        let mut client = Frames::open(server.addr());
+        client.next().expect("a frame");
+        client.send(&frame(SETTINGS, ACK, 0, &[]));
+        client.send(&connect(1, "/hooks", "websocket"));
+        let head = client.find(|frame| frame.kind == HEADERS && frame.stream == 1).expect("a head");
+        assert_eq!((head.status(), head.ends_stream()), (200, false));
+        client.send(&frame(DATA, 0, 1, &text("hello")));
+        assert_eq!(data(&mut client, 1).expect("data").payload, b"\x81\x05hello");
+        client.send(&frame(DATA, 0, 1, &support::Frame::close(4000, "").masked()));
+        assert_eq!(data(&mut client, 1).expect("data").payload, b"\x88\x02\x0f\xa0");
+        behind.await_log("close: 4000");
+        // Another protocol than that.
+        client.send(&connect(3, "/hooks", "connect-udp"));
+        let head = client.find(|frame| frame.kind == HEADERS && frame.stream == 3).expect("a head");
+        assert_eq!(head.status(), 501);
+    }
+
     fn a_stream_carries_messages_and_ends_with_them(io) {
         let app = app!(APP);
         let server = Server::spawn_at(Way::tcp(io), &["--workers", "1"], app.path());

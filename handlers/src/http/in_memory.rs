@@ -22,6 +22,7 @@ use super::rejection::Rejection;
 use super::tally::{Tally, Transferred};
 use super::timeouts::Timeouts;
 use super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
+use crate::tunnel::ClientTunnel;
 
 const APP: &str = r#"
 const events = []
@@ -252,6 +253,8 @@ impl Wire for MemoryWire {
         self.write(&head, reply.body.unwrap_or_default());
         AnswerBody { length: reply.length, ..AnswerBody::default() }
     }
+
+    fn open_tunnel(&mut self, _reply: &Reply<'_>, _tunnel: ClientTunnel) {}
 
     fn write_piece(&mut self, piece: &[u8]) {
         self.write("piece", piece);

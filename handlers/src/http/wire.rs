@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use runtime::address::Address;
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
+use runtime::app::websocket::Upgrade;
 use runtime::files::FileWindow;
 use runtime::worker::{Ends, Stopped};
 
@@ -107,14 +108,9 @@ pub trait Wire {
         false
     }
 
-    /// Whether [`write_tunnel`](Self::write_tunnel) can be asked.
-    fn can_tunnel(&self) -> bool {
-        false
-    }
-
-    /// Writes the answer 101 with these fields, after which the client's bytes are the tunnel's. Then the exchange has ended:
+    /// Writes the answer that stands for 101, after which the client's bytes are the tunnel's. Then the exchange has ended:
     /// [`Ending::Upgraded`].
-    fn write_tunnel(&mut self, _fields: &HeaderList, _tunnel: ClientTunnel) {}
+    fn open_tunnel(&mut self, reply: &Reply<'_>, tunnel: ClientTunnel);
 
     /// Writes the next piece of a body.
     fn write_piece(&mut self, piece: &[u8]);
@@ -163,6 +159,14 @@ pub trait Wire {
 
     /// A number that grows while the client takes what is sent.
     fn send_progress(&self) -> u64;
+}
+
+/// What carries an exchange from its end on.
+pub enum NextProtocol {
+    /// A WebSocket of the app's.
+    WebSocket(Upgrade),
+    /// One of another server's.
+    Tunnel(ClientTunnel),
 }
 
 /// What came of a body.

@@ -55,7 +55,15 @@ pub(super) fn scan(root: &Path, routes_max: usize) -> Result<Scanned> {
         }
         let place = root.join(&folder);
         let failed = |error| Error::system(format!("cannot read {}", place.display()), error);
-        let mut entries: Vec<_> = fs::read_dir(&place).map_err(failed)?.filter_map(|it| it.ok()).collect();
+        let entries = match fs::read_dir(&place) {
+            // One that nobody may read has nothing for visitors, either.
+            Err(error) if !folder.is_empty() => {
+                found.warnings.push(format!("{}: no routes are looked for ({error})", place.display()));
+                continue;
+            }
+            entries => entries.map_err(failed)?,
+        };
+        let mut entries: Vec<_> = entries.filter_map(|it| it.ok()).collect();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -67,7 +75,9 @@ pub(super) fn scan(root: &Path, routes_max: usize) -> Result<Scanned> {
                 }
                 match depth < DEPTH_MAX {
                     true => folders.push((rel, depth + 1)),
-                    false => found.warnings.push(format!("{rel}: no routes are looked for so deep")),
+                    false => found
+                        .warnings
+                        .push(format!("{}: no routes are looked for so deep", root.join(&rel).display())),
                 }
             } else {
                 add(&mut found, entry.path(), &folder, &name, rel)?;

@@ -20,6 +20,7 @@ use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, R
 use super::carrier::{Carrier, Taken};
 use super::head::GatewayHead;
 use super::reply;
+use crate::tunnel::ClientTunnel;
 
 const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);
 const BROKEN: Rejection = Rejection::bad("body: not of the protocol");
@@ -265,6 +266,9 @@ impl<C: Carrier> Wire for GatewayMessage<'_, C> {
         self.write(&bytes);
         body
     }
+
+    /// There is no 101 here: the web server in front sees the connection end.
+    fn open_tunnel(&mut self, _reply: &Reply<'_>, _tunnel: ClientTunnel) {}
 
     fn write_piece(&mut self, piece: &[u8]) {
         if self.has_answer_body {

@@ -5,11 +5,10 @@
 
 use std::io::Result as IoResult;
 
-use runtime::app::websocket::Upgrade;
 use runtime::files::FileWindow;
 use runtime::worker::{Connection, Stopped};
 
-use crate::tunnel::ClientTunnel;
+use super::super::wire::NextProtocol;
 
 /// Memory that a connection keeps for the next answer, and for the next head.
 pub const KEPT_BYTES_MAX: usize = 16 << 10;
@@ -32,14 +31,6 @@ pub struct BufferedConnection {
     spare: Vec<u8>,
     /// What the connection becomes behind the last answer.
     pub next: Option<NextProtocol>,
-}
-
-/// What a connection becomes.
-pub enum NextProtocol {
-    /// A WebSocket of the app's.
-    WebSocket(Upgrade),
-    /// One of another server's.
-    Tunnel(ClientTunnel),
 }
 
 impl BufferedConnection {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use runtime::address::Address;
-use runtime::app::fetch::{BodyError, Fields, Head, HeaderList, Reply, Takes};
+use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
 use runtime::files::FileWindow;
 use runtime::websocket::handshake::AskedProtocol;
 use runtime::worker::{Connection, Ends, Stopped};
@@ -17,8 +17,10 @@ use runtime::worker::{Connection, Ends, Stopped};
 use super::super::forwarded::ForwardedRequest;
 use super::super::rejection::Rejection;
 use super::super::tally::{Tally, Transferred};
-use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
-use super::buffered::{BufferedConnection, NextProtocol};
+use super::super::wire::{
+    AnswerBody, BodyFailure, Departure, Ending, NextProtocol, Received, RequestRest, Wire,
+};
+use super::buffered::BufferedConnection;
 use super::codec::{
     BodyDecoder, BodyFraming, BodyMode, CHUNK_END, CONTINUE, Encoded, HeadLimits, RequestHead,
     ResponseContext, Version, encode_chunk_start, encode_informational, encode_last_chunk, is_authority,
@@ -330,23 +332,8 @@ impl Wire for Message<'_> {
         self.buffered.connection.peer().clone()
     }
 
-    fn can_tunnel(&self) -> bool {
-        true
-    }
-
-    fn write_tunnel(&mut self, fields: &HeaderList, tunnel: ClientTunnel) {
-        let headers = Fields::List(fields);
-        let reply = Reply {
-            status: 101,
-            reason: None,
-            headers,
-            body: None,
-            streamed: false,
-            length: None,
-            extras: None,
-            upgrade: None,
-        };
-        reply::switch(&mut self.buffered.out, &reply);
+    fn open_tunnel(&mut self, reply: &Reply<'_>, tunnel: ClientTunnel) {
+        reply::switch(&mut self.buffered.out, reply);
         self.buffered.next = Some(NextProtocol::Tunnel(tunnel));
     }
 

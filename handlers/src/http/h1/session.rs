@@ -16,7 +16,8 @@ use super::super::lists::has_member;
 use super::super::rejection::Rejection;
 use super::super::service::HttpService;
 use super::super::timeouts::Timeouts;
-use super::buffered::{BufferedConnection, KEPT_BYTES_MAX, NextProtocol};
+use super::super::wire::NextProtocol;
+use super::buffered::{BufferedConnection, KEPT_BYTES_MAX};
 use super::clock;
 use super::codec::{
     BodyFraming, HeadLimits, HeadParser, HeadProgress, RequestHead, ResponseContext, Version, encode_error,

@@ -15,19 +15,21 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use runtime::address::Address;
 use runtime::app::fetch::{BodyError, Head, HeaderList, Reply, Takes};
-use runtime::app::websocket::Upgrade;
 use runtime::io::{Deadline, budget};
 use runtime::worker::{Connection, Ends, SendWatch, Stopped, Worker};
 
 use super::super::limit::Limit;
 use super::super::rejection::Rejection;
 use super::super::tally::{Tally, Transferred};
-use super::super::wire::{AnswerBody, BodyFailure, Departure, Ending, Received, RequestRest, Wire};
+use super::super::wire::{
+    AnswerBody, BodyFailure, Departure, Ending, NextProtocol, Received, RequestRest, Wire,
+};
 use super::head::RequestHead;
 use super::link::StreamSeat;
 use super::origin::StreamOrigin;
 use super::reply;
 use super::tunnel::{KeptWaker, Tunnel};
+use crate::tunnel::ClientTunnel;
 
 const TOO_LARGE: Rejection = Rejection::limit(413, "body: too large", Limit::BodyBytes);
 
@@ -91,7 +93,7 @@ pub struct StreamMessage {
     progress: u64,
     has_failed: bool,
     /// What the stream carries behind the answer's head.
-    upgrade: Option<Upgrade>,
+    next: Option<NextProtocol>,
     /// Whom a drain wakes.
     waker: OnceCell<KeptWaker>,
     tally: Tally,
@@ -129,7 +131,7 @@ impl StreamMessage {
             held: None,
             progress: 0,
             has_failed: false,
-            upgrade: None,
+            next: None,
             waker: OnceCell::new(),
             tally: Tally::default(),
         }
@@ -169,12 +171,12 @@ impl StreamMessage {
     }
 
     /// What is left of the stream once another protocol is spoken on it; the seat is kept until that ends.
-    pub fn into_tunnel(mut self, worker: Rc<Worker>) -> Option<(Tunnel, Upgrade, StreamSeat)> {
-        let upgrade = self.upgrade.take()?;
+    pub fn into_tunnel(mut self, worker: Rc<Worker>) -> Option<(Tunnel, NextProtocol, StreamSeat)> {
+        let next = self.next.take()?;
         let ends = Wire::ends(&self);
         let StreamSender::Body(send) = self.sender else { return None };
         let tunnel = Tunnel::new(self.body, send, worker, ends, self.seat.link().tunnels());
-        Some((tunnel, upgrade, self.seat))
+        Some((tunnel, next, self.seat))
     }
 
     /// When the rest of a request that nobody reads is dropped, if its answer is a whole one. Of clients that hear of a reset
@@ -450,8 +452,8 @@ impl Wire for StreamMessage {
 
     fn write_head(&mut self, reply: &Reply<'_>, rest: RequestRest) -> AnswerBody {
         if let Some(upgrade) = reply.upgrade {
-            self.upgrade = Some(upgrade.clone());
             self.tally.status = 200;
+            self.next = Some(NextProtocol::WebSocket(upgrade.clone()));
             self.write_tunnel(reply);
             return AnswerBody { is_omitted: true, length: None, is_upgraded: true };
         }
@@ -477,6 +479,11 @@ impl Wire for StreamMessage {
             self.try_push();
         }
         AnswerBody { is_omitted, length, is_upgraded: false }
+    }
+
+    fn open_tunnel(&mut self, reply: &Reply<'_>, tunnel: ClientTunnel) {
+        self.next = Some(NextProtocol::Tunnel(tunnel));
+        self.write_tunnel(reply);
     }
 
     fn write_piece(&mut self, piece: &[u8]) {

@@ -20,7 +20,7 @@ use super::super::access;
 use super::super::failure;
 use super::super::service::HttpService;
 use super::super::timeouts::{Timeout, Timeouts};
-use super::super::wire::Ending;
+use super::super::wire::{Ending, NextProtocol};
 use super::begin::Upgraded;
 use super::frames::Fault;
 use super::head::RequestHead;
@@ -235,9 +235,14 @@ impl Http2Session {
             if ending != Ending::Upgraded {
                 return wire.conclude(ending).await;
             }
-            if let Some((tunnel, upgrade, seat)) = wire.into_tunnel(worker) {
+            if let Some((tunnel, next, seat)) = wire.into_tunnel(worker) {
                 // Boxed: other exchanges pay nothing for it.
-                Box::pin(websocket::serve(tunnel, Vec::new(), upgrade)).await;
+                match next {
+                    NextProtocol::WebSocket(upgrade) => {
+                        Box::pin(websocket::serve(tunnel, Vec::new(), upgrade)).await;
+                    }
+                    NextProtocol::Tunnel(server) => Box::pin(server.serve(tunnel, Vec::new())).await,
+                }
                 drop(seat);
             }
         });

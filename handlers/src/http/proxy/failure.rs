@@ -16,8 +16,8 @@ use super::super::wire::{Ending, RequestRest, Wire};
 pub const BAD_PATH: Rejection = Rejection::bad("a path with segments of dots is not sent on");
 /// Max-Forwards is 0.
 pub const NO_HOPS_LEFT: Rejection = Rejection::new(405, "Max-Forwards: 0");
-/// The client asks for a tunnel in a way that no server could be asked in.
-pub const NOT_OVER_HTTP2: Rejection = Rejection::new(501, "a tunnel of HTTP/2 is not sent on");
+/// The client asks for a tunnel to somewhere, or for a protocol that is not passed on.
+pub const NO_TUNNEL: Rejection = Rejection::new(501, "such a tunnel is not sent on");
 
 /// Why no server answers.
 pub struct ProxyFailure {

@@ -9,16 +9,17 @@ mod fields;
 
 use std::rc::Rc;
 
-use runtime::app::fetch::{Fields, Outgoing, Reply};
+use runtime::app::fetch::{Fields, Head, Outgoing, Reply};
 use runtime::upstream::{
     Proxies, Route, SentOn, UpstreamAnswer, UpstreamError, UpstreamFault, UpstreamRequest, UpstreamTunnel,
 };
+use runtime::websocket::handshake::{self, AskedProtocol};
 
 use self::body::{AnswerSource, RequestSource};
-use self::failure::{BAD_PATH, NO_HOPS_LEFT, NOT_OVER_HTTP2, ProxyFailure};
+use self::failure::{BAD_PATH, NO_HOPS_LEFT, NO_TUNNEL, ProxyFailure};
 use self::fields::ForwardedFields;
 use super::cgi::waiting::{Stop, wait};
-use super::lists::has_member;
+use super::lists::list_members;
 use super::peer::Peer;
 use super::rejection::Rejection;
 use super::streamed::{self, Streaming};
@@ -44,13 +45,16 @@ pub async fn pass<W: Wire>(peer: &mut Peer<'_, W>, route: &Route) -> Result<(), 
     if has_dots(&route.target) {
         return refuse(peer, &BAD_PATH);
     }
-    let fields = ForwardedFields::of(peer, &*head);
+    let mut fields = ForwardedFields::of(peer, &*head);
     if fields.is_last_hop {
         return refuse(peer, &NO_HOPS_LEFT);
     }
-    let upgrade = asked_upgrade(peer);
-    if upgrade.is_none() && head.method() == "CONNECT" {
-        return refuse(peer, &NOT_OVER_HTTP2);
+    let socket = asked_socket(&*head);
+    if socket.is_none() && head.method() == "CONNECT" {
+        return refuse(peer, &NO_TUNNEL);
+    }
+    if let Some(key) = socket.as_ref().and_then(|socket| socket.key.as_ref()) {
+        fields.list.set(b"Sec-WebSocket-Key", key.as_bytes());
     }
     peer.wire.flush().await.map_err(|_| Ending::Lost)?;
     peer.is_watched = true;
@@ -64,19 +68,19 @@ pub async fn pass<W: Wire>(peer: &mut Peer<'_, W>, route: &Route) -> Result<(), 
         };
         tried.push(number);
         let request = UpstreamRequest {
-            method: if upgrade.is_some() { "GET" } else { head.method() }.to_owned(),
+            method: if socket.is_some() { "GET" } else { head.method() }.to_owned(),
             target: route.target.clone(),
             host: fields.host(&route.host, &*head),
             fields: fields.list.clone(),
             body: body.as_ref().map(|body| (body.clone() as Rc<_>, body.length)),
-            upgrade,
+            upgrade: socket.is_some().then_some("websocket"),
         };
         let member = route.group.member(number);
         let mut sending = member.send(request);
         let error = match wait(peer, u64::MAX, |cx| sending.as_mut().poll(cx)).await {
             Ok(Ok(sent)) => {
                 route.group.succeeded(number);
-                return answer(peer, sent, member.name()).await;
+                return answer(peer, sent, socket.as_ref(), member.name()).await;
             }
             Ok(Err(error)) => error,
             Err(Stop::TimedOut) => {
@@ -99,15 +103,22 @@ pub async fn pass<W: Wire>(peer: &mut Peer<'_, W>, route: &Route) -> Result<(), 
     }
 }
 
-/// The protocol that the client wants to speak instead of HTTP, where that is one that is passed on.
-fn asked_upgrade<W: Wire>(peer: &Peer<'_, W>) -> Option<&'static str> {
-    use runtime::websocket::handshake::AskedProtocol;
-    let head = peer.head();
-    match head.asked_protocol() {
-        Some(AskedProtocol::Upgrade(value)) if peer.wire.can_tunnel() => {
-            has_member(value, b"websocket").then_some("websocket")
+/// A WebSocket that the client wants.
+struct AskedSocket {
+    /// Sec-WebSocket-Key, which a client of HTTP/2 has not (RFC 8441 section 5).
+    key: Option<String>,
+}
+
+/// The WebSocket that the client wants, where it wants one.
+fn asked_socket(head: &dyn Head) -> Option<AskedSocket> {
+    match head.asked_protocol()? {
+        AskedProtocol::Upgrade(value) => {
+            let is_socket = list_members(value).any(|name| name.eq_ignore_ascii_case(b"websocket"));
+            (is_socket && head.method() == "GET").then_some(AskedSocket { key: None })
         }
-        _ => None,
+        AskedProtocol::Connect(name) => {
+            name.eq_ignore_ascii_case(b"websocket").then(|| AskedSocket { key: Some(handshake::key()) })
+        }
     }
 }
 
@@ -120,16 +131,39 @@ fn has_dots(target: &str) -> bool {
     }) || path.to_ascii_lowercase().contains("%00")
 }
 
-async fn answer<W: Wire>(peer: &mut Peer<'_, W>, sent: SentOn, name: &str) -> Result<(), Ending> {
-    match sent {
-        SentOn::Answer(answer) => forward(peer, answer, name).await,
-        SentOn::Tunnel(UpstreamTunnel { fields, transport, early }) => {
-            let fields = fields::of_switch(&fields);
-            let idle_ms = peer.worker.config.limits.proxy_tunnel_ms_max;
-            peer.wire.write_tunnel(&fields, ClientTunnel::new(transport, early, idle_ms));
-            Err(Ending::Upgraded)
+async fn answer<W: Wire>(
+    peer: &mut Peer<'_, W>,
+    sent: SentOn,
+    socket: Option<&AskedSocket>,
+    name: &str,
+) -> Result<(), Ending> {
+    let UpstreamTunnel { fields, transport, early } = match sent {
+        SentOn::Answer(answer) => return forward(peer, answer, name).await,
+        SentOn::Tunnel(tunnel) => tunnel,
+    };
+    let mut list = fields::of_switch(&fields);
+    if let Some(key) = socket.and_then(|socket| socket.key.as_ref()) {
+        let accept = handshake::accept(key.as_bytes());
+        if list.get(b"sec-websocket-accept").is_none_or(|value| value != accept.as_bytes()) {
+            let text = "Sec-WebSocket-Accept is wrong".to_owned();
+            let error = UpstreamError { fault: UpstreamFault::NoAnswer, text };
+            return failure::answer(peer, &ProxyFailure::of(name, &error)).await;
         }
+        list.delete(b"sec-websocket-accept");
     }
+    let idle_ms = peer.worker.config.limits.proxy_tunnel_ms_max;
+    let reply = Reply {
+        status: 101,
+        reason: None,
+        headers: Fields::List(&list),
+        body: None,
+        streamed: false,
+        length: None,
+        extras: None,
+        upgrade: None,
+    };
+    peer.wire.open_tunnel(&reply, ClientTunnel::new(transport, early, idle_ms));
+    Err(Ending::Upgraded)
 }
 
 /// Sends the answer of a server as it comes.
