@@ -181,25 +181,27 @@ both_backends! {
             ("cgi-bin/waits.js", "await os.sleepAsync(1e6)"),
             ("cgi-bin/child.js", "os.exec(['sleep', '600'])"),
             ("cgi-bin/reads.js", "std.popen('sleep 600', 'r').readAsString()")]);
-        let flags = ["--cpu-max", "200ms", "--heap-max", "16M", "--cgi-timeout", "1s"];
-        let server = start(Way::tcp(io), &flags, &app);
-        let mut client = Connection::open(server.place());
-        for (name, status, log) in [
-            ("loops.js", 504, "it used 200 ms of CPU time in one turn (--cpu-max)"),
-            ("fills.js", 502, "it filled its heap of 16777216 bytes (--heap-max)"),
-            ("sleeps.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
-            ("waits.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
-            ("child.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
-            ("reads.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
+        let within = start(Way::tcp(io), &["--cpu-max", "200ms", "--heap-max", "16M"], &app);
+        let timed = start(Way::tcp(io), &["--cgi-timeout", "1s"], &app);
+        for (server, name, status, log) in [
+            (&within, "loops.js", 504, "it used 200 ms of CPU time in one turn (--cpu-max)"),
+            (&within, "fills.js", 502, "it filled its heap of 16777216 bytes (--heap-max)"),
+            (&timed, "sleeps.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
+            (&timed, "waits.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
+            (&timed, "child.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
+            (&timed, "reads.js", 504, "it ran for 1000 ms (--cgi-timeout) without an answer"),
         ] {
-            assert_eq!(client.get(&format!("/cgi-bin/{name}")).status, status, "{name}: {}", server.log());
+            let answer = Connection::open(server.place()).get(&format!("/cgi-bin/{name}"));
+            assert_eq!(answer.status, status, "{name}: {}", server.log());
             server.await_log(log);
         }
-        let mut stream = Connection::open(server.place());
+        let mut stream = Connection::open(within.place());
         stream.send(get("/cgi-bin/part.js"));
         let error = stream.try_response("GET").expect_err("it is no whole response");
         assert!(error.contains("part"), "{error}");
-        eventually("their end", || threads(&server) <= 4 && crate::cgi_ends::children(server.pid()) == 0);
+        for server in [&within, &timed] {
+            eventually("their end", || threads(server) <= 4 && crate::cgi_ends::children(server.pid()) == 0);
+        }
     }
 
     fn scripts_that_never_end_are_all_ended_and_others_answered_meanwhile(io) {

@@ -160,6 +160,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
             let serving = [&words[..at], &words[at + 1..]].concat();
             Ok(Invocation::Check(Box::new(served(&mut command, &serving)?)))
         }
+        _ if flags.serving.cgi_mode => answer_once(&mut command, words, &rest),
         _ if resolve::is_stream(Path::new(&file)) => {
             let program = Program::Stream(PathBuf::from(&file));
             Ok(Invocation::Script(config(program, Some(file.clone()))?, warn(&name(&file))))
@@ -171,8 +172,7 @@ fn understand(words: &[OsString]) -> std::result::Result<Invocation, CliError> {
             let source = resolve::javascript(&sources, path);
             if path.is_dir() || goal != Some(Goal::Script) && is_app(&sources, &source) {
                 script::refuse_for_app(&given, &file)?;
-                let once = flags.serving.cgi_mode;
-                return if once { answer_once(&mut command, words, &rest) } else { serve() };
+                return serve();
             }
             let warning = warn(&name(&file)).or_else(|| forgotten(&sources, &name(&file), &source.text));
             let program = Program::File(path.to_owned());

@@ -187,6 +187,11 @@ impl EnginePool {
         }
     }
 
+    /// What a thread that cannot run has been promised to, if it has been.
+    fn take_back(&self) -> Option<ScriptJob> {
+        if self.take_ready() { None } else { self.jobs.recv_timeout(GRACE).ok() }
+    }
+
     /// Waits for a job; `None`: there is none for long, or the worker has ended.
     fn wait(&self) -> Option<ScriptJob> {
         loop {

@@ -3,7 +3,7 @@
 //! Owns: how the engine is set up, what ends the script, what is said of it. Must not know: other threads. All that the
 //! request has opened or started is gone with the thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, OsStr, OsString};
 use std::future::{Future, poll_fn};
 use std::os::unix::ffi::OsStrExt;
@@ -93,10 +93,15 @@ struct Ready {
 pub(super) fn run(pool: Arc<EnginePool>, job: Option<ScriptJob>) {
     unpin();
     let has_folder = io::process::make_own_folder();
-    let options = IoOptions::default();
+    let is_promised = job.is_none();
+    // Told of what keeps it from being run, too.
+    let (given, has_begun) = (Rc::new(RefCell::new(job)), Rc::new(Cell::new(false)));
+    let (of_loop, begins) = (given.clone(), has_begun.clone());
     let of_thread = pool.clone();
-    let lived = io::run(Backend::Epoll, &options, move || async move {
+    let lived = io::run(Backend::Epoll, &IoOptions::default(), move || async move {
         let ready = Ready::new(&of_thread.config);
+        let job = of_loop.take();
+        begins.set(true);
         let job = job.or_else(|| of_thread.wait())?;
         Some(match ready {
             Ok(ready) => ready.live(job, &of_thread, has_folder).await,
@@ -113,7 +118,16 @@ pub(super) fn run(pool: Arc<EnginePool>, job: Option<ScriptJob>) {
             pool.top_up();
         }
         Ok(None) => {}
-        Err(error) => tracing::error!(worker = pool.worker, "a script's thread: {error}"),
+        Err(error) => {
+            tracing::error!(worker = pool.worker, "a script's thread: {error}");
+            let job = given.take().or_else(|| match is_promised && !has_begun.get() {
+                true => pool.take_back(),
+                false => None,
+            });
+            if let Some(job) = job {
+                let _ = job.told.send(ScriptEnd::NotStarted(std::io::Error::other(error)));
+            }
+        }
     }
 }
 
