@@ -1,4 +1,6 @@
 /* What is known of each bird. */
+
+/** @type {Record<string, { name: string, latin: string, hue: number, song: string }>} */
 export const birds = {
   blackbird: { name: "Blackbird", latin: "Turdus merula", hue: 35, song: "A rich, slow flute from the rooftop at dusk." },
   robin: { name: "Robin", latin: "Erithacus rubecula", hue: 18, song: "Silvery runs that drip like water, in winter too." },

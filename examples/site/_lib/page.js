@@ -1,8 +1,11 @@
 /* The frame of all pages that routes make. Nothing in a folder whose name begins with an underscore is served. */
+/** @type {Record<string, string>} */
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
+/** @param {unknown} text */
 export const escape = (text) => String(text).replace(/[&<>"]/g, (it) => ENTITIES[it]);
 
+/** @param {string} title @param {string} body */
 export function page(title, body, status = 200) {
   const html = `<!doctype html>
 <html lang="en">

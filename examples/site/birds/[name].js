@@ -2,11 +2,12 @@
 import { birds } from "../_lib/birds.js";
 import { escape, page } from "../_lib/page.js";
 
-export function GET(request, env, ctx, next) {
+/** @type {JSServe.RouteHandler} */
+export const GET = (request, env, ctx, next) => {
   const { name } = ctx.params;
   if (name === "dodo") throw new Error("the dodo is extinct");
+  if (!Object.hasOwn(birds, name)) return next();
   const bird = birds[name];
-  if (!bird) return next();
   return page(
     bird.name,
     `<p class="lead"><b style="--hue: ${bird.hue}">●</b> <i>${escape(bird.latin)}</i></p>
@@ -17,4 +18,4 @@ export function GET(request, env, ctx, next) {
   <button>Note it down</button>
 </form>`,
   );
-}
+};

@@ -4,10 +4,13 @@ import { birds } from "../_lib/birds.js";
 import { escape, page } from "../_lib/page.js";
 
 const KEPT_MAX = 50;
+/** @typedef {{ bird: string, place: string, at: string }} Sighting */
+/** @type {import("jsserve:shared").SharedMap<Sighting[]>} */
 const sightings = shared.map("sightings");
 
 export function GET() {
   const all = sightings.get("all") ?? [];
+  /** @param {Sighting} sighting */
   const item = ({ bird, place, at }) =>
     `<li><b style="--hue: ${birds[bird].hue}">●</b><strong>${escape(birds[bird].name)}</strong>
 <span>${escape(place)}</span><time datetime="${at}">${at.slice(0, 16).replace("T", " ")}</time></li>`;
@@ -17,7 +20,8 @@ export function GET() {
   );
 }
 
-export async function POST(request) {
+/** @type {JSServe.RouteHandler} */
+export const POST = async (request) => {
   const form = await request.formData();
   const bird = String(form.get("bird") ?? "");
   const place = String(form.get("place") ?? "").trim().slice(0, 60);
@@ -25,4 +29,4 @@ export async function POST(request) {
   const seen = { bird, place, at: new Date().toISOString() };
   sightings.update("all", (all) => [seen, ...(all ?? [])].slice(0, KEPT_MAX));
   return Response.redirect(new URL("/sightings", request.url), 303);
-}
+};

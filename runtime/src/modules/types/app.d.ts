@@ -38,6 +38,25 @@ declare namespace JSServe {
     ): unknown;
   }
 
+  /**
+   * A handler of a site's route (`export const GET`, or its default export), and of its middleware. `next` gives what there is
+   * behind it: the next middleware, the route, a file, or the 404; for another request where one is given.
+   */
+  type RouteHandler = (
+    request: Request,
+    env: Environment,
+    ctx: ExecutionContext,
+    next: (request?: Request | string | URL, init?: RequestInit) => Promise<Response>,
+  ) => Response | Promise<Response>;
+
+  /** The default export of a site's `_error`: a response without a status of its own is sent with 500. */
+  type ErrorHandler = (
+    error: any,
+    request: Request,
+    env: Environment,
+    ctx: ExecutionContext,
+  ) => Response | Promise<Response>;
+
   /** Who sent a datagram. What is sent to it leaves from the address that the datagram was sent to. */
   interface DatagramSender extends Readonly<Peer> {
     /** A plain object of the three, for JSON. */
