@@ -28,8 +28,8 @@ pub fn serve(config: Config) -> Result<ExitCode> {
     handlers::http::shortages(&config).iter().for_each(|sentence| tracing::warn!("{sentence}"));
     let protocols = handlers::protocols(config.http2);
     let server = Server::start(config, protocols)?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let admin = server.admin_url();
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if !quiet && logging::is_json() {
         let addresses: Vec<String> = server.addresses();
         let (io, version) = (server.backend_line(), env!("CARGO_PKG_VERSION"));

@@ -112,6 +112,25 @@ both_backends! {
         assert!(!has_curl || text.contains("HTTP/2.0 GET /two 200 3\n"), "{text}");
     }
 
+    fn a_websocket_of_a_server_behind_has_its_line(io) {
+        let app = app!(
+            "export default {
+               fetch(request, env, ctx) { return ctx.upgrade(request) },
+               websocket: { message(socket, text) { socket.send(text) } },
+             };"
+        );
+        let behind = Server::spawn(&["--workers", "1"], app.path());
+        let to = format!("/=http://{}", behind.addr());
+        let (mut server, log) = logged(io, "$request_method $uri $status $cause", &app, &["--proxy", &to]);
+        let mut socket = WebSocketClient::open(&server, "/socket");
+        socket.send(&Frame::text("x"));
+        assert_eq!(socket.next_text(), "x");
+        drop(socket);
+        server.signal(Signal::TERM);
+        server.await_exit(SOON);
+        assert_eq!(read(&log), "GET /socket 101 -\n");
+    }
+
     fn a_log_that_is_moved_away_is_opened_anew_on_sigusr1(io) {
         let app = app!(fetch "return new Response('ok')");
         let (server, log) = logged(io, "json", &app, &["--request-id"]);

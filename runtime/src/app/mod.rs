@@ -8,6 +8,7 @@ mod callee;
 pub mod connect;
 pub mod context;
 pub mod datagram;
+mod engines;
 pub mod fetch;
 pub mod methods;
 mod peer_certificate;
@@ -18,8 +19,8 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak as SyncWeak, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use rquickjs::{Object, Value};
 
 pub use self::callee::Callee;
 use self::context::Background;
+pub use self::engines::Engines;
 use self::methods::{METHODS, Method, Methods};
 use self::tcp::TcpHooks;
 use self::websocket::WebSocketHooks;
@@ -40,12 +42,10 @@ use crate::js::cluster::Cluster;
 use crate::js::code::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::observe::{self, Observer, Outcome};
-use crate::js::reach::Reach;
 use crate::js::reflect;
 use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Ctx, Held, compile, exception};
 use crate::log;
-use crate::metrics::WorkerMetrics;
 use crate::modules::TABLE;
 use crate::modules::own::{events, site as sites, sockets};
 use crate::modules::qjs::os::table::Descriptors;
@@ -256,53 +256,6 @@ impl Instance {
     /// ended. Whether there are some.
     pub fn leave(&self) -> bool {
         websocket::close_all(&self.engine, close::GOING_AWAY, "the server goes away") > 0
-    }
-}
-
-/// What the server sees of a worker's engines, and does to them, from a thread of its own.
-#[derive(Clone, Default)]
-pub struct Engines {
-    /// Weakly: an engine goes with its worker's last request.
-    all: Arc<Mutex<Vec<SyncWeak<Reach>>>>,
-    freed: Arc<AtomicBool>,
-    /// Tells the worker from the one whose place it takes.
-    generation: u64,
-    /// What is counted of their turns, where somebody wants to know.
-    metrics: Option<Arc<WorkerMetrics>>,
-}
-
-impl Engines {
-    /// Those of the worker of this generation.
-    pub fn of(generation: u64) -> Engines {
-        Engines { generation, ..Engines::default() }
-    }
-
-    /// The same, with their turns counted in `metrics`.
-    pub fn observed(self, metrics: Option<Arc<WorkerMetrics>>) -> Engines {
-        Engines { metrics, ..self }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<SyncWeak<Reach>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, engine: &Engine) {
-        let (mut all, new) = (self.lock(), Arc::downgrade(&engine.state().reach));
-        all.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&new));
-        all.push(new);
-        if let Some(metrics) = &self.metrics {
-            engine.state().observe(metrics.clone());
-        }
-    }
-
-    /// Ends the turn that runs, if it allocates: see [`Reach::take_memory`].
-    pub fn take_memory(&self) {
-        self.lock().iter().filter_map(SyncWeak::upgrade).for_each(|engine| engine.take_memory());
-    }
-
-    /// Whether one that was replaced has gone since the last call.
-    pub fn take_freed(&self) -> bool {
-        self.freed.swap(false, Ordering::Relaxed)
     }
 }
 

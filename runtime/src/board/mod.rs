@@ -63,7 +63,7 @@ struct Seats {
 }
 
 /// What there is to know once the server serves.
-struct Served {
+struct ServedAt {
     backend: String,
     addresses: Vec<String>,
 }
@@ -81,7 +81,7 @@ pub struct Board {
     config: Arc<Config>,
     phase: AtomicU8,
     started: (Instant, SystemTime),
-    served: OnceLock<Served>,
+    served: OnceLock<ServedAt>,
     seats: Mutex<Seats>,
     replaced: AtomicU64,
     log: Option<Arc<AccessLog>>,
@@ -195,7 +195,7 @@ impl Board {
     /// The server serves.
     pub fn serves(&self, backend: String, addresses: Vec<String>) {
         // Said once.
-        let _ = self.served.set(Served { backend, addresses });
+        let _ = self.served.set(ServedAt { backend, addresses });
         self.phase.store(SERVING, Ordering::Relaxed);
     }
 

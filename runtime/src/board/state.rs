@@ -69,6 +69,17 @@ fn point(point: &Point) -> Value {
 }
 
 impl Board {
+    /// The app; where there is none the folders.
+    fn served_name(&self) -> String {
+        let (config, mut names) = (&self.config, Vec::new());
+        if !config.app.as_os_str().is_empty() {
+            names.push(&config.app);
+        }
+        names.extend(config.files.folders.iter().map(|folder| &folder.folder));
+        names.extend(config.cgi.folders.iter().map(|folder| &folder.folder));
+        names.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+
     /// All that there is to show, with the seconds that follow the one of number `since`.
     pub fn state(&self, since: u64) -> String {
         let view = self.metrics();
@@ -112,7 +123,7 @@ impl Board {
         let served = self.served.get();
         json!({
             "version": view.version,
-            "app": self.config.app.display().to_string(),
+            "app": self.served_name(),
             "addresses": served.map(|served| &served.addresses),
             "backend": served.map(|served| &served.backend),
             "state": self.not_ready().unwrap_or("serving"),

@@ -5,6 +5,7 @@
 
 mod answers;
 mod limits;
+mod operations;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::site::Site;
 
 pub use self::answers::{AnswerOptions, Coding, CodingLevel, Compression, TypePattern};
 pub use self::limits::{Limits, Linger, WebSocketCompression};
+pub use self::operations::{AccessForm, AccessLogOptions, AccessTarget, AdminOptions};
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,58 +327,6 @@ pub enum StaticOrder {
     Before,
     /// The app; files where it answers 404.
     After,
-}
-
-/// How a line of the access log looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessForm {
-    /// To be read by people at once.
-    Short {
-        /// With colours of a terminal.
-        colour: bool,
-    },
-    /// As nginx's format of that name.
-    Combined,
-    /// An object of JSON.
-    Json,
-    /// A text with variables.
-    Text(String),
-}
-
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessTarget {
-    /// Standard output.
-    Stdout,
-    /// A file, which is added to.
-    File(PathBuf),
-    /// The logger behind this socket (syslog(3)).
-    Syslog(PathBuf),
-}
-
-/// The access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLogOptions {
-    /// How a line looks.
-    pub form: AccessForm,
-    /// Where lines go.
-    pub to: AccessTarget,
-}
-
-/// The listener for who operates the server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AdminOptions {
-    /// Where it is.
-    pub address: Address,
-    /// What who asks has to know.
-    pub token: Option<String>,
-}
-
-impl std::fmt::Debug for AdminOptions {
-    /// Without the token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AdminOptions").field("address", &self.address).finish_non_exhaustive()
-    }
 }
 
 /// Which I/O backend `--io` asks for.

@@ -51,17 +51,18 @@ pub struct GatewayMessage<'a, C> {
     has_finished: bool,
     /// The head of the answer is written, and a body follows.
     has_answer_body: bool,
-    /// Bytes that the connection had written before.
-    written_before: u64,
     tally: Tally,
+    /// What the connection had written before it.
+    written_before: u64,
 }
 
 impl<'a, C: Carrier> GatewayMessage<'a, C> {
     /// Of the request with `head`.
     pub fn new(buffered: &'a mut BufferedConnection, carrier: &'a mut C, head: Rc<GatewayHead>) -> Self {
+        let written_before = buffered.written();
         GatewayMessage {
-            written_before: buffered.written(),
             tally: Tally::default(),
+            written_before,
             buffered,
             carrier,
             head,
@@ -258,7 +259,7 @@ impl<C: Carrier> Wire for GatewayMessage<'_, C> {
         let mut bytes = Vec::with_capacity(256);
         let body = reply::head(&mut bytes, reply, self.head.method() == "HEAD");
         self.tally.status = reply.status;
-        self.tally.head_bytes += bytes.len() as u64;
+        self.tally.head_bytes = bytes.len() as u64;
         if !body.is_omitted {
             bytes.extend_from_slice(reply.body.unwrap_or_default());
         }

@@ -18,6 +18,7 @@ use runtime::worker::{Connection, Protocol, Stopped};
 use self::carrier::{Carrier, CarrierError, FastCgiCarrier, ScgiCarrier};
 use self::head::GatewayHead;
 use self::message::{GatewayClosing, GatewayMessage};
+use super::access;
 use super::failure;
 use super::h1::BufferedConnection;
 use super::limit::Limit;
@@ -162,6 +163,8 @@ impl<C: Carrier> GatewaySession<C> {
         reply::status(&mut answer, rejection.status);
         self.carrier.write(&mut self.buffered.out, &answer);
         self.carrier.write_end(&mut self.buffered.out);
+        // What came is in the web server's own words: its log has the request.
+        access::refused(&self.buffered.connection, b"", rejection, answer.len());
         GatewayClosing::Gently
     }
 

@@ -333,6 +333,7 @@ impl Wire for Message<'_> {
     }
 
     fn open_tunnel(&mut self, reply: &Reply<'_>, tunnel: ClientTunnel) {
+        self.tally.status = reply.status;
         reply::switch(&mut self.buffered.out, reply);
         self.buffered.next = Some(NextProtocol::Tunnel(tunnel));
     }

@@ -483,6 +483,7 @@ impl Wire for StreamMessage {
 
     fn open_tunnel(&mut self, reply: &Reply<'_>, tunnel: ClientTunnel) {
         self.next = Some(NextProtocol::Tunnel(tunnel));
+        self.tally.status = 200;
         self.write_tunnel(reply);
     }
 
