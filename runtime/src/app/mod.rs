@@ -12,6 +12,7 @@ mod engines;
 pub mod fetch;
 pub mod methods;
 mod peer_certificate;
+mod site;
 pub mod tcp;
 pub mod websocket;
 
@@ -47,7 +48,7 @@ use crate::js::thrown::{Cause, Thrown};
 use crate::js::{Ctx, Held, compile, exception};
 use crate::log;
 use crate::modules::TABLE;
-use crate::modules::own::{events, site as sites, sockets};
+use crate::modules::own::{events, sockets};
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::broadcast;
 use crate::modules::web::console::{Level, Output};
@@ -55,7 +56,6 @@ use crate::modules::web::host;
 use crate::modules::web::locale;
 use crate::modules::web::locks;
 use crate::modules::web::topics;
-use crate::site::Site;
 use crate::source::Sources;
 use crate::websocket::close;
 
@@ -438,7 +438,7 @@ async fn load(
         return Ok(Rc::new(Instance { callees: [const { None }; METHODS], tcp: None, engine }));
     }
     if let Some(site) = &blueprint.config.site {
-        return load_site(blueprint, site, engine);
+        return site::load(blueprint, site, engine);
     }
     let cell = Rc::new(Outcome::default());
     end_at_interrupt(&engine, &cell);
@@ -488,21 +488,6 @@ async fn load(
         return Err(Error::new(ErrorKind::App, text).remedy("Remove one of the two methods."));
     }
     Ok(Rc::new(instance))
-}
-
-/// The app that a folder is: its routes are loaded when they are first asked for.
-fn load_site(blueprint: &Blueprint, site: &Arc<Site>, engine: Rc<Engine>) -> Result<Rc<Instance>> {
-    let config = &blueprint.config;
-    let found = engine.turn(|ctx| {
-        let find = || {
-            let app = sites::app(ctx, site, &config.files, config.dev)?;
-            Callee::find(&app, "fetch", &env_object(ctx, &config.env)?)
-        };
-        find().map_err(|error| Thrown::of(ctx, &error))
-    });
-    let mut callees = [const { None }; METHODS];
-    callees[Method::Fetch as usize] = found.map_err(|thrown| blueprint.app_error(&thrown))?;
-    Ok(Rc::new(Instance { callees, tcp: None, engine }))
 }
 
 /// The `env` of a context: one frozen object for all requests.

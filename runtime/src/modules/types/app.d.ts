@@ -38,6 +38,12 @@ declare namespace JSServe {
     ): unknown;
   }
 
+  /** The context of a site's handlers. */
+  interface RouteContext extends ExecutionContext {
+    /** What the path gives the parameters of the file's name, decoded: strings, and of `[...rest]` an array of them. */
+    params: any;
+  }
+
   /**
    * A handler of a site's route (`export const GET`, or its default export), and of its middleware. `next` gives what there is
    * behind it: the next middleware, the route, a file, or the 404; for another request where one is given.
@@ -45,7 +51,7 @@ declare namespace JSServe {
   type RouteHandler = (
     request: Request,
     env: Environment,
-    ctx: ExecutionContext,
+    ctx: RouteContext,
     next: (request?: Request | string | URL, init?: RequestInit) => Promise<Response>,
   ) => Response | Promise<Response>;
 
@@ -54,7 +60,7 @@ declare namespace JSServe {
     error: any,
     request: Request,
     env: Environment,
-    ctx: ExecutionContext,
+    ctx: RouteContext,
   ) => Response | Promise<Response>;
 
   /** Who sent a datagram. What is sent to it leaves from the address that the datagram was sent to. */
@@ -81,12 +87,7 @@ declare namespace JSServe {
     waitUntil(promise: unknown): void;
     /** Where the socket listens. */
     readonly local: Peer;
-    /**
-   * Of a site's route: what the path gives the parameters of the file's name, decoded; of `[...rest]` an array of strings.
-   * Undefined in an app of one file.
-   */
-  params: any;
-  /** The number of the worker that runs this handler, from 0. */
+    /** The number of the worker that runs this handler, from 0. */
     readonly worker: number;
   }
 
