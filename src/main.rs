@@ -6,6 +6,7 @@ mod cli;
 mod descriptors;
 mod failure;
 mod logging;
+mod reload;
 mod repl;
 mod serve;
 mod types;
@@ -26,10 +27,10 @@ fn main() -> ExitCode {
     if cli::wants_json(&words) {
         logging::start(false, LogFormat::Json);
     }
-    match cli::read(words) {
+    match cli::read(words.iter().cloned()) {
         Ok(Invocation::Serve(config)) => {
             logging::start(config.quiet, config.log);
-            serve::serve(*config).unwrap_or_else(|error| failure::report(&error))
+            serve::serve(*config, words).unwrap_or_else(|error| failure::report(&error))
         }
         Ok(Invocation::AnswerOnce(config)) => {
             logging::start(config.quiet, config.log);

@@ -2,10 +2,12 @@
 //!
 //! Owns: the start line and the exit code of a run. Must not know: listeners, workers, signals.
 
+use std::ffi::OsString;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use runtime::check;
 use runtime::config::Config;
@@ -14,20 +16,22 @@ use runtime::server::{ExitStatus, Server};
 use runtime::shutdown;
 
 use crate::logging;
+use crate::reload::CommandLine;
 
-/// Serves until a signal ends it: the process ends with 0 after a clean drain, with 1 when requests had to be
+/// Serves what `words`, the command line, have come to until a signal ends it: the process ends with 0 after a clean drain, with 1 when requests had to be
 /// cut.
 ///
 /// # Errors
 /// Whatever keeps the server from starting: the app, an address, the machine.
-pub fn serve(config: Config) -> Result<ExitCode> {
+pub fn serve(config: Config, words: Vec<OsString>) -> Result<ExitCode> {
     let (app, workers, quiet) = (name(&config), config.workers, config.quiet);
     let file = config.file.clone();
     let warnings = config.site.as_ref().map(|site| site.warnings.clone()).unwrap_or_default();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
     handlers::http::shortages(&config).iter().for_each(|sentence| tracing::warn!("{sentence}"));
     let protocols = handlers::protocols(config.http2);
-    let server = Server::start(config, protocols)?;
+    let mut server = Server::start(config, protocols)?;
+    server.reload_from(Arc::new(CommandLine { words, quiet, name: app.clone() }));
     let admin = server.admin_url();
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if !quiet && logging::is_json() {

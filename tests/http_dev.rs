@@ -113,7 +113,8 @@ fn errors_at_the_top_level_of_an_app_show_their_lines() {
 #[test]
 fn a_browser_runs_nothing_of_what_an_error_says() {
     let Some(browser) = browser("a_browser_runs_nothing_of_what_an_error_says") else { return };
-    let (_app, server) = start("auto", &["--dev"]);
+    // A page that listens for news is never complete to a browser which is to print it.
+    let (_app, server) = start("auto", &["--dev", "--watch=false"]);
     let evil = "%3C/title%3E%3C/style%3E%3Cscript%3Edocument.documentElement.dataset.evil=1%3C/script%3E%3Cimg%20src=x%20onerror=%22document.documentElement.dataset.evil=1%22%3E";
     let page = browser.page(&format!("http://{}/evil?text={evil}", server.addr()));
     assert!(page.contains("Shown because the server runs with --dev."), "{page}");

@@ -3,38 +3,61 @@
 //! Owns: signals, the descriptor limit. Must not know: workers.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use crossbeam_channel::{Receiver, unbounded};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
 use crate::io::process;
 
+/// What the process is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// To end.
+    End(EndSignal),
+    /// SIGHUP: to read app and settings again.
+    Reload,
+    /// SIGUSR2: to hand over to a new process.
+    HandOver,
+}
+
 /// A request to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signal(i32);
+pub struct EndSignal(i32);
 
-impl fmt::Display for Signal {
+impl fmt::Display for EndSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" })
+        f.write_str(match self.0 {
+            SIGINT => "SIGINT",
+            SIGHUP => "SIGHUP, and the terminal is gone",
+            _ => "SIGTERM",
+        })
     }
 }
 
-/// SIGTERM and SIGINT as messages, from now on.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR2 as messages, from now on.
 ///
 /// # Errors
 /// The handlers cannot be installed.
 pub fn signals() -> Result<Receiver<Signal>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::system("signal handlers", e))?;
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR2]).map_err(|e| Error::system("signal handlers", e))?;
     let (sender, receiver) = unbounded();
+    let had_terminal = has_terminal();
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
-                if sender.send(Signal(signal)).is_err() {
+                let message = match signal {
+                    // The hang-up of a terminal ends what was started there, as it always has.
+                    SIGHUP if !had_terminal || has_terminal() => Signal::Reload,
+                    SIGUSR2 => Signal::HandOver,
+                    signal => Signal::End(EndSignal(signal)),
+                };
+                if sender.send(message).is_err() {
                     return;
                 }
             }
@@ -43,8 +66,18 @@ pub fn signals() -> Result<Receiver<Signal>> {
     Ok(receiver)
 }
 
+/// Whether one of the standard streams is a terminal that is still there.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
+}
+
+/// The soft limit of open files; `None`: there is none.
+pub fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// Ends the process now, with the exit code that shells give to death by `signal`.
-pub fn at_once(signal: Signal) -> ! {
+pub fn at_once(signal: EndSignal) -> ! {
     tracing::error!("second {signal}: ending at once");
     std::process::exit(128 + signal.0)
 }

@@ -41,8 +41,13 @@ fn config(files: &Files, main: &str) -> Config {
         log: LogFormat::Text,
         answers: Default::default(),
         heap_from_cgroup: false,
+        site: None,
+        proxies: Vec::new(),
         access_log: None,
         admin: None,
+        reload: Default::default(),
+        listens_by_default: false,
+        account: None,
         limits: Limits::default(),
     }
 }

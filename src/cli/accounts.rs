@@ -22,6 +22,24 @@ pub fn id(file: &Path, name: &str) -> Result<u32, String> {
     found.filter(|_| !name.is_empty()).ok_or_else(|| format!("it is not in {}", file.display()))
 }
 
+/// User and group of `user`, a name or a number; its own group where none is named.
+///
+/// # Errors
+/// What there is not.
+pub fn account(user: &str, group: Option<&str>) -> Result<(u32, u32), String> {
+    let passwd = Path::new("/etc/passwd");
+    let uid = id(passwd, user)?;
+    if let Some(group) = group {
+        return Ok((uid, id(Path::new("/etc/group"), group)?));
+    }
+    let text = std::fs::read(passwd).map_err(|error| format!("/etc/passwd: {error}"))?;
+    let text = String::from_utf8_lossy(&text);
+    let mut rows = text.lines().map(|line| line.split(':'));
+    let found =
+        rows.find_map(|mut row| (row.nth(2)?.parse() == Ok(uid)).then(|| row.next()?.parse().ok()).flatten());
+    found.map(|gid| (uid, gid)).ok_or_else(|| "its group is not known: give --group".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +52,6 @@ mod tests {
             assert!(id(passwd, name).is_err(), "{name}");
         }
         assert!(id(Path::new("/nowhere"), "root").is_err());
+        assert_eq!((account("root", None), account("0", Some("7"))), (Ok((0, 0)), Ok((0, 7))));
     }
 }

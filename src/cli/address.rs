@@ -13,7 +13,7 @@ use runtime::error::{Error, Result};
 use super::accounts;
 
 const FORM: &str = "Write http://HOST:PORT or tcp://HOST:PORT, as http://127.0.0.1:8080 or tcp://[::1]:9000; https:// \
-     and tls:// are the same over TLS, udp://HOST:PORT is for datagrams, fastcgi://HOST:PORT and scgi://HOST:PORT for a web server in front. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name.";
+     and tls:// are the same over TLS, udp://HOST:PORT is for datagrams, fastcgi://HOST:PORT and scgi://HOST:PORT for a web server in front. For a Unix socket unix:PATH, tcp+unix:PATH, unix:@NAME for an abstract name; for a socket that systemd hands over fd:NAME.";
 
 /// The listeners of one `--listen` value; a name with addresses in both families gives two.
 ///
@@ -23,12 +23,14 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
     let refuse = |what: &str| Error::of_flag("listen", format!("{url}: {what}")).remedy(FORM);
     let (place, options) = url.split_once('?').unwrap_or((url, ""));
     let unix = place.split_once("unix:").filter(|(before, _)| before.is_empty() || before.ends_with('+'));
-    let (name, rest) = match (unix, place.split_once("://")) {
+    let handed = place.split_once("fd:").filter(|(before, _)| before.is_empty() || before.ends_with('+'));
+    let (name, rest) = match (unix.or(handed), place.split_once("://")) {
         (Some((before, path)), _) => (before.strip_suffix('+').unwrap_or("http"), path),
         (None, Some(parts)) => parts,
         (None, None) => return Err(refuse("the protocol is missing")),
     };
     let (scheme, tls) = match name {
+        _ if handed.is_some_and(|(before, _)| before.is_empty()) && unix.is_none() => (Scheme::Auto, false),
         "http" => (Scheme::Http, false),
         "https" => (Scheme::Http, true),
         "tcp" => (Scheme::Tcp, false),
@@ -39,6 +41,16 @@ pub fn from_url(url: &str) -> Result<Vec<Listen>> {
         _ => return Err(refuse(&format!("{name} is not a protocol of a listener"))),
     };
     let mut all = match unix {
+        None if handed.is_some() => {
+            if rest.is_empty() || rest.contains([':', '/']) {
+                return Err(refuse("the name is missing").remedy(
+                    "Write fd:NAME, the FileDescriptorName= of a .socket unit of systemd, or https+fd:NAME.",
+                ));
+            }
+            // Its address is that of the socket.
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            vec![Listen { handed: Some(rest.to_owned()), ..Listen::new(scheme, nowhere) }]
+        }
         Some(_) => vec![Listen::new(scheme, unix_address(rest).map_err(&refuse)?)],
         None => {
             let (host, port) = host_and_port(rest).map_err(|what| refuse(&what))?;

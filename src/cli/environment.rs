@@ -4,7 +4,7 @@
 //! it. Nothing of the process's environment is passed on that is not named.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runtime::error::{Error, ErrorKind, Result};
 
@@ -21,18 +21,26 @@ pub enum Setting {
 
 /// The variables of an app, in the order of their names' first mention.
 #[derive(Debug, Default)]
-pub struct Variables(Vec<(String, String)>);
+pub struct Variables {
+    pairs: Vec<(String, String)>,
+    files: Vec<PathBuf>,
+}
 
 impl Variables {
     /// All of them, each name once.
     pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
+        self.pairs
+    }
+
+    /// The files that some of them are from.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     fn set(&mut self, name: String, value: String) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
+        match self.pairs.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
+            None => self.pairs.push((name, value)),
         }
     }
 
@@ -97,6 +105,7 @@ impl Variables {
             Error::of_flag("env-file", format!("{}: it cannot be read ({error})", path.display()))
                 .remedy("It is a text of lines NAME=VALUE in UTF-8.")
         })?;
+        self.files.push(path.to_owned());
         for (name, value) in dotenv::parse(&text) {
             self.set(name, value);
         }

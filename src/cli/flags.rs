@@ -14,6 +14,7 @@ use super::file_flags::FileFlags;
 use super::limit_flags::LimitFlags;
 use super::operations::OperationsFlags;
 use super::proxy_flags::ProxyFlags;
+use super::reload_flags::ReloadFlags;
 use super::values::{Size, Span, Workers, count, port};
 use super::websocket::WebSocketFlags;
 
@@ -80,6 +81,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub proxy: ProxyFlags,
+
+    #[command(flatten)]
+    pub reload: ReloadFlags,
 
     #[command(flatten)]
     pub tls: TlsFlags,
@@ -209,7 +213,8 @@ pub struct Serving {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub host: String,
 
-    /// Address with its protocol, http, https, tcp, tls, udp, fastcgi or scgi://HOST:PORT, or unix:PATH; may be repeated
+    /// Address with its protocol, http, https, tcp, tls, udp, fastcgi or scgi://HOST:PORT, unix:PATH, or fd:NAME for a socket
+    /// that systemd hands over; may be repeated
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "host"])]
     pub listen: Vec<String>,
 
@@ -247,6 +252,14 @@ pub struct Serving {
     /// Listen nowhere: answer one request as a CGI program, from variables and standard input to standard output, and end
     #[arg(long)]
     pub cgi_mode: bool,
+
+    /// User to become once the sockets are bound and the keys are read; by name or number. Only root can
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Group to become with --user [default: the user's own]
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
 
     /// Worker threads, each pinned to a core; auto: one per core
     #[arg(long, value_name = "N|auto", default_value_t = Workers::Auto, allow_hyphen_values = true)]
@@ -365,7 +378,8 @@ pub struct Answers {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "JavaScript")]
 pub struct JavaScript {
-    /// Show clients the error and stack of a failed request
+    /// Develop: show clients the error and stack of a failed request, reload the app and the pages that show it when a
+    /// file changes
     #[arg(long)]
     pub dev: bool,
 

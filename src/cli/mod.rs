@@ -21,6 +21,7 @@ mod operations;
 mod places;
 mod project;
 mod proxy_flags;
+mod reload_flags;
 mod resolve;
 mod script;
 mod tls;
@@ -200,6 +201,18 @@ fn answer_once(
     Ok(Invocation::AnswerOnce(Box::new(served(command, &words)?)))
 }
 
+/// What is to be served by the same command line now: its file of settings is read again.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_again(words: &[OsString]) -> Result<Config> {
+    match served(&mut Flags::command(), words) {
+        Ok(config) => Ok(config),
+        Err(CliError::Ours(error)) => Err(error),
+        Err(CliError::Flags(error)) => Err(mistake::explain(&error)),
+    }
+}
+
 /// What is to be served, as words and a file of settings say together.
 fn served(command: &mut Command, words: &[OsString]) -> std::result::Result<Config, CliError> {
     let (flags, given) = parse(command, words)?;
@@ -223,7 +236,12 @@ fn complete(flags: Flags, project: Option<&Project>) -> Result<Config> {
         project.add_variables(&mut variables)?;
     }
     let tables = project.map(Project::tables).unwrap_or_default();
-    resolve::resolve(flags, project.map(|project| project.path().to_owned()), variables, &tables)
+    let file = project.map(|project| project.path().to_owned());
+    // Where there is none yet, too: it may come.
+    let settings = project::place(&flags);
+    let mut config = resolve::resolve(flags, file, variables, &tables)?;
+    config.reload.files.push(std::path::absolute(&settings).unwrap_or(settings));
+    Ok(config)
 }
 
 /// A warning for a handler that is exported under its own name only, and for one that listens to events as

@@ -31,6 +31,16 @@ const ONLY_FLAGS: [&str; 3] = ["config", "help", "version"];
 /// Keys that are no flags, beside the table `env`.
 const ONLY_KEYS: [&str; 2] = ["app", "args"];
 
+/// Where the file of settings is, or would be.
+pub fn place(flags: &Flags) -> PathBuf {
+    match (&flags.settings.config, &flags.app) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, Some(app)) if Path::new(app).join(NAME).is_file() => Path::new(app).join(NAME),
+        (None, Some(app)) => Path::new(app).with_file_name(NAME),
+        (None, None) => PathBuf::from(NAME),
+    }
+}
+
 /// What stands in a file of settings.
 #[derive(Debug)]
 pub struct Project {
@@ -56,12 +66,7 @@ impl Project {
     /// # Errors
     /// `Usage` for one that cannot be read and for whatever is wrong in it.
     pub fn find(flags: &Flags) -> Result<Option<Project>> {
-        let path = match (&flags.settings.config, &flags.app) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(app)) if Path::new(app).join(NAME).is_file() => Path::new(app).join(NAME),
-            (None, Some(app)) => Path::new(app).with_file_name(NAME),
-            (None, None) => PathBuf::from(NAME),
-        };
+        let path = place(flags);
         match std::fs::read_to_string(&path) {
             Ok(text) => Project::read(path, text).map(Some),
             Err(error) if flags.settings.config.is_none() && is_none(&error) => Ok(None),

@@ -13,6 +13,7 @@ pub mod client;
 pub mod devtools;
 pub mod flow;
 pub mod frames;
+pub mod load;
 pub mod packages;
 pub mod refuse;
 pub mod response;

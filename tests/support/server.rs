@@ -117,6 +117,12 @@ impl Server {
         assert!(found, "{part:?} did not appear in the log:\n{}", self.log.text());
     }
 
+    /// Waits until standard output contains `part`, `times` or more.
+    pub fn await_output(&self, part: &str, times: usize) {
+        let found = self.output.await_that(SOON, |text| text.matches(part).count() >= times);
+        assert!(found, "no {times} times {part:?}:\n{}\nlog:\n{}", self.output.text(), self.log.text());
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -164,6 +170,18 @@ impl Server {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid() as i32).expect("pid");
         kill_process(pid, signal).expect("signal jsserve");
+    }
+
+    /// Waits for the end of the process, while another one writes to the same log.
+    pub fn await_end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait for jsserve") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "jsserve still runs; log:\n{}", self.log.text());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits for the end of the process; [`Server::log`] has all of its log then.

@@ -102,6 +102,13 @@ pub struct TestCertificate {
 }
 
 impl TestCertificate {
+    /// A client that trusts it, and keeps its sessions.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = rustls::client::Resumption::in_memory_sessions(8);
+        Arc::new(config)
+    }
+
     /// The flags of a server that has it.
     pub fn flags(&self) -> [String; 4] {
         let path = |path: &PathBuf| path.display().to_string();

@@ -15,6 +15,7 @@ const STATICS: &[(&str, &str, &str)] = &[
         "CACHE",
         "a thread's files, found by their folder's own place on the machine",
     ),
+    ("runtime/src/io/activation.rs", "TAKEN", "sockets are handed to the process, once"),
     ("runtime/src/io/budget.rs", "LEFT GAVE_WAY", "the thread's loop"),
     ("runtime/src/io/deadline.rs", "SWEEPER", "the thread's loop"),
     ("runtime/src/io/dns/mod.rs", "SYSTEM", "the machine's name servers"),

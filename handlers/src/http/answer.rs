@@ -11,6 +11,7 @@ use runtime::worker::Worker;
 use super::additions::Additions;
 use super::compress::{self, Decision, Encoder};
 use super::lists::has_member;
+use super::live;
 use super::wire::{AnswerBody, RequestRest, Wire};
 
 /// The status of early hints (RFC 8297).
@@ -32,6 +33,8 @@ pub struct WrittenRest {
     pub encoder: Option<Box<Encoder>>,
     /// A body that the app gave as a whole, and that is to be sent in pieces.
     pub whole: Option<Outgoing>,
+    /// Bytes behind its last, in development.
+    pub tail: Option<Vec<u8>>,
     /// What the app had given by then to stand behind it.
     pub trailers: Option<HeaderList>,
 }
@@ -93,12 +96,24 @@ fn write_changed(
     let mut list = fields_of(reply);
     added.add_to(&mut list, worker, wire.scheme());
     let declared = declared_length(&list).filter(|_| reply.streamed);
+    let mut tail = if worker.config.dev { live::tail(wire, worker, reply, &mut list) } else { None };
+    let declared = declared.or(reply.length.filter(|_| tail.is_some()));
+    // A body that is whole has it at once.
+    let longer =
+        reply.body.and_then(|body| tail.take_if(|_| !reply.streamed).map(|tail| [body, &tail].concat()));
+    let length = reply.length.filter(|_| tail.is_none());
+    let reply = &Reply { body: longer.as_deref().or(reply.body), length, ..*reply };
     let coded = code(worker, reply, decision, &mut list);
     if let Some(trailers) = &trailers {
         announce(&mut list, trailers);
     }
     let headers = Fields::List(&list);
     let (encoder, whole) = match coded {
+        Coded::No if tail.is_some() => {
+            let body = wire.write_head(&Reply { headers, ..*reply }, rest);
+            let rest = Some(Box::new(WrittenRest { tail, trailers, ..WrittenRest::default() }));
+            return Written { body: AnswerBody { length: declared, ..body }, rest };
+        }
         Coded::No => {
             let reply = Reply { headers, ..*reply };
             return write_whole(wire, &reply, trailers.as_ref(), rest);
@@ -111,7 +126,7 @@ fn write_changed(
     };
     let coded = Reply { headers, body: None, streamed: true, length: None, ..*reply };
     let body = wire.write_head(&coded, rest);
-    let rest = Some(Box::new(WrittenRest { encoder: Some(encoder), whole, trailers }));
+    let rest = Some(Box::new(WrittenRest { encoder: Some(encoder), whole, tail, trailers }));
     Written { body: AnswerBody { length: declared, ..body }, rest }
 }
 

@@ -43,6 +43,19 @@ pub fn answer(failure: &Failure, head: &dyn Head, request: &str) -> (&'static st
     }
 }
 
+/// The page of `request` while the app that was read last cannot be served: an error's text, and below it the lines of
+/// the source around its place.
+pub fn load_failure(error: &str, request: String) -> String {
+    let (text, rest) = error.split_once('\n').unwrap_or((error, ""));
+    let (frame, stack) = match rest.split_once("\n    at ") {
+        Some((frame, stack)) => (frame, format!("    at {stack}")),
+        None => (rest, String::new()),
+    };
+    let frame = (!frame.is_empty()).then(|| frame.to_owned());
+    let (status, reason) = (500, reason_phrase(500));
+    ShownError { status, reason, request, text, frame, stack: &stack }.html()
+}
+
 /// The form that `accept` likes best: the highest quality, then the most exact range, then the first.
 fn wanted(accept: &str) -> AnswerForm {
     let mut best = (0.0, 0, AnswerForm::Text);

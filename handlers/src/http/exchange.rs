@@ -23,6 +23,7 @@ use super::body::{BodyEvent, BodyReceiver};
 use super::cgi;
 use super::failure;
 use super::files;
+use super::pages;
 use super::peer::{Peer, PeerEvent};
 use super::proxy;
 use super::rejection::Rejection;
@@ -84,6 +85,11 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     }
     let (method, target) = peer.wire.method_and_target();
     worker.serving.note(method, target);
+    if worker.config.dev
+        && let Some(ended) = Box::pin(pages::serve(peer)).await
+    {
+        return ended;
+    }
     if let Some(proxies) = &worker.proxies
         // Boxed: servers without rules pay nothing for it.
         && let Some(ended) = Box::pin(proxy::serve(peer, proxies)).await

@@ -11,6 +11,7 @@ use runtime::worker::Worker;
 use super::access;
 use super::additions::Additions;
 use super::dev;
+use super::live;
 use super::rejection::Rejection;
 use super::status::reason_phrase;
 use super::wire::{RequestRest, Wire};
@@ -56,7 +57,10 @@ pub fn answer(
         return answer_status(wire, (worker, Some(added)), failure.status, rest);
     }
     let (method, target) = request_line(wire);
-    let (kind, text) = dev::answer(failure, &*wire.head(), &format!("{method} {target}"));
+    let (kind, mut text) = dev::answer(failure, &*wire.head(), &format!("{method} {target}"));
+    if kind.starts_with("text/html") {
+        text.push_str(&live::tag_for(worker));
+    }
     let mut fields = HeaderList::default();
     fields.append(b"Content-Type", kind.as_bytes());
     fields.append(b"Vary", b"Accept");

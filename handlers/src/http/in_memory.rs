@@ -343,6 +343,9 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         heap_from_cgroup: false,
         access_log: None,
         admin: None,
+        reload: Default::default(),
+        listens_by_default: false,
+        account: None,
         sources: Default::default(),
         limits,
     });

@@ -19,6 +19,8 @@ pub mod h1;
 mod h2;
 pub mod limit;
 mod lists;
+mod live;
+mod pages;
 mod peer;
 mod proxy;
 mod redirect;

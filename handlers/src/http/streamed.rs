@@ -76,6 +76,8 @@ struct Streamed<'s, 'a, W> {
     trailers: Option<HeaderList>,
     /// What it goes through.
     encoder: Option<Box<Encoder>>,
+    /// What stands behind its last byte.
+    tail: Option<Vec<u8>>,
     /// Bytes that are still to come, where the app has said how many.
     left: Option<u64>,
     /// The stream has ended.
@@ -118,15 +120,17 @@ pub async fn send<W: Wire>(
     peer.is_watched = !in_memory;
     let sending = peer.wire.is_sending().then(|| SendWatch::new(limits.write_stall_ms_max));
     let Written { body, rest } = written;
-    let WrittenRest { encoder, trailers, .. } = rest.map(|rest| *rest).unwrap_or_default();
+    let WrittenRest { encoder, tail, trailers, .. } = rest.map(|rest| *rest).unwrap_or_default();
     // What is coded passes through our memory.
-    let sends_files = encoder.is_none() && matches!(outgoing, Outgoing::File(_)) && peer.wire.sends_files();
+    let passes = encoder.is_none() && tail.is_none();
+    let sends_files = passes && matches!(outgoing, Outgoing::File(_)) && peer.wire.sends_files();
     let mut streamed = Streamed {
         peer,
         outgoing,
         extras,
         trailers,
         encoder,
+        tail,
         left: body.length,
         ended: false,
         sending,
@@ -363,8 +367,15 @@ impl<W: Wire> Streamed<'_, '_, W> {
         if self.left.is_some_and(|left| left > 0) {
             return Err(CutShort::TooShort);
         }
-        if let Some(encoder) = self.encoder.take() {
+        let tail = self.tail.take();
+        if let Some(mut encoder) = self.encoder.take() {
+            encoder.add(tail.unwrap_or_default().into());
+            while encoder.has_input() {
+                self.write_coded(|out| encoder.step(out))?;
+            }
             self.write_coded(|out| encoder.finish(out))?;
+        } else if let Some(tail) = tail {
+            self.peer.wire.write_piece(&tail);
         }
         let trailers = self.extras.as_ref().map(|extras| extras.trailers()).or(self.trailers.take());
         self.peer.wire.write_end(trailers.as_ref().filter(|trailers| !trailers.is_empty()));

@@ -9,7 +9,7 @@ use super::*;
 fn line(format: &Format, change: impl FnOnce(&mut Record<'_>)) -> String {
     let peer = Address::Ip(([192, 0, 2, 1], 4711).into());
     let local = Address::Ip(([127, 0, 0, 1], 8080).into());
-    let fields: &dyn Fn(&mut dyn FnMut(&[u8], &[u8])) = &|f| {
+    let fields = |f: &mut dyn FnMut(&[u8], &[u8])| {
         f(b"Authorization", b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         f(b"User-Agent", b"a \"client\"\x1b[2J");
     };
@@ -29,7 +29,7 @@ fn line(format: &Format, change: impl FnOnce(&mut Record<'_>)) -> String {
         javascript: Some(Duration::from_micros(800)),
         request_id: None,
         cause: None,
-        fields,
+        fields: &fields,
     };
     change(&mut record);
     let mut out = Vec::new();

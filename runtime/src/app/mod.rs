@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod callee;
+mod change;
 pub mod connect;
 pub mod context;
 pub mod datagram;
@@ -17,10 +18,10 @@ pub mod tcp;
 pub mod websocket;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use rquickjs::object::Property;
 use rquickjs::{Object, Value};
 
 pub use self::callee::Callee;
-use self::context::Background;
+pub use self::change::ChangeRules;
 pub use self::engines::Engines;
 use self::methods::{METHODS, Method, Methods};
 use self::tcp::TcpHooks;
@@ -80,26 +81,44 @@ impl Blueprint {
     /// # Errors
     /// A missing file or module, a syntax error with its place in the source, an import map that is none.
     pub fn compile(config: Arc<Config>) -> Result<Blueprint> {
-        let is_none = !config.has_app();
-        let path = match is_none {
+        Blueprint::of(config, None)?.compiled()
+    }
+
+    /// The app that `config` names, of which nothing is compiled yet; with what the workers share of the one `before`.
+    ///
+    /// # Errors
+    /// The file is not there, an import map that is none.
+    pub fn of(config: Arc<Config>, before: Option<&Blueprint>) -> Result<Blueprint> {
+        let path = match !config.has_app() {
             true => PathBuf::new(),
             false => std::fs::canonicalize(&config.app)
                 .map_err(|e| Error::system(format!("cannot read {}", config.app.display()), e))?,
         };
-        let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::of(&config.env));
+        let (sources, environment) = (Sources::read(&config.sources)?, Environment::of(&config.env));
+        let cluster = match before {
+            Some(before) => before.cluster().read_again(sources, environment),
+            None => Cluster::new(sources, environment),
+        };
         cluster.shared::<Bus>().set_limits(BusLimits::of(&config.limits));
         let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
-        let blueprint = Blueprint { code, config };
+        Ok(Blueprint { code, config })
+    }
+
+    /// Compiles it, with all that it imports.
+    ///
+    /// # Errors
+    /// A missing file or module, a syntax error with its place in the source.
+    pub fn compiled(self) -> Result<Blueprint> {
         // What a site has is loaded when it is first asked for.
-        if is_none || blueprint.config.site.is_some() {
-            return Ok(blueprint);
+        if !self.config.has_app() || self.config.site.is_some() {
+            return Ok(self);
         }
         let (result, loaded) = mpsc::channel();
-        let compiled = blueprint.clone();
+        let compiled = self.clone();
         // With the stack that a worker's engine has; and nobody waits until this one is taken down.
         let thread = std::thread::Builder::new()
             .name("compile".into())
-            .stack_size(NATIVE_STACK_BYTES + blueprint.config.limits.stack_bytes_max)
+            .stack_size(NATIVE_STACK_BYTES + self.config.limits.stack_bytes_max)
             .spawn(move || {
                 let engine = compiled.engine(usize::MAX, 0);
                 let loaded = engine.as_ref().map_err(Clone::clone).and_then(|engine| compiled.link(engine));
@@ -107,7 +126,12 @@ impl Blueprint {
             });
         thread.map_err(|e| Error::system("cannot start a thread", e))?;
         let died = || Error::new(ErrorKind::Internal, "a panic, reported above");
-        loaded.recv().unwrap_or_else(|_| Err(died())).map(|()| blueprint)
+        loaded.recv().unwrap_or_else(|_| Err(died())).map(|()| self)
+    }
+
+    /// The files that it was made of so far.
+    pub fn files(&self) -> HashSet<PathBuf> {
+        self.code.files()
     }
 
     fn link(&self, engine: &Engine) -> std::result::Result<(), Thrown> {
@@ -240,18 +264,6 @@ impl Instance {
         })
     }
 
-    /// How many promises given to `ctx.waitUntil` have not settled.
-    pub fn background(&self) -> usize {
-        self.engine.state().extension::<Background>().count()
-    }
-
-    /// Has its sockets come to their end.
-    pub fn shut_down(&self) {
-        sockets::shut_down(&self.engine);
-        tcp::close_all(&self.engine, "the worker ends");
-        self.leave();
-    }
-
     /// Has the WebSockets that are left say goodbye: those that the app opened itself, once all that it served has
     /// ended. Whether there are some.
     pub fn leave(&self) -> bool {
@@ -261,9 +273,11 @@ impl Instance {
 
 /// A worker's app: always the engine that new requests should go to.
 pub struct App {
-    blueprint: Arc<Blueprint>,
+    blueprint: RefCell<Arc<Blueprint>>,
     worker: usize,
     engines: Engines,
+    /// Those that the app had before it was read again, while something in them has not ended.
+    before: RefCell<Vec<Weak<Engine>>>,
     /// The worker's part of the topics; engines that follow each other have it in common.
     topics: Rc<Member>,
     current: RefCell<Rc<Instance>>,
@@ -279,7 +293,9 @@ impl App {
         let topics = Member::new(blueprint.cluster().shared::<Bus>(), engines.generation);
         let loaded = load(&blueprint, worker, engines.generation, &topics).await?;
         let current = RefCell::new(loaded.clone());
-        let app = Rc::new(App { blueprint, worker, engines, topics, current, replacing: Cell::new(false) });
+        let (blueprint, before) = (RefCell::new(blueprint), RefCell::default());
+        let replacing = Cell::new(false);
+        let app = Rc::new(App { blueprint, worker, engines, before, topics, current, replacing });
         app.attend(&loaded.engine);
         Ok(app)
     }
@@ -320,14 +336,17 @@ impl App {
         if log::admits(log::Kind::Replaced) {
             tracing::warn!(worker = self.worker, "the JavaScript context is replaced: {reason:?}");
         }
-        match load(&self.blueprint, self.worker, self.engines.generation, &self.topics).await {
+        let blueprint = self.blueprint.borrow().clone();
+        match load(&blueprint, self.worker, self.engines.generation, &self.topics).await {
+            // The app was read again meanwhile, and has a fresh engine by that.
+            Ok(_) if !Arc::ptr_eq(&blueprint, &self.blueprint.borrow()) => {}
             Ok(fresh) => {
                 self.attend(&fresh.engine);
                 let old = self.current.replace(fresh);
                 // Unlike a request, such a connection has no end that could be waited for.
                 tcp::close_all(old.engine(), "the JavaScript context was replaced");
                 websocket::close_all(old.engine(), close::RESTART, "the service restarts");
-                drop(io::spawn(await_end(Rc::downgrade(old.engine()), self.engines.clone())));
+                drop(io::spawn(change::await_end(Rc::downgrade(old.engine()), self.engines.clone())));
             }
             Err(error) if log::admits(log::Kind::Replaced) => {
                 tracing::error!(worker = self.worker, "the old context stays: {error}");
@@ -336,14 +355,6 @@ impl App {
         }
         self.replacing.set(false);
     }
-}
-
-/// Says when an engine that was replaced is gone: requests in flight may still use it.
-async fn await_end(engine: Weak<Engine>, engines: Engines) {
-    while engine.strong_count() > 0 {
-        io::sleep(Duration::from_millis(100)).await;
-    }
-    engines.freed.store(true, Ordering::Relaxed);
 }
 
 /// Between two collections of a heap that was full: each walks all of it.

@@ -20,12 +20,15 @@ use crate::address::Address;
 use crate::config::{AdminOptions, Config, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Backend;
-use crate::listeners::Listeners;
+use crate::listeners::{HandedSockets, Listeners};
 use crate::metrics::{MetricsView, WorkerMetrics, WorkerView};
 use crate::serving::Serving;
 
 /// Connections that wait to be accepted by the thread for operators.
 const BACKLOG: i32 = 64;
+
+/// What its socket is called when another process takes over.
+const HANDED_AS: &str = "admin";
 
 const STARTING: u8 = 0;
 const SERVING: u8 = 1;
@@ -87,8 +90,8 @@ pub struct Board {
     log: Option<Arc<AccessLog>>,
     history: Mutex<History>,
     profiling: Mutex<()>,
-    /// Where operators come in. Its file goes with it.
-    admin: Mutex<Option<(Listeners, String)>>,
+    /// Where operators come in, its URL, its socket once more. A file goes with it.
+    admin: Mutex<Option<(Listeners, String, OwnedFd)>>,
 }
 
 impl Board {
@@ -96,7 +99,11 @@ impl Board {
     ///
     /// # Errors
     /// The log's file cannot be opened, the address cannot be bound.
-    pub fn open(config: &Arc<Config>, protocol: Option<AdminProtocol>) -> Result<Option<Arc<Board>>> {
+    pub fn open(
+        config: &Arc<Config>,
+        protocol: Option<AdminProtocol>,
+        handed: &mut HandedSockets,
+    ) -> Result<Option<Arc<Board>>> {
         if config.access_log.is_none() && config.admin.is_none() {
             return Ok(None);
         }
@@ -116,28 +123,54 @@ impl Board {
             admin: Mutex::default(),
         });
         if let Some(options) = &config.admin {
-            board.listen(options, protocol)?;
+            board.listen(options, protocol, handed)?;
             history::record(&board)?;
         }
         Ok(Some(board))
     }
 
-    fn listen(self: &Arc<Self>, options: &AdminOptions, protocol: Option<AdminProtocol>) -> Result<()> {
+    fn listen(
+        self: &Arc<Self>,
+        options: &AdminOptions,
+        protocol: Option<AdminProtocol>,
+        handed: &mut HandedSockets,
+    ) -> Result<()> {
         let serve = protocol.ok_or_else(|| Error::new(ErrorKind::Internal, "no protocol for --admin"))?;
-        let listen = Listen::new(Scheme::Http, options.address.clone());
+        let mut listen = Listen::new(Scheme::Http, options.address.clone());
+        // The process before listens there.
+        listen.handed = handed.is_handed_over(HANDED_AS).then(|| HANDED_AS.to_owned());
         let failed = |what: &str, error| Error::system(format!("--admin: {what}"), error);
-        let (listeners, mut rows) = Listeners::bind(&[listen], 1, Backend::Epoll)?;
-        let Some((listen, socket)) = rows.pop().and_then(|mut row| row.pop()) else { return Ok(()) };
+        let (listen, account) = (vec![listen], None);
+        let own = Config { listen, workers: 1, listens_by_default: false, account, ..(*self.config).clone() };
+        let mut listeners = Listeners::default();
+        let plan = listeners.plan(&own, Backend::Epoll, handed)?;
+        listeners.change(plan);
+        let Some(opened) = listeners.row(|_| None)?.pop() else { return Ok(()) };
+        let (listen, socket) = (opened.listen, opened.socket);
         rustix::net::listen(socket.as_fd(), BACKLOG).map_err(|e| failed("listen", e.into()))?;
-        serve(socket, listen.address.ip().is_none(), self.clone())
-            .map_err(|e| failed("cannot be served", e))?;
-        *lock(&self.admin) = Some((listeners, listen.url()));
+        let kept = socket.try_clone().map_err(|e| failed("its socket", e))?;
+        let is_shared = opened.is_shared || listen.address.ip().is_none();
+        serve(socket, is_shared, self.clone()).map_err(|e| failed("cannot be served", e))?;
+        *lock(&self.admin) = Some((listeners, listen.url(), kept));
         Ok(())
+    }
+
+    /// The socket where operators come in, for a process that takes over, and its name.
+    pub fn socket_to_hand_over(&self) -> Option<(OwnedFd, &'static str)> {
+        let socket = lock(&self.admin).as_ref()?.2.try_clone().ok()?;
+        Some((socket, HANDED_AS))
+    }
+
+    /// Another process listens there.
+    pub fn gives_up(&self) {
+        if let Some((listeners, ..)) = &mut *lock(&self.admin) {
+            listeners.give_up();
+        }
     }
 
     /// Where operators come in.
     pub fn admin_url(&self) -> Option<String> {
-        lock(&self.admin).as_ref().map(|(_, url)| url.clone())
+        lock(&self.admin).as_ref().map(|(_, url, _)| url.clone())
     }
 
     /// Whether who asks has to know a token.

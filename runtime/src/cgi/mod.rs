@@ -107,6 +107,11 @@ impl Cgi {
         }
     }
 
+    /// Whether its scripts are counted among those of `scripts`.
+    pub fn is_of(&self, scripts: &Arc<Scripts>) -> bool {
+        Arc::ptr_eq(&self.scripts, scripts)
+    }
+
     /// What there is for `path` of a request.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
@@ -47,8 +46,9 @@ impl Drop for QueuedRequest {
 }
 
 impl Scripts {
-    /// Those of the configuration, where there are some. Before the limit of descriptors is raised.
-    pub fn of(config: &Config) -> Option<Arc<Scripts>> {
+    /// Those of the configuration, where there are some; `descriptors_max` is the limit that each has, that which this
+    /// process was started with.
+    pub fn of(config: &Config, descriptors_max: Option<u64>) -> Option<Arc<Scripts>> {
         let limits = &config.limits;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let scripts_max = limits.cgi_scripts_max.unwrap_or_else(|| SCRIPTS_PER_CORE * cores());
@@ -57,7 +57,7 @@ impl Scripts {
                 places: Arc::new(Semaphore::new(scripts_max.min(Semaphore::MAX_PERMITS))),
                 waiting: AtomicUsize::new(0),
                 queue_max: limits.cgi_queue_max,
-                descriptors_max: getrlimit(Resource::Nofile).current,
+                descriptors_max,
                 kill: Duration::from_millis(limits.cgi_kill_ms),
                 groups: Mutex::default(),
                 changed: Condvar::new(),

@@ -30,7 +30,7 @@ pub enum WebSocketCompression {
 }
 
 /// Bounds on everything that a client or an app could make grow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request head, request line included; beyond: 431.
     pub header_bytes_max: usize,
@@ -153,8 +153,19 @@ pub struct Limits {
     pub ring_entries: u32,
     /// Memory of a worker's provided receive buffers.
     pub recv_buffer_bytes: usize,
+    /// Contexts of a worker that stay, after reloads, for what has begun in them; beyond: WebSockets and raw connections
+    /// of the oldest are closed.
+    pub reload_contexts_max: usize,
     /// After SIGTERM; beyond: what is left is closed.
     pub drain_ms_max: u64,
+}
+
+impl Limits {
+    /// Whether CGI scripts have the same bounds.
+    pub fn same_scripts(&self, other: &Limits) -> bool {
+        let of = |limits: &Limits| (limits.cgi_scripts_max, limits.cgi_queue_max, limits.cgi_kill_ms);
+        of(self) == of(other)
+    }
 }
 
 impl Default for Limits {
@@ -220,6 +231,7 @@ impl Default for Limits {
             connections_max: None,
             ring_entries: 1024,
             recv_buffer_bytes: 1 << 20,
+            reload_contexts_max: 8,
             drain_ms_max: 10_000,
         }
     }

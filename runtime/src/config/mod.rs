@@ -6,6 +6,7 @@
 mod answers;
 mod limits;
 mod operations;
+mod reload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::site::Site;
 pub use self::answers::{AnswerOptions, Coding, CodingLevel, Compression, TypePattern};
 pub use self::limits::{Limits, Linger, WebSocketCompression};
 pub use self::operations::{AccessForm, AccessLogOptions, AccessTarget, AdminOptions};
+pub use self::reload::ReloadOptions;
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +51,15 @@ pub struct Listen {
     pub file: SocketFile,
     /// Requests are not for the app: their clients are sent to HTTPS, on this port.
     pub https_port: Option<HttpsPort>,
+    /// A socket of this name, or number, that the process was started with; its address is not known before.
+    pub handed: Option<String>,
 }
 
 impl Listen {
     /// Without TLS, without the PROXY protocol.
     pub fn new(scheme: Scheme, address: impl Into<Address>) -> Listen {
         let (address, file) = (address.into(), SocketFile::default());
-        Listen { scheme, tls: false, address, proxy_protocol: false, file, https_port: None }
+        Listen { scheme, tls: false, address, proxy_protocol: false, file, https_port: None, handed: None }
     }
 
     /// What is spoken there, as its URL begins.
@@ -422,7 +426,7 @@ pub const SCRIPT_STACK_BYTES: usize = 4 << 20;
 pub const NATIVE_STACK_BYTES: usize = 2 << 20;
 
 /// Everything a server needs to know before it starts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The app's main module, or the folder of a site, as named on the command line; empty where only files are served.
     pub app: PathBuf,
@@ -436,6 +440,10 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// Addresses; each is opened by every worker.
     pub listen: Vec<Listen>,
+    /// No address was asked for: sockets that the process was started with are served instead, where there are some.
+    pub listens_by_default: bool,
+    /// Who the process is once it has its sockets and keys: user and group.
+    pub account: Option<(u32, u32)>,
     /// Files that are served.
     pub files: StaticFiles,
     /// What is in the folder that is served as a site, which `app` is, then.
@@ -474,6 +482,8 @@ pub struct Config {
     pub admin: Option<AdminOptions>,
     /// The heap's limit is less than usual, for the memory of the control group.
     pub heap_from_cgroup: bool,
+    /// What is read again, and when.
+    pub reload: ReloadOptions,
     /// Bounds.
     pub limits: Limits,
 }

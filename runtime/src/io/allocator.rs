@@ -153,7 +153,7 @@ mod tests {
                     let kept = layout.size().min(next);
                     piece = Allocator.realloc(piece, layout, next);
                     assert!(holds(piece, kept), "{} to {next}", layout.size());
-                    assert!(next < LARGE_BYTES || piece.addr() % LINE_BYTES == 0, "{next}");
+                    assert!(next < LARGE_BYTES || piece.addr().is_multiple_of(LINE_BYTES), "{next}");
                     fill(piece, kept, next);
                     layout = Layout::from_size_align(next, 1).expect("a layout");
                 }

@@ -132,6 +132,11 @@ impl Listener {
         }
     }
 
+    /// Another process has the socket as well: its mode is not ours to change any more.
+    pub fn set_shared(&mut self) {
+        self.shared = true;
+    }
+
     /// Stops accepting, then closes the socket; returns the connections that nobody has taken yet,
     /// those that still waited in the kernel's backlog among them, which a close would reset.
     pub async fn close(self) -> Vec<Stream> {

@@ -4,6 +4,7 @@
 //! types work on both backends. Nothing here leaves its thread but [`Notifier`] and wakers. Must
 //! not know: JavaScript, protocols.
 
+pub mod activation;
 mod allocator;
 pub mod budget;
 mod buffers;

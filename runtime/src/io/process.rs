@@ -34,6 +34,8 @@ pub struct SpawnOptions {
     /// Standard input, output and error, numbers above 2 (fcntl(2), F_DUPFD gives such); this process's
     /// where there is none.
     pub stdio: [Option<OwnedFd>; 3],
+    /// Descriptors that it has from number 3 on, in this order, each a number above those that it gets.
+    pub inherited: Vec<OwnedFd>,
     /// Supplementary groups, set before the ids.
     pub groups: Option<Vec<u32>>,
     /// Group id.
@@ -226,7 +228,9 @@ impl Image {
             // What the process was started with is no child's. Kernels before 5.11 know no such call:
             // there, only what this process opened itself is closed.
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            if redirected && self.prepared() {
+            let mut inherited = (3..).zip(&self.program.inherited);
+            let inherited = inherited.all(|(number, fd)| libc::dup2(fd.as_raw_fd(), number) == number);
+            if redirected && inherited && self.prepared() {
                 for file in &self.program.files {
                     libc::execve(file.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
                     let errno = *libc::__errno_location();
@@ -331,6 +335,28 @@ pub fn wait_within(pid: i32, time: Duration) -> io::Result<Option<i32>> {
 pub fn make_own_folder() -> bool {
     // SAFETY: takes and gives numbers only; no memory and no descriptor is concerned.
     unsafe { libc::unshare(libc::CLONE_FS) == 0 }
+}
+
+/// Has the whole process be another user's from now on: with that group, without supplementary groups, and without any
+/// capability that root has.
+///
+/// # Errors
+/// EPERM: only root can. What root could take back is an error as well.
+pub fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: take and give numbers, and an empty list; the C library has all threads change (nptl(7)).
+    let result = unsafe {
+        libc::setgroups(0, ptr::null()) == 0
+            && libc::setresgid(gid, gid, gid) == 0
+            && libc::setresuid(uid, uid, uid) == 0
+    };
+    if !result {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes and gives numbers.
+    if uid != 0 && unsafe { libc::setuid(0) } == 0 {
+        return Err(io::Error::other("the process could become root again"));
+    }
+    Ok(())
 }
 
 /// Ends the process now, whatever its threads do (_exit(2)): nothing is flushed, no handler of atexit(3) runs.

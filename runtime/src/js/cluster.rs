@@ -17,13 +17,19 @@ type AnyShared = Arc<dyn Any + Send + Sync>;
 pub struct Cluster {
     sources: Sources,
     environment: Environment,
-    shared: RwLock<HashMap<TypeId, AnyShared>>,
+    /// Goes on when the app is read again.
+    shared: Arc<RwLock<HashMap<TypeId, AnyShared>>>,
 }
 
 impl Cluster {
     /// The cluster of an app with these sources, in this environment.
     pub fn new(sources: Sources, environment: Environment) -> Cluster {
-        Cluster { sources, environment, shared: RwLock::default() }
+        Cluster { sources, environment, shared: Arc::default() }
+    }
+
+    /// The cluster of the same app, read again: with what this one shares, which is one and the same from now on.
+    pub fn read_again(&self, sources: Sources, environment: Environment) -> Cluster {
+        Cluster { sources, environment, shared: self.shared.clone() }
     }
 
     /// Where its modules come from.

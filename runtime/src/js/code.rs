@@ -3,6 +3,8 @@
 //! Owns: what an engine's modules come from. What was compiled (`compiled.rs`) may be another's before. Must not know:
 //! how a module is compiled (`compile.rs`), workers, TypeScript.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rquickjs::{Ctx, Error, Result};
@@ -102,6 +104,11 @@ impl Code {
     /// How many modules are known.
     pub fn len(&self) -> usize {
         self.known().len()
+    }
+
+    /// The files that it was made of so far, those that were only resolved among them.
+    pub fn files(&self) -> HashSet<PathBuf> {
+        self.known().files(self.main())
     }
 
     /// Whether nothing is compiled yet.

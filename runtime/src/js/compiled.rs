@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -62,6 +62,25 @@ impl Compiled {
     /// Nothing yet; of what is read it will be known whether it has changed.
     pub fn stamped() -> Compiled {
         Compiled { stamps: Some(Mutex::default()), ..Compiled::default() }
+    }
+
+    /// The files that it was made of so far, `main` and those that were only resolved among them.
+    pub(super) fn files(&self, main: &str) -> HashSet<PathBuf> {
+        let mut names = vec![main.to_owned()];
+        if let Ok(all) = self.modules.read() {
+            names.extend(all.keys().cloned());
+        }
+        for all in [&self.data, &self.functions] {
+            if let Ok(all) = all.read() {
+                names.extend(all.keys().cloned());
+            }
+        }
+        if let Ok(all) = self.resolved.read() {
+            names.extend(all.keys().cloned());
+            names.extend(all.values().flat_map(|known| known.values().cloned()));
+        }
+        let files = names.iter().map(|name| Path::new(&*names::path(name)).to_owned());
+        files.filter(|path| path.is_absolute()).collect()
     }
 
     /// Whether all files are what they were when they were read, as far as that is known.

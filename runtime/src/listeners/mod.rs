@@ -1,107 +1,200 @@
 //! The listening sockets of a server: one a worker and address where they can share a port, one for all workers
-//! of a Unix socket.
+//! of a Unix socket, and those that the process was started with.
 //!
-//! Owns: options, the check that nobody else has the port. Must not know: workers.
+//! Owns: options, the check that nobody else has the port; what stays where settings are read again. Must not know:
+//! workers.
 
+mod handed;
+mod shared;
 mod unix;
 
+use std::cell::RefCell;
 use std::io::ErrorKind as IoKind;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use self::unix::UnixSocket;
+pub use self::handed::{HAND_OVER, HandedSockets};
+use self::shared::CommonSocket;
 use crate::address::Address;
-use crate::config::{Listen, Scheme};
+use crate::config::{Config, Listen, Scheme};
 use crate::error::{Error, Result};
-use crate::io::Backend;
+use crate::io::activation::HandedSocket;
+use crate::io::{self, Backend};
 
-/// The sockets of one worker, each with what is spoken there.
-pub type Row = Vec<(Listen, OwnedFd)>;
+/// A socket for one worker, with what is spoken there.
+pub struct OpenedSocket {
+    /// What is spoken, and where; with the port that the kernel chose.
+    pub listen: Listen,
+    /// Bound; whoever has it listens.
+    pub socket: OwnedFd,
+    /// Other workers accept from the same queue.
+    pub is_shared: bool,
+    /// Whoever takes its worker's place goes on with it: there is no other to be had.
+    pub goes_on: bool,
+}
+
+/// The sockets of one worker.
+pub type Row = Vec<OpenedSocket>;
 
 /// Where a server listens.
 #[derive(Default)]
 pub struct Listeners {
-    places: Vec<Place>,
+    places: Vec<ListenPlace>,
+    /// The last number of a place.
+    last: u64,
+    /// What is served where nothing was asked for, and sockets were handed over.
+    by_default: Vec<Listen>,
 }
 
-struct Place {
-    /// With the port that the kernel chose.
-    listen: Listen,
-    /// The one socket of all workers, where it is a Unix socket.
-    shared: Option<UnixSocket>,
+/// One place.
+pub struct ListenPlace {
+    /// Tells it from others that are or were there.
+    pub id: u64,
+    /// What was asked for.
+    wanted: Listen,
+    /// The same with the port that the kernel chose.
+    pub listen: Listen,
+    /// What it was asked for together with: places that come of one wish.
+    group: u64,
+    /// The one socket of all workers, where there is such.
+    shared: Option<CommonSocket>,
+    /// Sockets that are bound, and that no worker has yet.
+    spare: RefCell<Vec<OwnedFd>>,
+    /// There are no others to be had of its kind.
+    is_fixed: bool,
+}
+
+/// The places that are to be.
+pub struct ListenPlan(Vec<Planned>);
+
+enum Planned {
+    /// One that is there, by its number.
+    Kept(u64, Listen, Listen),
+    New(Box<ListenPlace>),
+}
+
+impl ListenPlan {
+    /// What is spoken where.
+    pub fn listens(&mut self) -> impl Iterator<Item = &mut Listen> {
+        self.0.iter_mut().map(|planned| match planned {
+            Planned::Kept(_, _, listen) => listen,
+            Planned::New(place) => &mut place.listen,
+        })
+    }
 }
 
 impl Listeners {
-    /// Binds a socket for each address; for each of `workers`, its row. What is on `backend` shares Unix sockets.
+    /// Binds a socket for each address that `config` names, or takes one that was handed over; for each worker, its row.
+    /// What is on `backend` shares Unix sockets.
     ///
     /// # Errors
     /// The address cannot be bound, with the reason's usual remedy.
-    pub fn bind(wanted: &[Listen], workers: usize, backend: Backend) -> Result<(Listeners, Vec<Row>)> {
-        let mut rows: Vec<Row> = (0..workers).map(|_| Vec::new()).collect();
+    pub fn bind(
+        config: &Config,
+        backend: Backend,
+        mut handed: HandedSockets,
+    ) -> Result<(Listeners, Vec<Row>)> {
         let mut all = Listeners::default();
-        for listen in wanted {
-            let mut listen = listen.clone();
-            let Address::Ip(addr) = listen.address else {
-                let shared = Some(UnixSocket::bind(&listen, backend)?);
-                all.places.push(Place { listen, shared });
-                let Some(place) = all.places.last() else { continue };
-                rows.iter_mut().try_for_each(|row| place.open().map(|socket| row.push(socket)))?;
-                continue;
-            };
-            let mut addr = addr;
-            if addr.port() == 0 {
-                addr.set_port(all.port_of_twin(wanted, &listen, addr).unwrap_or_default());
-            }
-            if addr.port() != 0 {
-                check_free(listen.scheme, addr)?;
-            }
-            let mut sockets = Vec::new();
-            for _ in 0..workers {
-                let socket = open(listen.scheme, addr, true).map_err(|e| explain(addr, e))?;
-                addr = socket.local_addr().ok().and_then(|at| at.as_socket()).unwrap_or(addr);
-                sockets.push(socket);
-            }
-            listen.address = addr.into();
-            for (row, socket) in rows.iter_mut().zip(sockets) {
-                row.push((listen.clone(), socket.into()));
-            }
-            all.places.push(Place { listen, shared: None });
+        if config.listens_by_default {
+            all.by_default = handed.listens();
         }
+        let plan = all.plan(config, backend, &mut handed)?;
+        all.change(plan);
+        if !handed.is_empty() {
+            tracing::warn!("no listener is for what was handed over: {}", handed.names());
+        }
+        let rows = (0..config.workers).map(|_| all.row(|_| None)).collect::<Result<_>>()?;
         Ok((all, rows))
     }
 
-    /// `localhost` on port 0 is two addresses and one port; the same address again is another one.
-    fn port_of_twin(&self, wanted: &[Listen], listen: &Listen, addr: SocketAddr) -> Option<u16> {
-        let known: Vec<SocketAddr> =
-            self.places.iter().filter_map(|place| place.listen.address.ip()).collect();
-        let is_twin = |(asked, place): &(&Listen, &Place)| {
-            let (Some(asked_at), Some(at)) = (asked.address.ip(), place.listen.address.ip()) else {
-                return false;
+    /// What is to be done so that it listens where `config` says: places that are there stay, the others are bound now.
+    ///
+    /// # Errors
+    /// The address cannot be bound, with the reason's usual remedy: nothing has changed, then.
+    pub fn plan(&self, config: &Config, backend: Backend, handed: &mut HandedSockets) -> Result<ListenPlan> {
+        let mut plan = ListenPlan(Vec::new());
+        let mut left: Vec<&ListenPlace> = self.places.iter().collect();
+        let mut known: Vec<(Listen, Listen)> = Vec::new();
+        let by_default = config.listens_by_default && !self.by_default.is_empty();
+        let wanted = if by_default { &self.by_default } else { &config.listen };
+        let mut id = self.last;
+        for listen in wanted {
+            let is_udp = |listen: &Listen| listen.scheme == Scheme::Udp;
+            let same = |place: &&&ListenPlace| {
+                let there = &place.wanted;
+                there.address == listen.address
+                    && there.handed == listen.handed
+                    && is_udp(there) == is_udp(listen)
             };
-            let alike = Listen { address: listen.address.clone(), ..(*asked).clone() } == *listen;
-            let is_other = asked_at.is_ipv4() != addr.is_ipv4();
-            asked_at.port() == 0
-                && alike
-                && is_other
-                && !known.contains(&SocketAddr::new(addr.ip(), at.port()))
-        };
-        let (_, twin) = wanted.iter().zip(&self.places).find(is_twin)?;
-        twin.listen.address.ip().map(|at| at.port())
+            if let Some(group) = left.iter().find(same).map(|place| place.group) {
+                for place in left.extract_if(.., |place| place.group == group) {
+                    let address = place.listen.address.clone();
+                    let renewed = Listen { address, ..listen.clone() };
+                    known.push((listen.clone(), renewed.clone()));
+                    plan.0.push(Planned::Kept(place.id, listen.clone(), renewed));
+                }
+                continue;
+            }
+            id += 1;
+            let new = match handed.take(listen) {
+                none if none.is_empty() && listen.handed.is_some() => return Err(not_handed(listen, handed)),
+                none if none.is_empty() => vec![ListenPlace::bind(id, listen, &known, backend)?],
+                groups => {
+                    let is_hand_over = handed.is_hand_over;
+                    let adopt = |group| {
+                        ListenPlace::adopt(id, listen, group, (config.workers, backend, is_hand_over))
+                    };
+                    groups.into_iter().map(adopt).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect()
+                }
+            };
+            for mut place in new {
+                place.id = id;
+                place.is_fixed |= config.account.is_some();
+                id += 1;
+                known.push((place.wanted.clone(), place.listen.clone()));
+                plan.0.push(Planned::New(Box::new(place)));
+            }
+        }
+        Ok(plan)
     }
 
-    /// A second set of sockets for one worker; that of `kept` at an index where it has one.
+    /// Listens where `plan` says from now on. Files of Unix sockets that are no longer among these are removed.
+    pub fn change(&mut self, plan: ListenPlan) {
+        let mut before = std::mem::take(&mut self.places);
+        for planned in plan.0 {
+            match planned {
+                Planned::New(place) => {
+                    self.last = self.last.max(place.id);
+                    self.places.push(*place);
+                }
+                Planned::Kept(id, wanted, listen) => {
+                    if let Some(at) = before.iter().position(|place| place.id == id) {
+                        self.places.push(ListenPlace { wanted, listen, ..before.remove(at) });
+                    }
+                }
+            }
+        }
+    }
+
+    /// A second set of sockets for one worker; that of `kept` for the number of a place where it has one.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn row(&self, mut kept: impl FnMut(usize) -> Option<OwnedFd>) -> Result<Row> {
-        let places = self.places.iter().enumerate();
-        let open = |(index, place): (usize, &Place)| match kept(index) {
-            Some(socket) => Ok((place.listen.clone(), socket)),
+    pub fn row(&self, mut kept: impl FnMut(u64) -> Option<OwnedFd>) -> Result<Row> {
+        let open = |place: &ListenPlace| match kept(place.id) {
+            Some(socket) => {
+                Ok(OpenedSocket { listen: place.listen.clone(), socket, is_shared: false, goes_on: true })
+            }
             None => place.open(),
         };
-        places.map(open).collect()
+        self.places.iter().map(open).collect()
+    }
+
+    /// The places, in their order.
+    pub fn places(&self) -> &[ListenPlace] {
+        &self.places
     }
 
     /// Where it listens.
@@ -136,22 +229,131 @@ impl Listeners {
         shared.filter(|it| it.has_waiting()).for_each(|it| it.wake_all(workers));
     }
 
+    /// Leaves the files of Unix sockets to another process, and its sockets.
+    pub fn give_up(&mut self) {
+        for place in std::mem::take(&mut self.places) {
+            place.shared.into_iter().for_each(CommonSocket::give_up);
+        }
+    }
+
     /// Takes the files of Unix sockets away, and the server's own copies: they are closed with the last worker.
     pub fn close(&mut self) {
         self.places.clear();
     }
 }
 
-impl Place {
-    fn open(&self) -> Result<(Listen, OwnedFd)> {
-        let socket = match (&self.shared, &self.listen.address) {
-            (Some(shared), _) => shared.copy()?,
-            (None, Address::Ip(addr)) => {
+/// The port that a listener of `known`, as asked for and as it is, has for the same name: `localhost` on port 0 is two
+/// addresses and one port; the same address again is another one.
+fn port_of_twin(known: &[(Listen, Listen)], wanted: &Listen, addr: SocketAddr) -> Option<u16> {
+    let taken = |port| known.iter().any(|(_, at)| at.address.ip() == Some(SocketAddr::new(addr.ip(), port)));
+    known.iter().find_map(|(asked, at)| {
+        let (asked_at, at) = (asked.address.ip()?, at.address.ip()?);
+        let alike = Listen { address: wanted.address.clone(), ..asked.clone() } == *wanted;
+        let is_twin = asked_at.port() == 0 && alike && asked_at.is_ipv4() != addr.is_ipv4();
+        (is_twin && !taken(at.port())).then_some(at.port())
+    })
+}
+
+/// The error of a name that nothing was handed over by.
+fn not_handed(listen: &Listen, handed: &HandedSockets) -> Error {
+    let name = listen.handed.as_deref().unwrap_or_default();
+    let there = match handed.is_empty() {
+        true => "none was handed over".to_owned(),
+        false => format!("there are {}", handed.names()),
+    };
+    Error::of_flag("listen", format!("fd:{name}: no socket of that name, {there}")).remedy(
+        "It is the FileDescriptorName= of a .socket unit of systemd, or the number of the descriptor, from 3 on.",
+    )
+}
+
+impl ListenPlace {
+    fn of(group: u64, wanted: &Listen, listen: Listen) -> ListenPlace {
+        let (wanted, spare) = (wanted.clone(), RefCell::default());
+        ListenPlace { id: group, wanted, listen, group, shared: None, spare, is_fixed: false }
+    }
+
+    fn bind(
+        group: u64,
+        wanted: &Listen,
+        known: &[(Listen, Listen)],
+        backend: Backend,
+    ) -> Result<ListenPlace> {
+        let mut place = ListenPlace::of(group, wanted, wanted.clone());
+        let Address::Ip(mut addr) = wanted.address else {
+            place.shared = Some(CommonSocket::bind(wanted, backend)?);
+            return Ok(place);
+        };
+        if addr.port() == 0 {
+            addr.set_port(port_of_twin(known, wanted, addr).unwrap_or_default());
+        }
+        if addr.port() != 0 {
+            check_free(wanted.scheme, addr)?;
+        }
+        let socket = open(wanted.scheme, addr, true).map_err(|e| explain(addr, e))?;
+        let addr = socket.local_addr().ok().and_then(|at| at.as_socket()).unwrap_or(addr);
+        place.listen.address = addr.into();
+        place.spare.get_mut().push(socket.into());
+        Ok(place)
+    }
+
+    /// Takes over sockets of one address: one for each worker, where they are so many and can be, else each is shared.
+    fn adopt(
+        group: u64,
+        wanted: &Listen,
+        sockets: Vec<HandedSocket>,
+        (workers, backend, is_hand_over): (usize, Backend, bool),
+    ) -> Result<Vec<ListenPlace>> {
+        let refused = |error| Error::system(format!("cannot listen on {}", wanted.url()), error);
+        let has_own = sockets.len() == workers
+            && sockets.iter().all(|it| SockRef::from(&it.socket).reuse_port().unwrap_or(false))
+            && sockets[0].address.ip().is_some();
+        let address = sockets[0].address.clone();
+        let listen = Listen { address, ..wanted.clone() };
+        if has_own {
+            let mut place = ListenPlace::of(group, wanted, listen);
+            for it in sockets {
+                if it.is_stream {
+                    // Who had it before may still accept from it, on another backend.
+                    io::set_shared_modes(it.socket.as_fd(), backend).map_err(refused)?;
+                }
+                place.spare.get_mut().push(it.socket);
+            }
+            return Ok(vec![place]);
+        }
+        let shared = |it: HandedSocket| {
+            let mut place = ListenPlace::of(group, wanted, listen.clone());
+            place.shared = Some(CommonSocket::adopt(it, backend, is_hand_over).map_err(refused)?);
+            Ok(place)
+        };
+        sockets.into_iter().map(shared).collect()
+    }
+
+    /// What it is called where it is handed on.
+    pub fn name(&self) -> &str {
+        self.wanted.handed.as_deref().unwrap_or("listener")
+    }
+
+    /// A copy of the one socket of all workers, where there is such.
+    pub fn shared(&self) -> Option<OwnedFd> {
+        self.shared.as_ref().and_then(|shared| shared.copy().ok())
+    }
+
+    /// A socket for one more worker.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn open(&self) -> Result<OpenedSocket> {
+        let spare = self.spare.borrow_mut().pop();
+        let socket = match (&self.shared, &self.listen.address, spare) {
+            (Some(shared), ..) => shared.copy()?,
+            (None, _, Some(spare)) => spare,
+            (None, Address::Ip(addr), None) => {
                 open(self.listen.scheme, *addr, true).map_err(|error| explain(*addr, error))?.into()
             }
-            (None, Address::Unix(_)) => UnixSocket::bind(&self.listen, Backend::Epoll)?.copy()?,
+            (None, Address::Unix(_), None) => CommonSocket::bind(&self.listen, Backend::Epoll)?.copy()?,
         };
-        Ok((self.listen.clone(), socket))
+        let (listen, is_shared) = (self.listen.clone(), self.shared.is_some());
+        Ok(OpenedSocket { listen, socket, is_shared, goes_on: self.is_fixed })
     }
 }
 

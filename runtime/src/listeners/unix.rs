@@ -28,7 +28,7 @@ pub(super) struct UnixSocket {
     addr: SockAddr,
     shown: String,
     /// Goes with it.
-    _file: Option<BoundFile>,
+    file: Option<BoundFile>,
 }
 
 /// The file that a socket of ours is bound to; removed when dropped, unless another one is there by then.
@@ -62,7 +62,26 @@ impl UnixSocket {
             socket.bind(&addr).map_err(failed)?;
         }
         io::set_shared_modes(socket.as_fd(), backend).map_err(failed)?;
-        Ok(UnixSocket { socket, addr, shown, _file: file })
+        Ok(UnixSocket { socket, addr, shown, file })
+    }
+
+    /// Takes over one that is bound to `address`; with its file, if that `is_ours` to remove.
+    pub(super) fn adopt(socket: OwnedFd, address: &Address, is_ours: bool) -> std::io::Result<UnixSocket> {
+        let socket = Socket::from(socket);
+        let (addr, shown) = (socket.local_addr()?, address.to_string());
+        let found = address.path().filter(|_| is_ours);
+        let file = found.and_then(|path| {
+            let found = std::fs::symlink_metadata(path).ok()?;
+            Some(BoundFile { path: path.to_path_buf(), id: (found.dev(), found.ino()) })
+        });
+        Ok(UnixSocket { socket, addr, shown, file })
+    }
+
+    /// Leaves its file to another process.
+    pub(super) fn give_up(mut self) {
+        if let Some(file) = &mut self.file {
+            file.path = PathBuf::new();
+        }
     }
 
     /// A copy for one worker.

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::acme::{Ordered, Orders, Way};
-use crate::config::{Config, Listen, Scheme};
+use crate::config::{CertificateFiles, Config, Listen, Scheme};
 use crate::error::{Error, ErrorKind, Result};
-use crate::tls::{SelfSignedFiles, ServerTls};
+use crate::tls::{self, Challenges, SelfSignedFiles, ServerTls, TicketSecrets};
 
 /// The server's side of TLS, and who makes its certificates where they are not files of somebody else's.
 #[derive(Default)]
@@ -22,17 +22,17 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads those of `config`.
+    /// Reads those of `config`; `tickets` are those of the server whose place this one takes.
     ///
     /// # Errors
     /// A listener speaks TLS and there is no certificate, or it cannot be read; there is one for nobody.
-    pub(super) fn read(config: &Config) -> Result<Certificates> {
+    pub(super) fn read(config: &Config, tickets: Option<Arc<TicketSecrets>>) -> Result<Certificates> {
         let Some(listen) = config.listen.iter().find(|listen| listen.tls) else {
             return for_nobody(config).map_or(Ok(Certificates::default()), Err);
         };
         if let Some(wanted) = &config.self_signed {
             let made = SelfSignedFiles::prepare(wanted)?;
-            let tls = ServerTls::read(std::slice::from_ref(&made.files), None)?;
+            let tls = read_files(std::slice::from_ref(&made.files), None, tickets)?;
             tracing::info!("{}", made.how_to_trust);
             return Ok(Certificates { tls: Some(tls), self_signed: Some(made), ..Certificates::default() });
         }
@@ -45,8 +45,34 @@ impl Certificates {
                  --tls-self-signed makes one.",
             ));
         }
-        let tls = ServerTls::read(&files, ordered.as_ref().map(Ordered::challenges))?;
+        let tls = read_files(&files, ordered.as_ref().map(Ordered::challenges), tickets)?;
         Ok(Certificates { tls: Some(tls), ordered, ..Certificates::default() })
+    }
+
+    /// The server's side of TLS for a configuration that was read after `before`; what is ordered or made here is what it
+    /// was.
+    ///
+    /// # Errors
+    /// Those of [`Certificates::read`].
+    pub(super) fn renewed(
+        tls: Option<&Arc<ServerTls>>,
+        config: &Config,
+        before: &Config,
+    ) -> Result<Option<Arc<ServerTls>>> {
+        if !config.listen.iter().any(|listen| listen.tls) {
+            return for_nobody(config).map_or(Ok(None), Err);
+        }
+        match tls {
+            Some(tls) if config.tls == before.tls => {
+                tls.look();
+                Ok(Some(tls.clone()))
+            }
+            Some(tls) => {
+                let own = usize::from(config.acme.is_some());
+                tls.read_others(own, &config.tls).map(Some)
+            }
+            None => Ok(Certificates::read(config, None)?.tls),
+        }
     }
 
     /// Orders what is to be ordered, now that the listeners answer.
@@ -67,6 +93,17 @@ impl Certificates {
             made.look();
         }
         tls.look();
+    }
+}
+
+fn read_files(
+    files: &[CertificateFiles],
+    challenges: Option<Arc<Challenges>>,
+    tickets: Option<Arc<TicketSecrets>>,
+) -> Result<Arc<ServerTls>> {
+    match tickets {
+        Some(tickets) => ServerTls::read_with(files, challenges, tickets),
+        None => ServerTls::read(files, challenges),
     }
 }
 
@@ -96,6 +133,12 @@ fn for_nobody(config: &Config) -> Option<Error> {
         Error::of_flag(flag, text)
             .remedy("Name one that does: --listen https://HOST:PORT, or tls:// for raw streams."),
     )
+}
+
+/// Reads whom proxies trust: a file that is none is an error now, not with the first request.
+pub(super) fn check_authorities(config: &Config) -> Result<()> {
+    let mut files = config.proxies.iter().filter_map(|rule| rule.ca.as_ref());
+    files.try_for_each(|ca| tls::certificates("proxy", ca).map(drop))
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! The server: opens listeners, starts workers, waits for signals, drains.
 //!
-//! Owns: the order of start and end. Its watch over the workers is in a file of its own. Must not know:
-//! what a worker does.
+//! Owns: the order of start and end. Its watch over the workers and the reading of its app anew are in files of their
+//! own. Must not know: what a worker does.
 
 mod certificate;
+mod changes;
+mod hand_over;
+mod notify;
+mod reload;
 mod watch;
 
 use std::fmt::Display;
@@ -22,15 +26,18 @@ use crate::board::{Board, WorkerState};
 use crate::cgi::Scripts;
 use crate::config::{Config, IoChoice, Listen, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{self, Backend, Notifier, Pulse};
-use crate::listeners::{self, Listeners};
+use crate::io::{self, Backend, Notifier, Pulse, process};
+use crate::listeners::{self, HandedSockets, Listeners, OpenedSocket};
 use crate::log;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
 use crate::shutdown::{self, Signal};
-use crate::tls;
 use crate::worker::{self, Control, Event, ObserverSeed, Protocols, Seed};
 use certificate::Certificates;
+use hand_over::{HandOver, HandedOver};
+use notify::ServiceManager;
+use reload::Reloads;
+pub use reload::{ReloadNews, ReloadSource};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
@@ -48,6 +55,10 @@ struct Handle {
     /// Its last beat.
     seen: watch::Seen,
     listening: bool,
+    /// What it serves, of those that were read.
+    version: u64,
+    /// It was told to change behind the others.
+    is_catching_up: bool,
     /// It is inside of one poll for too long.
     stuck: bool,
     /// Another one takes its place, or has.
@@ -55,6 +66,8 @@ struct Handle {
     /// Its thread serves no more. Kept for as long as its sockets have not gone to its replacement.
     ended: bool,
     sockets: Vec<KeptSocket>,
+    /// The numbers of the places that these are of.
+    places: Vec<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -64,24 +77,32 @@ impl Handle {
         let _ = self.control.send(message);
         self.bell.notify();
     }
+
+    /// How the worker calls the place of that number.
+    fn index_of(&self, place: u64) -> Option<usize> {
+        self.places.iter().position(|id| *id == place)
+    }
 }
 
 /// The server's copy of a worker's listening socket, for who takes its place.
 enum KeptSocket {
     /// Only that worker accepts from it.
     Own(OwnedFd),
-    /// Of datagrams: who takes the worker's place goes on with it, and with what has come to it.
+    /// Of datagrams, or one that there is no other of: who takes the worker's place goes on with it, and with what has come
+    /// to it.
     Datagrams(OwnedFd),
     /// All workers accept from it: it goes on.
     Shared,
 }
 
 impl KeptSocket {
-    fn of((listen, socket): &(Listen, OwnedFd)) -> Option<KeptSocket> {
-        match listen.address {
-            _ if listen.scheme == Scheme::Udp => socket.try_clone().ok().map(KeptSocket::Datagrams),
-            Address::Ip(_) => socket.try_clone().ok().map(KeptSocket::Own),
-            Address::Unix(_) => Some(KeptSocket::Shared),
+    fn of(OpenedSocket { listen, socket, is_shared, goes_on }: &OpenedSocket) -> KeptSocket {
+        let copy = if *is_shared { None } else { socket.try_clone().ok() };
+        match copy {
+            Some(copy) if listen.scheme == Scheme::Udp || *goes_on => KeptSocket::Datagrams(copy),
+            Some(copy) => KeptSocket::Own(copy),
+            // Without descriptors there is none, either.
+            None => KeptSocket::Shared,
         }
     }
 }
@@ -114,10 +135,17 @@ pub struct Server {
     /// Workers started so far.
     lives: u64,
     refused_routes: Arc<RefusedRoutes>,
-    /// The scripts of all workers, where there are some.
+    /// The scripts of all workers, where there are some; and those of settings before.
     scripts: Option<Arc<Scripts>>,
     /// What operators are shown, where somebody looks.
     board: Option<Arc<Board>>,
+    scripts_before: Vec<Arc<Scripts>>,
+    /// The soft limit of descriptors that this process was started with.
+    descriptors_max: Option<u64>,
+    reloads: Reloads,
+    hand_over: HandOver,
+    handed_over: HandedOver,
+    manager: ServiceManager,
     /// Of all workers, counted where they accept from one socket.
     connections: Option<Arc<AtomicUsize>>,
     watched: watch::Watched,
@@ -131,18 +159,20 @@ impl Server {
     pub fn start(config: Config, protocols: Protocols) -> Result<Server> {
         let config = Arc::new(config);
         let signals = shutdown::signals()?;
-        let scripts = Scripts::of(&config);
-        let board = Board::open(&config, protocols.admin())?;
+        let descriptors_max = shutdown::descriptor_limit();
+        let scripts = Scripts::of(&config, descriptors_max);
+        let mut handed = HandedSockets::of_process();
+        let board = Board::open(&config, protocols.admin(), &mut handed)?;
         let seats = config.limits.connections_max.unwrap_or(shutdown::raise_descriptor_limit());
         let seats_max = seats.div_ceil(config.workers).max(1);
         let (backend, refused) = io::choose(config.io, config.limits.ring_entries)?;
-        let certificates = Certificates::read(&config)?;
-        for ca in config.proxies.iter().filter_map(|rule| rule.ca.as_ref()) {
-            tls::certificates("proxy", ca)?;
-        }
-        let (listeners, rows) = Listeners::bind(&config.listen, config.workers, backend)?;
+        let handed_over = HandedOver::of_process();
+        let certificates = Certificates::read(&config, handed_over.tickets.clone())?;
+        certificate::check_authorities(&config)?;
+        let (listeners, rows) = Listeners::bind(&config, backend, handed)?;
+        become_account(&config)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
-        let shares = config.listen.iter().any(|listen| listen.address.ip().is_none());
+        let shares = rows.iter().flatten().any(|opened| opened.is_shared);
         let connections = shares.then(Arc::<AtomicUsize>::default);
         let mut server = Server {
             blueprint,
@@ -160,6 +190,12 @@ impl Server {
             refused_routes: Arc::default(),
             scripts,
             board,
+            scripts_before: Vec::new(),
+            descriptors_max,
+            reloads: Reloads::default(),
+            hand_over: HandOver::default(),
+            handed_over,
+            manager: ServiceManager::of_process(),
             connections,
             watched: watch::Watched::default(),
             config,
@@ -180,10 +216,7 @@ impl Server {
         let opened = opened.and_then(|()| server.certificates.order(&server.config.listen));
         match opened {
             Ok(()) => {
-                if let Some(board) = &server.board {
-                    board.serves(server.backend_line(), server.addresses());
-                }
-                server.show();
+                server.show_start();
                 Ok(server)
             }
             Err(error) => {
@@ -191,6 +224,14 @@ impl Server {
                 Err(error)
             }
         }
+    }
+
+    /// Tells the board that the server serves.
+    fn show_start(&self) {
+        if let Some(board) = &self.board {
+            board.serves(self.backend_line(), self.addresses());
+        }
+        self.show();
     }
 
     /// Why workers on the ring could not be set up, where epoll may take its place: one ring passed
@@ -211,7 +252,8 @@ impl Server {
         let observer = self.board.as_ref().map(|board| board.join(life, number, serving.clone()));
         let observer = observer.map(|(metrics, log)| ObserverSeed { metrics, log });
         let engines = Engines::of(life).observed(observer.as_ref().map(|observer| observer.metrics.clone()));
-        let sockets = row.iter().filter_map(KeptSocket::of).collect();
+        let sockets = row.iter().map(KeptSocket::of).collect();
+        let places = self.listeners.places().iter().map(|place| place.id).collect();
         let seed = Seed {
             life,
             number,
@@ -228,6 +270,7 @@ impl Server {
             refused: self.refused_routes.clone(),
             scripts: self.scripts.clone(),
             observer,
+            pages: self.config.has_live_pages().then(|| self.reloads.pages()),
             control: orders,
             bell: bell.clone(),
             events: self.events.0.clone(),
@@ -247,10 +290,13 @@ impl Server {
             pulse,
             serving,
             listening: false,
+            version: self.reloads.version(),
+            is_catching_up: false,
             stuck: false,
             replaced: false,
             ended: false,
             sockets,
+            places,
             thread: Some(thread),
         })
     }
@@ -267,7 +313,7 @@ impl Server {
                     }
                     Ok(event) => left -= usize::from(wanted(event)),
                 },
-                recv(self.signals) -> _ => {
+                recv(self.signals) -> signal => if matches!(signal, Ok(Signal::End(_)) | Err(_)) {
                     return Err(Error::new(ErrorKind::System, "stopped by a signal before it was ready"));
                 }
             }
@@ -289,7 +335,7 @@ impl Server {
             }
             _ => false,
         })?;
-        self.settle_schemes(methods)?;
+        settle_schemes(&self.config, self.listeners.all_mut(), methods)?;
         self.workers.iter().for_each(|worker| worker.tell(Control::Listen));
         self.wait_for_all(|event| matches!(event, Event::Listening(_)))?;
         self.workers.iter_mut().for_each(|worker| worker.listening = true);
@@ -311,38 +357,12 @@ impl Server {
         }
     }
 
-    /// Names what each listener speaks, and refuses one that the app has no handler for.
-    fn settle_schemes(&mut self, methods: Methods) -> Result<()> {
-        for listen in self.listeners.all_mut() {
-            if listen.scheme == Scheme::Auto {
-                listen.scheme = methods.scheme();
-            }
-            let (app, url) = (self.config.app.display(), listen.url());
-            match methods.serving(listen.scheme) {
-                None => {
-                    let mut remedy =
-                        format!("Its default export needs a method {}.", methods::wanted(listen.scheme));
-                    if let (true, Address::Ip(addr)) = (methods == Methods::DATAGRAM, &listen.address) {
-                        remedy = format!("Its `datagram` is served on UDP: --listen udp://{addr}");
-                    }
-                    return Err(
-                        Error::new(ErrorKind::App, format!("{app} has no handler for {url}")).remedy(remedy)
-                    );
-                }
-                Some(Method::Accept) if listen.tls => {
-                    let text = format!("{app}: accept(fd) cannot serve {url}: TLS is not in the descriptor");
-                    return Err(Error::new(ErrorKind::App, text)
-                        .remedy("Give its default export a method connect(socket) instead."));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// The addresses listened on, `scheme://host:port` or `unix:path` each.
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners.all().map(Listen::url).collect()
+        let mut all: Vec<String> = self.listeners.all().map(Listen::url).collect();
+        // Several sockets of one address were handed over.
+        all.dedup();
+        all
     }
 
     /// The backend's name, and why it is not io_uring.
@@ -354,30 +374,55 @@ impl Server {
         }
     }
 
+    /// Has `source` read app and settings again: at SIGHUP, and where the configuration says so whenever a file of them
+    /// changes.
+    pub fn reload_from(&mut self, source: Arc<dyn ReloadSource>) {
+        self.reloads.set_source(source);
+        self.watch_files();
+    }
+
     /// Serves until a signal, or until too many threads are stuck; then drains.
     ///
     /// # Errors
     /// Every worker has failed.
     pub fn run(mut self) -> Result<ExitStatus> {
+        if !self.handed_over.ready() {
+            self.manager.ready(&self.addresses().join(" "));
+        }
         loop {
             select! {
-                recv(self.signals) -> signal => {
-                    if let Ok(signal) = signal {
-                        return Ok(self.drain(&signal));
+                recv(self.signals) -> signal => match signal {
+                    Ok(Signal::Reload) => {
+                        self.manager.reloading();
+                        self.reload("SIGHUP");
                     }
-                }
-                recv(self.events.1) -> event => {
-                    match event {
-                        Ok(Event::Ended(life, outcome)) => self.ended(life, outcome)?,
-                        Ok(Event::Ready(life, _)) => self.listen(life),
-                        Ok(Event::Listening(life)) => self.hand_over(life),
-                        Err(_) => {}
-                    }
-                }
+                    Ok(Signal::HandOver) => self.begin_hand_over(),
+                    Ok(Signal::End(signal)) => return Ok(self.drain(&signal)),
+                    Err(_) => {}
+                },
+                recv(self.events.1) -> event => if let Ok(event) = event {
+                    self.hear(event)?;
+                },
+                recv(self.reloads.read()) -> read => if let Ok(read) = read {
+                    self.has_read(read);
+                },
+                recv(self.reloads.changes()) -> change => if let Ok(change) = change {
+                    self.files_changed(change);
+                },
+                recv(self.hand_over.started()) -> started => if let Ok(started) = started {
+                    self.has_started(started);
+                },
                 default(WATCH) => {}
             }
+            if self.has_left() {
+                return Ok(self.drain(&"another process serves"));
+            }
+            let serves =
+                || self.workers.iter().any(|worker| worker.listening && !worker.ended && !worker.stuck);
+            self.manager.feed(serves);
             self.give_memory_back();
             self.look_at_certificates();
+            self.look_at_reload();
             if let Some(why) = self.watch() {
                 self.drain(&why);
                 return Ok(ExitStatus::Cut);
@@ -407,6 +452,18 @@ impl Server {
         self.board.as_ref()?.admin_url()
     }
 
+    /// Hears what a worker says.
+    fn hear(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Ended(life, outcome) => return self.ended(life, outcome),
+            Event::Ready(life, _) => self.listen(life),
+            Event::Listening(life) => self.hand_over(life),
+            Event::Prepared(life, version, outcome) => self.prepared(life, version, outcome),
+            Event::Changed(life, version) => self.has_changed(life, version),
+        }
+        Ok(())
+    }
+
     /// Takes up certificates whose files have changed.
     fn look_at_certificates(&mut self) {
         if self.looked.elapsed() < LOOK {
@@ -425,6 +482,9 @@ impl Server {
     fn drain(mut self, why: &dyn Display) -> ExitStatus {
         let limit = Duration::from_millis(self.config.limits.drain_ms_max);
         tracing::info!("{why}: draining for at most {} ms", limit.as_millis());
+        if !self.hand_over.is_done() {
+            self.manager.tell("STOPPING=1");
+        }
         let deadline = crossbeam_channel::after(limit);
         let scripts_until = Instant::now() + limit;
         if let Some(board) = &self.board {
@@ -451,7 +511,7 @@ impl Server {
                     }
                 }
                 recv(self.signals) -> signal => {
-                    if let Ok(signal) = signal {
+                    if let Ok(Signal::End(signal)) = signal {
                         shutdown::at_once(signal);
                     }
                 }
@@ -469,7 +529,7 @@ impl Server {
             }
         }
         self.stop();
-        if let Some(scripts) = &self.scripts {
+        for scripts in self.scripts_before.iter().chain(&self.scripts) {
             clean &= scripts.end(scripts_until);
         }
         if let Some(board) = &self.board {
@@ -478,6 +538,53 @@ impl Server {
         log::flush();
         if clean { ExitStatus::Clean } else { ExitStatus::Cut }
     }
+}
+
+/// Has the process be who it is to be, now that it has its sockets and keys.
+fn become_account(config: &Config) -> Result<()> {
+    let Some((uid, gid)) = config.account else { return Ok(()) };
+    use rustix::process::{getegid, geteuid};
+    // A process whose place this one takes has done it before.
+    if !geteuid().is_root() && (geteuid().as_raw(), getegid().as_raw()) == (uid, gid) {
+        return Ok(());
+    }
+    process::become_user(uid, gid).map_err(|error| {
+        Error::of_flag("user", format!("cannot become user {uid} of group {gid}: {error}"))
+            .remedy("Only root can: start jsserve as root, or leave --user and --group out.")
+    })
+}
+
+/// Names what each listener speaks, and refuses one that the app has no handler for.
+fn settle_schemes<'l>(
+    config: &Config,
+    listeners: impl Iterator<Item = &'l mut Listen>,
+    methods: Methods,
+) -> Result<()> {
+    for listen in listeners {
+        if listen.scheme == Scheme::Auto {
+            listen.scheme = methods.scheme();
+        }
+        let (app, url) = (config.app.display(), listen.url());
+        match methods.serving(listen.scheme) {
+            None => {
+                let mut remedy =
+                    format!("Its default export needs a method {}.", methods::wanted(listen.scheme));
+                if let (true, Address::Ip(addr)) = (methods == Methods::DATAGRAM, &listen.address) {
+                    remedy = format!("Its `datagram` is served on UDP: --listen udp://{addr}");
+                }
+                return Err(
+                    Error::new(ErrorKind::App, format!("{app} has no handler for {url}")).remedy(remedy)
+                );
+            }
+            Some(Method::Accept) if listen.tls => {
+                let text = format!("{app}: accept(fd) cannot serve {url}: TLS is not in the descriptor");
+                return Err(Error::new(ErrorKind::App, text)
+                    .remedy("Give its default export a method connect(socket) instead."));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Waits a moment for a thread's end; whether it came.

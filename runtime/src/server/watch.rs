@@ -154,10 +154,11 @@ impl Server {
         let mut free = self.workers.iter().filter(serves).filter(|worker| !stands(worker)).cycle();
         for worker in self.workers.iter().filter(serves).filter(|worker| stands(worker)) {
             self.listeners.pass_on(self.workers.len());
-            for (index, socket) in worker.sockets.iter().enumerate() {
+            for (place, socket) in worker.places.iter().zip(&worker.sockets) {
                 // All workers accept from one that they share.
                 let KeptSocket::Own(socket) = socket else { continue };
                 let Some(other) = free.next() else { return };
+                let Some(index) = other.index_of(*place) else { continue };
                 let room = self.seats_max.saturating_sub(other.serving.connections());
                 let taken = listeners::take_waiting(socket, room, || stands(worker));
                 if !taken.is_empty() {
@@ -271,7 +272,7 @@ impl Server {
     }
 
     fn replace(&mut self, number: usize, backend: Backend) -> Result<()> {
-        let row = self.listeners.row(|index| self.datagrams_of(number, index))?;
+        let row = self.listeners.row(|place| self.datagrams_of(number, place))?;
         let handle = self.spawn(number, row, backend)?;
         self.workers.push(handle);
         Ok(())
@@ -279,9 +280,9 @@ impl Server {
 
     /// A copy of the socket of datagrams that a worker has which is being replaced. A second one at its address would
     /// get some of the datagrams, and leave those that wait to nobody.
-    fn datagrams_of(&self, number: usize, index: usize) -> Option<OwnedFd> {
+    fn datagrams_of(&self, number: usize, place: u64) -> Option<OwnedFd> {
         let old = self.workers.iter().find(|w| w.number == number && w.replaced && !w.sockets.is_empty());
-        match old?.sockets.get(index)? {
+        match old.and_then(|old| old.sockets.get(old.index_of(place)?))? {
             KeptSocket::Datagrams(socket) => socket.try_clone().ok(),
             _ => None,
         }
@@ -295,8 +296,11 @@ impl Server {
         let number = self.workers[fresh].number;
         let left = |w: &Handle| w.number == number && w.replaced && !w.sockets.is_empty();
         let Some(old) = self.workers.iter().position(left) else { return };
-        for (index, socket) in std::mem::take(&mut self.workers[old].sockets).into_iter().enumerate() {
+        let sockets = std::mem::take(&mut self.workers[old].sockets);
+        let places = std::mem::take(&mut self.workers[old].places);
+        for (place, socket) in places.into_iter().zip(sockets) {
             let KeptSocket::Own(socket) = socket else { continue };
+            let Some(index) = self.workers[fresh].index_of(place) else { continue };
             let waiting = listeners::take_waiting(&socket, usize::MAX, || true);
             // An error means that it no longer listens.
             let _ = rustix::net::shutdown(&socket, Shutdown::Both);
@@ -381,6 +385,9 @@ mod tests {
             heap_from_cgroup: false,
             access_log: None,
             admin: None,
+            reload: Default::default(),
+            listens_by_default: false,
+            account: None,
             limits: Limits::default(),
         }
     }

@@ -42,8 +42,8 @@ pub fn is_private(rel: &str) -> bool {
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         // RFC 8615.
-        let is_hidden = segment.starts_with('.') && !(at == 0 && segment == ".well-known");
-        let is_own = segment.starts_with('_') && !(BUILT.contains(&segment) && !is_last);
+        let is_hidden = segment.starts_with('.') && (at > 0 || segment != ".well-known");
+        let is_own = segment.starts_with('_') && (is_last || !BUILT.contains(&segment));
         if is_hidden || is_own || PRIVATE.contains(&segment) {
             return true;
         }

@@ -83,6 +83,17 @@ impl Identity {
 }
 
 impl ClientTrust {
+    /// What tells it from others.
+    pub(super) fn context(&self) -> Vec<u8> {
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        digest.update(format!("{:?}", self.auth).as_bytes());
+        for authority in &self.authorities {
+            digest.update(&(authority.len() as u64).to_be_bytes());
+            digest.update(authority);
+        }
+        digest.finish().as_ref().to_vec()
+    }
+
     /// What looks at clients' certificates.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod provider;
 mod server;
 mod session;
 mod stream;
+mod tickets;
 mod watched;
 mod x509;
 
@@ -27,6 +28,7 @@ pub use files::certificates;
 pub use info::TlsInfo;
 pub use server::{ServerTls, TlsAcceptor, Unaccepted};
 pub use stream::TlsStream;
+pub use tickets::TicketSecrets;
 pub(crate) use x509::renewal_identifier;
 pub use x509::{CertificateFacts, SubjectName, date, fingerprint};
 

@@ -17,6 +17,7 @@ use super::files::{ClientTrust, Identity, refuse};
 use super::names::{Chooser, Identities};
 use super::provider;
 use super::stream::{Served, TlsStream, refused};
+use super::tickets::TicketSecrets;
 use super::watched::FileWatch;
 use crate::config::{CertificateFiles, Limits, Linger};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::io::{Chunk, Stream};
 /// All that workers need to answer handshakes; one value for all of them.
 pub struct ServerTls {
     files: Vec<CertificateFiles>,
+    tickets: Arc<TicketSecrets>,
     /// Those of an ACME server, where certificates come from one.
     challenges: Option<Arc<Challenges>>,
     /// The reading of the files that counts.
@@ -49,8 +51,8 @@ struct TrustConfig {
 }
 
 impl Reading {
-    /// Reads the files. Tickets of `before` stay good where clients are asked for the same.
-    fn read(files: &[CertificateFiles], before: Option<&Reading>) -> Result<Reading> {
+    /// Reads the files. Tickets of a reading before are good where clients are asked for the same.
+    fn read(files: &[CertificateFiles], tickets: &Arc<TicketSecrets>) -> Result<Reading> {
         let all = files.iter().map(Identity::read).collect::<Result<Vec<_>>>()?;
         for (identity, files) in all.iter().zip(files) {
             if let Some(warning) = identity.warning(SystemTime::now()) {
@@ -62,8 +64,7 @@ impl Reading {
         for (identity, files) in identities.all().iter().zip(files) {
             let trust = &identity.trust;
             if configs.iter().all(|known| known.trust != *trust) {
-                let before = before.and_then(|before| before.configs.iter().find(|old| old.trust == *trust));
-                configs.push(TrustConfig::new(&identities, trust, files, before)?);
+                configs.push(TrustConfig::new(&identities, trust, files, tickets)?);
             }
         }
         Ok(Reading { identities, configs })
@@ -81,7 +82,7 @@ impl TrustConfig {
         identities: &Arc<Identities>,
         trust: &ClientTrust,
         files: &CertificateFiles,
-        before: Option<&TrustConfig>,
+        tickets: &Arc<TicketSecrets>,
     ) -> Result<TrustConfig> {
         let verifier = trust.verifier().map_err(|why| {
             let path = files.client_ca.as_deref().unwrap_or(&files.certificate);
@@ -96,10 +97,7 @@ impl TrustConfig {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(Chooser(identities.clone())));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = match before {
-            Some(before) => before.rustls.ticketer.clone(),
-            None => provider::ticketer().map_err(internal)?,
-        };
+        config.ticketer = tickets.ticketer(trust.context());
         Ok(TrustConfig { trust: trust.clone(), rustls: Arc::new(config) })
     }
 }
@@ -111,12 +109,45 @@ impl ServerTls {
     /// # Errors
     /// A file is not there, or is wrong: with the flag that names it and what mends it.
     pub fn read(files: &[CertificateFiles], challenges: Option<Arc<Challenges>>) -> Result<Arc<ServerTls>> {
+        let no_numbers = |error| Error::new(crate::error::ErrorKind::Internal, format!("TLS: {error}"));
+        ServerTls::read_with(files, challenges, TicketSecrets::new().map_err(no_numbers)?)
+    }
+
+    /// The same with the secrets of tickets that another server had.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read_with(
+        files: &[CertificateFiles],
+        challenges: Option<Arc<Challenges>>,
+        tickets: Arc<TicketSecrets>,
+    ) -> Result<Arc<ServerTls>> {
         // Before they are read: what changes in between is taken up later.
         let watched = FileWatch::new(files);
-        let reading = Reading::read(files, None)?;
+        let reading = Reading::read(files, &tickets)?;
         Ok(Arc::new(ServerTls {
             files: files.to_vec(),
+            tickets,
             challenges,
+            current: Mutex::new(Arc::new(reading)),
+            version: AtomicU64::new(0),
+            watched: Mutex::new(watched),
+        }))
+    }
+
+    /// The same with other certificates behind the first `kept` of its own. Tickets stay good where clients are asked for
+    /// the same.
+    ///
+    /// # Errors
+    /// Those of [`ServerTls::read`].
+    pub fn read_others(&self, kept: usize, others: &[CertificateFiles]) -> Result<Arc<ServerTls>> {
+        let files: Vec<_> = self.files.iter().take(kept).chain(others).cloned().collect();
+        let watched = FileWatch::new(&files);
+        let reading = Reading::read(&files, &self.tickets)?;
+        Ok(Arc::new(ServerTls {
+            files,
+            tickets: self.tickets.clone(),
+            challenges: self.challenges.clone(),
             current: Mutex::new(Arc::new(reading)),
             version: AtomicU64::new(0),
             watched: Mutex::new(watched),
@@ -130,8 +161,7 @@ impl ServerTls {
         if !watched.look(&self.files) {
             return;
         }
-        let before = self.current();
-        let read = Reading::read(&self.files, Some(&before));
+        let read = Reading::read(&self.files, &self.tickets);
         // Two files that belong together are seldom written at the same moment.
         if watched.has_changed(&self.files) {
             return;
@@ -149,6 +179,11 @@ impl ServerTls {
                 }
             }
         }
+    }
+
+    /// What encrypts its tickets.
+    pub fn tickets(&self) -> &Arc<TicketSecrets> {
+        &self.tickets
     }
 
     /// The challenges of an ACME server that it answers, where certificates come from one.

@@ -1,14 +1,17 @@
 //! One worker: a pinned thread with its ring, its engine and its connections.
 //!
-//! Owns: the accept loops, a task for each connection and each socket of datagrams, the answer to control messages, its
-//! own end. Must not know: what is spoken, signals, other workers.
+//! Owns: the answer to control messages, the change to an app and settings that were read again, its own end. Must not
+//! know: what is spoken, signals, other workers.
 
 mod admission;
 mod connection;
+mod live;
 mod observer;
 mod once;
+mod places;
 mod protocol;
 mod proxy;
+mod reload;
 mod state;
 
 use std::future::{Future, poll_fn};
@@ -21,35 +24,48 @@ use std::task::Poll;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use self::admission::Admission;
 pub use self::connection::{Connection, SendWatch, Stopped};
+pub use self::live::LivePages;
 pub use self::observer::{Observer, ObserverSeed};
 pub use self::once::serve_one;
+pub use self::places::NewPlace;
+use self::places::Places;
 pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
+use self::reload::Reloads;
+pub use self::reload::Renewal;
 pub use self::state::{Seat, SharedByWorkers, Worker};
 
 pub use crate::net::{Ends, Transport};
 pub use crate::tls::TlsInfo;
 
-use crate::address::Address;
+use self::places::NewService;
 use crate::app::methods::{Method, Methods};
-use crate::app::{App, Blueprint, Engines};
+use crate::app::{App, Blueprint, Engines, Instance};
 use crate::cgi::Scripts;
-use crate::config::{Config, HttpsPort, Listen, Scheme};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{self, Backend, DatagramSocket, IoOptions, JoinHandle, Listener, Notifier, Pulse, Stream};
-use crate::log;
+use crate::io::{self, Backend, IoOptions, JoinHandle, Notifier, Pulse};
+use crate::listeners::OpenedSocket;
 use crate::refused::RefusedRoutes;
 use crate::serving::Serving;
-use crate::tls::{ServerTls, TlsAcceptor};
+use crate::tls::ServerTls;
 
 /// Sent to a worker, with a ring of its [`Notifier`].
-#[derive(Debug)]
 pub enum Control {
     /// Begin to listen: the server is complete.
     Listen,
     /// Serve these connections, as if the listener of that index had accepted them.
     Adopt(usize, Vec<OwnedFd>),
+    /// Evaluate the app as it was read again; it serves nothing yet.
+    Prepare(Box<Renewal>),
+    /// Change to what was prepared, and listen there.
+    Change(u64, Vec<NewPlace>),
+    /// Let go of what was prepared.
+    Forget(u64),
+    /// Tell pages that this version is there, and why the app cannot be served, if it cannot.
+    Pages(u64, Option<Arc<str>>),
+    /// Another process serves clients from now on: have them come anew.
+    Leave,
     /// Stop accepting, finish what is in flight, end.
     Drain,
     /// End now.
@@ -63,6 +79,10 @@ pub enum Event {
     Ready(u64, Methods),
     /// It listens.
     Listening(u64),
+    /// The worker of that life has evaluated that version of the app, or cannot.
+    Prepared(u64, u64, Result<Methods>),
+    /// It serves that version.
+    Changed(u64, u64),
     /// It ended: in order, or for this reason.
     Ended(u64, Result<()>),
 }
@@ -82,7 +102,7 @@ pub struct Seed {
     /// The protocols.
     pub protocols: Protocols,
     /// Bound sockets, with what is spoken there; the worker listens once it is ready.
-    pub listeners: Vec<(Listen, OwnedFd)>,
+    pub listeners: Vec<OpenedSocket>,
     /// The server's side of TLS, for the listeners that speak it.
     pub tls: Option<Arc<ServerTls>>,
     /// Connections that it may have open.
@@ -99,6 +119,8 @@ pub struct Seed {
     pub scripts: Option<Arc<Scripts>>,
     /// What it counts and logs, where somebody wants to know.
     pub observer: Option<ObserverSeed>,
+    /// What pages show by now, where they are told of the next.
+    pub pages: Option<u64>,
     /// Control messages.
     pub control: Receiver<Control>,
     /// Rung after each control message.
@@ -155,6 +177,7 @@ async fn serve(seed: Seed) -> Result<()> {
         refused,
         scripts,
         observer,
+        pages,
         control,
         bell,
         events,
@@ -165,10 +188,10 @@ async fn serve(seed: Seed) -> Result<()> {
         return Ok(());
     };
     let app = app?;
-    let methods = methods_of(&app, &config, scripts.is_some());
+    let methods = methods_of(&app.current(), &config, scripts.is_some());
     let challenges = tls.as_ref().and_then(|tls| tls.challenges().cloned());
-    let observer = observer.map(Observer::new);
-    let shared = SharedByWorkers { refused, challenges, scripts, observer };
+    let observer = observer.map(|seed| Rc::new(Observer::new(seed)));
+    let shared = SharedByWorkers { refused, challenges, scripts, observer, pages };
     let worker = Worker::new(number, config, app, serving, shared, seats_max);
     // The receiver of events is gone only when the server is.
     let _ = events.send(Event::Ready(life, methods));
@@ -176,44 +199,22 @@ async fn serve(seed: Seed) -> Result<()> {
         match control.try_recv() {
             Ok(Control::Listen) => break,
             Ok(Control::Stop | Control::Drain) => return Ok(()),
-            Ok(Control::Adopt(..)) => {}
+            Ok(_) => {}
             Err(_) => bell.notified().await,
         }
     }
-    let mut accepting = Vec::new();
-    let mut admissions = Vec::new();
-    let https_port = port_for_https(&listeners);
-    for (listen, socket) in listeners {
-        if listen.scheme == Scheme::Udp {
-            accepting.push(take_datagrams(&worker, socket, &protocols)?);
-            admissions.push(None);
-            continue;
-        }
-        let protocol = match listen.https_port {
-            Some(port) => redirect_for(port, https_port, &protocols)?,
-            None => protocol_for(listen.scheme, methods, &protocols)?,
-        };
-        socket2::SockRef::from(&socket).listen(BACKLOG).map_err(|e| Error::system("listen", e))?;
-        let listener = match listen.address {
-            Address::Ip(_) => Listener::new(socket),
-            Address::Unix(_) => Listener::shared(socket),
-        };
-        let listener = listener.map_err(|e| Error::system("listener", e))?;
-        let tls = tls.as_ref().filter(|_| listen.tls);
-        let tls =
-            tls.map(|tls| TlsAcceptor::new(tls.clone(), protocol.tls_protocols(), &worker.config.limits));
-        let admission = Admission::new(protocol, &listen, tls);
-        admissions.push(Some(admission.clone()));
-        accepting.push(io::spawn(accept(worker.clone(), listener, admission)));
-    }
+    let mut places = Places::default();
+    let service = NewService { worker: worker.clone(), methods, protocols, tls };
+    places.change(&service, listeners.into_iter().map(NewPlace::Opened).collect())?;
     let _ = events.send(Event::Listening(life));
-    follow(&worker, &control, &bell, accepting, &admissions).await;
+    let reloads = Reloads::new(life, events);
+    follow(worker, &control, &bell, places, &reloads).await;
     Ok(())
 }
 
 /// What the app has. Files, sites, scripts and other servers are HTTP, whatever that is.
-fn methods_of(app: &App, config: &Config, has_scripts: bool) -> Methods {
-    let methods = app.current().methods();
+fn methods_of(app: &Instance, config: &Config, has_scripts: bool) -> Methods {
+    let methods = app.methods();
     let has_others = !config.files.folders.is_empty() || !config.proxies.is_empty();
     let is_http = has_scripts || has_others || config.site.is_some();
     if is_http { methods.with(Method::Fetch) } else { methods }
@@ -244,29 +245,39 @@ async fn load_unless_stopped<T>(
 
 /// Follows control messages until the worker has drained or is to stop.
 async fn follow(
-    worker: &Rc<Worker>,
+    mut worker: Rc<Worker>,
     control: &Receiver<Control>,
     bell: &Notifier,
-    accepting: Vec<JoinHandle<()>>,
-    admissions: &[Option<Rc<Admission>>],
+    mut places: Places,
+    reloads: &Reloads,
 ) {
-    let mut accepting = Some(accepting);
     let mut drain: Option<JoinHandle<()>> = None;
     loop {
         for message in control.try_iter() {
             match message {
-                Control::Stop => return stop(worker).await,
+                Control::Stop => return stop(&worker).await,
                 Control::Listen => {}
-                Control::Adopt(index, sockets) => {
-                    let Some(admission) = &admissions[index] else { continue };
-                    for stream in sockets.into_iter().filter_map(|socket| Stream::new(socket).ok()) {
-                        seat(worker, stream, admission);
+                Control::Adopt(index, sockets) => places.adopt(index, sockets),
+                Control::Prepare(renewal) => reloads.prepare(&worker, renewal),
+                Control::Change(version, new) if drain.is_none() => {
+                    worker = reloads.change(version, new, &worker, &mut places);
+                }
+                Control::Change(..) => {}
+                Control::Forget(version) => reloads.forget(version),
+                Control::Pages(version, failure) => {
+                    if let Some(live) = worker.live() {
+                        live.tell(version, failure);
                     }
+                }
+                Control::Leave => {
+                    worker.leave_all();
+                    places.close();
+                    worker.changed();
                 }
                 Control::Drain => {
                     worker.drain();
-                    if let Some(accepting) = accepting.take() {
-                        drain = Some(io::spawn(drained(worker.clone(), accepting)));
+                    if drain.is_none() {
+                        drain = Some(io::spawn(drained(worker.clone(), places.take_accepting())));
                     }
                 }
             }
@@ -286,7 +297,7 @@ async fn follow(
 
 /// Has the app hear that its sockets are at their end.
 async fn stop(worker: &Rc<Worker>) {
-    worker.app.current().shut_down();
+    worker.app.shut_down();
     a_few_rounds().await;
 }
 
@@ -297,118 +308,13 @@ async fn a_few_rounds() {
     }
 }
 
-/// Completed connections that wait for `accept`: as many as Linux takes by default (listen(2), somaxconn). Beyond
-/// that a client's SYN is dropped, and comes again after seconds; a worker may be stuck for as long.
-const BACKLOG: i32 = 4096;
-
-/// How long a worker that is ahead of the others leaves connections to them.
-const LEFT_TO_OTHERS: std::time::Duration = std::time::Duration::from_millis(5);
-
-/// What speaks on listeners of `scheme`.
-///
-/// # Errors
-/// Nothing does: the server has refused such an app before.
-fn protocol_for(scheme: Scheme, methods: Methods, protocols: &Protocols) -> Result<Arc<dyn Protocol>> {
-    let found = methods.serving(scheme).and_then(|method| protocols.on(scheme, method));
-    found.cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
-}
-
-/// The port of the first listener for HTTPS.
-fn port_for_https(listeners: &[(Listen, OwnedFd)]) -> Option<u16> {
-    let is = |listen: &&Listen| listen.tls && matches!(listen.scheme, Scheme::Auto | Scheme::Http);
-    listeners.iter().map(|(listen, _)| listen).filter(is).find_map(|listen| Some(listen.address.ip()?.port()))
-}
-
-/// What sends clients to HTTPS.
-///
-/// # Errors
-/// There is no listener for it: such flags have been refused before.
-fn redirect_for(
-    port: HttpsPort,
-    of_listener: Option<u16>,
-    protocols: &Protocols,
-) -> Result<Arc<dyn Protocol>> {
-    let port = match port {
-        HttpsPort::Given(port) => Some(port),
-        HttpsPort::OfListener => of_listener,
-    };
-    let found = port.and_then(|port| protocols.https_redirect(port));
-    found.ok_or_else(|| Error::new(ErrorKind::Internal, "a listener without a protocol"))
-}
-
-/// Gives a socket of datagrams its task, which ends with a drain.
-fn take_datagrams(worker: &Rc<Worker>, socket: OwnedFd, protocols: &Protocols) -> Result<JoinHandle<()>> {
-    let protocol = protocols.datagrams();
-    let protocol = protocol.ok_or_else(|| Error::new(ErrorKind::Internal, "no protocol for datagrams"))?;
-    let socket = DatagramSocket::new(socket, worker.config.limits.datagram_queue_bytes_max);
-    let socket = socket.map_err(|e| Error::system("a socket of datagrams", e))?;
-    Ok(io::spawn(protocol.serve(socket, worker.clone())))
-}
-
-/// Accepts until a drain; a full worker accepts no more until a seat is free.
-async fn accept(worker: Rc<Worker>, listener: Listener, admission: Rc<Admission>) {
-    while !worker.is_draining() {
-        if worker.is_full() {
-            listener.pause();
-            worker.until(|w| !w.is_full() || w.is_draining()).await;
-            listener.resume();
-            continue;
-        }
-        if listener.wakes_all() && worker.serving.is_ahead(worker.config.workers) {
-            // The others were woken as well: who is awake already would get them all.
-            io::sleep(LEFT_TO_OTHERS).await;
-        }
-        let mut next = std::pin::pin!(listener.accept());
-        let accepted = poll_fn(|cx| match worker.is_draining() {
-            true => Poll::Ready(None),
-            false => match next.as_mut().poll(cx) {
-                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-                Poll::Pending => worker.wait(cx).map(|()| None),
-            },
-        });
-        match accepted.await {
-            Some(Ok(stream)) => seat(&worker, stream, &admission),
-            // listen(2), accept(2): it no longer listens. A replacement of this worker has taken over,
-            // and the order to drain is on its way.
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidInput => {
-                worker.until(Worker::is_draining).await;
-            }
-            Some(Err(error)) => {
-                if log::admits(log::Kind::Accept) {
-                    tracing::error!(worker = worker.number, "accept: {error}");
-                }
-                io::sleep(std::time::Duration::from_millis(100)).await;
-            }
-            None => {}
-        }
-    }
-    for stream in listener.close().await {
-        seat(&worker, stream, &admission);
-    }
-}
-
-/// Gives a connection its task.
-fn seat(worker: &Rc<Worker>, stream: Stream, admission: &Rc<Admission>) {
-    let seat = Seat::take(worker);
-    let (worker, key) = (worker.clone(), seat.key());
-    let mut serving = admission.serve(stream, worker.clone(), seat);
-    io::spawn(poll_fn(move |cx| {
-        let poll = serving.as_mut().poll(cx);
-        if poll.is_pending() {
-            worker.keep_waker(key, cx);
-        }
-        poll
-    }));
-}
-
 /// Ends when nothing is left to do.
 async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
     for loop_ in accepting {
         loop_.await;
     }
     worker.until(|w| w.connections() == 0).await;
-    let app = worker.app.current();
-    while app.background() > 0 {
+    while worker.app.background() > 0 {
         io::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

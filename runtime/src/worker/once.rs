@@ -52,10 +52,10 @@ async fn serve(
     let seat = Seat::take(&worker);
     let connection = Connection::new(Transport::Plain(stream), None, Rc::clone(&worker), seat);
     protocol.serve(connection).await;
-    while worker.app.current().background() > 0 {
+    while worker.app.background() > 0 {
         io::sleep(Duration::from_millis(5)).await;
     }
-    worker.app.current().shut_down();
+    worker.app.shut_down();
     a_few_rounds().await;
     Ok(())
 }

@@ -308,10 +308,8 @@ impl Wire for Message<'_> {
         let unread_bytes_max = worker.config.limits.unread_bytes_max;
         let left = || self.decoder.as_ref().and_then(BodyDecoder::remaining);
         let may_persist = match rest {
-            RequestRest::Taken => !worker.is_draining(),
-            RequestRest::Unread => {
-                !worker.is_draining() && left().is_none_or(|left| left <= unread_bytes_max)
-            }
+            RequestRest::Taken => !worker.is_leaving(),
+            RequestRest::Unread => !worker.is_leaving() && left().is_none_or(|left| left <= unread_bytes_max),
             RequestRest::Refused => false,
         };
         let context = ResponseContext::of(self.head, may_persist);

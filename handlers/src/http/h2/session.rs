@@ -145,6 +145,8 @@ struct Http2Session {
     /// What waits does not get out.
     stalled: Option<SendWatch>,
     going: Going,
+    /// The tunnels have heard of a drain.
+    is_drain_known: bool,
     service: HttpService,
     turn: Turn,
 }
@@ -167,6 +169,7 @@ impl Http2Session {
             is_mid_head: false,
             stalled: None,
             going: Going::Not,
+            is_drain_known: false,
             service,
             turn: Turn::new(),
         }
@@ -289,11 +292,14 @@ impl Http2Session {
         if is_done && self.idle.poll_expired(cx).is_ready() {
             return self.go_away(Reason::NO_ERROR);
         }
-        if !self.worker.is_draining() && !self.link.is_stalled() {
+        if !self.worker.is_leaving() && !self.link.is_stalled() {
             return false;
         }
         if is_done {
             return self.go_away(Reason::NO_ERROR);
+        }
+        if self.worker.is_draining() && !std::mem::replace(&mut self.is_drain_known, true) {
+            self.link.tunnels().wake();
         }
         if self.going == Going::Not {
             self.going = Going::Gracefully;
