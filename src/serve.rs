@@ -24,7 +24,7 @@ use crate::reload::CommandLine;
 /// # Errors
 /// Whatever keeps the server from starting: the app, an address, the machine.
 pub fn serve(config: Config, words: Vec<OsString>) -> Result<ExitCode> {
-    let (app, workers, quiet) = (name(&config), config.workers, config.quiet);
+    let (app, workers, quiet, crons) = (name(&config), config.workers, config.quiet, config.crons.len());
     let file = config.file.clone();
     let warnings = config.site.as_ref().map(|site| site.warnings.clone()).unwrap_or_default();
     let heap = config.heap_from_cgroup.then_some(config.limits.heap_bytes_max);
@@ -48,11 +48,15 @@ pub fn serve(config: Config, words: Vec<OsString>) -> Result<ExitCode> {
                 config,
                 heap,
                 admin,
+                crons = (crons > 0).then_some(crons),
                 "serving"
             );
         });
     } else if !quiet {
         let mut line = start_line(&app, server.addresses(), workers, server.backend_line(), file.as_deref());
+        if crons > 0 {
+            let _ = write!(line, " crons={crons}");
+        }
         if let Some(bytes) = heap {
             let _ = write!(line, " heap={}M (of the cgroup's memory)", bytes >> 20);
         }
@@ -112,8 +116,13 @@ fn start_line<A: Display>(
     file: Option<&Path>,
 ) -> String {
     let mut line = format!("jsserve {} {app}", env!("CARGO_PKG_VERSION"));
+    let mut is_none = true;
     for address in addresses {
         let _ = write!(line, " {address}"); // writing to a String cannot fail
+        is_none = false;
+    }
+    if is_none {
+        line.push_str(" listens nowhere");
     }
     let _ = write!(line, " workers={workers} io={backend}");
     if let Some(file) = file {
@@ -135,6 +144,8 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(line, expected);
+        let line = start_line("app.js", [""; 0], 1, "uring", None);
+        assert!(line.ends_with(" app.js listens nowhere workers=1 io=uring"), "{line}");
         let line = start_line("app.js", ["tcp://[::1]:1"], 1, "uring", Some("a/jsserve.toml".as_ref()));
         assert!(line.ends_with(" workers=1 io=uring config=a/jsserve.toml"), "{line}");
     }

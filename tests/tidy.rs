@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 38] = [
+const ROOMS: [(&str, u32); 39] = [
     ("repl", TOP),
     ("script", TOP),
     ("board", TOP),
@@ -55,6 +55,7 @@ const ROOMS: [(&str, u32); 38] = [
     ("address", 1),
     ("causes", 1),
     ("config", 1),
+    ("cron", 1),
     ("environment", 1),
     ("error", 1),
     ("fastcgi", 1),

@@ -5,7 +5,7 @@
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555, and `upstream`, servers behind this one
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
 //! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding access_log address causes config environment error fastcgi folders header_list log metrics site source websocket`
+//! 1 `accept_encoding access_log address causes config cron environment error fastcgi folders header_list log metrics site source websocket`
 
 pub mod accept_encoding;
 pub mod access_log;
@@ -20,6 +20,7 @@ pub mod cgi_engine;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod cron;
 mod environment;
 pub mod error;
 pub mod fastcgi;

@@ -34,6 +34,7 @@ fn config(files: &Files, main: &str) -> Config {
         workers: 1,
         io: IoChoice::Auto,
         files: runtime::config::StaticFiles::default(),
+        crons: Vec::new(),
         cgi: Default::default(),
         http2: true,
         dev: false,

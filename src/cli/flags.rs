@@ -15,6 +15,7 @@ use super::limit_flags::LimitFlags;
 use super::operations::OperationsFlags;
 use super::proxy_flags::ProxyFlags;
 use super::reload_flags::ReloadFlags;
+use super::schedule_flags::ScheduleFlags;
 use super::values::{Size, Span, Workers, count, port};
 use super::websocket::WebSocketFlags;
 
@@ -55,7 +56,7 @@ before dev = true.";
 /// Serves a JavaScript app on every core of this machine, or runs a script.
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// The app: a module whose default export has `fetch`, `connect`, `accept` or `datagram`, or a folder, which is a site.
+    /// The app: a module whose default export has `fetch`, `connect`, `accept`, `datagram` or `scheduled`, or a folder, which is a site.
     /// Or a script; `-` for standard input
     #[arg(value_name = "FILE")]
     pub app: Option<OsString>,
@@ -78,6 +79,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub cgi: CgiFlags,
+
+    #[command(flatten)]
+    pub schedule: ScheduleFlags,
 
     #[command(flatten)]
     pub proxy: ProxyFlags,

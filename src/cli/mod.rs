@@ -23,6 +23,7 @@ mod project;
 mod proxy_flags;
 mod reload_flags;
 mod resolve;
+mod schedule_flags;
 mod script;
 mod tls;
 mod values;

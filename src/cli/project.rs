@@ -30,6 +30,8 @@ const NAME: &str = "jsserve.toml";
 const ONLY_FLAGS: [&str; 3] = ["config", "help", "version"];
 /// Keys that are no flags, beside the table `env`.
 const ONLY_KEYS: [&str; 2] = ["app", "args"];
+/// Other names of keys: an array of lines has its own.
+const OTHER_NAMES: [(&str, &str); 1] = [("crons", "cron")];
 
 /// Where the file of settings is, or would be.
 pub fn place(flags: &Flags) -> PathBuf {
@@ -119,6 +121,7 @@ impl Project {
         offset: usize,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<()> {
+        let key = OTHER_NAMES.iter().find(|(other, _)| *other == key).map_or(key, |(_, name)| name);
         if key == "tls" {
             self.certificates = tls::tables(&self.source, self.folder(), value)?;
             return Ok(());

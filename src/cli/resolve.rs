@@ -93,6 +93,7 @@ pub fn resolve(
         site,
         proxies,
         cgi,
+        crons: flags.schedule.lines()?,
         trusted_proxies: trusted_proxies(&flags.serving)?,
         forwarded_fields: match flags.serving.forwarded_fields {
             ForwardedKind::XForwarded => ForwardedFields::XForwarded,
@@ -326,7 +327,7 @@ fn limits(flags: &Flags) -> Result<Limits> {
         drain_ms_max: serving.drain_timeout.0,
         ..Limits::default()
     };
-    Ok(flags.proxy.limit(flags.cgi.limit(flags.websocket.limit(own))))
+    Ok(flags.schedule.limit(flags.proxy.limit(flags.cgi.limit(flags.websocket.limit(own)))))
 }
 
 fn at_least(flag: &str, size: Size, bytes_min: usize) -> Result<usize> {

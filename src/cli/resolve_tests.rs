@@ -57,7 +57,7 @@ const EVERY_LIMIT: &str = "--header-max 1K --header-fields-max 2 --target-max 3 
          --websocket-compression off --static-files-max 37 --static-cache-max 38 \
          --site-routes-max 46 --site-rules-max 47 --proxy-connect-timeout 48ms --proxy-head-timeout 49ms \
          --proxy-stall-timeout 50ms --proxy-tunnel-timeout 51ms --proxy-connections-max 52 --cgi-scripts-max 39 --cgi-queue-max 40 --cgi-head-timeout 41ms --cgi-timeout 42ms \
-         --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45 --access-log-buffer 53 --reload-contexts-max 54";
+         --cgi-stall-timeout 43ms --cgi-kill-timeout 44ms --cgi-header-max 45 --access-log-buffer 53 --reload-contexts-max 54 --scheduled-timeout 55ms";
 
 #[test]
 fn every_limit_has_a_flag_that_reaches_it() {
@@ -124,6 +124,7 @@ fn every_limit_has_a_flag_that_reaches_it() {
         cgi_header_bytes_max: 45,
         access_log_bytes_max: 53,
         reload_contexts_max: 54,
+        scheduled_ms_max: 55,
         // No flags: bounds on what is read only to be dropped.
         linger: Limits::default().linger,
         unread_bytes_max: Limits::default().unread_bytes_max,

@@ -27,6 +27,7 @@ use super::pages;
 use super::peer::{Peer, PeerEvent};
 use super::proxy;
 use super::rejection::Rejection;
+use super::scheduled;
 use super::site;
 use super::streamed::{self, Streaming};
 use super::timeouts::Timeouts;
@@ -87,6 +88,12 @@ async fn serve<W: Wire>(peer: &mut Peer<'_, W>) -> Result<(), Ending> {
     worker.serving.note(method, target);
     if worker.config.dev
         && let Some(ended) = Box::pin(pages::serve(peer)).await
+    {
+        return ended;
+    }
+    if worker.config.dev
+        // Boxed: servers pay nothing for it.
+        && let Some(ended) = Box::pin(scheduled::serve(peer)).await
     {
         return ended;
     }

@@ -26,6 +26,7 @@ mod proxy;
 mod redirect;
 mod rejection;
 mod request_id;
+mod scheduled;
 mod service;
 mod site;
 mod status;

@@ -19,6 +19,8 @@ pub enum Method {
     Accept,
     /// `datagram(message, from, socket, env, ctx)`.
     Datagram,
+    /// `scheduled(event, env, ctx)`.
+    Scheduled,
 }
 
 /// How many there are.
@@ -32,37 +34,48 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// The least of its parameters, for remedies.
     pub signature: &'static str,
-    /// The listeners that it serves.
-    pub scheme: Scheme,
+    /// The listeners that it serves; none where a clock calls it.
+    pub scheme: Option<Scheme>,
 }
 
 /// All methods; the first that an app has gives its plain `--port` its scheme.
-pub const TABLE: [MethodSpec; 5] = [
-    MethodSpec { method: Method::Fetch, name: "fetch", signature: "fetch(request)", scheme: Scheme::Http },
+pub const TABLE: [MethodSpec; 6] = [
+    MethodSpec {
+        method: Method::Fetch,
+        name: "fetch",
+        signature: "fetch(request)",
+        scheme: Some(Scheme::Http),
+    },
     MethodSpec {
         method: Method::Tcp,
         name: "tcp",
         signature: "tcp: { data(conn, bytes) }",
-        scheme: Scheme::Tcp,
+        scheme: Some(Scheme::Tcp),
     },
     MethodSpec {
         method: Method::Connect,
         name: "connect",
         signature: "connect(socket)",
-        scheme: Scheme::Tcp,
+        scheme: Some(Scheme::Tcp),
     },
-    MethodSpec { method: Method::Accept, name: "accept", signature: "accept(fd, peer)", scheme: Scheme::Tcp },
+    MethodSpec {
+        method: Method::Accept,
+        name: "accept",
+        signature: "accept(fd, peer)",
+        scheme: Some(Scheme::Tcp),
+    },
     MethodSpec {
         method: Method::Datagram,
         name: "datagram",
         signature: "datagram(message)",
-        scheme: Scheme::Udp,
+        scheme: Some(Scheme::Udp),
     },
+    MethodSpec { method: Method::Scheduled, name: "scheduled", signature: "scheduled(event)", scheme: None },
 ];
 
 /// What an app that exports none is told.
 pub const NONE: &str = "has no handler: its default export needs a method `fetch` (HTTP), `tcp`, `connect` or `accept` \
-                        (raw TCP), or `datagram` (UDP)";
+                        (raw TCP), `datagram` (UDP), or `scheduled` (at times that --cron says)";
 
 /// Which of them an app has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +97,16 @@ impl Methods {
         TABLE.iter().filter(move |row| self.0[row.method as usize])
     }
 
+    /// Whether `method` is among them.
+    pub fn has(self, method: Method) -> bool {
+        self.0[method as usize]
+    }
+
+    /// Whether no listener is served by them, and a clock calls them all the same.
+    pub fn is_for_clocks_only(self) -> bool {
+        !self.is_empty() && self.rows().all(|row| row.scheme.is_none())
+    }
+
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         !self.0.contains(&true)
@@ -95,11 +118,11 @@ impl Methods {
     }
 
     /// An app that serves datagrams, and no connection.
-    pub const DATAGRAM: Methods = Methods([false, false, false, false, true]);
+    pub const DATAGRAM: Methods = Methods([false, false, false, false, true, false]);
 
     /// Those that serve connections: what a listener has that says nothing.
     fn of_connections(self) -> impl Iterator<Item = &'static MethodSpec> {
-        self.rows().filter(|row| row.scheme != Scheme::Udp)
+        self.rows().filter(|row| row.scheme.is_some_and(|scheme| scheme != Scheme::Udp))
     }
 
     /// The one that serves listeners of `scheme`.
@@ -107,19 +130,19 @@ impl Methods {
         let row = match scheme {
             Scheme::Auto => self.of_connections().next(),
             Scheme::FastCgi | Scheme::Scgi => return self.serving(Scheme::Http),
-            _ => self.rows().find(|row| row.scheme == scheme),
+            _ => self.rows().find(|row| row.scheme == Some(scheme)),
         };
         row.map(|row| row.method)
     }
 
     /// What a listener that says nothing speaks.
     pub fn scheme(self) -> Scheme {
-        self.of_connections().next().map_or(Scheme::Http, |row| row.scheme)
+        self.of_connections().next().and_then(|row| row.scheme).unwrap_or(Scheme::Http)
     }
 
     /// Two that serve the same listeners: only one of them could be called.
     pub fn conflict(self) -> Option<(&'static str, &'static str)> {
-        self.rows().find_map(|row| {
+        self.rows().filter(|row| row.scheme.is_some()).find_map(|row| {
             let other = self.rows().find(|other| other.scheme == row.scheme && other.method != row.method)?;
             Some((row.name, other.name))
         })
@@ -129,7 +152,7 @@ impl Methods {
 /// The signatures of all that could serve `scheme`: `connect(socket) or accept(fd, peer)`.
 pub fn wanted(scheme: Scheme) -> String {
     let scheme = if matches!(scheme, Scheme::FastCgi | Scheme::Scgi) { Scheme::Http } else { scheme };
-    let rows = TABLE.iter().filter(|row| row.scheme == scheme);
+    let rows = TABLE.iter().filter(|row| row.scheme == Some(scheme));
     rows.map(|row| row.signature).collect::<Vec<_>>().join(" or ")
 }
 
@@ -170,6 +193,10 @@ mod tests {
         assert_eq!((datagram, datagram.serving(Scheme::Udp)), (Methods::DATAGRAM, Some(Method::Datagram)));
         assert_eq!((datagram.scheme(), datagram.serving(Scheme::Auto)), (Scheme::Http, None));
         assert_eq!(wanted(Scheme::Udp), "datagram(message)");
+        let (clock, both) = (app(&[Method::Scheduled]), app(&[Method::Scheduled, Method::Fetch]));
+        assert!(clock.is_for_clocks_only() && !both.is_for_clocks_only() && !app(&[]).is_for_clocks_only());
+        assert_eq!((clock.serving(Scheme::Auto), both.serving(Scheme::Auto)), (None, Some(Method::Fetch)));
+        assert_eq!((both.conflict(), both.has(Method::Scheduled)), (None, true));
     }
 
     #[test]

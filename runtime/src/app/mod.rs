@@ -13,6 +13,7 @@ mod engines;
 pub mod fetch;
 pub mod methods;
 mod peer_certificate;
+pub mod scheduled;
 mod site;
 pub mod tcp;
 pub mod websocket;
@@ -282,6 +283,17 @@ pub struct App {
     topics: Rc<Member>,
     current: RefCell<Rc<Instance>>,
     replacing: Cell<bool>,
+    /// Runs of `scheduled` that go on, on whichever engine.
+    scheduled: Rc<Cell<usize>>,
+}
+
+/// A run of `scheduled` that goes on.
+pub struct ScheduledCount(Rc<Cell<usize>>);
+
+impl Drop for ScheduledCount {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl App {
@@ -294,8 +306,8 @@ impl App {
         let loaded = load(&blueprint, worker, engines.generation, &topics).await?;
         let current = RefCell::new(loaded.clone());
         let (blueprint, before) = (RefCell::new(blueprint), RefCell::default());
-        let replacing = Cell::new(false);
-        let app = Rc::new(App { blueprint, worker, engines, before, topics, current, replacing });
+        let (replacing, scheduled) = (Cell::default(), Default::default());
+        let app = Rc::new(App { blueprint, worker, engines, before, topics, current, replacing, scheduled });
         app.attend(&loaded.engine);
         Ok(app)
     }
@@ -303,6 +315,17 @@ impl App {
     /// The engine for the next request.
     pub fn current(&self) -> Rc<Instance> {
         self.current.borrow().clone()
+    }
+
+    /// Counts a run of `scheduled` for as long as the value is there.
+    pub fn count_scheduled(&self) -> ScheduledCount {
+        self.scheduled.set(self.scheduled.get() + 1);
+        ScheduledCount(self.scheduled.clone())
+    }
+
+    /// Runs of `scheduled` that go on.
+    pub fn scheduled(&self) -> usize {
+        self.scheduled.get()
     }
 
     /// The worker's part of the topics.

@@ -72,6 +72,8 @@ pub struct Limits {
     pub websocket_compression: WebSocketCompression,
     /// From a request's head to that of its response; beyond: 503.
     pub request_ms_max: u64,
+    /// A run of the app's `scheduled`, what it gives to `waitUntil` included; beyond: it is no longer waited for.
+    pub scheduled_ms_max: u64,
     /// CPU time of one turn of JavaScript, its jobs included; beyond: 503.
     pub turn_cpu_ms_max: u64,
     /// A worker that has not turned for so long is replaced.
@@ -191,6 +193,7 @@ impl Default for Limits {
             websocket_close_ms_max: 10_000,
             websocket_compression: WebSocketCompression::Shared,
             request_ms_max: 30_000,
+            scheduled_ms_max: 900_000,
             turn_cpu_ms_max: 1_000,
             stuck_ms_max: 3_000,
             stuck_turns_max: 3,

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::address::{Address, Network};
+use crate::cron::CronLine;
 use crate::site::Site;
 
 pub use self::answers::{AnswerOptions, Coding, CodingLevel, Compression, TypePattern};
@@ -444,6 +445,8 @@ pub struct Config {
     pub listens_by_default: bool,
     /// Who the process is once it has its sockets and keys: user and group.
     pub account: Option<(u32, u32)>,
+    /// When the app's `scheduled` is called.
+    pub crons: Vec<CronLine>,
     /// Files that are served.
     pub files: StaticFiles,
     /// What is in the folder that is served as a site, which `app` is, then.

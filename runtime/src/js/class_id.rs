@@ -53,6 +53,6 @@ ids! {
     StdFile Worker
     SharedMap SocketHandle EventStream EventHistory
     ServerWebSocket
-    DatagramSender DatagramSocket DatagramContext
+    DatagramSender DatagramSocket DatagramContext ScheduledEvent ScheduledContext
     Callable PolledTarget Trace AnswerSlot
 }

@@ -207,6 +207,11 @@ impl Listeners {
         self.places.iter_mut().map(|place| &mut place.listen)
     }
 
+    /// Listens only where `is_wanted` says so.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&Listen) -> bool) {
+        self.places.retain(|place| is_wanted(&place.listen));
+    }
+
     /// Workers are on `backend` from now on.
     ///
     /// # Errors

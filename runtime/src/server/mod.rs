@@ -8,6 +8,7 @@ mod changes;
 mod hand_over;
 mod notify;
 mod reload;
+mod schedule;
 mod watch;
 
 use std::fmt::Display;
@@ -149,6 +150,7 @@ pub struct Server {
     /// Of all workers, counted where they accept from one socket.
     connections: Option<Arc<AtomicUsize>>,
     watched: watch::Watched,
+    schedule: schedule::Schedule,
 }
 
 impl Server {
@@ -169,7 +171,7 @@ impl Server {
         let handed_over = HandedOver::of_process();
         let certificates = Certificates::read(&config, handed_over.tickets.clone())?;
         certificate::check_authorities(&config)?;
-        let (listeners, rows) = Listeners::bind(&config, backend, handed)?;
+        let (listeners, rows, mut not_bound) = bind(&config, backend, handed)?;
         become_account(&config)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         let shares = rows.iter().flatten().any(|opened| opened.is_shared);
@@ -198,9 +200,10 @@ impl Server {
             manager: ServiceManager::of_process(),
             connections,
             watched: watch::Watched::default(),
+            schedule: schedule::Schedule::default(),
             config,
         };
-        let mut opened = server.open(rows);
+        let mut opened = server.open(rows, &mut not_bound);
         if let Err(error) = &opened
             && let Some(refused) = server.ring_refused(error)
         {
@@ -210,7 +213,7 @@ impl Server {
             (server.backend, server.refused) = (Backend::Epoll, Some(refused));
             opened = server.listeners.set_backend(Backend::Epoll).and_then(|()| {
                 let again = (0..server.config.workers).map(|_| server.listeners.row(|_| None));
-                again.collect::<Result<_>>().and_then(|rows| server.open(rows))
+                again.collect::<Result<_>>().and_then(|rows| server.open(rows, &mut not_bound))
             });
         }
         let opened = opened.and_then(|()| server.certificates.order(&server.config.listen));
@@ -322,7 +325,8 @@ impl Server {
     }
 
     /// Starts the workers, and has them listen once all have loaded the app.
-    fn open(&mut self, rows: Vec<listeners::Row>) -> Result<()> {
+    /// `not_bound`: why nothing is listened on, which only an app may have that a clock calls.
+    fn open(&mut self, rows: Vec<listeners::Row>, not_bound: &mut Option<Error>) -> Result<()> {
         for (number, row) in rows.into_iter().enumerate() {
             let handle = self.spawn(number, row, self.backend)?;
             self.workers.push(handle);
@@ -335,6 +339,15 @@ impl Server {
             }
             _ => false,
         })?;
+        schedule::check(&self.config, methods)?;
+        if let Some(error) = not_bound.take_if(|_| !methods.is_for_clocks_only()) {
+            return Err(error);
+        }
+        if methods.is_for_clocks_only() {
+            // A listener that was not asked for.
+            self.listeners.retain(|listen| listen.scheme != Scheme::Auto);
+            self.workers.iter_mut().for_each(|worker| worker.sockets = vec![KeptSocket::Shared]);
+        }
         settle_schemes(&self.config, self.listeners.all_mut(), methods)?;
         self.workers.iter().for_each(|worker| worker.tell(Control::Listen));
         self.wait_for_all(|event| matches!(event, Event::Listening(_)))?;
@@ -423,6 +436,7 @@ impl Server {
             self.give_memory_back();
             self.look_at_certificates();
             self.look_at_reload();
+            self.look_at_schedule();
             if let Some(why) = self.watch() {
                 self.drain(&why);
                 return Ok(ExitStatus::Cut);
@@ -528,6 +542,7 @@ impl Server {
                 tracing::error!(worker = worker.number, "stuck in {}: not waited for", worker.serving);
             }
         }
+        clean &= self.end_schedule();
         self.stop();
         for scripts in self.scripts_before.iter().chain(&self.scripts) {
             clean &= scripts.end(scripts_until);
@@ -585,6 +600,25 @@ fn settle_schemes<'l>(
         }
     }
     Ok(())
+}
+
+/// Binds what is to be listened on, for each worker its row. An app that a clock calls needs no listener: what keeps one
+/// from it that nobody asked for is told once it is known what the app has.
+fn bind(
+    config: &Config,
+    backend: Backend,
+    handed: HandedSockets,
+) -> Result<(Listeners, Vec<listeners::Row>, Option<Error>)> {
+    match Listeners::bind(config, backend, handed) {
+        Ok((listeners, rows)) => Ok((listeners, rows, None)),
+        Err(error)
+            if !config.crons.is_empty() && config.listens_by_default =>
+        {
+            let rows = (0..config.workers).map(|_| Vec::new()).collect();
+            Ok((Listeners::default(), rows, Some(error)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits a moment for a thread's end; whether it came.

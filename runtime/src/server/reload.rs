@@ -265,10 +265,15 @@ impl Server {
     /// Has all workers serve what they have evaluated.
     fn change_all(&mut self) {
         let ReloadStep::Preparing(preparing) = std::mem::take(&mut self.reloads.step) else { return };
-        let Preparing { candidate, lives, methods, .. } = *preparing;
+        let Preparing { mut candidate, lives, methods, .. } = *preparing;
+        if candidate.config.listens_by_default && methods.is_some_and(Methods::is_for_clocks_only) {
+            // A listener that was not asked for.
+            Arc::make_mut(&mut candidate.config).listen.clear();
+        }
         let none = &mut HandedSockets::default();
         let planned = self.listeners.plan(&candidate.config, self.backend, none).and_then(|mut plan| {
             if let Some(methods) = methods {
+                super::schedule::check(&candidate.config, methods)?;
                 settle_schemes(&candidate.config, plan.listens(), methods)?;
             }
             Ok(plan)

@@ -373,6 +373,7 @@ mod tests {
             proxies: Vec::new(),
             files: Default::default(),
             cgi: Default::default(),
+            crons: Vec::new(),
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

@@ -12,6 +12,7 @@ mod places;
 mod protocol;
 mod proxy;
 mod reload;
+mod scheduled;
 mod state;
 
 use std::future::{Future, poll_fn};
@@ -33,6 +34,7 @@ use self::places::Places;
 pub use self::protocol::{DatagramProtocol, Protocol, Protocols};
 use self::reload::Reloads;
 pub use self::reload::Renewal;
+pub use self::scheduled::{RunStep, ScheduledRun, run_scheduled};
 pub use self::state::{Seat, SharedByWorkers, Worker};
 
 pub use crate::net::{Ends, Transport};
@@ -66,6 +68,8 @@ pub enum Control {
     Pages(u64, Option<Arc<str>>),
     /// Another process serves clients from now on: have them come anew.
     Leave,
+    /// Do this run of the app's `scheduled`, unless somebody else has.
+    Run(Arc<ScheduledRun>),
     /// Stop accepting, finish what is in flight, end.
     Drain,
     /// End now.
@@ -205,11 +209,16 @@ async fn serve(seed: Seed) -> Result<()> {
     }
     let mut places = Places::default();
     let service = NewService { worker: worker.clone(), methods, protocols, tls };
-    places.change(&service, listeners.into_iter().map(NewPlace::Opened).collect())?;
+    places.change(&service, wanted(methods, listeners).into_iter().map(NewPlace::Opened).collect())?;
     let _ = events.send(Event::Listening(life));
     let reloads = Reloads::new(life, events);
     follow(worker, &control, &bell, places, &reloads).await;
     Ok(())
+}
+
+/// Where the worker listens: an app that a clock calls listens nowhere.
+fn wanted<L>(methods: Methods, bound: Vec<L>) -> Vec<L> {
+    if methods.is_for_clocks_only() { Vec::new() } else { bound }
 }
 
 /// What the app has. Files, sites, scripts and other servers are HTTP, whatever that is.
@@ -217,7 +226,9 @@ fn methods_of(app: &Instance, config: &Config, has_scripts: bool) -> Methods {
     let methods = app.methods();
     let has_others = !config.files.folders.is_empty() || !config.proxies.is_empty();
     let is_http = has_scripts || has_others || config.site.is_some();
-    if is_http { methods.with(Method::Fetch) } else { methods }
+    // For `/__scheduled`.
+    let is_tried_out = config.dev && methods.is_for_clocks_only();
+    if is_http || is_tried_out { methods.with(Method::Fetch) } else { methods }
 }
 
 /// Loads the app; none when the worker is to end before it has.
@@ -257,6 +268,7 @@ async fn follow(
             match message {
                 Control::Stop => return stop(&worker).await,
                 Control::Listen => {}
+                Control::Run(run) => scheduled::start(&worker, run),
                 Control::Adopt(index, sockets) => places.adopt(index, sockets),
                 Control::Prepare(renewal) => reloads.prepare(&worker, renewal),
                 Control::Change(version, new) if drain.is_none() => {
@@ -314,7 +326,7 @@ async fn drained(worker: Rc<Worker>, accepting: Vec<io::JoinHandle<()>>) {
         loop_.await;
     }
     worker.until(|w| w.connections() == 0).await;
-    while worker.app.background() > 0 {
+    while worker.app.background() > 0 || !worker.app.scheduled.is_none() {
         io::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

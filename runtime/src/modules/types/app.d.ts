@@ -3,7 +3,7 @@
 declare namespace JSServe {
   /**
    * What an app may export. What it has decides what can be served: `fetch` HTTP; `tcp`, `connect` or
-   * `accept` raw TCP; `datagram` UDP. A module that exports none of them is a script: it runs once.
+   * `accept` raw TCP; `datagram` UDP; `scheduled` nothing, for a clock calls it. A module that exports none of them is a script: it runs once.
    */
   interface App {
     /** Answers a request. What it throws is a 500, and is logged. */
@@ -36,6 +36,31 @@ declare namespace JSServe {
       env: Environment,
       ctx: DatagramContext,
     ): unknown;
+    /**
+     * Called at the times that lines of cron say (--cron, `crons` in jsserve.toml), by one worker of all. What it throws is
+     * logged and not tried again; a time that comes while the run of that line before it goes on is skipped. A drain waits
+     * for it.
+     */
+    scheduled?(event: ScheduledEvent, env: Environment, ctx: ScheduledContext): void | Promise<void>;
+  }
+
+  /** Why `scheduled` is called. */
+  interface ScheduledEvent {
+    /** The line of cron, as it was written. */
+    readonly cron: string;
+    /** When it was due, as `Date.now()` has it. */
+    readonly scheduledTime: number;
+    readonly type: "scheduled";
+    /** For other runtimes: here no run is tried again. */
+    noRetry(): void;
+  }
+
+  /** What `scheduled` can ask of the server. */
+  interface ScheduledContext {
+    /** The run's end waits for `promise`; its rejection is logged. */
+    waitUntil(promise: unknown): void;
+    /** The number of the worker that runs this handler, from 0. */
+    readonly worker: number;
   }
 
   /** The context of a site's handlers. */
