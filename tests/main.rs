@@ -79,6 +79,7 @@ mod raw_accept;
 mod reload;
 mod reload_load;
 mod repl;
+mod sandbox;
 mod scheduled;
 mod script_end;
 mod script_run;

@@ -25,7 +25,7 @@ const README_LINES_MAX: usize = 120;
 const TOP: u32 = 8;
 
 /// The rooms of `runtime/src`, each with its level; a file names only lower levels and its own room.
-const ROOMS: [(&str, u32); 39] = [
+const ROOMS: [(&str, u32); 41] = [
     ("repl", TOP),
     ("script", TOP),
     ("board", TOP),
@@ -47,6 +47,7 @@ const ROOMS: [(&str, u32); 39] = [
     ("bus", 3),
     ("files", 3),
     ("tls", 3),
+    ("fence", 2),
     ("js", 2),
     ("io", 2),
     ("source", 1),
@@ -63,6 +64,7 @@ const ROOMS: [(&str, u32); 39] = [
     ("header_list", 1),
     ("log", 1),
     ("metrics", 1),
+    ("permissions", 1),
     ("site", 1),
     ("websocket", 1),
 ];

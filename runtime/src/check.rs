@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::{self, IoOptions};
 use crate::js::code::without_mark;
 use crate::js::goal;
+use crate::server::check_schedule;
 use crate::source::{Sources, prepare};
 
 /// What there is to say of an app that loads.
@@ -41,18 +42,17 @@ pub fn check(config: Config) -> Result<Checked> {
     let stack_bytes = NATIVE_STACK_BYTES + config.limits.stack_bytes_max;
     let load = move || {
         let (path, is_site) = (config.app.clone(), config.site.is_some());
-        let blueprint = Arc::new(Blueprint::compile(Arc::new(config))?);
+        let config = Arc::new(config);
+        let blueprint = Arc::new(Blueprint::compile(config.clone())?);
         if !is_site && !is_app(blueprint.cluster().sources(), &path) {
             let text = format!("{}: it has no default export, so there is nothing to serve", path.display());
             return Err(Error::new(ErrorKind::App, text).remedy("A script runs once: jsserve SCRIPT"));
         }
         io::run(backend, &options, move || async move {
             let app = App::load(blueprint.clone(), 0, Engines::default()).await?;
-            Ok(Checked {
-                methods: app.current().methods(),
-                modules: blueprint.modules(),
-                took: start.elapsed(),
-            })
+            let methods = app.current().methods();
+            check_schedule(&config, methods)?;
+            Ok(Checked { methods, modules: blueprint.modules(), took: start.elapsed() })
         })?
     };
     let thread = std::thread::Builder::new().name("check".into()).stack_size(stack_bytes).spawn(load);

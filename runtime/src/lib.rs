@@ -4,8 +4,8 @@
 //! 8 `board check listeners refused repl script server serving shutdown worker` over 7 `app cgi_engine`
 //! 6 `modules`, what JavaScript imports, beside `acme`, certificates by RFC 8555, and `upstream`, servers behind this one
 //! 5 `client`, HTTP without JavaScript, over 4 `cgi net`, scripts, and connections without HTTP, over 3 `tls`, `bus` and `files`, static files
-//! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript
-//! 1 `accept_encoding access_log address causes config cron environment error fastcgi folders header_list log metrics site source websocket`
+//! 2 `js`, which knows no sockets, beside `io`, which knows no JavaScript, and `fence`, the kernel's side of permissions
+//! 1 `accept_encoding access_log address causes config cron environment error fastcgi folders header_list log metrics permissions site source websocket`
 
 pub mod accept_encoding;
 pub mod access_log;
@@ -24,6 +24,7 @@ pub mod cron;
 mod environment;
 pub mod error;
 pub mod fastcgi;
+mod fence;
 pub mod files;
 mod folders;
 pub mod header_list;
@@ -34,6 +35,7 @@ pub mod log;
 pub mod metrics;
 pub mod modules;
 mod net;
+pub mod permissions;
 pub mod refused;
 pub mod repl;
 pub mod script;

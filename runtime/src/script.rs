@@ -17,6 +17,7 @@ use rquickjs::Module;
 use crate::config::{Goal, NATIVE_STACK_BYTES, Program, ScriptConfig};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fence;
 use crate::io::{self, IoOptions};
 use crate::js::cluster::Cluster;
 use crate::js::code::{Code, without_mark};
@@ -25,7 +26,7 @@ use crate::js::eval::{self, Options};
 use crate::js::observe::{self, Observer, Outcome};
 use crate::js::promise;
 use crate::js::thrown::Thrown;
-use crate::js::{Ctx, Value, compile, goal};
+use crate::js::{Ctx, Value, compile, goal, permit};
 use crate::modules::TABLE;
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::qjs::print;
@@ -185,7 +186,8 @@ impl Script {
             Program::Stream(path) => stream_name(path),
             Program::Text(_) | Program::Prompt => "<cmdline>".into(),
         };
-        let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::default());
+        let cluster = Cluster::new(Sources::read(&config.sources)?, Environment::default())
+            .with_permissions(config.permissions.clone());
         let code = Arc::new(Code::within(Arc::new(cluster), main));
         // A prompt goes on, whatever is thrown.
         let goes_on = config.program == Program::Prompt;
@@ -276,6 +278,9 @@ impl Script {
             let source = ScriptSource::file(path, None)?;
             self.play(&source).await;
         }
+        if self.config.print {
+            fence::enclose_script(&self.config);
+        }
         Ok(())
     }
 
@@ -320,12 +325,17 @@ impl Script {
                 true => compile::main_module(&self.code, ctx, &source.text),
                 false => compile::script(&self.code, ctx, &source.name),
             };
+            let linking = permit::linking(State::of(ctx));
             let first = goal::CompiledProgram::compile(ctx, &source.text, &source.name, source.goal, module);
             let program = first.or_else(|error| {
                 let text = as_typescript(ctx, &error, source)?;
                 let module = || compile::main_module(&self.code, ctx, &text);
                 goal::CompiledProgram::compile(ctx, &text, &source.name, source.goal, module)
             })?;
+            drop(linking);
+            if source.name == self.code.main() {
+                fence::enclose_script(&self.config);
+            }
             Ok(program.start(ctx)?.map(crate::js::Held::new))
         };
         self.settle(start).await

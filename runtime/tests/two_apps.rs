@@ -35,6 +35,7 @@ fn config(files: &Files, main: &str) -> Config {
         io: IoChoice::Auto,
         files: runtime::config::StaticFiles::default(),
         crons: Vec::new(),
+        permissions: None,
         cgi: Default::default(),
         http2: true,
         dev: false,

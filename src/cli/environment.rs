@@ -37,6 +37,11 @@ impl Variables {
         &self.files
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     fn set(&mut self, name: String, value: String) {
         match self.pairs.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,

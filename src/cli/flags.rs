@@ -13,6 +13,7 @@ use super::cgi_flags::CgiFlags;
 use super::file_flags::FileFlags;
 use super::limit_flags::LimitFlags;
 use super::operations::OperationsFlags;
+use super::permission_flags::PermissionFlags;
 use super::proxy_flags::ProxyFlags;
 use super::reload_flags::ReloadFlags;
 use super::schedule_flags::ScheduleFlags;
@@ -100,6 +101,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub websocket: WebSocketFlags,
+
+    #[command(flatten)]
+    pub permissions: PermissionFlags,
 
     #[command(flatten)]
     pub javascript: JavaScript,

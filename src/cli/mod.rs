@@ -18,6 +18,7 @@ mod flags;
 mod limit_flags;
 mod mistake;
 mod operations;
+mod permission_flags;
 mod places;
 mod project;
 mod proxy_flags;

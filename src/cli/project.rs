@@ -344,7 +344,7 @@ impl Kind {
             return Kind::Flag;
         }
         match arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str()) {
-            "FILE" | "FILE|-|syslog" => Kind::File,
+            "FILE" | "PATH" | "FILE|-|syslog" => Kind::File,
             "DIR[:/PREFIX]" => Kind::Folder,
             "PORT" | "SECONDS" | "N" | "N|auto" | "SIZE" => Kind::Number,
             "TIME" => Kind::Time,

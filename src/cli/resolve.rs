@@ -85,6 +85,7 @@ pub fn resolve(
         sources,
         args: flags.args.into_iter().map(argument).collect::<Result<_>>()?,
         file,
+        permissions: flags.permissions.permissions(variables.names())?,
         env: variables.into_pairs(),
         acme: tls::acme(&flags.tls)?,
         self_signed: tls::self_signed(&flags.tls, &flags.serving, &listen)?,

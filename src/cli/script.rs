@@ -15,7 +15,7 @@ use super::flags::Flags;
 use super::resolve;
 
 /// Flags that scripts and the prompt follow; all others are about serving.
-const FOLLOWED: [&str; 14] = [
+const FOLLOWED: [&str; 19] = [
     "eval",
     "print",
     "interactive",
@@ -28,6 +28,11 @@ const FOLLOWED: [&str; 14] = [
     "stack_max",
     "import_map",
     "no_cache",
+    "allow_read",
+    "allow_write",
+    "allow_net",
+    "allow_run",
+    "allow_env",
     "log",
     "quiet",
 ];
@@ -58,6 +63,7 @@ pub fn resolve(
         std: flags.script.std,
         includes: flags.script.include.iter().map(PathBuf::from).collect(),
         descriptors: Vec::new(),
+        permissions: flags.permissions.permissions(std::iter::empty())?,
         io: resolve::io(flags),
         heap_bytes_max: resolve::heap_bytes(flags)?,
         stack_bytes_max: bytes_max("stack_max", stack).unwrap_or(SCRIPT_STACK_BYTES),

@@ -223,6 +223,16 @@ const datagrams: JSServe.App = {
 };
 void datagrams;
 
+const crons: JSServe.App = {
+  scheduled(event, env, ctx) {
+    const due: Date = new Date(event.scheduledTime);
+    const kind: "scheduled" = event.type;
+    event.noRetry();
+    ctx.waitUntil(Promise.resolve(`${event.cron} ${due} ${kind} ${env.NAME} ${ctx.worker}`));
+  },
+};
+void crons;
+
 // Beside an answer.
 const beside: JSServe.App = {
   fetch(_request, _env, ctx) {

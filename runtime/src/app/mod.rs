@@ -47,7 +47,7 @@ use crate::js::engine::{Engine, EngineLimits, Health, Pulse};
 use crate::js::observe::{self, Observer, Outcome};
 use crate::js::reflect;
 use crate::js::thrown::{Cause, Thrown};
-use crate::js::{Ctx, Held, compile, exception};
+use crate::js::{Ctx, Held, compile, exception, permit};
 use crate::log;
 use crate::modules::TABLE;
 use crate::modules::own::{events, sockets};
@@ -100,6 +100,7 @@ impl Blueprint {
             Some(before) => before.cluster().read_again(sources, environment),
             None => Cluster::new(sources, environment),
         };
+        let cluster = cluster.with_permissions(config.permissions.clone());
         cluster.shared::<Bus>().set_limits(BusLimits::of(&config.limits));
         let code = Arc::new(Code::within(Arc::new(cluster), path.to_string_lossy().into_owned()));
         Ok(Blueprint { code, config })
@@ -136,6 +137,7 @@ impl Blueprint {
     }
 
     fn link(&self, engine: &Engine) -> std::result::Result<(), Thrown> {
+        let _linking = permit::linking(engine.state());
         engine.turn(|ctx| match compile::load_main(&self.code, ctx) {
             Ok(_) => Ok(()),
             Err(error) => Err(Thrown::of(ctx, &error)),
@@ -283,17 +285,8 @@ pub struct App {
     topics: Rc<Member>,
     current: RefCell<Rc<Instance>>,
     replacing: Cell<bool>,
-    /// Runs of `scheduled` that go on, on whichever engine.
-    scheduled: Rc<Cell<usize>>,
-}
-
-/// A run of `scheduled` that goes on.
-pub struct ScheduledCount(Rc<Cell<usize>>);
-
-impl Drop for ScheduledCount {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
+    /// Those that go on, on whichever engine.
+    pub scheduled: scheduled::ScheduledRuns,
 }
 
 impl App {
@@ -315,17 +308,6 @@ impl App {
     /// The engine for the next request.
     pub fn current(&self) -> Rc<Instance> {
         self.current.borrow().clone()
-    }
-
-    /// Counts a run of `scheduled` for as long as the value is there.
-    pub fn count_scheduled(&self) -> ScheduledCount {
-        self.scheduled.set(self.scheduled.get() + 1);
-        ScheduledCount(self.scheduled.clone())
-    }
-
-    /// Runs of `scheduled` that go on.
-    pub fn scheduled(&self) -> usize {
-        self.scheduled.get()
     }
 
     /// The worker's part of the topics.

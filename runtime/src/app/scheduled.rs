@@ -3,6 +3,7 @@
 //! Owns: its arguments and its end: when its promise has settled, or its call returned, and all that it gave to
 //! `ctx.waitUntil` has. Must not know: when it is due, how long it may take.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -30,7 +31,7 @@ pub struct ScheduledEvent {
 }
 
 /// `event`.
-pub struct Event(ScheduledEvent);
+pub struct EventObject(ScheduledEvent);
 
 /// `ctx`.
 pub struct ScheduledContext {
@@ -40,7 +41,34 @@ pub struct ScheduledContext {
 
 /// Whether an engine knows the two classes.
 #[derive(Default)]
-struct Known(std::cell::Cell<bool>);
+struct ClassesKnown(Cell<bool>);
+
+/// The runs that go on in a worker, on whichever of its engines.
+#[derive(Clone, Default)]
+pub struct ScheduledRuns(Rc<Cell<usize>>);
+
+/// A run that goes on.
+pub struct CountedRun(ScheduledRuns);
+
+impl ScheduledRuns {
+    /// Counts one for as long as the value is there.
+    pub fn count(&self) -> CountedRun {
+        self.0.set(self.0.get() + 1);
+        CountedRun(self.clone())
+    }
+
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
+impl Drop for CountedRun {
+    fn drop(&mut self) {
+        let count = &self.0.0;
+        count.set(count.get() - 1);
+    }
+}
 
 /// Calls the handler of `app`, in the worker of that number, and waits for its end. An app without one has none to wait
 /// for.
@@ -57,7 +85,7 @@ pub async fn scheduled(
     callee.start(app.engine(), &outcome, |ctx, env| {
         install(ctx)?;
         let context = ScheduledContext { worker, own: own.clone() };
-        Ok([class::instance(ctx, Event(event.clone()))?, env, class::instance(ctx, context)?])
+        Ok([class::instance(ctx, EventObject(event.clone()))?, env, class::instance(ctx, context)?])
     });
     let ended = poll_fn(|cx| outcome.poll(cx)).await;
     poll_fn(|cx| own.poll_none(cx)).await;
@@ -65,14 +93,14 @@ pub async fn scheduled(
 }
 
 fn install(ctx: &Ctx<'_>) -> Result<()> {
-    if State::of(ctx).extension::<Known>().0.replace(true) {
+    if State::of(ctx).extension::<ClassesKnown>().0.replace(true) {
         return Ok(());
     }
-    class::register::<Event>(ctx)?;
+    class::register::<EventObject>(ctx)?;
     class::register::<ScheduledContext>(ctx)
 }
 
-impl Event {
+impl EventObject {
     fn cron<'js>(&self, s: &Scope<'_, 'js>) -> Result<Value<'js>> {
         value::string(s.ctx, &self.0.cron)
     }
@@ -102,18 +130,18 @@ impl ScheduledContext {
 }
 
 impl class_id::Of for class_id::ScheduledEvent {
-    type Class = Event;
+    type Class = EventObject;
 }
 
-impl Class for Event {
+impl Class for EventObject {
     type Id = class_id::ScheduledEvent;
     const NAME: &'static CStr = c"ScheduledEvent";
     const GLOBAL: bool = false;
     const MEMBERS: &'static [Member<Self>] = &[
-        Member::Get(c"cron", Event::cron),
-        Member::Get(c"scheduledTime", Event::scheduled_time),
-        Member::Get(c"type", Event::kind),
-        Member::Method(c"noRetry", 0, Event::no_retry),
+        Member::Get(c"cron", EventObject::cron),
+        Member::Get(c"scheduledTime", EventObject::scheduled_time),
+        Member::Get(c"type", EventObject::kind),
+        Member::Method(c"noRetry", 0, EventObject::no_retry),
     ];
 }
 

@@ -26,13 +26,14 @@ use crate::js::code::Code;
 use crate::js::engine::{Engine, EngineLimits, Health, Pulse, State};
 use crate::js::observe::{self, Observer, Outcome};
 use crate::js::thrown::{Cause, Thrown};
-use crate::js::{Ctx, compile, exception};
+use crate::js::{Ctx, compile, exception, permit};
 use crate::modules::TABLE;
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::qjs::print;
 use crate::modules::qjs::std::standard::Standard;
 use crate::modules::web::events;
 use crate::modules::web::host::{self, CgiHold, Host, Role};
+use crate::permissions::{Granted, Permissions};
 use crate::source::Sources;
 
 /// The status of a script whose top-level `await` can never settle; the same as Node's.
@@ -147,7 +148,9 @@ impl Ready {
             turn_cpu_max: Duration::from_millis(config.limits.turn_cpu_ms_max),
         };
         let sources = Sources::read(&config.sources).map_err(|error| error.to_string())?;
-        let code = Arc::new(Code::unknown(Arc::new(Cluster::new(sources, Environment::of(&[])))));
+        let cluster = Cluster::new(sources, Environment::of(&[]));
+        let cluster = cluster.with_permissions(config.permissions.as_ref().map(of_request));
+        let code = Arc::new(Code::unknown(Arc::new(cluster)));
         let session = Rc::new(ScriptSession::default());
         let reported = session.clone();
         let report = Box::new(move |thrown: &Thrown, place: &str| {
@@ -266,6 +269,12 @@ fn pass_on(errors: &std::os::fd::OwnedFd, session: &ScriptSession) {
     }
 }
 
+/// What a script may reach: its variables are the request's, and those that the app is given.
+fn of_request(permissions: &Arc<Permissions>) -> Arc<Permissions> {
+    let env = Granted { all: true, some: Vec::new() };
+    Arc::new(Permissions { env, ..Permissions::clone(permissions) })
+}
+
 /// Its variables: those of the request, and those that apps see.
 fn pairs(environment: &[CString], config: &Config) -> Vec<(OsString, OsString)> {
     let pair = |variable: &CString| {
@@ -290,7 +299,11 @@ fn start(engine: &Engine, session: &Rc<ScriptSession>, code: &Code, file: &str, 
     engine.turn(|ctx| {
         let start = || {
             ctx.globals().set("scriptArgs", arguments)?;
-            let (_, evaluated) = compile::load_main(code, ctx)?.eval()?;
+            let main = {
+                let _linking = permit::linking(State::of(ctx));
+                compile::load_main(code, ctx)?
+            };
+            let (_, evaluated) = main.eval()?;
             observe::observe(ctx, &evaluated.into_value(), Box::new(Evaluated(session.clone())))
         };
         if let Err(error) = start() {

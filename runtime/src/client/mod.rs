@@ -26,6 +26,7 @@ pub use blocking::{Fetched, blocking};
 pub use body::{Response, ResponseBody};
 pub(crate) use decode::Codec;
 pub use error::{BoxError, Error, ErrorKind, Result};
+pub use redirect::permit;
 pub use request::{BodySource, Redirect, Request, RequestBody};
 pub use upgrade::{LooseBody, Switched, UpgradeRequest, Upgraded};
 

@@ -14,6 +14,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::exchange::{RequestParts, exchange};
 use super::request::{Redirect, Request, RequestBody};
 use crate::net::within;
+use crate::permissions::{NotGranted, Permissions};
 
 /// Of a redirect's own body, bytes that are read to keep its connection, and how long that may take.
 const DRAINED_BYTES_MAX: usize = 64 << 10;
@@ -40,12 +41,11 @@ pub(super) async fn send(client: &Rc<ClientState>, request: Request) -> Result<R
         same_origin,
         target: first,
         bare,
+        permissions,
     } = request;
     let mut redirects = 0;
     loop {
-        if guarded {
-            check_port(&url)?;
-        }
+        check(&url, guarded, permissions.as_deref())?;
         let again = body.again();
         let as_given = first.as_deref().filter(|_| redirects == 0);
         let head =
@@ -120,6 +120,23 @@ pub(super) fn check_port(url: &Url) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a request may go to `url`.
+fn check(url: &Url, guarded: bool, permissions: Option<&Permissions>) -> Result<()> {
+    if guarded {
+        check_port(url)?;
+    }
+    let Some(permissions) = permissions else { return Ok(()) };
+    permit(permissions, url).map_err(|refused| Error::new(ErrorKind::Redirect, refused.to_string()))
+}
+
+/// Whether `url` may be reached.
+///
+/// # Errors
+/// It was not granted.
+pub fn permit(permissions: &Permissions, url: &Url) -> std::result::Result<(), NotGranted> {
+    permissions.net(url.host_str().unwrap_or_default(), url.port_or_known_default())
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use url::Url;
 
 use crate::io::{Deadline, budget};
+use crate::permissions::Permissions;
 
 use super::error::{BodyFailed, BoxError, Error, ErrorKind};
 
@@ -93,6 +95,8 @@ pub struct Request {
     pub target: Option<String>,
     /// It is passed on for somebody else: no fields are added that it has not.
     pub bare: bool,
+    /// What it may reach, redirects included; none: everything.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 impl Request {
@@ -109,6 +113,7 @@ impl Request {
             same_origin: false,
             target: None,
             bare: false,
+            permissions: None,
         }
     }
 }

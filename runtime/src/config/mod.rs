@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::address::{Address, Network};
 use crate::cron::CronLine;
+use crate::permissions::Permissions;
 use crate::site::Site;
 
 pub use self::answers::{AnswerOptions, Coding, CodingLevel, Compression, TypePattern};
@@ -414,6 +415,8 @@ pub struct ScriptConfig {
     pub heap_bytes_max: Option<usize>,
     /// JavaScript stack; beyond: RangeError.
     pub stack_bytes_max: usize,
+    /// What it may reach; none: everything.
+    pub permissions: Option<Arc<Permissions>>,
     /// No log below errors.
     pub quiet: bool,
     /// The form of log lines.
@@ -445,6 +448,8 @@ pub struct Config {
     pub listens_by_default: bool,
     /// Who the process is once it has its sockets and keys: user and group.
     pub account: Option<(u32, u32)>,
+    /// What the app may reach; none: everything.
+    pub permissions: Option<Arc<Permissions>>,
     /// When the app's `scheduled` is called.
     pub crons: Vec<CronLine>,
     /// Files that are served.

@@ -1,6 +1,6 @@
 //! What the engines of one app share, whatever thread they are on: its agent cluster (ECMA-262, section 9.7).
 //!
-//! Owns: the app's sources and environment, one value of each type that modules keep for it. Must not know:
+//! Owns: the app's sources, environment and permissions, one value of each type that modules keep for it. Must not know:
 //! those types, engines.
 
 use std::any::{Any, TypeId};
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::environment::Environment;
+use crate::permissions::Permissions;
 use crate::source::Sources;
 
 type AnyShared = Arc<dyn Any + Send + Sync>;
@@ -17,6 +18,7 @@ type AnyShared = Arc<dyn Any + Send + Sync>;
 pub struct Cluster {
     sources: Sources,
     environment: Environment,
+    permissions: Option<Arc<Permissions>>,
     /// Goes on when the app is read again.
     shared: Arc<RwLock<HashMap<TypeId, AnyShared>>>,
 }
@@ -24,12 +26,23 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster of an app with these sources, in this environment.
     pub fn new(sources: Sources, environment: Environment) -> Cluster {
-        Cluster { sources, environment, shared: Arc::default() }
+        Cluster { sources, environment, ..Cluster::default() }
     }
 
     /// The cluster of the same app, read again: with what this one shares, which is one and the same from now on.
     pub fn read_again(&self, sources: Sources, environment: Environment) -> Cluster {
-        Cluster { sources, environment, shared: self.shared.clone() }
+        Cluster { sources, environment, shared: self.shared.clone(), ..Cluster::default() }
+    }
+
+    /// The same with these permissions; with none it may do everything.
+    #[must_use]
+    pub fn with_permissions(self, permissions: Option<Arc<Permissions>>) -> Cluster {
+        Cluster { permissions, ..self }
+    }
+
+    /// What its code may reach; none: everything.
+    pub fn permissions(&self) -> Option<&Arc<Permissions>> {
+        self.permissions.as_ref()
     }
 
     /// Where its modules come from.

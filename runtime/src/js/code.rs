@@ -129,7 +129,7 @@ impl Code {
         Ok(path)
     }
 
-    /// The bytes of the file at `path`, which is no code.
+    /// The bytes of the file at `path`, which is no code; whether it may be read is asked before, by `compile`.
     ///
     /// # Errors
     /// TypeError for a file that cannot be read.
@@ -143,7 +143,7 @@ impl Code {
         Ok(bytes)
     }
 
-    /// The source of the module in the file `path`.
+    /// The source of the module in the file `path`, as [`Code::file`].
     ///
     /// # Errors
     /// TypeError for a file that cannot be read.

@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Error, Module, Result};
 use super::code::{Code, key};
 use super::compiled::CompiledModule;
 use super::isolated::{self, SourceNames};
-use super::{commonjs, data_module, exception, import_meta};
+use super::{commonjs, data_module, exception, import_meta, permit};
 use crate::source::names::{self, Kind};
 use crate::source::prepare::{self, ModuleFormat, Prepared};
 use crate::source::resolve;
@@ -27,7 +27,7 @@ const NOTHING: &str = "const nothing = {}; export { nothing as default, nothing 
 pub fn module<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
     match names::kind(name) {
         Kind::Script => script(code, ctx, name),
-        kind => data_module::module(ctx, name, kind, || code.file(ctx, &names::path(name))),
+        kind => data_module::module(ctx, name, kind, || data(code, ctx, &names::path(name))),
     }
 }
 
@@ -51,10 +51,25 @@ pub fn script<'js>(code: &Arc<Code>, ctx: &Ctx<'js>, name: &str) -> Result<Modul
     Ok(module)
 }
 
+/// The source of the module in the file `path`, if it may be loaded.
+///
+/// # Errors
+/// TypeError for a file that cannot be read, NotCapable for one that may not be.
+pub(super) fn source(code: &Code, ctx: &Ctx<'_>, path: &str) -> Result<Vec<u8>> {
+    permit::load(ctx, path, code.main(), true)?;
+    code.read(ctx, path)
+}
+
+/// The bytes of a file that is no code, in the same way.
+fn data(code: &Code, ctx: &Ctx<'_>, path: &str) -> Result<Arc<[u8]>> {
+    permit::load(ctx, path, code.main(), false)?;
+    code.file(ctx, path)
+}
+
 fn compile<'js>(code: &Code, ctx: &Ctx<'js>, name: &str) -> Result<(Module<'js, Declared>, bool)> {
     let source = match name {
         resolve::NOTHING => NOTHING.into(),
-        _ => code.read(ctx, &names::path(name))?,
+        _ => source(code, ctx, &names::path(name))?,
     };
     let prepared = prepared(code, ctx, name, source)?;
     let (source, commonjs) = match &prepared.format {
@@ -134,7 +149,7 @@ pub(super) fn function(code: &Code, ctx: &Ctx<'_>, name: &str) -> Result<Option<
     if known.is_some() {
         return Ok(known);
     }
-    let prepared = prepared(code, ctx, name, code.read(ctx, name)?)?;
+    let prepared = prepared(code, ctx, name, source(code, ctx, name)?)?;
     if prepared.format == ModuleFormat::Module {
         return Ok(None);
     }

@@ -49,6 +49,7 @@ mod native_call;
 pub mod natives;
 pub mod observe;
 mod observed;
+pub mod permit;
 pub mod promise;
 pub mod pump;
 pub mod reach;

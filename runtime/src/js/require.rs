@@ -55,7 +55,7 @@ impl Functions for CommonJsFunctions {
         }),
         (c"json", 1, |scope| {
             let name = value::to_string(&scope.arg(0))?;
-            let text = String::from_utf8(State::of(scope.ctx).code().read(scope.ctx, &name)?)
+            let text = String::from_utf8(compile::source(State::of(scope.ctx).code(), scope.ctx, &name)?)
                 .map_err(|_| exception::type_error(scope.ctx, &format!("'{name}' is not UTF-8")))?;
             value::parse_json(scope.ctx, &text, &name)
         }),

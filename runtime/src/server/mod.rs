@@ -11,6 +11,8 @@ mod reload;
 mod schedule;
 mod watch;
 
+pub(crate) use schedule::check as check_schedule;
+
 use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::board::{Board, WorkerState};
 use crate::cgi::Scripts;
 use crate::config::{Config, IoChoice, Listen, NATIVE_STACK_BYTES, Scheme};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fence;
 use crate::io::{self, Backend, Notifier, Pulse, process};
 use crate::listeners::{self, HandedSockets, Listeners, OpenedSocket};
 use crate::log;
@@ -174,6 +177,7 @@ impl Server {
         let (listeners, rows, mut not_bound) = bind(&config, backend, handed)?;
         become_account(&config)?;
         let blueprint = Arc::new(Blueprint::compile(config.clone())?);
+        fence::enclose_server(&config, listeners.all());
         let shares = rows.iter().flatten().any(|opened| opened.is_shared);
         let connections = shares.then(Arc::<AtomicUsize>::default);
         let mut server = Server {

@@ -45,14 +45,14 @@ impl Times {
 }
 
 /// A run, and who it was given to last, by its life.
-struct Given {
+struct GivenRun {
     run: Arc<ScheduledRun>,
     life: Option<u64>,
 }
 
-struct Entry {
+struct CronEntry {
     times: Times,
-    given: Option<Given>,
+    given: Option<GivenRun>,
 }
 
 /// The lines of a server.
@@ -60,7 +60,7 @@ struct Entry {
 pub(super) struct Schedule {
     /// Where they are from.
     of: Option<Arc<Config>>,
-    entries: Vec<Entry>,
+    entries: Vec<CronEntry>,
 }
 
 impl Schedule {
@@ -72,7 +72,7 @@ impl Schedule {
         let mut before = std::mem::take(&mut self.entries);
         let known = |line: &CronLine| match before.iter().position(|entry| entry.times.line == *line) {
             Some(at) => before.swap_remove(at),
-            None => Entry { times: Times::from(line.clone(), now), given: None },
+            None => CronEntry { times: Times::from(line.clone(), now), given: None },
         };
         self.entries = config.crons.iter().map(known).collect();
         self.of = Some(config.clone());
@@ -89,7 +89,7 @@ fn now() -> i64 {
 ///
 /// # Errors
 /// There are lines, and no method that they call.
-pub(super) fn check(config: &Config, methods: Methods) -> Result<()> {
+pub(crate) fn check(config: &Config, methods: Methods) -> Result<()> {
     let has = methods.has(Method::Scheduled);
     if has && config.crons.is_empty() && !config.dev {
         tracing::warn!(
@@ -119,13 +119,13 @@ impl Server {
             self.look_at_run(&mut entry.given);
             let Some(due) = entry.times.due(now) else { continue };
             let cron = entry.times.line.text();
-            if let Some(Given { run, .. }) = &entry.given {
+            if let Some(GivenRun { run, .. }) = &entry.given {
                 let since = (now - run.event().time_ms / 1_000).max(0);
                 tracing::warn!("scheduled {cron}: skipped, for the run before it goes on since {since} s");
                 continue;
             }
             let event = ScheduledEvent { cron: cron.clone(), time_ms: due.saturating_mul(1_000) };
-            let mut given = Given { run: ScheduledRun::new(event), life: None };
+            let mut given = GivenRun { run: ScheduledRun::new(event), life: None };
             self.give(&mut given);
             entry.given = Some(given);
         }
@@ -134,7 +134,7 @@ impl Server {
 
     /// Forgets a run that is over, and gives one that has not begun to another worker where the one that has it will
     /// not come to it.
-    fn look_at_run(&self, slot: &mut Option<Given>) {
+    fn look_at_run(&self, slot: &mut Option<GivenRun>) {
         let Some(given) = slot else { return };
         let is_lost = given.life.is_none_or(|life| !self.takes_runs(life));
         match given.run.step() {
@@ -156,7 +156,7 @@ impl Server {
     }
 
     /// Tells a worker to do it, where there is one.
-    fn give(&self, given: &mut Given) {
+    fn give(&self, given: &mut GivenRun) {
         let able = self.workers.iter().find(|worker| self.takes_runs(worker.life));
         given.life = able.map(|worker| worker.life);
         if let Some(worker) = able {

@@ -374,6 +374,7 @@ mod tests {
             files: Default::default(),
             cgi: Default::default(),
             crons: Vec::new(),
+            permissions: None,
             trusted_proxies: Default::default(),
             forwarded_fields: Default::default(),
             workers: 1,

@@ -86,7 +86,7 @@ pub(super) fn start(worker: &Rc<Worker>, run: Arc<ScheduledRun>) {
 /// # Errors
 /// Why it failed, in a line, which is logged with the stack.
 pub async fn run_scheduled(worker: &Rc<Worker>, event: &ScheduledEvent) -> Result<(), String> {
-    let _counted = worker.app.count_scheduled();
+    let _counted = worker.app.scheduled.count();
     let app = worker.app.current();
     worker.serving.note(b"scheduled", event.cron.as_bytes());
     let ms = worker.config.limits.scheduled_ms_max;

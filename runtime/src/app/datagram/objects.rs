@@ -15,7 +15,7 @@ use crate::io::{DatagramSocket, Route};
 use crate::js::class::{self, Class, Member, Scope};
 use crate::js::display::Display;
 use crate::js::engine::State;
-use crate::js::{Held, buffer_source, class_id, exception, value};
+use crate::js::{Held, buffer_source, class_id, exception, permit, value};
 use crate::modules::qjs::os::address;
 use crate::modules::qjs::os::arguments;
 
@@ -109,6 +109,9 @@ fn target<'js>(ctx: &Ctx<'js>, to: &Value<'js>, local: SocketAddr) -> Result<Rou
         return Ok(Route { peer: of_family(route.peer)?, local });
     }
     let given = address::read(ctx, to, family)?.as_socket();
+    if let Some(peer) = &given {
+        permit::ask(ctx, |all| all.address(peer))?;
+    }
     let peer = given.ok_or_else(|| exception::type_error(ctx, "family must be AF_INET or AF_INET6"))?;
     if peer.ip().is_unspecified() {
         return Err(exception::type_error(ctx, "addr must be the address of a host"));

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::future::Future;
 use std::io::Result as IoResult;
+use std::os::unix::ffi::OsStrExt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -27,11 +28,12 @@ use crate::io;
 use crate::js::class::{self, Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
-use crate::js::{deferred, exception, promise};
+use crate::js::{deferred, exception, permit, promise};
 use crate::modules::web::fetch::body::{Body, Source};
 use crate::modules::web::fetch::request::Request;
 use crate::modules::web::fetch::response::Response;
 use crate::modules::web::streams::source::{ByteSource, Memory};
+use crate::permissions::Access;
 use options::Options;
 
 /// Folders with rules of their own that an engine keeps; who has more opens them anew.
@@ -131,7 +133,9 @@ fn serve_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     scope.require(2, "serveFile")?;
     let ctx = scope.ctx;
     let asking = Asking::of(scope, "serveFile")?;
-    let bytes = options::path(ctx, &scope.arg(1))?.into_bytes();
+    let path = options::path(ctx, &scope.arg(1))?;
+    let path = permit::path(ctx, path.as_ref(), &[Access::Read], true)?;
+    let bytes = path.as_os_str().as_bytes().to_vec();
     let Options { mut rules, status, .. } = Options::read(ctx, &scope.arg(2), "serveFile")?;
     // A folder is none that could be served.
     rules.index.clear();
@@ -145,6 +149,7 @@ fn serve_dir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let asking = Asking::of(scope, "serveDir")?;
     let Options { rules, root, prefix, fallback, status } = Options::read(ctx, &scope.arg(1), "serveDir")?;
+    permit::path(ctx, root.as_ref(), &[Access::Read], true)?;
     let folder = Folders::of(ctx, Some(root), rules);
     let path = FilePath::of(asking.path().as_bytes(), &prefix, folder.rules().dotfiles);
     let shown: Vec<u8> = match folder.rules().listing {

@@ -22,7 +22,7 @@ use crate::js::engine::State;
 use crate::js::function::Functions;
 use crate::js::natives::Natives;
 use crate::js::thrown::Thrown;
-use crate::js::{exception, internal, promise, value};
+use crate::js::{exception, internal, permit, promise, value};
 use crate::modules::web::fetch::body::{Body, Source};
 use crate::modules::web::fetch::request::Request;
 use crate::modules::web::fetch::response::Response;
@@ -133,6 +133,8 @@ fn load<'js>(scope: &Scope<'_, 'js>, path: fn(&Site, usize) -> &std::path::Path)
     let directory = directory(scope.ctx)?;
     let number = scope.arg(0).as_int().and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
     let path = path(directory.site(), number).to_string_lossy().into_owned();
+    // A route is part of the site, with all that it imports.
+    let _linking = permit::linking(State::of(scope.ctx));
     Ok(Module::import(scope.ctx, &*names::specifier(&path))?.into_value())
 }
 

@@ -21,7 +21,7 @@ use crate::js::engine::State;
 use crate::js::function::{self, Functions};
 use crate::js::held::Held;
 use crate::js::natives::Natives;
-use crate::js::{buffer_source, deferred, exception, promise, value};
+use crate::js::{buffer_source, deferred, exception, permit, promise, value};
 use crate::modules::web::streams::bridge;
 use crate::modules::web::streams::fast::FastPath;
 use crate::net::RECV_BYTES;
@@ -92,6 +92,7 @@ fn link_of(scope: &Scope<'_, '_>) -> Option<Rc<Link>> {
 fn dial<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let address = Address::read(ctx, &scope.arg(0))?;
+    permit::ask(ctx, |all| all.net(&address.host, Some(address.port)))?;
     let Options { transport, half_open, high_water_mark, sni, alpn } = Options::read(ctx, &scope.arg(1))?;
     let roots = State::of(ctx).extension::<Trust>().roots();
     let terms = Terms { name: sni.unwrap_or_else(|| address.host.clone()), alpn, roots };

@@ -11,7 +11,8 @@ use socket2::SockAddr;
 
 use super::arguments::{integer, optional};
 use crate::io::dns;
-use crate::js::{exception, function, value};
+use crate::js::{exception, function, permit, value};
+use crate::permissions::Access;
 
 /// Reads an address object for a socket of `family`.
 ///
@@ -71,6 +72,22 @@ fn unix<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> Result<SockAddr> {
     }
     SockAddr::unix(OsStr::from_bytes(path.as_bytes()))
         .map_err(|_| exception::range_error(ctx, "path is longer than 107 bytes (unix(7))"))
+}
+
+/// Permits a socket to be bound to `addr`, to connect there or to send there: hosts by their addresses, Unix sockets by
+/// their paths, and names that stand in no folder with all hosts.
+///
+/// # Errors
+/// It was not granted.
+pub fn permit(ctx: &Ctx<'_>, addr: &SockAddr) -> Result<()> {
+    if permit::of(ctx).is_none() {
+        return Ok(());
+    }
+    match (addr.as_socket(), addr.as_pathname()) {
+        (Some(addr), _) => permit::ask(ctx, |all| all.address(&addr)),
+        (None, Some(path)) => permit::path(ctx, path, &[Access::Read, Access::Write], true).map(drop),
+        (None, None) => permit::all(ctx, Access::Net),
+    }
 }
 
 /// Makes an address object. It always has family, addr and port; AF_UNIX has a path too. `family` is

@@ -3,14 +3,35 @@
 //! Owns: which value is a number or a path there, the forms of results. Numbers may be strings and
 //! booleans, fractions are cut off; but for Dates no conversion runs script. Must not know: the calls.
 
-use std::ffi::CString;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use rquickjs::{BigInt, Ctx, Result, Value};
 
 use crate::io::errno;
-use crate::js::{exception, value};
+use crate::js::{exception, permit, value};
 use crate::modules::web::iterate;
+use crate::permissions::Access;
+
+/// The path at which what is done to `path` is to be done, as [`permit::path`] has it.
+///
+/// # Errors
+/// It was not granted.
+pub fn permitted<'p>(
+    ctx: &Ctx<'_>,
+    path: &'p CStr,
+    access: &[Access],
+    follows: bool,
+) -> Result<Cow<'p, CStr>> {
+    let asked = Path::new(OsStr::from_bytes(path.to_bytes()));
+    match permit::path(ctx, asked, access, follows)? {
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(path)),
+        Cow::Owned(real) => Ok(Cow::Owned(CString::new(real.into_os_string().into_vec())?)),
+    }
+}
 
 /// The number that `value` stands for; NaN for a string that is none.
 fn scalar(value: &Value<'_>) -> Result<Option<f64>> {

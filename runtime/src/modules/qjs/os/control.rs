@@ -18,8 +18,9 @@ use super::table::Descriptors;
 use crate::io::{Socket, errno};
 use crate::js::class::{Scope, Static};
 use crate::js::function::Functions;
-use crate::js::{buffer_source, exception, value};
+use crate::js::{buffer_source, exception, permit, value};
 use crate::modules::web::host::Host;
+use crate::permissions::Access;
 
 /// Bytes of an option that `getsockopt(fd, level, name, length)` may ask for.
 const OPTION_BYTES_MAX: usize = 4_096;
@@ -59,6 +60,11 @@ fn socket<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Some(given) => integer(ctx, &given, "protocol")?,
         None => 0,
     };
+    let plain = [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET];
+    if !plain.contains(&(wanted & !(SOCK_BLOCK | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC))) {
+        // It would hear what is for others.
+        permit::all(ctx, Access::Net)?;
+    }
     number(ctx, open(&Descriptors::of(ctx), family, wanted, protocol))
 }
 
@@ -82,6 +88,7 @@ fn bind<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Err(error) => return status(ctx, Err(error)),
     };
     let addr = address::read(ctx, &scope.arg(1), entry.family)?;
+    address::permit(ctx, &addr)?;
     status(ctx, entry.socket.with_fd(|fd| SockRef::from(&fd).bind(&addr)))
 }
 
@@ -93,9 +100,17 @@ fn listen<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Some(given) => integer(ctx, &given, "backlog")?,
         None => libc::SOMAXCONN,
     };
-    let listened = Descriptors::of(ctx)
-        .get(fd)
-        .and_then(|entry| entry.socket.with_fd(|fd| SockRef::from(&fd).listen(backlog)));
+    let entry = Descriptors::of(ctx).get(fd);
+    if let (Some(_), Ok(entry)) = (permit::of(ctx), &entry) {
+        // One that is bound nowhere gets a port of all addresses.
+        let bound = entry.socket.with_fd(|fd| SockRef::from(&fd).local_addr());
+        if let Ok(addr) = bound
+            && addr.as_socket().is_some_and(|addr| addr.port() == 0)
+        {
+            address::permit(ctx, &addr)?;
+        }
+    }
+    let listened = entry.and_then(|entry| entry.socket.with_fd(|fd| SockRef::from(&fd).listen(backlog)));
     status(ctx, listened)
 }
 

@@ -21,6 +21,7 @@ use crate::js::function::Functions;
 use crate::js::{exception, value};
 use crate::modules::web::host::{CgiHold, Host, Role};
 use crate::modules::web::iterate;
+use crate::permissions::Access;
 
 /// What a pattern of a temporary name ends in, six of them; replaced by as many random letters.
 const BLANKS: [u8; 6] = [b'X'; 6];
@@ -43,6 +44,7 @@ impl Functions for DirectoryCalls {
 
 /// `getcwd()`: `[path, errno]`.
 fn getcwd<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    coerce::permitted(scope.ctx, c".", &[Access::Read], true)?;
     let folder = std::env::current_dir();
     coerce::text_pair(scope.ctx, folder.map(|path| path.into_os_string().into_vec()))
 }
@@ -50,10 +52,11 @@ fn getcwd<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 /// `chdir(path)`: 0, or `-errno`.
 fn chdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let path = coerce::text(scope.ctx, &scope.arg(0), "path")?;
+    let path = coerce::permitted(scope.ctx, &path, &[Access::Read], true)?;
     let changed = match Host::role(scope.ctx) {
         Role::App => Err(Errno::PERM),
         Role::Cgi if !CgiHold::of(State::of(scope.ctx)).has_folder() => Err(Errno::PERM),
-        Role::Script | Role::Worker | Role::Cgi => rustix::process::chdir(&path),
+        Role::Script | Role::Worker | Role::Cgi => rustix::process::chdir(&*path),
     };
     coerce::status(scope.ctx, changed.map_err(io::Error::from))
 }
@@ -62,7 +65,8 @@ fn chdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn mkdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let path = coerce::text(scope.ctx, &scope.arg(0), "path")?;
     let mode = coerce::int32_or(scope.ctx, &scope.arg(1), "mode", 0o777)?;
-    let made = rustix::fs::mkdir(&path, Mode::from_raw_mode(mode.cast_unsigned()));
+    let path = coerce::permitted(scope.ctx, &path, &[Access::Write], false)?;
+    let made = rustix::fs::mkdir(&*path, Mode::from_raw_mode(mode.cast_unsigned()));
     coerce::status(scope.ctx, made.map_err(io::Error::from))
 }
 
@@ -70,6 +74,7 @@ fn mkdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn readdir<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let path = coerce::text(ctx, &scope.arg(0), "path")?;
+    let path = coerce::permitted(ctx, &path, &[Access::Read], true)?;
     let mut names = Vec::new();
     let listed = list(&path, &mut names);
     let names = names.iter().map(|name| value::string(ctx, &name.to_string_lossy()));
@@ -100,6 +105,8 @@ fn temporary<T>(
         name.extend_from_slice(&BLANKS);
     }
     let pattern = String::from_utf8_lossy(&name).into_owned();
+    let asked = CString::new(name.clone()).map_err(|_| exception::type_error(ctx, "NUL in a pattern"))?;
+    coerce::permitted(ctx, &asked, &[Access::Write], false).map(drop)?;
     let start = name.len() - BLANKS.len();
     for _ in 0..NAMES_MAX {
         if let Err(errno) = letters(&mut name[start..]) {

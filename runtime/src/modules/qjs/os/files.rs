@@ -3,9 +3,11 @@
 //! Owns: the calls. In a served app none of them waits for a peer: a pipe, a terminal or a socket
 //! that is not ready is EAGAIN there, whatever its mode. Must not know: what else uses the table.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rquickjs::{Ctx, Error, Result, Value};
 use rustix::event::{PollFd, PollFlags};
@@ -19,9 +21,10 @@ use super::{arguments, coerce};
 use crate::io::Socket;
 use crate::js::buffer_source::{self, Bytes};
 use crate::js::class::{Scope, Static};
-use crate::js::exception;
 use crate::js::function::Functions;
+use crate::js::{exception, permit};
 use crate::modules::web::host::{Host, Role};
+use crate::permissions::{Access, open_exactly};
 
 /// Bytes that a pipe takes without waiting when it is ready at all (pipe(7), PIPE_BUF).
 const READY_WRITE_BYTES: usize = 4_096;
@@ -45,11 +48,27 @@ fn open<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         // A FIFO without a peer would hold the worker up. To files this flag means nothing.
         flags |= OFlags::NONBLOCK;
     }
+    let asked = Path::new(OsStr::from_bytes(path.as_bytes()));
+    let real = permit::path(ctx, asked, needed(flags), !flags.contains(OFlags::NOFOLLOW))?;
+    let mode = Mode::from_raw_mode(mode.cast_unsigned());
     let opened = || {
-        let fd = rustix::fs::open(&path, flags, Mode::from_raw_mode(mode.cast_unsigned()))?;
+        let fd = match permit::of(ctx) {
+            None => rustix::fs::open(&path, flags, mode)?,
+            Some(_) => open_exactly(&real, flags, mode)?,
+        };
         Ok(i64::from(Descriptors::of(ctx).insert(Socket::new(fd))?.0))
     };
     coerce::number(ctx, opened())
+}
+
+/// What a permission is needed for to open with `flags`.
+fn needed(flags: OFlags) -> &'static [Access] {
+    let makes = flags.intersects(OFlags::CREATE | OFlags::TRUNC) || flags.contains(OFlags::TMPFILE);
+    match flags.bits().cast_signed() & libc::O_ACCMODE {
+        libc::O_RDONLY if !makes => &[Access::Read],
+        libc::O_WRONLY => &[Access::Write],
+        _ => &[Access::Read, Access::Write],
+    }
 }
 
 /// The part of the buffer, arguments 1 to 3, that a transfer is about: offset and length in bytes.

@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::Arc;
 
 use rquickjs::{Coerced, Ctx, FromJs, Object, Result, Value};
@@ -20,8 +21,9 @@ use crate::io::process::{self, Children, SpawnOptions};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{exception, value};
+use crate::js::{exception, permit, value};
 use crate::modules::web::host::{self, CgiHold, Host, Role};
+use crate::permissions::{Access, program_files};
 
 /// Arguments of a program, and supplementary groups of a child.
 const ARGUMENTS_MAX: u32 = 65_535;
@@ -53,7 +55,8 @@ fn exec<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         return Err(exception::type_error(ctx, text));
     }
     let block = options.block;
-    let done = options.program(ctx, arguments).and_then(process::spawn);
+    let permitted = options.permitted(ctx, &arguments)?;
+    let done = options.program(ctx, arguments, permitted).and_then(process::spawn);
     let pid = done.map_err(|error| errno::throw(ctx, "exec", &error))?;
     let children = children(ctx);
     children.iter().for_each(|children| children.add(pid));
@@ -146,8 +149,39 @@ impl Options {
         })
     }
 
+    /// The one file that may be run, where not all may.
+    ///
+    /// # Errors
+    /// It was not granted, or would be told to load what was not.
+    fn permitted(&self, ctx: &Ctx<'_>, arguments: &[CString]) -> Result<Option<CString>> {
+        let Some(permissions) = permit::of(ctx).filter(|all| !all.run.all) else { return Ok(None) };
+        let program =
+            self.file.as_ref().or(arguments.first()).map(|file| file.to_string_lossy()).unwrap_or_default();
+        let loads = |variable: &CString| variable.as_bytes().starts_with(b"LD_");
+        if self.environment.as_ref().is_some_and(|all| all.iter().any(loads)) {
+            permit::all(ctx, Access::Run)?;
+        }
+        let search = search_path(State::of(ctx).cluster().environment());
+        let files = match self.use_path {
+            true => program_files(program.as_ref().as_ref(), &OsString::from_vec(search)),
+            false => vec![program.as_ref().into()],
+        };
+        let folder = self.folder.as_ref().map(|folder| Path::new(OsStr::from_bytes(folder.as_bytes())));
+        let files = files.into_iter().map(|file| folder.map_or(file.clone(), |folder| folder.join(&file)));
+        let file = files.clone().find(|file| file.is_file()).or_else(|| files.clone().next());
+        let real = permissions
+            .run(&file.unwrap_or_default(), &program)
+            .map_err(|refused| permit::refuse(ctx, &refused))?;
+        Ok(Some(CString::new(real.into_os_string().into_vec())?))
+    }
+
     /// EBADF where a number of `stdin`, `stdout` or `stderr` is not one of the engine's descriptors.
-    fn program(self, ctx: &Ctx<'_>, arguments: Vec<CString>) -> io::Result<SpawnOptions> {
+    fn program(
+        self,
+        ctx: &Ctx<'_>,
+        arguments: Vec<CString>,
+        permitted: Option<CString>,
+    ) -> io::Result<SpawnOptions> {
         let (descriptors, inherited) = (Descriptors::of(ctx), State::of(ctx).cluster().environment());
         // The streams of a CGI script are its own, and not the process's.
         let is_cgi = Host::role(ctx) == Role::Cgi;
@@ -157,9 +191,10 @@ impl Options {
         };
         let [stdin, stdout, stderr] = self.stdio;
         let file = self.file.unwrap_or_else(|| arguments.first().cloned().unwrap_or_default());
-        let files = match self.use_path {
-            true => process::candidates(&file, &search_path(inherited)),
-            false => vec![file],
+        let files = match (permitted, self.use_path) {
+            (Some(file), _) => vec![file],
+            (None, true) => process::candidates(&file, &search_path(inherited)),
+            (None, false) => vec![file],
         };
         Ok(SpawnOptions {
             files,
@@ -234,6 +269,7 @@ fn waitpid<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 /// `kill(pid, signal)`: 0, or `-errno`.
 fn kill<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    permit::all(scope.ctx, Access::Run)?;
     let pid = coerce::int32(scope.ctx, &scope.arg(0), "pid")?;
     let signal = coerce::int32(scope.ctx, &scope.arg(1), "signal")?;
     coerce::status(scope.ctx, process::kill(pid, signal))

@@ -16,7 +16,7 @@ use crate::io::spawn;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{deferred, exception, promise};
+use crate::js::{deferred, exception, permit, promise};
 use crate::modules::web::host::{Host, Role};
 use crate::modules::web::iterate;
 
@@ -73,6 +73,9 @@ fn getaddrinfo<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Ok(wanted) => wanted,
         Err(error) => return number(error),
     };
+    if let Target::Name(name) = &wanted.host {
+        permit::ask(ctx, |all| all.net(name, None))?;
+    }
     let found = match &wanted.host {
         Target::Own(addrs) => Ok(addrs.clone()),
         Target::Name(name) => match (resolver(ctx).local(name, 0, wanted.family), Host::role(ctx)) {
@@ -102,6 +105,7 @@ fn getaddrinfo_async<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         Target::Own(addrs) => return promise::settled(ctx, Ok(list(ctx, &addrs, &kinds)?)),
         Target::Name(name) => name,
     };
+    permit::ask(ctx, |all| all.net(&name, None))?;
     let resolver = resolver(ctx);
     let (promise, deferred) = deferred::deferred(ctx)?;
     spawn(async move {

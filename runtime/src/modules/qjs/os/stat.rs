@@ -3,7 +3,7 @@
 //! Owns: the object that they give, times in milliseconds. Must not know: how modes are told apart;
 //! the S_IF constants are for that.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use rquickjs::{Object, Result, Value};
 use rustix::fs::Stat;
@@ -11,21 +11,27 @@ use rustix::fs::Stat;
 use super::coerce;
 use crate::js::class::{Scope, Static};
 use crate::js::function::{Functions, define};
+use crate::permissions::Access;
 
 /// The calls.
 pub struct StatCalls;
 
 impl Functions for StatCalls {
     const LIST: &'static [(&'static CStr, u8, Static)] = &[
-        (c"stat", 1, |scope| status(scope, |path| rustix::fs::stat(path))),
-        (c"lstat", 1, |scope| status(scope, |path| rustix::fs::lstat(path))),
+        (c"stat", 1, |scope| status(scope, true, |path| rustix::fs::stat(path))),
+        (c"lstat", 1, |scope| status(scope, false, |path| rustix::fs::lstat(path))),
     ];
 }
 
 /// `[object, 0]`, or `[null, errno]`.
-fn status<'js>(scope: &Scope<'_, 'js>, call: fn(&CString) -> rustix::io::Result<Stat>) -> Result<Value<'js>> {
+fn status<'js>(
+    scope: &Scope<'_, 'js>,
+    follows: bool,
+    call: fn(&CStr) -> rustix::io::Result<Stat>,
+) -> Result<Value<'js>> {
     let ctx = scope.ctx;
     let path = coerce::text(ctx, &scope.arg(0), "path")?;
+    let path = coerce::permitted(ctx, &path, &[Access::Read], follows)?;
     let stat = match call(&path) {
         Ok(stat) => stat,
         Err(errno) => return coerce::pair(ctx, Value::new_null(ctx.clone()), errno.raw_os_error()),

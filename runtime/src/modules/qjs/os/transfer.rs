@@ -134,6 +134,7 @@ fn accept<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn connect<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let call = Call::new(scope, "connect")?;
     let addr = address::read(scope.ctx, &scope.arg(1), call.entry.family)?;
+    address::permit(scope.ctx, &addr)?;
     let (pending, operation) = (call.admit(0)?, call.entry.socket.connect(addr));
     call.start(pending, None, operation, |ctx, _, connected| {
         check(ctx, "connect", connected)?;
@@ -227,6 +228,7 @@ fn sendto<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         false => (data(scope.ctx, &scope.arg(2), scope.arg(3))?, first),
     };
     let addr = address::read(scope.ctx, &addr, call.entry.family)?;
+    address::permit(scope.ctx, &addr)?;
     let pending = call.admit(bytes.len())?;
     let operation = call.entry.socket.sendto(bytes, 0, addr);
     call.start(pending, None, operation, |ctx, _, (sent, _)| Ok(count(ctx, check(ctx, "sendto", sent)?)))

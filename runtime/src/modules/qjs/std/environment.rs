@@ -11,7 +11,8 @@ use crate::environment::Environment;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{convert, value};
+use crate::js::{convert, permit, value};
+use crate::permissions::Access;
 use rquickjs::object::Property;
 
 /// The calls.
@@ -30,6 +31,13 @@ fn text(scope: &Scope<'_, '_>, index: usize) -> Result<OsString> {
     Ok(OsString::from_vec(value::to_string(&scope.arg(index))?.into_bytes()))
 }
 
+/// Variable 0, if it may be seen and set.
+fn name(scope: &Scope<'_, '_>) -> Result<OsString> {
+    let name = text(scope, 0)?;
+    permit::ask(scope.ctx, |all| all.env(&name.to_string_lossy()))?;
+    Ok(name)
+}
+
 /// The variables of the app.
 fn variables<'a>(scope: &'a Scope<'_, '_>) -> &'a Environment {
     State::of(scope.ctx).cluster().environment()
@@ -37,7 +45,7 @@ fn variables<'a>(scope: &'a Scope<'_, '_>) -> &'a Environment {
 
 /// `getenv(name)`: the value, or `undefined`.
 fn getenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    match variables(scope).get(&text(scope, 0)?) {
+    match variables(scope).get(&name(scope)?) {
         Some(found) => convert::text(scope.ctx, found.as_bytes()),
         None => Ok(scope.undefined()),
     }
@@ -45,19 +53,24 @@ fn getenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 
 /// `setenv(name, value)`.
 fn setenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    let (name, value) = (text(scope, 0)?, text(scope, 1)?);
+    let (name, value) = (name(scope)?, text(scope, 1)?);
+    if name.as_bytes().starts_with(b"LD_") {
+        // It would say what programs load that may be run.
+        permit::all(scope.ctx, Access::Run)?;
+    }
     variables(scope).set(&name, Some(&value));
     Ok(scope.undefined())
 }
 
 /// `unsetenv(name)`.
 fn unsetenv<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
-    variables(scope).set(&text(scope, 0)?, None);
+    variables(scope).set(&name(scope)?, None);
     Ok(scope.undefined())
 }
 
 /// `getenviron()`: an object of all variables.
 fn all<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
+    permit::all(scope.ctx, Access::Env)?;
     let object = Object::new(scope.ctx.clone())?;
     for (name, value) in variables(scope).snapshot() {
         let name = Atom::from_value(scope.ctx.clone(), &convert::text(scope.ctx, name.as_bytes())?)?;

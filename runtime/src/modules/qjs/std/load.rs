@@ -2,11 +2,14 @@
 //!
 //! Owns: their arguments and answers, as QuickJS has them. Must not know: FILE.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Read};
+use std::path::Path;
 
 use rquickjs::{Error, Exception, Result, Value};
+use rustix::fs::{Mode, OFlags};
 
 use super::file::{self, File};
 use super::printf;
@@ -15,8 +18,9 @@ use crate::io::errno;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{buffer_source, convert, eval, exception, value};
+use crate::js::{buffer_source, convert, eval, exception, permit, value};
 use crate::modules::web::host::{self, Host, Role};
+use crate::permissions::{Access, open_exactly};
 
 /// The calls.
 pub struct LoadCalls;
@@ -85,24 +89,36 @@ fn eval_script<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     eval::script(scope.ctx, source.as_bytes(), "<evalScript>", options)
 }
 
-/// A file's bytes.
+/// A file's bytes, read at where it may be; by what it is called in [`readable`].
 ///
 /// # Errors
 /// What the system says; `OutOfMemory` for one that the heap could not hold.
-fn contents(scope: &Scope<'_, '_>, name: &str) -> io::Result<Vec<u8>> {
+fn contents(scope: &Scope<'_, '_>, path: &Path) -> io::Result<Vec<u8>> {
     let bytes_max = State::of(scope.ctx).heap_bytes_max();
     let mut all = Vec::new();
-    fs::File::open(name)?.take(bytes_max as u64 + 1).read_to_end(&mut all)?;
+    let file = match permit::of(scope.ctx) {
+        None => fs::File::open(path)?,
+        Some(_) => open_exactly(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into(),
+    };
+    file.take(bytes_max as u64 + 1).read_to_end(&mut all)?;
     match all.len() > bytes_max {
         true => Err(io::ErrorKind::OutOfMemory.into()),
         false => Ok(all),
     }
 }
 
+/// Where the file `name` is to be read.
+///
+/// # Errors
+/// It may not be.
+fn readable<'n>(scope: &Scope<'_, '_>, name: &'n str) -> Result<Cow<'n, Path>> {
+    permit::path(scope.ctx, name.as_ref(), &[Access::Read], true)
+}
+
 /// `loadScript(filename)`: runs it in the global scope; the value of its last expression.
 fn load_script<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let name = value::to_string(&scope.arg(0))?;
-    let source = contents(scope, &name).map_err(|_| {
+    let source = contents(scope, &*readable(scope, &name)?).map_err(|_| {
         let text = format!("could not load '{name}'");
         Exception::throw_reference(scope.ctx, &text)
     })?;
@@ -113,7 +129,7 @@ fn load_script<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn load_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let binary = option(scope, "binary")?;
     let name = value::to_string(&scope.arg(0))?;
-    match contents(scope, &name) {
+    match contents(scope, &*readable(scope, &name)?) {
         Ok(bytes) if binary => value::uint8_array(scope.ctx, &bytes),
         Ok(bytes) => convert::text(scope.ctx, &bytes),
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(Error::Allocation),
@@ -130,9 +146,14 @@ fn write_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         None if given.is_undefined() => Vec::new(),
         None => value::to_string(&given)?.into_bytes(),
     };
+    let path = permit::path(scope.ctx, name.as_ref(), &[Access::Write], true)?;
     let failed = |what: &str| Exception::throw_message(scope.ctx, what);
-    let mut target =
-        fs::File::create(&name).map_err(|_| failed(&format!("error opening {name} for writing")))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let made = match permit::of(scope.ctx) {
+        None => fs::File::create(&path),
+        Some(_) => open_exactly(&path, flags, Mode::from_raw_mode(0o666)).map(Into::into).map_err(Into::into),
+    };
+    let mut target = made.map_err(|_| failed(&format!("error opening {name} for writing")))?;
     io::Write::write_all(&mut target, &bytes).map_err(|_| failed(&format!("error writing to {name}")))?;
     Ok(scope.undefined())
 }

@@ -21,9 +21,10 @@ use crate::io::errno;
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{convert, exception, value};
+use crate::js::{convert, exception, permit, value};
 use crate::modules::qjs::os::table::Descriptors;
 use crate::modules::web::host::{CgiHold, Host, Role};
+use crate::permissions::{self, open_exactly};
 
 /// The calls.
 pub struct OpenCalls;
@@ -93,8 +94,17 @@ fn answer<'js>(scope: &Scope<'_, 'js>, index: usize, opened: io::Result<OpenFile
 fn open<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let name = value::to_string(&scope.arg(0))?;
     let text = mode_text(scope, 1, "rwa+bxe")?;
+    let access: &[permissions::Access] = match (text.contains('+'), text.starts_with('r')) {
+        (true, _) => &[permissions::Access::Read, permissions::Access::Write],
+        (false, true) => &[permissions::Access::Read],
+        (false, false) => &[permissions::Access::Write],
+    };
+    let path = permit::path(scope.ctx, name.as_ref(), access, true)?;
     let opened = mode(&text).and_then(|mode| {
-        let fd = rustix::fs::open(name.as_bytes(), mode.flags, Mode::from_raw_mode(0o666))?;
+        let fd = match permit::of(scope.ctx) {
+            None => rustix::fs::open(name.as_bytes(), mode.flags, Mode::from_raw_mode(0o666))?,
+            Some(_) => open_exactly(&path, mode.flags, Mode::from_raw_mode(0o666))?,
+        };
         enter(scope.ctx, fd, mode.access, None)
     });
     answer(scope, 2, opened)
@@ -132,6 +142,7 @@ fn suits(fd: std::os::fd::BorrowedFd<'_>, mode: &OpenMode) -> io::Result<()> {
 /// `tmpfile(errorObj)`: a file without a name, for reading and writing.
 fn tmpfile<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let access = Access { read: true, write: true, append: false };
+    permit::path(scope.ctx, &std::env::temp_dir(), &[permissions::Access::Write], true)?;
     answer(scope, 0, nameless().and_then(|fd| enter(scope.ctx, fd, access, None)))
 }
 
@@ -170,6 +181,7 @@ fn popen<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
         "w" => false,
         _ => return Err(exception::type_error(scope.ctx, "invalid file mode")),
     };
+    permit::ask(scope.ctx, |all| all.run("/bin/sh".as_ref(), "/bin/sh").map(drop))?;
     standard::flush_all(State::of(scope.ctx));
     answer(scope, 2, start(scope.ctx, &command, reads))
 }

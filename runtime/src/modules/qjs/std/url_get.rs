@@ -4,18 +4,20 @@
 //! followed, and nothing is decoded. Must not know: how a request is made.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 use rquickjs::{Error, Exception, Object, Result, Value};
 use url::Url;
 
 use super::load::option;
-use crate::client::{ClientOptions, ErrorKind, Fetched, Redirect, Request, blocking};
+use crate::client::{self, ClientOptions, ErrorKind, Fetched, Redirect, Request, blocking};
 use crate::js::class::{Scope, Static};
 use crate::js::engine::State;
 use crate::js::function::Functions;
-use crate::js::{convert, value};
+use crate::js::{convert, permit, value};
 use crate::modules::web::host::{Host, Role};
+use crate::permissions::Permissions;
 
 /// The call.
 pub struct UrlGetCalls;
@@ -33,7 +35,11 @@ fn url_get<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     }
     let text = value::to_string(&scope.arg(0))?;
     let (binary, full) = (option(scope, "binary")?, option(scope, "full")?);
-    let fetched = match fetch(&text, State::of(scope.ctx).heap_bytes_max()) {
+    let permissions = State::of(scope.ctx).cluster().permissions().cloned();
+    if let (Some(permissions), Ok(url)) = (&permissions, url(&text)) {
+        client::permit(permissions, &url).map_err(|refused| permit::refuse(scope.ctx, &refused))?;
+    }
+    let fetched = match fetch(&text, permissions, State::of(scope.ctx).heap_bytes_max()) {
         Err(Failed::TooLarge) => return Err(Error::Allocation),
         Err(Failed::NoAnswer) => None,
         Ok(fetched) if full || fetched.status.is_success() => Some(fetched),
@@ -63,12 +69,24 @@ enum Failed {
     TooLarge,
 }
 
-fn fetch(text: &str, bytes_max: usize) -> std::result::Result<Fetched, Failed> {
-    // As curl does it: what names no protocol is HTTP.
+/// The URL that is meant, as curl does it: what names no protocol is HTTP.
+fn url(text: &str) -> std::result::Result<Url, Failed> {
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&text).map_err(|_| Failed::NoAnswer)?;
-    let request =
-        move || Request { redirect: Redirect::Manual, decode: false, ..Request::new(Method::GET, url) };
+    Url::parse(&text).map_err(|_| Failed::NoAnswer)
+}
+
+fn fetch(
+    text: &str,
+    permissions: Option<Arc<Permissions>>,
+    bytes_max: usize,
+) -> std::result::Result<Fetched, Failed> {
+    let url = url(text)?;
+    let request = move || Request {
+        redirect: Redirect::Manual,
+        decode: false,
+        permissions,
+        ..Request::new(Method::GET, url)
+    };
     blocking(ClientOptions::default(), bytes_max, request).map_err(|error| match error.kind() {
         ErrorKind::TooLarge => Failed::TooLarge,
         _ => Failed::NoAnswer,

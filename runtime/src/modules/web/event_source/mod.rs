@@ -11,6 +11,7 @@ use std::ffi::CStr;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ use crate::js::class::{Scope, Static};
 use crate::js::engine::{Engine, State};
 use crate::js::function::Functions;
 use crate::js::natives::Natives;
-use crate::js::{exception, internal, value};
+use crate::js::{exception, internal, permit, value};
+use crate::permissions::Permissions;
 
 use super::url::parse;
 use super::{embed, report};
@@ -111,14 +113,18 @@ impl Functions for EventSourceFunctions {
 fn connect<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let state = State::of(scope.ctx);
     let url = Url::parse(&value::to_string(&scope.arg(0))?).ok();
+    if let Some(url) = &url {
+        permit::ask(scope.ctx, |all| client::permit(all, url))?;
+    }
     let open = state.extension::<Open>();
     let number = open.next.get() + 1;
     open.next.set(number);
     let alarm = Rc::new(Alarm::default());
     open.all.borrow_mut().insert(number, alarm.clone());
     let (hold, engine) = (state.alive().hold(), state.engine());
+    let permissions = state.cluster().permissions().cloned();
     drop(io::spawn(async move {
-        let source = EventConnection { engine, number, alarm };
+        let source = EventConnection { engine, number, alarm, permissions };
         source.run(url).await;
         drop(hold);
     }));
@@ -130,6 +136,7 @@ struct EventConnection {
     engine: Weak<Engine>,
     number: u64,
     alarm: Rc<Alarm>,
+    permissions: Option<Arc<Permissions>>,
 }
 
 /// How a connection ended.
@@ -166,7 +173,7 @@ impl EventConnection {
 
     /// One connection, from the request to its end.
     async fn connection(&self, url: &Url, retry_ms: &mut u64, last_event_id: &mut String) -> Ended {
-        let request = request(url, last_event_id);
+        let request = request(url, last_event_id, self.permissions.clone());
         let sent = self.alarm.unless_closed(async { Client::of_worker().send(request).await });
         let mut response = match sent.await {
             None => return Ended::Closed,
@@ -233,8 +240,9 @@ impl EventConnection {
     }
 }
 
-fn request(url: &Url, last_event_id: &str) -> client::Request {
-    let mut request = client::Request { guarded: true, ..client::Request::new(Method::GET, url.clone()) };
+fn request(url: &Url, last_event_id: &str, permissions: Option<Arc<Permissions>>) -> client::Request {
+    let mut request =
+        client::Request { guarded: true, permissions, ..client::Request::new(Method::GET, url.clone()) };
     request.headers.insert(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
     request.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(id) = HeaderValue::from_bytes(last_event_id.as_bytes())

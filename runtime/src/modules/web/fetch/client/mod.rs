@@ -37,6 +37,7 @@ use crate::js::class::{self, Class, Scope, Static};
 use crate::js::deferred::{self, Deferred};
 use crate::js::engine::State;
 use crate::js::function::{self, Functions};
+use crate::js::permit;
 use crate::js::promise;
 use crate::modules::web::abort;
 use crate::modules::web::streams::bridge;
@@ -111,6 +112,7 @@ fn begin<'js>(s: &Scope<'_, 'js>) -> Result<Value<'js>> {
             Err(failure) => Err(failure.throw(ctx, FAILED)),
         };
     }
+    permit::ask(ctx, |all| client::permit(all, &url))?;
     let (promise, deferred) = deferred::deferred(ctx)?;
     let call = Rc::new(Call {
         deferred: RefCell::new(Some(deferred)),

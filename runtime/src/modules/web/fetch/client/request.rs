@@ -52,6 +52,7 @@ pub(super) fn of(ctx: &Ctx<'_>, request: &Request, url: Url, call: &Rc<Call>) ->
     let same_origin = settings.mode == "same-origin";
     let body = body(ctx, request, length, call)?;
     let (target, bare) = (None, false);
+    let permissions = State::of(ctx).cluster().permissions().cloned();
     Ok(client::Request {
         method,
         url,
@@ -63,6 +64,7 @@ pub(super) fn of(ctx: &Ctx<'_>, request: &Request, url: Url, call: &Rc<Call>) ->
         same_origin,
         target,
         bare,
+        permissions,
     })
 }
 

@@ -22,12 +22,12 @@ use super::CLASSES;
 use super::sockets;
 use super::state::{Parting, ReadyState, WebSocketState};
 use crate::causes::chain;
-use crate::client::{Client, Switched, UpgradeRequest};
+use crate::client::{self, Client, Switched, UpgradeRequest};
 use crate::config::WebSocketCompression;
 use crate::io;
 use crate::js::class::Scope;
 use crate::js::engine::{Engine, State as EngineState};
-use crate::js::{exception, internal, value};
+use crate::js::{exception, internal, permit, value};
 use crate::modules::web::report;
 use crate::modules::web::url::{self, parse};
 use crate::websocket::extension::Agreed;
@@ -60,6 +60,10 @@ pub(super) fn connect<'js>(s: &Scope<'_, 'js>, state: Rc<WebSocketState>) -> Res
         return Err(wrong(format!("the sub-protocol {name:?} is no token, or stands twice")));
     }
     let href = record.href();
+    // ws and wss are http and https on the wire.
+    if let Ok(url) = Url::parse(&href.replacen("ws", "http", 1)) {
+        permit::ask(ctx, |all| client::permit(all, &url))?;
+    }
     state.set_agreed(None, "", &href);
     let engine = EngineState::of(ctx);
     sockets::add(engine, &state);
