@@ -65,7 +65,7 @@ pub fn enclose_server<'a>(config: &Config, listeners: impl Iterator<Item = &'a L
     let mut fence = Fence::of(permissions);
     let home = if config.site.is_some() { Some(config.app.as_path()) } else { config.app.parent() };
     fence.add_app(home);
-    fence.read.extend(config.file.clone());
+    fence.read.extend(config.file.iter().chain(&config.reload.files).cloned());
     fence.read.extend(config.files.folders.iter().map(|folder| folder.folder.clone()));
     let files = config
         .tls

@@ -39,7 +39,7 @@ impl Variables {
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.pairs.iter().map(|(name, _)| name.as_str())
     }
 
     fn set(&mut self, name: String, value: String) {

@@ -535,7 +535,7 @@ mod tests {
         assert_eq!(parse(&["--dev", "app.js"]).app.as_deref(), Some("app.js".as_ref()));
         let switches: Vec<_> =
             Flags::command().get_arguments().filter(|arg| is_switch(arg)).cloned().collect();
-        assert_eq!(switches.len(), 16);
+        assert_eq!(switches.len(), 17);
         for arg in switches {
             let (id, long) = (arg.get_id().as_str(), arg.get_long().expect("a long name"));
             for (value, on) in [("", true), ("=true", true), ("=false", false)] {

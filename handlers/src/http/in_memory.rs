@@ -341,6 +341,8 @@ fn on_worker<F: Future<Output = ()> + 'static>(
         log: LogFormat::Text,
         answers: Default::default(),
         heap_from_cgroup: false,
+        crons: Vec::new(),
+        permissions: Default::default(),
         access_log: None,
         admin: None,
         reload: Default::default(),

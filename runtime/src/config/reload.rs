@@ -107,6 +107,8 @@ mod tests {
             quiet: false,
             log: crate::config::LogFormat::Text,
             heap_from_cgroup: false,
+            crons: Vec::new(),
+            permissions: Default::default(),
             site: None,
             proxies: Vec::new(),
             access_log: None,

@@ -9,6 +9,7 @@ mod hand_over;
 mod notify;
 mod reload;
 mod schedule;
+mod schemes;
 mod watch;
 
 pub(crate) use schedule::check as check_schedule;
@@ -22,8 +23,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
-use crate::address::Address;
-use crate::app::methods::{self, Method, Methods};
+use crate::app::methods::Methods;
 use crate::app::{Blueprint, Engines};
 use crate::board::{Board, WorkerState};
 use crate::cgi::Scripts;
@@ -42,6 +42,7 @@ use hand_over::{HandOver, HandedOver};
 use notify::ServiceManager;
 use reload::Reloads;
 pub use reload::{ReloadNews, ReloadSource};
+use schemes::{bind, settle_schemes};
 
 /// How often the watch looks at the workers.
 const WATCH: Duration = Duration::from_millis(250);
@@ -571,58 +572,6 @@ fn become_account(config: &Config) -> Result<()> {
         Error::of_flag("user", format!("cannot become user {uid} of group {gid}: {error}"))
             .remedy("Only root can: start jsserve as root, or leave --user and --group out.")
     })
-}
-
-/// Names what each listener speaks, and refuses one that the app has no handler for.
-fn settle_schemes<'l>(
-    config: &Config,
-    listeners: impl Iterator<Item = &'l mut Listen>,
-    methods: Methods,
-) -> Result<()> {
-    for listen in listeners {
-        if listen.scheme == Scheme::Auto {
-            listen.scheme = methods.scheme();
-        }
-        let (app, url) = (config.app.display(), listen.url());
-        match methods.serving(listen.scheme) {
-            None => {
-                let mut remedy =
-                    format!("Its default export needs a method {}.", methods::wanted(listen.scheme));
-                if let (true, Address::Ip(addr)) = (methods == Methods::DATAGRAM, &listen.address) {
-                    remedy = format!("Its `datagram` is served on UDP: --listen udp://{addr}");
-                }
-                return Err(
-                    Error::new(ErrorKind::App, format!("{app} has no handler for {url}")).remedy(remedy)
-                );
-            }
-            Some(Method::Accept) if listen.tls => {
-                let text = format!("{app}: accept(fd) cannot serve {url}: TLS is not in the descriptor");
-                return Err(Error::new(ErrorKind::App, text)
-                    .remedy("Give its default export a method connect(socket) instead."));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// Binds what is to be listened on, for each worker its row. An app that a clock calls needs no listener: what keeps one
-/// from it that nobody asked for is told once it is known what the app has.
-fn bind(
-    config: &Config,
-    backend: Backend,
-    handed: HandedSockets,
-) -> Result<(Listeners, Vec<listeners::Row>, Option<Error>)> {
-    match Listeners::bind(config, backend, handed) {
-        Ok((listeners, rows)) => Ok((listeners, rows, None)),
-        Err(error)
-            if !config.crons.is_empty() && config.listens_by_default =>
-        {
-            let rows = (0..config.workers).map(|_| Vec::new()).collect();
-            Ok((Listeners::default(), rows, Some(error)))
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Waits a moment for a thread's end; whether it came.

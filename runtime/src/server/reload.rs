@@ -12,7 +12,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::certificate::Certificates;
 use super::changes::{FileChange, FilesWatch, WatchedFiles};
-use super::{Handle, KeptSocket, Server, settle_schemes};
+use super::schemes::{is_unasked, settle_schemes};
+use super::{Handle, KeptSocket, Server};
 use crate::app::Blueprint;
 use crate::app::methods::Methods;
 use crate::cgi::Scripts;
@@ -266,7 +267,7 @@ impl Server {
     fn change_all(&mut self) {
         let ReloadStep::Preparing(preparing) = std::mem::take(&mut self.reloads.step) else { return };
         let Preparing { mut candidate, lives, methods, .. } = *preparing;
-        if candidate.config.listens_by_default && methods.is_some_and(Methods::is_for_clocks_only) {
+        if is_unasked(&candidate.config) && methods.is_some_and(Methods::is_for_clocks_only) {
             // A listener that was not asked for.
             Arc::make_mut(&mut candidate.config).listen.clear();
         }

@@ -61,6 +61,8 @@ pub(super) struct Schedule {
     /// Where they are from.
     of: Option<Arc<Config>>,
     entries: Vec<CronEntry>,
+    /// Another process looks at the clock.
+    is_handed_over: bool,
 }
 
 impl Schedule {
@@ -117,6 +119,9 @@ impl Server {
         let mut entries = std::mem::take(&mut self.schedule.entries);
         for entry in &mut entries {
             self.look_at_run(&mut entry.given);
+            if self.hand_over.is_done() && self.schedule.is_handed_over {
+                continue;
+            }
             let Some(due) = entry.times.due(now) else { continue };
             let cron = entry.times.line.text();
             if let Some(GivenRun { run, .. }) = &entry.given {
@@ -130,6 +135,8 @@ impl Server {
             entry.given = Some(given);
         }
         self.schedule.entries = entries;
+        // What became due until another process took over was still this one's.
+        self.schedule.is_handed_over = self.hand_over.is_done();
     }
 
     /// Forgets a run that is over, and gives one that has not begun to another worker where the one that has it will

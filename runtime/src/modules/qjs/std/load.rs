@@ -118,7 +118,7 @@ fn readable<'n>(scope: &Scope<'_, '_>, name: &'n str) -> Result<Cow<'n, Path>> {
 /// `loadScript(filename)`: runs it in the global scope; the value of its last expression.
 fn load_script<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let name = value::to_string(&scope.arg(0))?;
-    let source = contents(scope, &*readable(scope, &name)?).map_err(|_| {
+    let source = contents(scope, &readable(scope, &name)?).map_err(|_| {
         let text = format!("could not load '{name}'");
         Exception::throw_reference(scope.ctx, &text)
     })?;
@@ -129,7 +129,7 @@ fn load_script<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
 fn load_file<'js>(scope: &Scope<'_, 'js>) -> Result<Value<'js>> {
     let binary = option(scope, "binary")?;
     let name = value::to_string(&scope.arg(0))?;
-    match contents(scope, &*readable(scope, &name)?) {
+    match contents(scope, &readable(scope, &name)?) {
         Ok(bytes) if binary => value::uint8_array(scope.ctx, &bytes),
         Ok(bytes) => convert::text(scope.ctx, &bytes),
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(Error::Allocation),
