@@ -36,6 +36,8 @@ pub(super) struct WatchedFiles {
     pub(super) files: HashSet<PathBuf>,
     /// Folders whose files are served.
     pub(super) served: Vec<PathBuf>,
+    /// A folder that is served as a site: which files there are is part of the app.
+    pub(super) site: Option<PathBuf>,
     /// The app does not load: a file that was not there may be what it lacks.
     pub(super) fails: bool,
 }
@@ -52,8 +54,8 @@ impl WatchedFiles {
         self.files.iter().filter_map(|file| file.parent()).chain(above).collect()
     }
 
-    /// What a change of `path` is.
-    fn of(&self, path: &Path) -> Option<FileChange> {
+    /// What a change of `path` is; `is_other` where it came or went, and was not only written to, as logs are.
+    fn of(&self, path: &Path, is_other: bool) -> Option<FileChange> {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         if self.files.contains(path) || self.files.iter().any(|file| file.starts_with(path)) {
             return Some(FileChange::App);
@@ -67,7 +69,8 @@ impl WatchedFiles {
         let is_near = || {
             path.parent().is_some_and(|folder| self.files.iter().any(|file| file.parent() == Some(folder)))
         };
-        if self.fails && is_near() {
+        let is_of_site = || self.site.as_ref().is_some_and(|folder| path.starts_with(folder));
+        if is_other && (is_of_site() || self.fails && is_near()) {
             return Some(FileChange::App);
         }
         self.served.iter().any(|folder| path.starts_with(folder)).then_some(FileChange::Pages)
@@ -118,7 +121,7 @@ impl FilesWatch {
             .folders()
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
-            .chain(new.served.iter().map(|folder| (&**folder, RecursiveMode::Recursive)))
+            .chain(new.served.iter().chain(&new.site).map(|folder| (&**folder, RecursiveMode::Recursive)))
         {
             if let Err(error) = self.watcher.watch(folder, mode)
                 && folder.exists()
@@ -165,9 +168,13 @@ fn follow(events: &Receiver<Event>, watched: &Mutex<WatchedFiles>, changes: &Sen
         let mut next = Some(first);
         while let Some(event) = next {
             if let Some(is_writing) = meaning(event.kind) {
+                let is_other = matches!(
+                    event.kind,
+                    EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+                );
                 let watched = lock(watched);
                 for path in event.paths {
-                    change = change.max(watched.of(&path));
+                    change = change.max(watched.of(&path, is_other));
                     if is_writing {
                         writing.insert(path);
                     } else {
@@ -201,6 +208,7 @@ mod tests {
         WatchedFiles {
             files: files.iter().map(PathBuf::from).collect(),
             served: vec!["/site/pub".into()],
+            site: None,
             fails,
         }
     }
@@ -217,9 +225,14 @@ mod tests {
             ("/site/other/b.js", None, None),
             ("/site/pub/a/index.html", Some(FileChange::Pages), Some(FileChange::Pages)),
         ] {
-            assert_eq!(watched(&all, false).of(Path::new(path)), change, "{path}");
-            assert_eq!(watched(&all, true).of(Path::new(path)), failing, "{path}");
+            assert_eq!(watched(&all, false).of(Path::new(path), true), change, "{path}");
+            assert_eq!(watched(&all, true).of(Path::new(path), true), failing, "{path}");
         }
+        let log = Path::new("/site/server.log");
+        assert_eq!(watched(&all, true).of(log, false), None, "a log beside the app is written to");
+        let site = WatchedFiles { site: Some("/www".into()), ..WatchedFiles::default() };
+        assert_eq!(site.of(Path::new("/www/a/new.js"), true), Some(FileChange::App), "a new route");
+        assert_eq!(site.of(Path::new("/www/a/page.html"), false), None);
     }
 
     #[test]

@@ -427,10 +427,17 @@ impl Server {
     fn watch_again_files(&mut self, fails: bool) {
         let Some(watch) = &mut self.reloads.watch else { return };
         self.reloads.modules = self.blueprint.modules();
-        let mut new = WatchedFiles { files: self.blueprint.files(), served: Vec::new(), fails };
+        let site = self.config.site.as_ref().map(|site| site.folder.clone());
+        let mut new = WatchedFiles { files: self.blueprint.files(), served: Vec::new(), site, fails };
         new.files.extend(self.config.reload.files.iter().cloned());
         new.files.extend(std::path::absolute(&self.config.app).ok().filter(|app| app.is_file()));
+        if let Some(site) = &new.site {
+            // The folder itself is no file: what is in it counts.
+            new.files.remove(site);
+            new.files.extend(["_redirects", "_headers"].map(|name| site.join(name)));
+        }
         if self.config.has_live_pages() {
+            new.served.extend(new.site.clone());
             let folders = self.config.files.folders.iter();
             new.served.extend(folders.filter_map(|folder| std::fs::canonicalize(&folder.folder).ok()));
         }
